@@ -1,0 +1,210 @@
+/*
+ * error.h: the two tables that everything else refers to.
+ *
+ * X402_ERROR_MAP lists what a library call can fail with ("could not do or
+ * decide"). X402_REASON_MAP lists what a verdict can say about a payment, in
+ * the protocol's own strings (protocol.md section 7). docs/errors.md is
+ * generated from both.
+ *
+ * Codes are never renumbered: add at the end.
+ * Thread rule: constant data only.
+ */
+#ifndef X402_ERROR_H
+#define X402_ERROR_H
+
+#include "x402/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Who has to act. */
+enum x402_blame {
+	X402_BLAME_NOBODY,
+	X402_BLAME_CALLER, /* the program that called us */
+	X402_BLAME_PEER,   /* the other side of the wire sent it wrong */
+	X402_BLAME_PAYER,  /* the payment itself is at fault */
+	X402_BLAME_CHAIN,  /* the chain or an RPC endpoint */
+	X402_BLAME_US
+};
+
+/* What a caller may do next (demands.md F5). */
+enum x402_retry {
+	X402_RETRY_NEVER, /* "do_not_retry" */
+	X402_RETRY_SAME,  /* "retry_same": the very same bytes */
+	X402_RETRY_FRESH, /* "retry_fresh": with a new authorization */
+	X402_RETRY_WAIT   /* "wait": outcome unknown; the same bytes, later */
+};
+
+/* X(code, number, HTTP status, blame, retry, text) */
+#define X402_ERROR_MAP(X)                                                    \
+	X(OK, 0, 200, NOBODY, NEVER, "success")                              \
+	X(NOMEM, 1, 500, US, SAME, "out of memory")                          \
+	X(INVALID_ARGUMENT, 2, 500, CALLER, NEVER, "invalid argument")       \
+	X(SYNTAX, 3, 400, PEER, NEVER, "malformed input")                    \
+	X(SCHEMA, 4, 400, PEER, NEVER,                                       \
+		"a field is missing or has a wrong type")                    \
+	X(RANGE, 5, 400, PEER, NEVER, "value out of range")                  \
+	X(TOO_LARGE, 6, 413, PEER, NEVER, "input exceeds a size limit")      \
+	X(VERSION, 7, 400, PEER, NEVER, "unsupported x402 version")          \
+	X(UNSUPPORTED, 8, 400, PEER, NEVER, "not supported here")            \
+	X(NOT_FOUND, 9, 404, CALLER, NEVER, "not found")                     \
+	X(OVERFLOW, 10, 400, PEER, NEVER, "amount overflows 256 bits")       \
+	X(ASSET_MISMATCH, 11, 500, CALLER, NEVER,                            \
+		"amounts of different assets")                               \
+	X(CRYPTO, 12, 500, US, NEVER, "a cryptographic operation failed")    \
+	X(KEY, 13, 500, CALLER, NEVER, "invalid private key")                \
+	X(CHAIN, 14, 502, CHAIN, SAME, "chain fault: no usable answer")      \
+	X(NETWORK, 15, 502, PEER, SAME, "connection failed")                 \
+	X(TIMEOUT, 16, 504, PEER, WAIT, "deadline exceeded")                 \
+	X(CANCELLED, 17, 503, CALLER, SAME, "cancelled")                     \
+	X(STORE, 18, 503, US, SAME, "storage failed")                        \
+	X(CONFLICT, 19, 409, CALLER, NEVER, "conflicts with what is stored") \
+	X(POLICY, 20, 403, CALLER, NEVER, "refused by local policy")         \
+	X(INTERNAL, 21, 500, US, NEVER, "internal error")
+
+enum x402_err {
+#define X402__ERR_ENUM(code, number, http, blame, retry, text) \
+	X402_ERR_##code = number,
+	X402_ERROR_MAP(X402__ERR_ENUM)
+#undef X402__ERR_ENUM
+};
+#define X402_OK X402_ERR_OK
+
+/* X(code, wire string, blame, retry, text) */
+#define X402_REASON_MAP(X)                                                     \
+	X(NONE, "", NOBODY, NEVER, "valid")                                    \
+	/* core, protocol.md 7.1 */                                            \
+	X(INSUFFICIENT_FUNDS, "insufficient_funds", PAYER, FRESH,              \
+		"the payer does not hold enough")                              \
+	X(INVALID_NETWORK, "invalid_network", PEER, NEVER,                     \
+		"network not served here")                                     \
+	X(INVALID_PAYLOAD, "invalid_payload", PEER, NEVER,                     \
+		"payment payload malformed")                                   \
+	X(INVALID_PAYMENT_REQUIREMENTS, "invalid_payment_requirements", PEER,  \
+		NEVER, "payment requirements malformed")                       \
+	X(INVALID_SCHEME, "invalid_scheme", PEER, NEVER, "scheme malformed")   \
+	X(UNSUPPORTED_SCHEME, "unsupported_scheme", PEER, NEVER,               \
+		"scheme not served here")                                      \
+	X(INVALID_X402_VERSION, "invalid_x402_version", PEER, NEVER,           \
+		"x402Version must be 1 or 2")                                  \
+	X(INVALID_TRANSACTION_STATE, "invalid_transaction_state", CHAIN,       \
+		NEVER, "the transaction is in a state that proves nothing")    \
+	X(UNEXPECTED_VERIFY_ERROR, "unexpected_verify_error", CHAIN, SAME,     \
+		"could not decide: fault on our side or the chain's")          \
+	X(UNEXPECTED_SETTLE_ERROR, "unexpected_settle_error", CHAIN, SAME,     \
+		"could not settle: fault on our side or the chain's")          \
+	X(SETTLEMENT_PENDING, "settlement_pending", CHAIN, WAIT,               \
+		"broadcast, outcome not known yet")                            \
+	X(DUPLICATE_SETTLEMENT, "duplicate_settlement", PAYER, NEVER,          \
+		"this authorization is being settled or was settled")          \
+	/* exact on EVM with EIP-3009, protocol.md 7.3 */                      \
+	X(UNSUPPORTED_PAYLOAD_TYPE, "unsupported_payload_type", PEER, NEVER,   \
+		"no known payload type")                                       \
+	X(EVM_SCHEME, "invalid_exact_evm_scheme", PEER, NEVER,                 \
+		"scheme is not exact")                                         \
+	X(EVM_NETWORK_MISMATCH, "invalid_exact_evm_network_mismatch", PEER,    \
+		NEVER, "payment and requirements name different networks")     \
+	X(EVM_MISSING_EIP712_DOMAIN,                                           \
+		"invalid_exact_evm_missing_eip712_domain", PEER, NEVER,        \
+		"extra.name and extra.version are required")                   \
+	X(EVM_SIGNATURE, "invalid_exact_evm_signature", PAYER, FRESH,          \
+		"the signature is not the payer's")                            \
+	X(EVM_RECIPIENT_MISMATCH, "invalid_exact_evm_recipient_mismatch",      \
+		PAYER, FRESH, "authorization.to is not payTo")                 \
+	X(EVM_VALID_BEFORE,                                                    \
+		"invalid_exact_evm_payload_authorization_valid_before", PAYER, \
+		FRESH, "the authorization has expired or is about to")         \
+	X(EVM_VALID_AFTER,                                                     \
+		"invalid_exact_evm_payload_authorization_valid_after", PAYER,  \
+		SAME, "the authorization is not valid yet")                    \
+	X(EVM_VALUE_MISMATCH,                                                  \
+		"invalid_exact_evm_payload_authorization_value_mismatch",      \
+		PAYER, FRESH, "authorization.value is not the amount")         \
+	X(EVM_ASSET_NOT_DEPLOYED, "asset_not_deployed_contract", PEER, NEVER,  \
+		"no contract at the asset's address")                          \
+	X(EVM_UNDEPLOYED_SMART_WALLET,                                         \
+		"invalid_exact_evm_payload_undeployed_smart_wallet", PAYER,    \
+		NEVER, "a contract signature from an address without code")    \
+	X(EVM_6492_FACTORY_NOT_ALLOWED, "eip6492_factory_not_allowed", PAYER,  \
+		NEVER, "this wallet factory is not allowed here")              \
+	X(EVM_SMART_WALLET_DEPLOYMENT_FAILED,                                  \
+		"smart_wallet_deployment_failed", CHAIN, NEVER,                \
+		"the wallet could not be deployed")                            \
+	X(EVM_EIP3009_NOT_SUPPORTED,                                           \
+		"invalid_exact_evm_eip3009_not_supported", PEER, NEVER,        \
+		"the asset has no EIP-3009")                                   \
+	X(EVM_NONCE_ALREADY_USED, "invalid_exact_evm_nonce_already_used",      \
+		PAYER, FRESH, "the authorization was used or cancelled")       \
+	X(EVM_TOKEN_NAME_MISMATCH, "invalid_exact_evm_token_name_mismatch",    \
+		PEER, NEVER, "extra.name is not the token's name")             \
+	X(EVM_TOKEN_VERSION_MISMATCH,                                          \
+		"invalid_exact_evm_token_version_mismatch", PEER, NEVER,       \
+		"extra.version is not the token's version")                    \
+	X(EVM_INSUFFICIENT_BALANCE, "invalid_exact_evm_insufficient_balance",  \
+		PAYER, FRESH, "the payer's balance is below the amount")       \
+	X(EVM_SIMULATION_FAILED,                                               \
+		"invalid_exact_evm_transaction_simulation_failed", PAYER,      \
+		FRESH, "the transfer would revert")                            \
+	X(EVM_TRANSACTION_FAILED, "invalid_exact_evm_transaction_failed",      \
+		CHAIN, FRESH, "the transaction reverted")                      \
+	X(EVM_TRANSFER_EVENT_MISMATCH,                                         \
+		"invalid_exact_evm_transfer_event_mismatch", CHAIN, NEVER,     \
+		"mined, but without the expected Transfer log")                \
+	/* server side, protocol.md 7.2 */                                     \
+	X(PAYMENT_REQUIRED, "Payment required", PEER, FRESH,                   \
+		"no payment was sent")                                         \
+	X(NO_MATCHING_REQUIREMENTS, "No matching payment requirements", PEER,  \
+		FRESH, "the payment answers another offer")                    \
+	X(EXTENSION_ECHO_MISMATCH, "extension_echo_mismatch", PEER, FRESH,     \
+		"an extension was not echoed as declared")                     \
+	X(PERMIT2_ALLOWANCE_REQUIRED, "permit2_allowance_required", PAYER,     \
+		FRESH, "the payer must approve Permit2 first")
+
+enum x402_reason {
+#define X402__REASON_ENUM(code, wire, blame, retry, text) X402_REASON_##code,
+	X402_REASON_MAP(X402__REASON_ENUM) X402_REASON_COUNT
+#undef X402__REASON_ENUM
+};
+
+/* A short English text; never NULL, also for a number that is no code. */
+X402_API const char *x402_err_text(enum x402_err err);
+X402_API const char *x402_err_name(enum x402_err err);
+X402_API int x402_err_http_status(enum x402_err err);
+X402_API enum x402_blame x402_err_blame(enum x402_err err);
+X402_API enum x402_retry x402_err_retry(enum x402_err err);
+
+/* The exact wire string (emit column of section 7); "" for NONE. */
+X402_API const char *x402_reason_wire(enum x402_reason reason);
+X402_API const char *x402_reason_text(enum x402_reason reason);
+X402_API enum x402_blame x402_reason_blame(enum x402_reason reason);
+X402_API enum x402_retry x402_reason_retry(enum x402_reason reason);
+
+/*
+ * Find the reason for a string that another implementation sent, including
+ * the "also seen" spellings of section 7.3 and codes followed by ": text".
+ * Returns false when it is none of ours; wire may be NULL (false).
+ */
+X402_API bool x402_reason_from_wire(
+	const char *wire, enum x402_reason *ret_reason);
+
+/* "do_not_retry", "retry_same", "retry_fresh", "wait". Never NULL. */
+X402_API const char *x402_retry_wire(enum x402_retry retry);
+
+/*
+ * Where and what went wrong, for a person. field is a JSON path such as
+ * "paymentPayload.payload.authorization.nonce". Filled on failure only; a
+ * NULL pointer is accepted wherever one is taken.
+ */
+struct x402_errinfo {
+	char field[96];
+	char text[256];
+};
+
+X402_API void x402_errinfo_set(struct x402_errinfo *info, const char *field,
+	const char *fmt, ...) X402_PRINTF(3, 4);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
