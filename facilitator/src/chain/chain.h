@@ -1,0 +1,183 @@
+/*
+ * chain.h: one EVM chain, asked through JSON-RPC over libcurl on a loop.
+ *
+ * All calls made in one turn of the loop travel as one JSON-RPC batch. RPC
+ * URLs are tried in order: a transport fault (connect, timeout, HTTP 429 or
+ * 5xx, an answer that is no JSON-RPC) moves on to the next, an answer of the
+ * chain never does. So a revert is final, and a fault is never a verdict.
+ *
+ * Not for: deciding about money. See core/engine.h.
+ *
+ * Thread rule: an object belongs to the thread of its loop. done callbacks
+ * run on that thread, never inside the call; what they get is borrowed until
+ * they return. timeout_ms 0 takes the default of the options; each call is
+ * answered by then. After fac_chain_free no callback runs but those that it
+ * makes itself, with X402_ERR_CANCELLED.
+ */
+#ifndef FAC_CHAIN_CHAIN_H
+#define FAC_CHAIN_CHAIN_H
+
+#include "x402/scheme.h"
+
+struct fac_loop;
+struct fac_chain;
+
+/* URLs of one chain; more would only hide a broken configuration. */
+#define FAC_CHAIN_URLS_MAX 8
+
+struct fac_chain_options {
+	/* Required; must outlive the chain. */
+	struct fac_loop *loop;
+	/* Required: what eth_chainId must say. 0: any, for asking it. */
+	uint64_t chain_id;
+	/* Required, in the order of preference; copied, never logged. */
+	const char *const *rpc_urls;
+	size_t rpc_urls_len;
+	/* Optional: default 10000. */
+	uint32_t timeout_ms;
+	/*
+	 * Optional: something a person should know, such as an endpoint that
+	 * fails. Names endpoints by number and host, without path or user.
+	 */
+	void (*warn)(void *user, const char *text);
+	void *user;
+};
+
+/*
+ * INVALID_ARGUMENT without URLs or with too many, POLICY for a URL that is
+ * not http or https. Does not talk to anybody yet.
+ */
+X402_MUST_USE enum x402_err fac_chain_new(
+	const struct fac_chain_options *options, struct fac_chain **ret_chain);
+/* Answers what waits with CANCELLED. On the loop's thread. NULL allowed. */
+void fac_chain_free(struct fac_chain *chain);
+
+/*
+ * Ask eth_chainId of every URL. OK when all that answer say the configured
+ * id; CONFLICT when one says another (refuse to serve the chain); CHAIN when
+ * none answers. chain_id is what was said (0 with CHAIN).
+ */
+void fac_chain_check(struct fac_chain *chain, uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err, uint64_t chain_id),
+	void *user);
+
+/* Read the newest block. */
+#define FAC_CHAIN_LATEST UINT64_MAX
+
+struct fac_chain_read_options {
+	/* Required, copied; up to X402_PLAN_READS_MAX. */
+	const struct x402_chain_read *reads;
+	size_t reads_len;
+	/* F-042: eth_call's from where a read needs a sender. */
+	struct x402_address sender;
+	/*
+	 * Optional: the one address whose "has code" may come from the cache
+	 * (the asset; 10 minutes). Never the payer: a delegation or a
+	 * deployment changes who may sign for it (F-033).
+	 */
+	const struct x402_address *cacheable;
+	/* FAC_CHAIN_LATEST, or a block number for proofs. */
+	uint64_t block;
+	uint32_t timeout_ms;
+};
+#define FAC_CHAIN_READ_INIT               \
+	{                                 \
+		.block = FAC_CHAIN_LATEST \
+	}
+/*
+ * One answer for each read, in order; feed them to x402_verify_judge. err is
+ * OK, or CHAIN when at least one answer is a FAULT, or CANCELLED (all
+ * FAULT). A cached "has code" is answered by the one byte 0x00.
+ */
+void fac_chain_read(struct fac_chain *chain,
+	const struct fac_chain_read_options *options,
+	void (*done)(void *user, enum x402_err err,
+		const struct x402_chain_answer *answers, size_t answers_len),
+	void *user);
+
+enum fac_send_status {
+	FAC_SEND_ACCEPTED,
+	FAC_SEND_ALREADY_KNOWN,      /* as good as accepted */
+	FAC_SEND_NONCE_TOO_LOW,      /* ours was mined, or another's */
+	FAC_SEND_UNDERPRICED,        /* fees too low for now */
+	FAC_SEND_INSUFFICIENT_FUNDS, /* the signer cannot pay the gas */
+	FAC_SEND_REJECTED,           /* any other answer of the node */
+	FAC_SEND_FAULT               /* unknown: it may have been taken */
+};
+#define FAC_SEND_MESSAGE_SIZE 200
+struct fac_send_outcome {
+	enum fac_send_status status;
+	char message[FAC_SEND_MESSAGE_SIZE]; /* the node's; cleaned, cut */
+};
+/*
+ * eth_sendRawTransaction. Journal raw and hash before (R1). A FAULT says
+ * nothing about the bytes: they may be mined; send the same ones again.
+ */
+void fac_chain_send_raw(struct fac_chain *chain, struct x402_span raw,
+	const uint8_t hash32[32], uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_send_outcome *outcome),
+	void *user);
+
+enum fac_receipt_status {
+	FAC_RECEIPT_NONE,  /* the node knows of none */
+	FAC_RECEIPT_FOUND, /* receipt is filled */
+	FAC_RECEIPT_FAULT  /* no answer, or one that cannot be true */
+};
+struct fac_chain_receipt {
+	enum fac_receipt_status status;
+	struct x402_receipt receipt;
+	uint8_t block_hash32[32];
+};
+/* At most this many hashes in one call. */
+#define FAC_CHAIN_RECEIPTS_MAX 100
+/* Answers in the order of the hashes. */
+void fac_chain_receipts(struct fac_chain *chain, const uint8_t (*hashes32)[32],
+	size_t hashes_len, uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user);
+
+enum fac_nonce_tag { FAC_NONCE_LATEST, FAC_NONCE_PENDING, FAC_NONCE_AT_BLOCK };
+/* Transactions sent from address; block only with AT_BLOCK. CHAIN. */
+struct fac_nonce_query {
+	struct x402_address address;
+	enum fac_nonce_tag tag;
+	uint64_t block;
+};
+void fac_chain_nonce(struct fac_chain *chain,
+	const struct fac_nonce_query *query, uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err, uint64_t nonce),
+	void *user);
+
+struct fac_chain_block {
+	uint64_t number;
+	uint64_t timestamp_unix_s;
+	uint8_t hash32[32];
+	struct x402_u256 base_fee_per_gas; /* wei; zero before EIP-1559 */
+	uint64_t gas_limit;
+};
+/* A block by number, or FAC_CHAIN_LATEST. CHAIN also when there is none. */
+void fac_chain_head(struct fac_chain *chain, uint64_t number,
+	uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_block *block),
+	void *user);
+
+/* What the chain asks for now; ceilings are the engine's. */
+struct fac_chain_fees {
+	struct x402_u256 base_fee_per_gas;         /* of the head */
+	struct x402_u256 max_priority_fee_per_gas; /* suggested */
+};
+void fac_chain_fees(struct fac_chain *chain, uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_fees *fees),
+	void *user);
+
+/* Wei. CHAIN. */
+void fac_chain_balance(struct fac_chain *chain,
+	const struct x402_address *address, uint32_t timeout_ms,
+	void (*done)(
+		void *user, enum x402_err err, const struct x402_u256 *balance),
+	void *user);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * payment.h: the daemon's records: payments, transactions, resources, and the
+ * one table that says which state may follow which.
+ *
+ * Shared by core/ (which decides) and store/ (which keeps, and refuses a step
+ * that the table does not have). Plain values; text is NUL-terminated.
+ *
+ * Not for: the wire. JSON is made in api/.
+ * Thread rule: plain values, pure functions.
+ */
+#ifndef FAC_CORE_PAYMENT_H
+#define FAC_CORE_PAYMENT_H
+
+#include "x402/scheme.h"
+
+/* X(name, text in the store and in GET /payments) */
+#define FAC_PAYMENT_STATE_MAP(X)                                            \
+	X(RESERVED, "reserved")       /* claimed; nothing signed */         \
+	X(SIGNED, "signed")           /* bytes journalled; maybe sent */    \
+	X(BROADCAST, "broadcast")     /* a node took the bytes */           \
+	X(SETTLED, "settled")         /* Transfer log seen */               \
+	X(PROVISIONED, "provisioned") /* the provider delivered */          \
+	X(REVERTED, "reverted")       /* mined, and no money moved */       \
+	X(EXPIRED, "expired")         /* proven: can never settle */        \
+	X(CANCELLED, "cancelled")     /* released; nothing was ever sent */ \
+	X(REPLACED, "replaced")       /* its bytes can never land; sign anew */
+
+enum fac_payment_state {
+#define FAC__STATE_ENUM(name, text) FAC_PAYMENT_##name,
+	FAC_PAYMENT_STATE_MAP(FAC__STATE_ENUM) FAC_PAYMENT_STATE_COUNT
+#undef FAC__STATE_ENUM
+};
+
+/* May a payment step from one state to the other? The one table. */
+bool fac_payment_may_follow(
+	enum fac_payment_state from, enum fac_payment_state to);
+/* True when no work of the engine remains. */
+bool fac_payment_is_final(enum fac_payment_state state);
+/* Never NULL for a state; false for a text that is none. */
+const char *fac_payment_state_text(enum fac_payment_state state);
+bool fac_payment_state_parse(
+	const char *text, enum fac_payment_state *ret_state);
+
+/* "" or "0x" and 64 hex digits. */
+#define FAC_HASH_TEXT_SIZE 67
+/* 32 hex digits, random; names a payment in GET /payments/{id}. */
+#define FAC_PAYMENT_ID_SIZE 33
+/* Idempotency keys: the header's and payment-identifier's own limits. */
+#define FAC_IDEMPOTENCY_SIZE 129
+#define FAC_SCHEME_SIZE      24
+#define FAC_MESSAGE_SIZE     256
+/* Network as the caller spelled it: CAIP-2 or a v1 name. */
+#define FAC_WIRE_NETWORK_SIZE X402_NETWORK_SIZE
+
+/*
+ * One payment, from reservation to its end. Pointers are owned by the record
+ * (fac_payment_clear) unless the place that hands it out says borrowed.
+ */
+struct fac_payment {
+	uint8_t key32[32]; /* F2: what makes two payments the same */
+	char id[FAC_PAYMENT_ID_SIZE];
+	char network[X402_NETWORK_SIZE];          /* CAIP-2 */
+	char wire_network[FAC_WIRE_NETWORK_SIZE]; /* as answered */
+	struct x402_settle_proof proof; /* asset, payer, payee, amount, nonce */
+	uint64_t valid_before_unix_s;
+	char scheme[FAC_SCHEME_SIZE];
+	int x402_version;
+	uint8_t fingerprint32[32]; /* of the whole request */
+	/* Both "" when the caller sent none. */
+	char idempotency_scope[FAC_IDEMPOTENCY_SIZE];
+	char idempotency_key[FAC_IDEMPOTENCY_SIZE];
+	/* What to send, so that a restarted daemon can sign it anew. */
+	struct x402_address call_to;
+	struct x402_buf calldata;
+	struct x402_buf state_calldata;
+	uint64_t gas_limit;
+	enum fac_payment_state state;
+	enum x402_reason reason;              /* of an end without success */
+	char message[FAC_MESSAGE_SIZE];       /* for a person */
+	char transaction[FAC_HASH_TEXT_SIZE]; /* newest hash, or "" */
+	uint64_t block_number;                /* where it was mined, or 0 */
+	bool credited; /* the one success answer was claimed */
+	char *answer;  /* that answer's body, or NULL */
+	uint64_t created_ms;
+	uint64_t updated_ms;
+};
+
+/* X(name, text) */
+#define FAC_TRANSACTION_STATE_MAP(X)                               \
+	X(SIGNED, "signed")       /* journalled, maybe sent */     \
+	X(BROADCAST, "broadcast") /* a node took it */             \
+	X(MINED, "mined")         /* has a receipt, good or bad */ \
+	X(REPLACED, "replaced")   /* another took its nonce */
+
+enum fac_transaction_state {
+#define FAC__TX_ENUM(name, text) FAC_TRANSACTION_##name,
+	FAC_TRANSACTION_STATE_MAP(FAC__TX_ENUM) FAC_TRANSACTION_STATE_COUNT
+#undef FAC__TX_ENUM
+};
+const char *fac_transaction_state_text(enum fac_transaction_state state);
+bool fac_transaction_state_parse(
+	const char *text, enum fac_transaction_state *ret_state);
+
+/* One signed transaction. It pays payment keys_len payments; 0: fills a gap. */
+struct fac_transaction {
+	uint8_t hash32[32];
+	char network[X402_NETWORK_SIZE];
+	struct x402_address signer;
+	uint64_t nonce;
+	struct x402_buf raw;
+	enum fac_transaction_state state;
+	struct x402_u256 max_fee_per_gas;
+	struct x402_u256 max_priority_fee_per_gas;
+	uint64_t created_ms;
+	uint8_t (*keys32)[32]; /* settle keys of its payments */
+	size_t keys_len;
+};
+
+/* One line of a payment's history. */
+struct fac_payment_event {
+	enum fac_payment_state state;
+	uint64_t at_ms;
+	char note[FAC_MESSAGE_SIZE];
+};
+
+/* Offers and extension names of a resource that filters look at. */
+#define FAC_RESOURCE_OFFERS_MAX     16
+#define FAC_RESOURCE_EXTENSIONS_MAX 16
+/*
+ * One entry of the discovery catalogue (F-080 to F-084). Pointers are owned
+ * (fac_resource_clear) unless handed out as borrowed. The JSON texts were
+ * validated by api/ and are kept as they are.
+ */
+struct fac_resource {
+	char *key;  /* F-081: what makes two entries the same; UNIQUE */
+	char *url;  /* the "resource" member */
+	char *type; /* "http", "mcp" */
+	int x402_version;
+	char *accepts_json;    /* array */
+	char *extensions_json; /* object, or NULL */
+	char *metadata_json;   /* object, or NULL */
+	bool settled;          /* a payment for it was settled here */
+	uint64_t updated_ms;
+	/* For filters only; filled by the caller of put, not read back. */
+	struct fac_resource_offer {
+		char scheme[FAC_SCHEME_SIZE];
+		char network[X402_NETWORK_SIZE];
+		char pay_to[X402_ASSET_SIZE];
+	} offers[FAC_RESOURCE_OFFERS_MAX];
+	size_t offers_len;
+	char extension_names[FAC_RESOURCE_EXTENSIONS_MAX][64];
+	size_t extension_names_len;
+};
+
+void fac_payment_clear(struct fac_payment *payment);
+/* Deep copy. Out of memory aborts (style.md 5). */
+void fac_payment_copy(
+	const struct fac_payment *from, struct fac_payment *ret_payment);
+void fac_transaction_clear(struct fac_transaction *transaction);
+void fac_transaction_copy(const struct fac_transaction *from,
+	struct fac_transaction *ret_transaction);
+void fac_resource_clear(struct fac_resource *resource);
+
+#endif
