@@ -1,0 +1,117 @@
+/*
+ * config.h: what the operator decided, read once into one struct.
+ *
+ * From a file (fac_config_load) or from the plain environment alone
+ * (fac_config_from_env): PORT, EVM_RPC_URL, EVM_PRIVATE_KEY. Whatever is
+ * wrong is said with file and line, and an unknown key is wrong: a misspelt
+ * ceiling must not become no ceiling.
+ *
+ * Keys: read from files (or the environment, which is wiped), kept in locked
+ * memory, never printed. Key files that others may read are refused.
+ *
+ * Not for: deciding about payments.
+ * Thread rule: made and freed on the main thread; constant in between.
+ */
+#ifndef FAC_CONFIG_H
+#define FAC_CONFIG_H
+
+#include "core/engine.h"
+#include "log.h"
+
+#define FAC_CONFIG_CORS_SIZE 256
+#define FAC_CONFIG_HOST_SIZE 64
+/* More threads than this wait for the one engine and store anyway. */
+#define FAC_CONFIG_WORKERS_MAX 64
+
+struct fac_config_chain {
+	/* caip2 "": ask the chain (environment without X402_NETWORK). */
+	struct x402_network network;
+	char *rpc_urls[FAC_CHAIN_URLS_MAX];
+	size_t rpc_urls_len;
+	/* Locked memory (sodium_malloc). */
+	struct x402_secret *signers[FAC_ENGINE_SIGNERS_MAX];
+	/* Where each came from, for --dump-config. */
+	char *signer_sources[FAC_ENGINE_SIGNERS_MAX];
+	size_t signers_len;
+	uint32_t rpc_timeout_ms;
+	/* Ceilings: see struct fac_engine_chain. */
+	uint64_t max_fee_gwei;
+	uint64_t max_priority_fee_gwei;
+	uint64_t max_gas;
+	uint32_t confirmations;
+};
+
+/* What HUP may change while the daemon runs. Plain values. */
+struct fac_settings {
+	uint32_t response_deadline_ms; /* /settle */
+	uint32_t verify_deadline_ms;
+	char cors_origin[FAC_CONFIG_CORS_SIZE]; /* "": no CORS headers */
+	bool discovery_post;                    /* POST /discovery/resources */
+	enum fac_log_level log_level;
+};
+
+struct fac_config {
+	char *source; /* file name, or "environment" */
+	char host[FAC_CONFIG_HOST_SIZE];
+	uint16_t port; /* 0: any free one */
+	unsigned workers;
+	uint64_t max_body_bytes;
+	uint32_t max_connections;
+	char *store_path;
+	char *log_file; /* or NULL: standard error */
+	struct fac_settings settings;
+	struct fac_config_chain chains[FAC_ENGINE_CHAINS_MAX];
+	size_t chains_len;
+};
+
+/*
+ * Read and check a file. On failure ret_problems holds one line for each
+ * problem ("file:line: text"), ends with a newline, and the caller clears it.
+ * SYNTAX: the file; KEY: a key file. Free with fac_config_free.
+ */
+X402_MUST_USE enum x402_err fac_config_load(const char *path,
+	struct x402_buf *ret_problems, struct fac_config **ret_config);
+/*
+ * Read PORT, EVM_RPC_URL, EVM_PRIVATE_KEY, X402_NETWORK, X402_STORE,
+ * X402_LISTEN, X402_WORKERS. Makes the store's default directory. Errors as
+ * above.
+ */
+X402_MUST_USE enum x402_err fac_config_from_env(
+	struct x402_buf *ret_problems, struct fac_config **ret_config);
+/* Wipes the keys. NULL allowed. */
+void fac_config_free(struct fac_config *config);
+
+/* Overwrite and remove every environment variable that may hold a key. */
+void fac_config_wipe_env(void);
+
+/* The file form, with keys and the secret part of URLs left out. */
+void fac_config_dump(const struct fac_config *config, struct x402_buf *buf);
+/*
+ * Append the names of members that differ and that a running daemon cannot
+ * change, separated by a space; nothing when only fac_settings differ.
+ */
+void fac_config_compare(const struct fac_config *a, const struct fac_config *b,
+	struct x402_buf *ret_names);
+/* Append scheme and host of a URL, without user, path and query. */
+void fac_config_redact_url(const char *url, struct x402_buf *buf);
+
+/* Shared by the two sources (config.c, config_env.c, config_key.c). */
+void fac_config_problem(struct x402_buf *problems, const char *fmt, ...)
+	X402_PRINTF(2, 3);
+/* All members set to what they are when nobody says anything. */
+struct fac_config *fac_config_new(const char *source);
+void fac_config_chain_init(struct fac_config_chain *chain);
+/* "host:port", "[::1]:port", "host" or ":port"; absent parts stay. */
+bool fac_config_parse_listen(const char *text, struct fac_config *config);
+/* http or https with a host; what the RPC room will accept. */
+bool fac_config_url_ok(const char *url);
+/*
+ * Read a key file into locked memory. False after a line in problems: not a
+ * regular file, readable by others, or no key in it. prefix begins the line.
+ */
+bool fac_config_key_file(const char *path, const char *prefix,
+	struct x402_buf *problems, struct x402_secret **ret_secret);
+/* Parse key text into locked memory; NULL when it is no key. */
+struct x402_secret *fac_config_key_parse(const char *text);
+
+#endif
