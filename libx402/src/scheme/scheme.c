@@ -1,0 +1,153 @@
+/*
+ * The table of schemes and the generic half of plan-then-judge: which scheme
+ * serves a payment, and the refusals that need no scheme. To add one, write
+ * its file and add a line to `table` (docs/architecture.md).
+ */
+#include "scheme_p.h"
+
+static const struct x402_scheme *const table[] = {
+	&x402__scheme_exact_evm,
+};
+#define TABLE_LEN (sizeof(table) / sizeof(table[0]))
+
+const struct x402_scheme *x402_scheme_at(size_t index)
+{
+	return index < TABLE_LEN ? table[index] : NULL;
+}
+
+const struct x402_scheme *x402_scheme_find(
+	const char *scheme, const char *caip2)
+{
+	if (!scheme || !caip2)
+		return NULL;
+	for (size_t i = 0; i < TABLE_LEN; i++) {
+		if (strcmp(table[i]->name, scheme) == 0 &&
+			x402_network_matches(table[i]->network_pattern, caip2))
+			return table[i];
+	}
+	return NULL;
+}
+
+static bool scheme_name_known(const char *scheme)
+{
+	for (size_t i = 0; i < TABLE_LEN; i++) {
+		if (strcmp(table[i]->name, scheme) == 0)
+			return true;
+	}
+	return false;
+}
+
+void x402__refuse(struct x402_verify_plan *plan, enum x402_reason reason,
+	const struct x402_errinfo *info)
+{
+	plan->decided = true;
+	plan->reads_len = 0;
+	plan->verdict.valid = false;
+	plan->verdict.reason = reason;
+	memcpy(plan->verdict.message, info->text,
+		sizeof(plan->verdict.message));
+}
+
+void x402__accept(struct x402_verify_plan *plan)
+{
+	plan->decided = true;
+	plan->reads_len = 0;
+	plan->verdict.valid = true;
+	plan->verdict.reason = X402_REASON_NONE;
+	plan->verdict.message[0] = '\0';
+}
+
+/* F-005, F-006: what can be said before a scheme is known. */
+static const struct x402_scheme *choose_scheme(
+	const struct x402_facilitator_request *request,
+	struct x402_verify_plan *plan)
+{
+	const struct x402_payment_requirements *req = &request->requirements;
+	const char *caip2 = x402_payment_requirements_caip2(req);
+	const struct x402_scheme *scheme = x402_scheme_find(req->scheme, caip2);
+	struct x402_errinfo info = {{0}, {0}};
+
+	if (request->x402_version != request->payload.x402_version) {
+		x402_errinfo_set(&info, "x402Version",
+			"expected the payload's version %d, got %d",
+			request->payload.x402_version, request->x402_version);
+		x402__refuse(plan, X402_REASON_INVALID_X402_VERSION, &info);
+		return NULL;
+	}
+	if (scheme)
+		return scheme;
+	if (!scheme_name_known(req->scheme)) {
+		x402_errinfo_set(&info, "scheme",
+			"scheme %.60s is not served here", req->scheme);
+		x402__refuse(plan, X402_REASON_UNSUPPORTED_SCHEME, &info);
+	} else {
+		x402_errinfo_set(&info, "network",
+			"network %.60s is not served here", req->network);
+		x402__refuse(plan, X402_REASON_INVALID_NETWORK, &info);
+	}
+	return NULL;
+}
+
+enum x402_err x402_verify_plan(const struct x402_facilitator_request *request,
+	const struct x402_verify_options *options,
+	struct x402_verify_plan *ret_plan)
+{
+	enum x402_err err;
+
+	memset(ret_plan, 0, sizeof(*ret_plan));
+	ret_plan->scheme = choose_scheme(request, ret_plan);
+	if (!ret_plan->scheme)
+		return X402_OK;
+	err = ret_plan->scheme->verify_plan(request, options, ret_plan);
+	if (err)
+		x402_verify_plan_clear(ret_plan);
+	return err;
+}
+
+enum x402_err x402_verify_judge(struct x402_verify_plan *plan,
+	const struct x402_chain_answer *answers, size_t answers_len)
+{
+	if (plan->decided || !plan->scheme || answers_len != plan->reads_len)
+		return X402_ERR_INVALID_ARGUMENT;
+	return plan->scheme->verify_judge(plan, answers, answers_len);
+}
+
+void x402_verify_plan_clear(struct x402_verify_plan *plan)
+{
+	if (!plan)
+		return;
+	if (plan->scheme && plan->state)
+		plan->scheme->verify_clear(plan);
+	memset(plan, 0, sizeof(*plan));
+}
+
+enum x402_err x402_settle_plan(const struct x402_verify_plan *verified,
+	struct x402_settle_plan *ret_plan)
+{
+	if (!verified->decided || !verified->verdict.valid || !verified->scheme)
+		return X402_ERR_INVALID_ARGUMENT;
+	return verified->scheme->settle_plan(verified, ret_plan);
+}
+
+void x402_settle_plan_clear(struct x402_settle_plan *plan)
+{
+	if (!plan)
+		return;
+	x402_buf_clear(&plan->calldata);
+	x402_buf_clear(&plan->state_calldata);
+}
+
+enum x402_err x402_create_payload(const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options, struct x402_errinfo *info,
+	struct x402_json **ret_payload)
+{
+	const struct x402_scheme *scheme = x402_scheme_find(
+		offer->scheme, x402_payment_requirements_caip2(offer));
+
+	if (!scheme) {
+		x402_errinfo_set(info, "scheme", "cannot pay %.60s on %.60s",
+			offer->scheme, offer->network);
+		return X402_ERR_UNSUPPORTED;
+	}
+	return scheme->create_payload(offer, options, info, ret_payload);
+}

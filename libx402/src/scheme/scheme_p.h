@@ -1,0 +1,17 @@
+/*
+ * What schemes share among themselves: the row that each adds to the table,
+ * and how a plan is decided. Not for anyone outside src/scheme.
+ */
+#ifndef X402_SCHEME_P_H
+#define X402_SCHEME_P_H
+
+#include "x402/scheme.h"
+
+extern const struct x402_scheme x402__scheme_exact_evm;
+
+/* Decide a plan. info->text becomes the verdict's message. */
+void x402__refuse(struct x402_verify_plan *plan, enum x402_reason reason,
+	const struct x402_errinfo *info);
+void x402__accept(struct x402_verify_plan *plan);
+
+#endif
