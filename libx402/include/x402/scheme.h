@@ -161,6 +161,14 @@ X402_API X402_MUST_USE enum x402_err x402_settle_plan(
 X402_API void x402_settle_plan_clear(struct x402_settle_plan *plan);
 
 /*
+ * The settle key of a payment that verified, or that was refused because its
+ * nonce is used: the daemon's own first run may have used it, and the key
+ * finds that run. INVALID_ARGUMENT for any other plan; NOMEM.
+ */
+X402_API X402_MUST_USE enum x402_err x402_verify_plan_key(
+	const struct x402_verify_plan *plan, struct x402_settle_key *ret_key);
+
+/*
  * What must be known to judge a receipt, small enough to be stored with the
  * payment, so that a restarted daemon can judge without the request.
  */

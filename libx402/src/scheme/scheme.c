@@ -137,6 +137,24 @@ void x402_settle_plan_clear(struct x402_settle_plan *plan)
 	x402_buf_clear(&plan->state_calldata);
 }
 
+enum x402_err x402_verify_plan_key(
+	const struct x402_verify_plan *plan, struct x402_settle_key *ret_key)
+{
+	struct x402_settle_plan settle;
+
+	if (!plan->decided || !plan->scheme || !plan->state ||
+		(!plan->verdict.valid &&
+			plan->verdict.reason !=
+				X402_REASON_EVM_NONCE_ALREADY_USED))
+		return X402_ERR_INVALID_ARGUMENT;
+	enum x402_err err = plan->scheme->settle_plan(plan, &settle);
+	if (err)
+		return err;
+	*ret_key = settle.key;
+	x402_settle_plan_clear(&settle);
+	return X402_OK;
+}
+
 enum x402_err x402_create_payload(const struct x402_payment_requirements *offer,
 	const struct x402_create_options *options, struct x402_errinfo *info,
 	struct x402_json **ret_payload)
