@@ -1,0 +1,315 @@
+/*
+ * provider.h: sell HTTP resources. A gate that decides for each request, and
+ * performs no I/O of its own.
+ *
+ *   decision = x402_gate_begin(gate, request)
+ *   while decision is ASK:   the caller performs decision.ask and calls
+ *                            x402_gate_on_facilitator()
+ *   PASS:                    free; run the handler, deliver what it says
+ *   ANSWER:                  send this answer; run nothing
+ *   RUN_HANDLER:             paid; run the handler, keep its whole response
+ *                            back, and call x402_gate_on_handler()
+ *   DELIVER:                 send the handler's response with these headers
+ *   WITHHOLD:                throw the handler's response away; send this
+ *
+ * The gate fails closed (R6): whatever is not a proven payment is an ANSWER or
+ * a WITHHOLD. It needs no network at start and never asks anybody about a
+ * request without a payment, or with one that is bad by itself.
+ *
+ * Not for: sockets. provider_microhttpd.h and provider_uv.h are complete
+ * servers around this gate; any other server can do what they do.
+ *
+ * Thread rule: one struct x402_provider may be used by any number of threads;
+ * a gate belongs to one thread at a time. The provider must outlive its gates.
+ */
+#ifndef X402_PROVIDER_H
+#define X402_PROVIDER_H
+
+#include "x402/x402.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* x402 P-101. */
+#define X402_PROVIDER_FACILITATOR_URL "https://x402.org/facilitator"
+/* x402 P-105: what a buyer has between the 402 and the end of settlement. */
+#define X402_PROVIDER_TIMEOUT_SECONDS 300
+/* x402 P-106: deadline of one call to the facilitator. */
+#define X402_PROVIDER_CALL_TIMEOUT_MS 30000
+/* A table of more routes than this is a site map, not a price list. */
+#define X402_PROVIDER_ROUTES_MAX 1024
+
+struct x402_provider; /* opaque: the price list and the memory of payments */
+struct x402_gate;     /* opaque: one request */
+
+/* One way to pay for a route. All strings are copied. */
+struct x402_provider_price {
+	/* Optional, default "exact". */
+	const char *scheme;
+	/* Required: CAIP-2, "eip155:8453". */
+	const char *network;
+	/* Required: who is paid. Checked with its checksum. */
+	const char *pay_to;
+	/*
+	 * Required, one of two: a price in dollars of the network's default
+	 * asset, "$0.01" (L-035); or amount and asset in atomic units, with
+	 * extra_json {"name", "version"} for the token's EIP-712 domain.
+	 */
+	const char *price;
+	const char *amount;
+	const char *asset;
+	/* Optional with price, then laid over the asset's own. */
+	const char *extra_json;
+	/* Optional, default X402_PROVIDER_TIMEOUT_SECONDS. */
+	int64_t max_timeout_seconds;
+};
+
+/* One route; the first that matches path and method wins. */
+struct x402_provider_route {
+	/* Required: "GET /articles/[slug]", "/api/:id" (any method), star for
+	 * anything. Case does not matter in paths (P-110, P-111). */
+	const char *pattern;
+	/* Optional: none makes the route free by name. */
+	const struct x402_provider_price *prices;
+	size_t prices_len;
+	/* Optional, default "". */
+	const char *description;
+	const char *mime_type;
+	/* Optional: an object for the challenge's extensions, for example
+	 * {"bazaar": {"info": ..., "schema": ...}}. */
+	const char *extensions_json;
+	/* Optional: also sell to v1 buyers (P-131). At least one of the
+	 * networks must then have a v1 name. */
+	bool v1;
+};
+
+/* What happened, for logs and counters. */
+enum x402_gate_event {
+	X402_GATE_EVENT_VERIFIED,
+	X402_GATE_EVENT_REFUSED,   /* the payment was refused; see reason */
+	X402_GATE_EVENT_FAULT,     /* facilitator down or lying; answered 502 */
+	X402_GATE_EVENT_SETTLED,   /* money has moved */
+	X402_GATE_EVENT_UNSETTLED, /* settlement failed or is not known */
+	X402_GATE_EVENT_CANCELLED, /* the handler failed; nothing was settled */
+	X402_GATE_EVENT_UNDELIVERED /* money has moved, content has not */
+};
+
+/*
+ * Optional hooks (P-126). The first three return NULL to go on, or a reason:
+ * the request is then answered 403 with it. Called inside gate functions.
+ */
+struct x402_provider_hooks {
+	const char *(*before_verify)(void *user, const struct x402_gate *gate);
+	const char *(*after_verify)(void *user, const struct x402_gate *gate);
+	const char *(*before_settle)(void *user, const struct x402_gate *gate);
+	void (*event)(void *user, const struct x402_gate *gate,
+		enum x402_gate_event event, const char *reason);
+	void *user;
+};
+
+/* Everything is copied. */
+struct x402_provider_options {
+	/* Optional, default X402_PROVIDER_FACILITATOR_URL. */
+	const char *facilitator_url;
+	/* Optional: value of an Authorization header for the facilitator. It
+	 * is not sent on when the facilitator redirects elsewhere. */
+	const char *facilitator_authorization;
+	/*
+	 * Required unless trust_host: "https://example.com", what buyers see
+	 * in front of the path. A Host header can be anything a stranger
+	 * wants (demands.md P8).
+	 */
+	const char *public_origin;
+	/* Optional: take the origin from Host, with http. For development. */
+	bool trust_host;
+	/* Required. */
+	const struct x402_provider_route *routes;
+	size_t routes_len;
+	/* Optional: value of Access-Control-Allow-Origin, "*" for all; NULL
+	 * leaves CORS to the program. */
+	const char *cors_origin;
+	/* Optional, default X402_PROVIDER_CALL_TIMEOUT_MS each. */
+	uint32_t verify_timeout_ms;
+	uint32_t settle_timeout_ms;
+	/*
+	 * Optional, default 65536: payments remembered at once. When all are
+	 * in use new payments are answered 503 before money moves; a payment
+	 * is never forgotten to make room.
+	 */
+	size_t payments_max;
+	/* Optional. */
+	struct x402_provider_hooks hooks;
+};
+#define X402_PROVIDER_OPTIONS_INIT \
+	{                          \
+		0                  \
+	}
+
+/*
+ * Check the options and build the price list (P-104). Performs no I/O but to
+ * draw 32 random bytes. INVALID_ARGUMENT with info->field such as
+ * "routes[2].prices[0].network" and a text that begins with missing_scheme,
+ * missing_facilitator, unsupported_asset_transfer_method or
+ * unsupported_payment_flow where the protocol has a word for it; NOMEM;
+ * INTERNAL when no random bytes were to be had. info may be NULL. Free with
+ * x402_provider_free.
+ */
+X402_API X402_MUST_USE enum x402_err x402_provider_new(
+	const struct x402_provider_options *options, struct x402_errinfo *info,
+	struct x402_provider **ret_provider);
+X402_API void x402_provider_free(struct x402_provider *provider);
+
+/* ---- One request. ---- */
+
+struct x402_gate_request {
+	/* Required: verbatim, "GET". */
+	const char *method;
+	/* Required: the request target as it came, before any decoding. */
+	struct x402_span target;
+	/*
+	 * Required: the index-th value of a header (name in any case); false
+	 * when there are fewer. All values must be shown: the gate refuses
+	 * doubled payment headers. The value must live until the call ends.
+	 */
+	bool (*header)(void *user, const char *name, size_t index,
+		struct x402_span *ret_value);
+	void *header_user;
+	/* Optional: the request's body where it is at hand already. It then
+	 * counts when a payment is presented again (see x402_gate_on_handler).
+	 */
+	struct x402_span body;
+	/* Required: unix seconds. */
+	uint64_t now_unix_s;
+};
+
+enum x402_gate_action {
+	X402_GATE_PASS,
+	X402_GATE_ANSWER,
+	X402_GATE_ASK,
+	X402_GATE_RUN_HANDLER,
+	X402_GATE_DELIVER,
+	X402_GATE_WITHHOLD
+};
+
+struct x402_gate_header {
+	const char *name;
+	const char *value;
+};
+#define X402_GATE_HEADERS_MAX 10
+
+/* An HTTP request to the facilitator, to be sent as it is. */
+struct x402_gate_ask {
+	const char *method; /* "POST" */
+	const char *url;
+	struct x402_gate_header headers[X402_GATE_HEADERS_MAX];
+	size_t headers_len;
+	struct x402_span body;
+	uint32_t timeout_ms; /* for the whole exchange */
+};
+
+/* What to do next. Strings live until the gate's next call or its end. */
+struct x402_gate_decision {
+	enum x402_gate_action action;
+	/* ANSWER, WITHHOLD: the whole answer. DELIVER: only headers, to be
+	 * added to the handler's; they replace its own of the same name, save
+	 * Vary, which adds up. */
+	unsigned status;
+	struct x402_gate_header headers[X402_GATE_HEADERS_MAX];
+	size_t headers_len;
+	struct x402_span body;
+	/* ASK */
+	struct x402_gate_ask ask;
+};
+
+/* NOMEM. Free with x402_gate_free, whatever has happened in between. */
+X402_API X402_MUST_USE enum x402_err x402_gate_new(
+	struct x402_provider *provider, struct x402_gate **ret_gate);
+/*
+ * A gate that is dropped between settlement and delivery is remembered as
+ * paid but undelivered. NULL allowed.
+ */
+X402_API void x402_gate_free(struct x402_gate *gate);
+
+/*
+ * Decide about a request; once for each gate. Always gives a decision: faults
+ * of memory are a 500 to the client, never an open gate. The request is
+ * borrowed for the call.
+ */
+X402_API void x402_gate_begin(struct x402_gate *gate,
+	const struct x402_gate_request *request,
+	struct x402_gate_decision *ret_decision);
+
+/* What came of an ASK. */
+struct x402_gate_facilitator_answer {
+	/* X402_OK when a whole HTTP response was read; else TIMEOUT, NETWORK,
+	 * TOO_LARGE (answers above X402_JSON_MAX_BYTES), CANCELLED... */
+	enum x402_err transport;
+	unsigned status;
+	struct x402_span body;     /* borrowed for the call */
+	struct x402_span location; /* the Location header; may be empty */
+	uint64_t now_unix_s;       /* Required */
+};
+/* After ASK, and only then. */
+X402_API void x402_gate_on_facilitator(struct x402_gate *gate,
+	const struct x402_gate_facilitator_answer *answer,
+	struct x402_gate_decision *ret_decision);
+
+/* What came of RUN_HANDLER. */
+struct x402_gate_handler_result {
+	/* HTTP status; 0 when the handler failed without one. */
+	unsigned status;
+	/* The handler's own Cache-Control, or NULL. */
+	const char *cache_control;
+	uint64_t now_unix_s; /* Required */
+};
+/*
+ * After RUN_HANDLER, and only then. A status of 400 and above is not settled
+ * (P-129): DELIVER, and the same payment may be presented again. Never send a
+ * byte of the response before the gate says DELIVER.
+ */
+X402_API void x402_gate_on_handler(struct x402_gate *gate,
+	const struct x402_gate_handler_result *result,
+	struct x402_gate_decision *ret_decision);
+
+/*
+ * After DELIVER: the whole response was handed to the connection. Without it
+ * the payment counts as undelivered, and the buyer may present it again for
+ * the same request: so say it as soon as a byte of content has left, or a
+ * buyer who hangs up in time reads for nothing, again and again.
+ */
+X402_API void x402_gate_delivered(struct x402_gate *gate);
+
+/* ---- What handlers and hooks may ask. ---- */
+
+/* Index into the options' routes; SIZE_MAX when none matched. */
+X402_API size_t x402_gate_route(const struct x402_gate *gate);
+/* Is the request's method the route's? A handler that serves GET only should
+ * answer 405 otherwise: it is not settled then. */
+X402_API bool x402_gate_method_matches(const struct x402_gate *gate);
+/* The canonical path that was matched: serve by this one. "" before begin. */
+X402_API const char *x402_gate_path(const struct x402_gate *gate);
+/*
+ * Value of [name] or :name, where it fills a segment before any star; an
+ * escaped '/' or '\' in it stays escaped. False when there is none.
+ */
+X402_API bool x402_gate_param(const struct x402_gate *gate, const char *name,
+	struct x402_span *ret_value);
+/* EIP-55 address of the payer, "" while unknown. */
+X402_API const char *x402_gate_payer(const struct x402_gate *gate);
+/* Transaction of the settlement, "" while there is none. */
+X402_API const char *x402_gate_transaction(const struct x402_gate *gate);
+/* Atomic amount and asset of the offer that is being paid, "" while unknown. */
+X402_API const char *x402_gate_amount(const struct x402_gate *gate);
+X402_API const char *x402_gate_asset(const struct x402_gate *gate);
+
+/*
+ * True for a header that a handler may not send to the buyer: internal ones
+ * (P-143, P-147) and those that speak for the gate.
+ */
+X402_API bool x402_gate_header_is_ours(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,128 @@
+/*
+ * gate_p.h: what a gate holds, shared by the files that make it up:
+ *   gate.c          the flow, from begin to delivered
+ *   gate_payment.c  is there a payment, and is it one for this route?
+ *   gate_answer.c   what the client and the facilitator are told
+ * Private to the provider SDK.
+ */
+#ifndef X402_PROVIDER_GATE_P_H
+#define X402_PROVIDER_GATE_P_H
+
+#include "provider_p.h"
+
+/* Where a gate stands; each public function may be called in one of them. */
+enum x402__gate_state {
+	X402__GATE_NEW,
+	X402__GATE_VERIFYING,
+	X402__GATE_SETTLING_FIRST, /* asked before; settle, then handler */
+	X402__GATE_HANDLER,
+	X402__GATE_SETTLING,
+	X402__GATE_DELIVERING,
+	X402__GATE_DONE
+};
+
+/* Strings of one decision: headers, body, URL, and some. */
+#define X402__GATE_KEPT_MAX 12
+/* x402 P-101: a moved facilitator is followed, a loop is not. */
+#define X402__REDIRECTS_MAX 2
+/* A reason is a word, sometimes with a text behind it (section 7.3). */
+#define X402__REASON_MAX 256
+
+struct x402_gate {
+	struct x402_provider *provider;
+	enum x402__gate_state state;
+
+	/* The request. */
+	char *method;
+	struct x402__path path;
+	const struct x402__route *route; /* NULL: none matched */
+	bool method_matches;
+	char *url; /* of the resource, as buyers see it */
+
+	/* The payment: its version, what was sent, and which offer it takes. */
+	int version;   /* 0 while there is none */
+	bool v1_asked; /* the client speaks v1, whether or not it paid */
+	struct x402_facilitator_request request; /* payload owned */
+	struct x402_payment_requirements v2;     /* our offer, owned tree */
+	const struct x402__offer *offer;
+	struct x402_address from;
+	char payer[X402_ADDRESS_TEXT_SIZE];
+	uint64_t expires_unix_s;
+
+	/* The claim on it. */
+	struct x402__claim_key key;
+	bool claimed;
+	bool settled;     /* money has moved for this claim */
+	bool maybe_moved; /* asked to settle; outcome unknown */
+	char *receipt;    /* header text of the settlement */
+	char *transaction;
+	char *cache_control; /* the handler's, until it is delivered */
+
+	/* The talk with the facilitator. */
+	char *ask_body;
+	char *ask_url; /* where a redirect led; NULL: as configured */
+	unsigned redirects;
+	bool pending_retried;
+	char idempotency_key[65];
+
+	char *kept[X402__GATE_KEPT_MAX];
+	size_t kept_len;
+};
+
+/* ---- gate_payment.c ---- */
+
+/* What reading the payment came to. */
+enum x402__payment_outcome {
+	X402__PAYMENT_NONE,     /* answer 402 with this reason */
+	X402__PAYMENT_REFUSED,  /* likewise */
+	X402__PAYMENT_SMUGGLED, /* answer 400 with this text */
+	X402__PAYMENT_FAULT,    /* our own: answer 500 */
+	X402__PAYMENT_GOOD      /* offline, that is */
+};
+
+/*
+ * Find, decode and check the request's payment, all that needs nobody else.
+ * *ret_reason is a constant.
+ */
+enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
+	const struct x402_gate_request *request, const char **ret_reason);
+
+/* ---- gate_answer.c ---- */
+
+/* Drop the strings of the last decision and begin a new one. */
+void x402__gate_start(struct x402_gate *gate, enum x402_gate_action action,
+	struct x402_gate_decision *ret_decision);
+/* Header with a value that must live as long (constants, gate members). */
+void x402__gate_add(struct x402_gate_decision *decision, const char *name,
+	const char *value);
+/* Take a string over until the next decision; NULL gives NULL. */
+const char *x402__gate_keep(struct x402_gate *gate, char *text);
+
+/* {"error": text} with any status; never a cacheable one. */
+void x402__gate_answer_error(struct x402_gate *gate,
+	enum x402_gate_action action, unsigned status, const char *text,
+	struct x402_gate_decision *ret_decision);
+/* 402, or 412 for a missing allowance (P-121 to P-124), with the challenge. */
+void x402__gate_answer_challenge(struct x402_gate *gate,
+	enum x402_gate_action action, const char *reason,
+	struct x402_gate_decision *ret_decision);
+/* 402 with a receipt that says no (P-141). */
+void x402__gate_answer_unsettled(struct x402_gate *gate,
+	enum x402_gate_action action, const char *receipt, const char *reason,
+	struct x402_gate_decision *ret_decision);
+/* The preflight of a browser: says what may be sent, gives nothing. */
+void x402__gate_answer_preflight(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision);
+/* Let the handler's response out, with the receipt if there is one. */
+void x402__gate_answer_deliver(struct x402_gate *gate,
+	const char *cache_control, struct x402_gate_decision *ret_decision);
+/* POST the payment to verify or settle. False when memory is out. */
+bool x402__gate_ask(struct x402_gate *gate, bool settle,
+	struct x402_gate_decision *ret_decision);
+/* Follow a redirect (P-101). False when it leads nowhere we go. */
+bool x402__gate_follow(
+	struct x402_gate *gate, struct x402_span location, bool settle);
+/* Cache-Control made private (P-130); caller frees, NULL without memory. */
+char *x402__private_cache_control(const char *value);
+
+#endif

@@ -1,0 +1,349 @@
+/*
+ * gate_payment.c: everything about a payment that can be known without asking
+ * anybody. In order:
+ *
+ *   find_header()     one payment header, once (demands.md, attack 35)
+ *   decode()          header text to payload, version as the header says
+ *   match_offer()     which of our offers it takes (P-120)
+ *   check_echo()      resource and extensions as we declared them (P-125)
+ *   verify_offline()  the scheme's plan: window, terms, shape, signature
+ *   identify()        who pays, and the key that stands for this payment
+ *
+ * The facilitator never hears of a payment that fails here.
+ */
+#include "gate_p.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#define PAYMENT_NONE_TEXT    "Payment required"
+#define PAYMENT_NONE_V1_TEXT "X-PAYMENT header is required"
+
+struct found {
+	struct x402_span v2;
+	struct x402_span v1;
+	size_t v2_count;
+	size_t v1_count;
+};
+
+/* Does a comma-separated list name a payment header? */
+static bool list_names_payment(struct x402_span list)
+{
+	static const char *const names[] = {
+		X402_HEADER_PAYMENT_SIGNATURE, X402_HEADER_X_PAYMENT};
+	size_t i = 0;
+
+	while (i < list.len) {
+		size_t start;
+
+		while (i < list.len && strchr(" \t,", list.ptr[i]))
+			i++;
+		start = i;
+		while (i < list.len && !strchr(" \t,", list.ptr[i]))
+			i++;
+		for (size_t n = 0; n < 2; n++)
+			if (i - start == strlen(names[n]) &&
+				strncasecmp((const char *)list.ptr + start,
+					names[n], i - start) == 0)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * A payment that one server on the way sees and another does not is how
+ * requests are smuggled: doubled, both versions at once, or listed as
+ * hop-by-hop.
+ */
+static const char *find_header(
+	const struct x402_gate_request *request, struct found *ret_found)
+{
+	struct x402_span value;
+
+	while (request->header(request->header_user,
+		X402_HEADER_PAYMENT_SIGNATURE, ret_found->v2_count, &value)) {
+		ret_found->v2 = value;
+		if (++ret_found->v2_count > 1)
+			return "expected one PAYMENT-SIGNATURE header";
+	}
+	while (request->header(request->header_user, X402_HEADER_X_PAYMENT,
+		ret_found->v1_count, &value)) {
+		ret_found->v1 = value;
+		if (++ret_found->v1_count > 1)
+			return "expected one X-PAYMENT header";
+	}
+	if (ret_found->v1_count && ret_found->v2_count)
+		return "expected PAYMENT-SIGNATURE or X-PAYMENT, not both";
+	if (!ret_found->v1_count && !ret_found->v2_count)
+		return NULL;
+	for (size_t i = 0;
+		request->header(request->header_user, "Connection", i, &value);
+		i++)
+		if (list_names_payment(value))
+			return "a payment header is not hop-by-hop";
+	return NULL;
+}
+
+/* The text that stands for "unpaid" in each version. */
+static const char *none_text(const struct x402_gate *gate)
+{
+	return gate->v1_asked ? PAYMENT_NONE_V1_TEXT : PAYMENT_NONE_TEXT;
+}
+
+static enum x402__payment_outcome decode(struct x402_gate *gate,
+	struct x402_span text, int version, const char **ret_reason)
+{
+	enum x402_err err = x402_payment_payload_decode(
+		text, NULL, &gate->request.payload);
+
+	/* P-122: what cannot be read is no payment. */
+	*ret_reason = none_text(gate);
+	if (err == X402_ERR_NOMEM)
+		return X402__PAYMENT_FAULT;
+	if (err == X402_ERR_VERSION) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_INVALID_X402_VERSION);
+		return X402__PAYMENT_REFUSED;
+	}
+	if (err != X402_OK)
+		return X402__PAYMENT_NONE;
+	/* Each version has its own header; one in the other's is a confusion
+	 * that somebody might profit from (attack 11). */
+	if (gate->request.payload.x402_version != version) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_INVALID_X402_VERSION);
+		return X402__PAYMENT_REFUSED;
+	}
+	gate->version = version;
+	gate->request.x402_version = version;
+	return X402__PAYMENT_GOOD;
+}
+
+static enum x402_err read_offer(const struct x402__offer *offer,
+	struct x402_payment_requirements *ret_req)
+{
+	struct x402_json *tree = NULL;
+	enum x402_err err = x402_json_parse(
+		x402_span_str(offer->json), NULL, NULL, &tree);
+
+	if (err == X402_OK)
+		err = x402_payment_requirements_read(
+			tree, X402_V2, NULL, ret_req);
+	x402_json_unref(tree);
+	return err;
+}
+
+/* What is asked of the facilitator are our terms, never the client's copy. */
+static enum x402__payment_outcome match_offer(
+	struct x402_gate *gate, const char **ret_reason)
+{
+	const struct x402_payment_payload *payload = &gate->request.payload;
+
+	for (size_t i = 0; i < gate->route->offers_len; i++) {
+		const struct x402__offer *offer = &gate->route->offers[i];
+		struct x402_payment_requirements *used =
+			&gate->request.requirements;
+
+		if (gate->version == X402_V1 && !offer->v1_network)
+			continue;
+		if (read_offer(offer, &gate->v2) != X402_OK)
+			return X402__PAYMENT_FAULT;
+		if (gate->version == X402_V1) {
+			*used = x402__offer_v1(
+				gate->route, offer, &gate->v2, gate->url);
+		} else {
+			*used = gate->v2;
+			/* One owner: the tree belongs to gate->v2. */
+		}
+		if (x402_requirements_match(used, payload)) {
+			gate->offer = offer;
+			return X402__PAYMENT_GOOD;
+		}
+		x402_payment_requirements_clear(&gate->v2);
+		memset(used, 0, sizeof(*used));
+	}
+	/* P-123 */
+	*ret_reason = x402_reason_wire(X402_REASON_NO_MATCHING_REQUIREMENTS);
+	return X402__PAYMENT_REFUSED;
+}
+
+/* Does what was sent back hold all that was declared? Depth is bounded by the
+ * parser (X402_JSON_MAX_DEPTH). */
+static bool contains(
+	const struct x402_json *sent, const struct x402_json *declared)
+{
+	const struct x402_json *value;
+	const char *key;
+	void *iter = NULL;
+
+	if (x402_json_type(declared) != X402_JSON_OBJECT)
+		return x402_json_equal(sent, declared);
+	if (x402_json_type(sent) != X402_JSON_OBJECT)
+		return false;
+	while (x402_json_next(declared, &iter, &key, &value))
+		if (x402_json_type(value) != X402_JSON_NULL &&
+			!contains(x402_json_get(sent, key), value))
+			return false;
+	return true;
+}
+
+static bool extensions_echoed(
+	const struct x402_json *declared, const struct x402_json *sent)
+{
+	const struct x402_json *extension;
+	const char *key;
+	void *iter = NULL;
+
+	while (x402_json_next(declared, &iter, &key, &extension)) {
+		const struct x402_json *info = x402_json_get(extension, "info");
+
+		if (info &&
+			!contains(
+				x402_json_get(x402_json_get(sent, key), "info"),
+				info))
+			return false;
+	}
+	return true;
+}
+
+static enum x402__payment_outcome check_echo(
+	struct x402_gate *gate, const char **ret_reason)
+{
+	const struct x402_payment_payload *payload = &gate->request.payload;
+	const char *url = x402_json_get_string(payload->resource, "url");
+	struct x402_json *declared = NULL;
+	bool echoed;
+
+	if (gate->version != X402_V2)
+		return X402__PAYMENT_GOOD;
+	/* Not signed, so no proof; but a payment that says it is for another
+	 * page is not for this one (demands.md P5). */
+	if (url && strcmp(url, gate->url) != 0) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_NO_MATCHING_REQUIREMENTS);
+		return X402__PAYMENT_REFUSED;
+	}
+	if (!gate->route->extensions)
+		return X402__PAYMENT_GOOD;
+	if (x402_json_parse(x402_span_str(gate->route->extensions), NULL, NULL,
+		    &declared) != X402_OK)
+		return X402__PAYMENT_FAULT;
+	echoed = extensions_echoed(declared, payload->extensions);
+	x402_json_unref(declared);
+	*ret_reason = x402_reason_wire(X402_REASON_EXTENSION_ECHO_MISMATCH);
+	return echoed ? X402__PAYMENT_GOOD : X402__PAYMENT_REFUSED;
+}
+
+static enum x402__payment_outcome verify_offline(
+	struct x402_gate *gate, uint64_t now, const char **ret_reason)
+{
+	struct x402_verify_options options = {.now_unix_s = now};
+	struct x402_verify_plan plan = {0};
+	enum x402__payment_outcome outcome = X402__PAYMENT_GOOD;
+
+	if (x402_verify_plan(&gate->request, &options, &plan) != X402_OK)
+		return X402__PAYMENT_FAULT;
+	/* Which wallet factories are welcome is the facilitator's to say. */
+	if (plan.decided && !plan.verdict.valid &&
+		plan.verdict.reason !=
+			X402_REASON_EVM_6492_FACTORY_NOT_ALLOWED) {
+		*ret_reason = x402_reason_wire(plan.verdict.reason);
+		outcome = X402__PAYMENT_REFUSED;
+	}
+	x402_verify_plan_clear(&plan);
+	return outcome;
+}
+
+static void hash_part(struct x402_keccak *hash, struct x402_span part)
+{
+	uint8_t len8[8];
+	uint64_t len = part.len;
+
+	/* Lengths in front, so that no two lists of parts hash alike. */
+	for (int i = 0; i < 8; i++)
+		len8[i] = (uint8_t)(len >> (8 * i));
+	x402_keccak_update(hash, x402_span(len8, 8));
+	x402_keccak_update(hash, part);
+}
+
+/*
+ * What is paid for, down to the bytes of the payment: a signature that was
+ * never verified must not pass as the one that was.
+ */
+static void hash_request(
+	struct x402_gate *gate, struct x402_span body, struct x402_span payment)
+{
+	struct x402_keccak hash;
+
+	x402_keccak_init(&hash);
+	hash_part(&hash, x402_span_str(gate->method));
+	hash_part(&hash, x402_span_str(gate->path.strict));
+	hash_part(&hash, x402_span(gate->path.query, gate->path.query_len));
+	hash_part(&hash, body);
+	hash_part(&hash, payment);
+	x402_keccak_final(&hash, gate->key.request32);
+}
+
+/* P-154: only EIP-3009 is offered, so nothing else is taken. */
+static enum x402__payment_outcome identify(
+	struct x402_gate *gate, const char **ret_reason)
+{
+	struct x402_eip3009_payload payload = {0};
+	struct x402_asset_id asset = {0};
+	struct x402_keccak hash;
+	enum x402_err err = x402_eip3009_payload_read(
+		gate->request.payload.payload, NULL, &payload);
+
+	if (err == X402_ERR_NOMEM)
+		return X402__PAYMENT_FAULT;
+	if (err != X402_OK) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
+		return X402__PAYMENT_REFUSED;
+	}
+	gate->from = payload.authorization.from;
+	x402_address_format(&gate->from, gate->payer);
+	if (!x402_u256_to_u64(
+		    &payload.authorization.valid_before, &gate->expires_unix_s))
+		gate->expires_unix_s = UINT64_MAX;
+	err = x402_asset_id_init(gate->v2.network, gate->v2.asset, &asset);
+	x402_keccak_init(&hash);
+	hash_part(&hash, x402_span_str(asset.network));
+	hash_part(&hash, x402_span_str(asset.address));
+	hash_part(&hash, x402_span(gate->from.bytes, 20));
+	hash_part(&hash, x402_span(payload.authorization.nonce32, 32));
+	x402_keccak_final(&hash, gate->key.payment32);
+	x402_eip3009_payload_clear(&payload);
+	return err == X402_OK ? X402__PAYMENT_GOOD : X402__PAYMENT_FAULT;
+}
+
+enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
+	const struct x402_gate_request *request, const char **ret_reason)
+{
+	enum x402__payment_outcome outcome;
+	struct found found = {0};
+	struct x402_span text;
+
+	*ret_reason = find_header(request, &found);
+	if (*ret_reason)
+		return X402__PAYMENT_SMUGGLED;
+	gate->v1_asked = found.v1_count > 0 && gate->route->v1;
+	text = gate->v1_asked ? found.v1 : found.v2;
+	*ret_reason = none_text(gate);
+	/* A v1 payment for a route that does not sell to v1 is none. */
+	if (!found.v2_count && !gate->v1_asked)
+		return X402__PAYMENT_NONE;
+	outcome = decode(
+		gate, text, gate->v1_asked ? X402_V1 : X402_V2, ret_reason);
+	if (outcome == X402__PAYMENT_GOOD)
+		outcome = match_offer(gate, ret_reason);
+	if (outcome == X402__PAYMENT_GOOD)
+		outcome = check_echo(gate, ret_reason);
+	if (outcome == X402__PAYMENT_GOOD)
+		outcome = verify_offline(gate, request->now_unix_s, ret_reason);
+	if (outcome == X402__PAYMENT_GOOD)
+		outcome = identify(gate, ret_reason);
+	if (outcome == X402__PAYMENT_GOOD)
+		hash_request(gate, request->body, text);
+	return outcome;
+}
