@@ -1,0 +1,172 @@
+/*
+ * api.h: what every endpoint file shares: a request, the world it may use,
+ * and the token that says that it was answered.
+ *
+ * A step of an endpoint returns struct fac_step, and only fac_reply...(),
+ * fac_fail() and fac_wait() make one: a path that forgets to answer does not
+ * compile. A request has at most one thing under way; its callback goes on
+ * with the next step and ends with fac_end().
+ *
+ * Not for: sockets (net/), money (core/), SQL (store/).
+ * Thread rule: everything here belongs to one worker's thread, but for
+ * struct fac_chain_status, which is atomic.
+ */
+#ifndef FAC_API_API_H
+#define FAC_API_API_H
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "run/loop.h"
+#include "run/settler.h"
+#include "store/store.h"
+
+struct http_exchange;
+struct http_request;
+struct fac_request;
+
+/* What the main thread's watch last saw of a chain. */
+enum fac_chain_health {
+	FAC_CHAIN_UNSEEN, /* not asked yet */
+	FAC_CHAIN_USABLE,
+	FAC_CHAIN_DOWN, /* no endpoint answers */
+	FAC_CHAIN_WRONG /* an endpoint serves another chain */
+};
+struct fac_chain_status {
+	_Atomic int health; /* enum fac_chain_health */
+};
+
+/* A chain as one worker sees it. */
+struct fac_app_chain {
+	struct x402_network network;
+	struct fac_chain *chain; /* this worker's own */
+	struct x402_address signers[FAC_ENGINE_SIGNERS_MAX];
+	size_t signers_len;
+	struct fac_chain_status *status; /* shared */
+};
+
+/* One worker's world. */
+struct fac_app {
+	struct fac_loop *loop;
+	struct fac_store *store;
+	struct fac_settler *settler;
+	struct fac_settings settings; /* replaced on HUP, by mail */
+	struct fac_app_chain chains[FAC_ENGINE_CHAINS_MAX];
+	size_t chains_len;
+	uint32_t worker;        /* for request ids */
+	uint64_t boot_unix_ms;  /* for request ids */
+	uint64_t requests;      /* counted here */
+	uint64_t open_requests; /* not answered yet */
+	uint64_t health_at_ms;  /* when health_err was learnt */
+	enum x402_err health_err;
+	/*
+	 * Set when the daemon stops: nothing new may be started, because the
+	 * rooms that would answer are being closed.
+	 */
+	bool stopping;
+};
+
+/* Proof of an answer, or of something under way that will bring one. */
+struct fac_step {
+	struct fac_request *private_only;
+};
+
+#define FAC_REQUEST_ID_SIZE     32
+#define FAC_REQUEST_HEADERS_MAX 4
+struct fac_request {
+	struct fac_app *app;
+	struct http_exchange *exchange;
+	const struct http_request *http;
+	char id[FAC_REQUEST_ID_SIZE];
+	uint64_t started_ms; /* the loop's clock */
+	/* The client closed the connection; the answer goes nowhere. */
+	bool gone;
+	/* Optional: called once when that happens. */
+	void (*on_gone)(struct fac_request *request);
+	/* The endpoint's own; freed after the answer was written. */
+	void *state;
+	void (*state_free)(void *state);
+	/* Added to the answer; values are copied. */
+	struct {
+		const char *name;
+		char *value;
+	} headers[FAC_REQUEST_HEADERS_MAX];
+	size_t headers_len;
+};
+
+/* ---- Answers. Each frees the request. ---- */
+
+/* json is taken; NULL (memory was out) becomes a 500. */
+struct fac_step fac_reply(
+	struct fac_request *request, int status, struct x402_json *json);
+/* Text that is JSON already. */
+struct fac_step fac_reply_text(
+	struct fac_request *request, int status, const char *text);
+/* No body. */
+struct fac_step fac_reply_empty(struct fac_request *request, int status);
+/* {"error": text, "requestId": ...}: what was expected, and what came. */
+struct fac_step fac_fail(struct fac_request *request, int status,
+	const char *fmt, ...) X402_PRINTF(3, 4);
+/* Something is under way; its callback will answer. */
+struct fac_step fac_wait(struct fac_request *request);
+/* The end of a callback. */
+static inline void fac_end(struct fac_step step)
+{
+	(void)step;
+}
+
+/* ---- Reading. ---- */
+
+/* A header that may come once: NULL when absent or doubled. Borrowed. */
+const char *fac_request_header(
+	const struct fac_request *request, const char *name);
+/* The body, as JSON object. False: an answer was sent (ret_step). */
+bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,
+	struct fac_step *ret_step);
+/*
+ * A query parameter, percent-decoded; caller frees. NULL when absent, and
+ * *ret_bad when it is malformed or doubled.
+ */
+char *fac_request_query(
+	const struct fac_request *request, const char *name, bool *ret_bad);
+/* The path behind a prefix. Borrowed. */
+const char *fac_request_path_rest(
+	const struct fac_request *request, const char *prefix);
+/* Add a header to the answer; name must be constant text. */
+void fac_request_add_header(
+	struct fac_request *request, const char *name, const char *value);
+
+uint64_t fac_unix_ms(void);
+#define FAC_ISO_TIME_SIZE 32
+/* "2026-11-21T07:30:34.123Z" */
+void fac_iso_time(uint64_t unix_ms, char ret_text[FAC_ISO_TIME_SIZE]);
+/* The chain of a network that is served here, or NULL. */
+const struct fac_app_chain *fac_app_chain_find(
+	const struct fac_app *app, const char *caip2);
+bool fac_app_chain_usable(const struct fac_app_chain *chain);
+
+/* ---- Endpoints. ---- */
+
+struct fac_step fac_api_verify(struct fac_request *request);
+struct fac_step fac_api_settle(struct fac_request *request);
+struct fac_step fac_api_supported(struct fac_request *request);
+struct fac_step fac_api_health(struct fac_request *request);
+struct fac_step fac_api_discovery_list(struct fac_request *request);
+struct fac_step fac_api_discovery_post(struct fac_request *request);
+struct fac_step fac_api_payment(struct fac_request *request);
+/* OPTIONS on any path. */
+struct fac_step fac_api_preflight(struct fac_request *request);
+
+/* cors.c: the headers that go on every answer. */
+struct fac_header {
+	const char *name;
+	const char *value;
+};
+#define FAC_CORS_HEADERS_MAX 3
+size_t fac_cors_headers(const struct fac_settings *settings,
+	struct fac_header ret_headers[FAC_CORS_HEADERS_MAX]);
+
+/* routes.c: called by the worker for each request of its server. */
+void fac_api_dispatch(struct fac_app *app, struct http_exchange *exchange);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * GET /supported (x402 F-003, F-004).
+ *
+ *   1. fac_api_supported   kinds of every chain that is usable now
+ *
+ * A chain that fails leaves this list first, so that sellers stop offering
+ * what cannot be settled. Networks are concrete; v1 kinds carry v1 names.
+ */
+#include "api/api.h"
+
+/* Served for real: catalogued on /settle, and honoured on /settle. */
+static const char *const extensions[] = {"bazaar", "payment-identifier"};
+
+static enum x402_err add_kind(struct x402_json *kinds, int version,
+	const char *scheme, const char *network)
+{
+	struct x402_json *kind = x402_json_new_object();
+
+	if (!network) {
+		x402_json_unref(kind);
+		return X402_OK;
+	}
+	if (!kind || x402_json_set_int(kind, "x402Version", version) ||
+		x402_json_set_string(kind, "scheme", scheme) ||
+		x402_json_set_string(kind, "network", network)) {
+		x402_json_unref(kind);
+		return X402_ERR_NOMEM;
+	}
+	return x402_json_append_take(kinds, kind);
+}
+
+static enum x402_err add_kinds(
+	struct x402_json *kinds, const struct fac_app *app, int version)
+{
+	for (size_t i = 0; i < app->chains_len; i++) {
+		const char *caip2 = app->chains[i].network.caip2;
+		const struct x402_scheme *scheme;
+		if (!fac_app_chain_usable(&app->chains[i]))
+			continue;
+		for (size_t j = 0; (scheme = x402_scheme_at(j)); j++) {
+			if (!x402_network_matches(
+				    scheme->network_pattern, caip2))
+				continue;
+			enum x402_err err = add_kind(kinds, version,
+				scheme->name,
+				version == X402_V1
+					? x402_network_to_v1_name(caip2)
+					: caip2);
+			if (err)
+				return err;
+		}
+	}
+	return X402_OK;
+}
+
+static bool has_text(const struct x402_json *array, const char *text)
+{
+	for (size_t i = 0; i < x402_json_size(array); i++)
+		if (!strcmp(x402_json_string(x402_json_at(array, i)), text))
+			return true;
+	return false;
+}
+
+static struct x402_json *signers_json(const struct fac_app *app)
+{
+	struct x402_json *array = x402_json_new_array();
+	struct x402_json *object = x402_json_new_object();
+	bool bad = !array || !object;
+
+	for (size_t i = 0; !bad && i < app->chains_len; i++)
+		for (size_t j = 0; !bad && j < app->chains[i].signers_len;
+			j++) {
+			char text[X402_ADDRESS_TEXT_SIZE];
+			x402_address_format(&app->chains[i].signers[j], text);
+			if (!has_text(array, text))
+				bad = x402_json_append_take(
+					array, x402_json_new_string(text));
+		}
+	if (bad ||
+		x402_json_set_take(object, "eip155:*", x402_json_ref(array))) {
+		x402_json_unref(object);
+		object = NULL;
+	}
+	x402_json_unref(array);
+	return object;
+}
+
+static struct x402_json *extensions_json(void)
+{
+	struct x402_json *array = x402_json_new_array();
+
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(*extensions); i++)
+		if (!array ||
+			x402_json_append_take(
+				array, x402_json_new_string(extensions[i]))) {
+			x402_json_unref(array);
+			return NULL;
+		}
+	return array;
+}
+
+struct fac_step fac_api_supported(struct fac_request *request)
+{
+	const struct fac_app *app = request->app;
+	struct x402_json *kinds = x402_json_new_array();
+	struct x402_json *json = x402_json_new_object();
+
+	if (!kinds || !json || add_kinds(kinds, app, X402_V2) ||
+		add_kinds(kinds, app, X402_V1) ||
+		x402_json_set_take(json, "kinds", x402_json_ref(kinds)) ||
+		x402_json_set_take(json, "extensions", extensions_json()) ||
+		x402_json_set_take(json, "signers", signers_json(app))) {
+		x402_json_unref(json);
+		json = NULL;
+	}
+	x402_json_unref(kinds);
+	return fac_reply(request, 200, json);
+}
