@@ -1,0 +1,420 @@
+/*
+ * The configuration: what is right is read, what is wrong is named with file
+ * and line, keys stay where they belong.
+ */
+#include "cmocka_house.h"
+
+#include "config.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+
+static char dir[] = "/tmp/x402-config-XXXXXX";
+static char conf_path[128];
+static char key_path[128];
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+	(void)unlink(path);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static int group_setup(void **state)
+{
+	(void)state;
+	if (sodium_init() < 0 || !mkdtemp(dir))
+		return -1;
+	snprintf(conf_path, sizeof(conf_path), "%s/f.conf", dir);
+	snprintf(key_path, sizeof(key_path), "%s/key", dir);
+	write_file(key_path, KEY "\n", 0600);
+	assert_int_equal(setenv("TEST_KEY_FILE", key_path, 1), 0);
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	(void)unlink(conf_path);
+	(void)unlink(key_path);
+	return rmdir(dir);
+}
+
+#define CHAIN_OPEN                                 \
+	"chain \"eip155:84532\" {\n"               \
+	"rpc_urls = {\"http://127.0.0.1:8545\"}\n" \
+	"signer_key_file = {\"${TEST_KEY_FILE}\"}\n"
+#define CHAIN CHAIN_OPEN "}\n"
+#define STORE "store = \"/tmp/s.sqlite\"\n"
+
+static struct fac_config *load_good(const char *text)
+{
+	struct x402_buf problems = {0};
+	struct fac_config *config = NULL;
+
+	write_file(conf_path, text, 0600);
+	enum x402_err err = fac_config_load(conf_path, &problems, &config);
+	if (err)
+		print_error("%.*s", (int)problems.len, (char *)problems.ptr);
+	assert_int_equal(err, X402_OK);
+	x402_buf_clear(&problems);
+	return config;
+}
+
+static void file_minimal_gets_defaults(void **state)
+{
+	(void)state;
+	struct fac_config *config = load_good(STORE CHAIN);
+	assert_string_equal(config->host, "127.0.0.1");
+	assert_int_equal(config->port, 4022);
+	assert_true(config->workers >= 1);
+	assert_int_equal(config->settings.response_deadline_ms, 25000);
+	assert_string_equal(config->settings.cors_origin, "*");
+	assert_int_equal(config->chains_len, 1);
+	assert_string_equal(config->chains[0].network.caip2, "eip155:84532");
+	assert_int_equal(config->chains[0].network.chain_id, 84532);
+	assert_string_equal(
+		config->chains[0].rpc_urls[0], "http://127.0.0.1:8545");
+	assert_int_equal(config->chains[0].signers_len, 1);
+	assert_hex(config->chains[0].signers[0], 32, KEY);
+	fac_config_free(config);
+}
+
+static void file_full_reads_every_member(void **state)
+{
+	(void)state;
+	struct fac_config *config = load_good(
+		"listen = \"[::1]:0\"\nworkers = 3\n" STORE
+		"response_deadline = 7\nverify_deadline = 3\n"
+		"max_body_bytes = 4096\nmax_connections = 9\n"
+		"cors_origin = \"https://a.example\"\ndiscovery_post = false\n"
+		"log_level = debug\n" CHAIN_OPEN
+		"max_fee_gwei = 9\nmax_priority_fee_gwei = 2\n"
+		"max_gas = 300000\nconfirmations = 4\nrpc_timeout = 2\n}\n"
+		"chain \"eip155:8453\" {\nrpc_urls = "
+		"{\"https://a.example/k\", \"https://b.example\"}\n"
+		"signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n");
+	assert_string_equal(config->host, "::1");
+	assert_int_equal(config->port, 0);
+	assert_int_equal(config->workers, 3);
+	assert_int_equal(config->settings.response_deadline_ms, 7000);
+	assert_int_equal(config->settings.verify_deadline_ms, 3000);
+	assert_int_equal(config->max_body_bytes, 4096);
+	assert_int_equal(config->max_connections, 9);
+	assert_false(config->settings.discovery_post);
+	assert_int_equal(config->settings.log_level, FAC_LOG_DEBUG);
+	assert_int_equal(config->chains[0].max_fee_gwei, 9);
+	assert_int_equal(config->chains[0].max_priority_fee_gwei, 2);
+	assert_int_equal(config->chains[0].max_gas, 300000);
+	assert_int_equal(config->chains[0].confirmations, 4);
+	assert_int_equal(config->chains[0].rpc_timeout_ms, 2000);
+	assert_int_equal(config->chains_len, 2);
+	assert_int_equal(config->chains[1].rpc_urls_len, 2);
+	fac_config_free(config);
+}
+
+/* Each is wrong in one thing; said must be in what is printed. */
+static const struct {
+	const char *text;
+	const char *said;
+} bad_files[] = {
+	{STORE "colour = red\n" CHAIN, "f.conf:2: no such option 'colour'"},
+	{STORE "chain \"eip155:1\" {\nspeed = 1\n}\n", "f.conf:3: "},
+	{CHAIN, "store is missing"},
+	{STORE, "expected at least one chain section"},
+	{STORE "workers = many\n" CHAIN, "f.conf:2: "},
+	{STORE "workers = 65\n" CHAIN, "f.conf:2: workers: expected"},
+	{STORE "workers = -1\n" CHAIN, "f.conf:2: workers: expected"},
+	{STORE "response_deadline = 0\n" CHAIN, "response_deadline: expected"},
+	{STORE "response_deadline = 601\n" CHAIN,
+		"response_deadline: expected"},
+	{STORE "verify_deadline = 0\n" CHAIN, "verify_deadline: expected"},
+	{STORE "max_body_bytes = 12\n" CHAIN, "max_body_bytes: expected"},
+	{STORE "max_connections = 0\n" CHAIN, "max_connections: expected"},
+	{STORE "listen = \"a:b:c\"\n" CHAIN, "listen: expected"},
+	{STORE "listen = \"127.0.0.1:65536\"\n" CHAIN, "listen: expected"},
+	{STORE "listen = \"[::1\"\n" CHAIN, "listen: expected"},
+	{STORE "log_level = loud\n" CHAIN, "log_level: expected"},
+	{STORE "cors_origin = \"a\\r\\nb\"\n" CHAIN, "cors_origin: expected"},
+	{STORE CHAIN CHAIN, "f.conf:"},
+	{STORE "chain \"base\" {\nrpc_urls = {\"http://a\"}\n}\n",
+		"expected \"eip155:\" and a chain id"},
+	{STORE "chain \"solana:x\" {\nrpc_urls = {\"http://a\"}\n}\n",
+		"expected \"eip155:\" and a chain id"},
+	{STORE "chain \"eip155:1\" {\n"
+	       "signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n",
+		"rpc_urls is missing"},
+	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://a\"}\n}\n",
+		"signer_key_file: expected 1 to"},
+	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"ftp://a\"}\n}\n",
+		"rpc_urls: entry 1 is no http"},
+	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://\"}\n}\n",
+		"rpc_urls: entry 1 is no http"},
+	{STORE CHAIN_OPEN "max_fee_gwei = 0\n}\n", "max_fee_gwei: expected"},
+	{STORE CHAIN_OPEN "max_gas = 20999\n}\n", "max_gas: expected"},
+	{STORE CHAIN_OPEN "confirmations = 0\n}\n", "confirmations: expected"},
+	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://a\"}\n"
+	       "signer_key_file = {\"/nonexistent/key\"}\n}\n",
+		"key file /nonexistent/key: No such file"},
+	{STORE "chain \"eip155:1\" {\n", "f.conf:"},
+	{STORE "}\n" CHAIN, "f.conf:2: "},
+};
+
+static void file_wrong_is_named_with_its_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad_files); i++) {
+		struct x402_buf problems = {0};
+		struct fac_config *config = NULL;
+		write_file(conf_path, bad_files[i].text, 0600);
+		enum x402_err err = fac_config_load(
+			conf_path, &problems, &config);
+		x402_buf_add_byte(&problems, '\0');
+		if (!err || !strstr((char *)problems.ptr, bad_files[i].said))
+			fail_msg("case %zu: expected \"%s\", got: %s", i,
+				bad_files[i].said, (char *)problems.ptr);
+		assert_null(config);
+		x402_buf_clear(&problems);
+	}
+}
+
+static void file_absent_is_refused(void **state)
+{
+	(void)state;
+	struct x402_buf problems = {0};
+	struct fac_config *config = NULL;
+	assert_int_equal(
+		fac_config_load("/nonexistent.conf", &problems, &config),
+		X402_ERR_SYNTAX);
+	assert_true(problems.len > 0);
+	x402_buf_clear(&problems);
+}
+
+static void expect_key_refused(const char *text, mode_t mode)
+{
+	char path[160];
+	struct x402_buf problems = {0};
+	struct x402_secret *secret = NULL;
+
+	snprintf(path, sizeof(path), "%s/bad", dir);
+	write_file(path, text, mode);
+	assert_false(fac_config_key_file(path, "here", &problems, &secret));
+	x402_buf_add_byte(&problems, '\0');
+	assert_int_equal(strncmp((char *)problems.ptr, "here: ", 6), 0);
+	/* What was in the file is nobody's business. */
+	assert_null(strstr((char *)problems.ptr, "59c6995e"));
+	x402_buf_clear(&problems);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void key_file_that_others_read_is_refused(void **state)
+{
+	(void)state;
+	expect_key_refused(KEY, 0640);
+	expect_key_refused(KEY, 0604);
+	expect_key_refused(KEY, 0620);
+	expect_key_refused(KEY, 0660);
+}
+
+static void key_file_without_key_is_refused(void **state)
+{
+	(void)state;
+	expect_key_refused("", 0600);
+	expect_key_refused("0x1234", 0600);
+	expect_key_refused(KEY "00", 0600);
+	expect_key_refused(KEY " " KEY, 0600);
+	expect_key_refused("0x00000000000000000000000000000000"
+			   "00000000000000000000000000000000",
+		0600);
+	expect_key_refused("0xffffffffffffffffffffffffffffffff"
+			   "ffffffffffffffffffffffffffffffff",
+		0600);
+}
+
+static void key_directory_is_refused(void **state)
+{
+	(void)state;
+	struct x402_buf problems = {0};
+	struct x402_secret *secret = NULL;
+	assert_false(fac_config_key_file(dir, "here", &problems, &secret));
+	assert_null(secret);
+	x402_buf_clear(&problems);
+}
+
+static void key_credential_may_show_an_acl(void **state)
+{
+	(void)state;
+	struct x402_buf problems = {0};
+	struct x402_secret *secret = NULL;
+	assert_int_equal(chmod(key_path, 0440), 0);
+	assert_false(fac_config_key_file(key_path, "here", &problems, &secret));
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	assert_true(fac_config_key_file(key_path, "here", &problems, &secret));
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	assert_int_equal(chmod(key_path, 0600), 0);
+	sodium_free(secret);
+	x402_buf_clear(&problems);
+}
+
+/* ---- Environment. ---- */
+
+static void clear_env(void)
+{
+	static const char *const names[] = {"PORT", "EVM_RPC_URL",
+		"EVM_PRIVATE_KEY", "EVM_PRIVATE_KEY_FILE", "X402_NETWORK",
+		"X402_STORE", "X402_LISTEN", "X402_WORKERS",
+		"CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "XDG_STATE_HOME"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		assert_int_equal(unsetenv(names[i]), 0);
+}
+
+static void set_good_env(void)
+{
+	clear_env();
+	assert_int_equal(setenv("EVM_RPC_URL", "http://a:1,http://b:2", 1), 0);
+	assert_int_equal(setenv("EVM_PRIVATE_KEY", KEY, 1), 0);
+	assert_int_equal(setenv("X402_STORE", "/tmp/s.sqlite", 1), 0);
+}
+
+static void env_alone_is_enough(void **state)
+{
+	(void)state;
+	struct x402_buf problems = {0};
+	struct fac_config *config = NULL;
+	set_good_env();
+	assert_int_equal(setenv("PORT", "0", 1), 0);
+	assert_int_equal(setenv("X402_LISTEN", "0.0.0.0", 1), 0);
+	assert_int_equal(setenv("X402_WORKERS", "2", 1), 0);
+	assert_int_equal(fac_config_from_env(&problems, &config), X402_OK);
+	assert_int_equal(config->port, 0);
+	assert_string_equal(config->host, "0.0.0.0");
+	assert_int_equal(config->workers, 2);
+	assert_string_equal(config->chains[0].network.caip2, "");
+	assert_int_equal(config->chains[0].rpc_urls_len, 2);
+	assert_string_equal(config->chains[0].rpc_urls[1], "http://b:2");
+	assert_hex(config->chains[0].signers[0], 32, KEY);
+	fac_config_free(config);
+	clear_env();
+}
+
+static void env_key_is_wiped_after_reading(void **state)
+{
+	(void)state;
+	set_good_env();
+	const char *place = getenv("EVM_PRIVATE_KEY");
+	fac_config_wipe_env();
+	assert_null(getenv("EVM_PRIVATE_KEY"));
+	assert_int_equal(place[0], 0);
+	clear_env();
+}
+
+static const struct {
+	const char *name;
+	const char *value; /* NULL: unset */
+	const char *said;
+} bad_env[] = {
+	{"EVM_RPC_URL", NULL, "EVM_RPC_URL"},
+	{"EVM_RPC_URL", "localhost:8545", "EVM_RPC_URL: entry 1"},
+	{"EVM_RPC_URL", "http://a,file:///b", "EVM_RPC_URL: entry 2"},
+	{"EVM_PRIVATE_KEY", NULL, "EVM_PRIVATE_KEY"},
+	{"EVM_PRIVATE_KEY", "0x12", "EVM_PRIVATE_KEY: key 1"},
+	{"EVM_PRIVATE_KEY", KEY ",0x12", "EVM_PRIVATE_KEY: key 2"},
+	{"X402_NETWORK", "base-sepolia", "X402_NETWORK"},
+	{"X402_NETWORK", "eip155:*", "X402_NETWORK"},
+	{"PORT", "65536", "PORT"},
+	{"PORT", "-1", "PORT"},
+	{"PORT", "http", "PORT"},
+	{"X402_WORKERS", "65", "X402_WORKERS"},
+	{"X402_LISTEN", "[::1", "X402_LISTEN"},
+};
+
+static void env_wrong_is_named(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad_env); i++) {
+		struct x402_buf problems = {0};
+		struct fac_config *config = NULL;
+		set_good_env();
+		if (bad_env[i].value)
+			(void)setenv(bad_env[i].name, bad_env[i].value, 1);
+		else
+			(void)unsetenv(bad_env[i].name);
+		enum x402_err err = fac_config_from_env(&problems, &config);
+		x402_buf_add_byte(&problems, '\0');
+		if (!err || !strstr((char *)problems.ptr, bad_env[i].said))
+			fail_msg("case %zu: expected \"%s\", got: %s", i,
+				bad_env[i].said, (char *)problems.ptr);
+		/* A wrong key is still a secret. */
+		assert_null(strstr((char *)problems.ptr, "0x12"));
+		x402_buf_clear(&problems);
+	}
+	clear_env();
+}
+
+/* ---- Showing. ---- */
+
+static void dump_holds_no_secret(void **state)
+{
+	(void)state;
+	struct x402_buf text = {0};
+	struct fac_config *config = load_good(
+		STORE "chain \"eip155:1\" {\nrpc_urls = "
+		      "{\"https://user:pass@rpc.example/v2/apikey?x=secret\"}\n"
+		      "signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n");
+	fac_config_dump(config, &text);
+	x402_buf_add_byte(&text, '\0');
+	assert_non_null(strstr((char *)text.ptr, "https://rpc.example/..."));
+	assert_non_null(strstr((char *)text.ptr, key_path));
+	assert_null(strstr((char *)text.ptr, "pass"));
+	assert_null(strstr((char *)text.ptr, "apikey"));
+	assert_null(strstr((char *)text.ptr, "secret"));
+	assert_null(strstr((char *)text.ptr, "59c6995e"));
+	x402_buf_clear(&text);
+	fac_config_free(config);
+}
+
+static void compare_names_what_needs_a_restart(void **state)
+{
+	(void)state;
+	struct x402_buf names = {0};
+	struct fac_config *a = load_good(STORE CHAIN);
+	struct fac_config *b = load_good(STORE "response_deadline = 3\n" CHAIN);
+	fac_config_compare(a, b, &names);
+	assert_int_equal(names.len, 0);
+	fac_config_free(b);
+	b = load_good(STORE "listen = \"127.0.0.1:1\"\n" CHAIN_OPEN
+			    "max_gas = 100000\n}\n");
+	fac_config_compare(a, b, &names);
+	x402_buf_add_byte(&names, '\0');
+	assert_string_equal((char *)names.ptr, "listen chain ");
+	x402_buf_clear(&names);
+	fac_config_free(a);
+	fac_config_free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(file_minimal_gets_defaults),
+		cmocka_unit_test(file_full_reads_every_member),
+		cmocka_unit_test(file_wrong_is_named_with_its_line),
+		cmocka_unit_test(file_absent_is_refused),
+		cmocka_unit_test(key_file_that_others_read_is_refused),
+		cmocka_unit_test(key_file_without_key_is_refused),
+		cmocka_unit_test(key_directory_is_refused),
+		cmocka_unit_test(key_credential_may_show_an_acl),
+		cmocka_unit_test(env_alone_is_enough),
+		cmocka_unit_test(env_key_is_wiped_after_reading),
+		cmocka_unit_test(env_wrong_is_named),
+		cmocka_unit_test(dump_holds_no_secret),
+		cmocka_unit_test(compare_names_what_needs_a_restart),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
