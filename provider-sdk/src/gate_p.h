@@ -2,6 +2,8 @@
  * gate_p.h: what a gate holds, shared by the files that make it up:
  *   gate.c          the flow, from begin to delivered
  *   gate_payment.c  is there a payment, and is it one for this route?
+ *   gate_facilitator.c  what the facilitator says, and whether it counts
+ *   gate_end.c      the ways out, each with its bookkeeping
  *   gate_answer.c   what the client and the facilitator are told
  * Private to the provider SDK.
  */
@@ -86,6 +88,37 @@ enum x402__payment_outcome {
  */
 enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	const struct x402_gate_request *request, const char **ret_reason);
+
+/* ---- gate_end.c ---- */
+
+/* Tell the program's hook. reason may be NULL. */
+void x402__gate_say(const struct x402_gate *gate, enum x402_gate_event event,
+	const char *reason);
+/* End the claim, if there is one, as far as the money got. */
+void x402__gate_end_claim(struct x402_gate *gate);
+/* Ends with an error's status, a 502, a challenge, a receipt that says no. */
+void x402__gate_end_error(struct x402_gate *gate, unsigned status,
+	const char *text, struct x402_gate_decision *ret_decision);
+void x402__gate_end_fault(struct x402_gate *gate, const char *what,
+	struct x402_gate_decision *ret_decision);
+void x402__gate_end_challenge(struct x402_gate *gate, const char *reason,
+	struct x402_gate_decision *ret_decision);
+void x402__gate_end_unsettled(struct x402_gate *gate, const char *reason,
+	const struct x402_settle_response *response,
+	struct x402_gate_decision *ret_decision);
+/* P-126: ask a hook (may be NULL). True when it has ended the request. */
+bool x402__gate_aborted(struct x402_gate *gate,
+	const char *(*hook)(void *, const struct x402_gate *),
+	struct x402_gate_decision *ret_decision);
+/* What a stranger's reason may look like in our answer. */
+const char *x402__reason_or(const char *reason, enum x402_reason fallback);
+/* Header text of a settlement; caller frees, NULL without memory. */
+char *x402__gate_receipt(const struct x402_settle_response *response);
+/* Go on: ask the facilitator in this state, or run the handler. */
+void x402__gate_post(struct x402_gate *gate, enum x402__gate_state state,
+	struct x402_gate_decision *ret_decision);
+void x402__gate_run_handler(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision);
 
 /* ---- gate_answer.c ---- */
 
