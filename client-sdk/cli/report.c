@@ -1,0 +1,363 @@
+/*
+ * report.c: all that goes to stderr, in two forms. For people, a few lines of
+ * text; on a pipe or under an agent, one JSON line, so that a program can tell
+ * what happened to the money: charged is "no" only when no authorization left
+ * this process, and "yes" only with a receipt that fits.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+bool cli_wants_json(int fd)
+{
+	static const char *const agents[] = {"AGENT", "CLAUDECODE",
+		"CLAUDE_CODE", "CODEX_CI", "CODEX_HOME", "CODEX_SANDBOX",
+		"CODEX_THREAD_ID", "CURSOR_TRACE_ID"};
+	if (!isatty(fd))
+		return true;
+	for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++) {
+		const char *value = getenv(agents[i]);
+		if (value && *value)
+			return true;
+	}
+	return false;
+}
+
+/* ---- Building a line. ---- */
+
+void cli_put(struct x402_json *line, const char *key, const char *text)
+{
+	/* A member that memory is short for is left out: what is said is
+	 * still true. */
+	if (!text || !*text || x402_json_set_string(line, key, text))
+		return;
+}
+
+void cli_put_bool(struct x402_json *line, const char *key, bool value)
+{
+	if (x402_json_set_bool(line, key, value))
+		return;
+}
+
+void cli_put_int(struct x402_json *line, const char *key, int64_t value)
+{
+	if (x402_json_set_int(line, key, value))
+		return;
+}
+
+static void print_take(struct x402_json *line)
+{
+	char *text = x402_json_dump(line);
+	fprintf(stderr, "%s\n", text ? text : "{\"code\":\"internal_error\"}");
+	free(text);
+	x402_json_unref(line);
+}
+
+int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (!cli_wants_json(STDERR_FILENO)) {
+		fprintf(stderr, "x402: %s\n", text);
+		return (int)exit;
+	}
+	struct x402_json *line = x402_json_new_object();
+	cli_put(line, "code", code);
+	cli_put(line, "message", text);
+	cli_put_bool(line, "retryable", false);
+	cli_put(line, "charged", "no");
+	print_take(line);
+	return (int)exit;
+}
+
+void cli_warn(const char *fmt, ...)
+{
+	if (cli_wants_json(STDERR_FILENO))
+		return; /* one line, and it is not this one */
+	va_list args;
+	va_start(args, fmt);
+	fputs("x402: warning: ", stderr);
+	(void)vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+/* ---- What happened, in words. ---- */
+
+enum cli_exit cli_exit_of(const struct x402_client_response *response)
+{
+	enum x402_client_outcome outcome = response->payment.outcome;
+	bool open = outcome == X402_CLIENT_OUTCOME_UNKNOWN ||
+		outcome == X402_CLIENT_OUTCOME_PENDING;
+	switch (response->cause) {
+	case X402_CLIENT_CAUSE_NONE:
+		return CLI_OK;
+	case X402_CLIENT_CAUSE_TRANSPORT:
+		return open ? CLI_UNKNOWN : CLI_NETWORK;
+	case X402_CLIENT_CAUSE_TIMEOUT:
+		return open ? CLI_UNKNOWN : CLI_TIMEOUT;
+	case X402_CLIENT_CAUSE_CANCELLED:
+		return CLI_INTERRUPTED;
+	case X402_CLIENT_CAUSE_BAD_REQUEST:
+		return CLI_USAGE;
+	case X402_CLIENT_CAUSE_TOO_LARGE:
+	case X402_CLIENT_CAUSE_INTERNAL:
+		return open ? CLI_UNKNOWN : CLI_GENERAL;
+	case X402_CLIENT_CAUSE_CHALLENGE:
+	case X402_CLIENT_CAUSE_NO_OFFER:
+	case X402_CLIENT_CAUSE_SIGNER:
+		return CLI_GENERAL;
+	case X402_CLIENT_CAUSE_AUTH_ONLY:
+		return CLI_AUTH;
+	case X402_CLIENT_CAUSE_OVER_LIMIT:
+	case X402_CLIENT_CAUSE_FUNDS:
+		return CLI_FUNDS;
+	case X402_CLIENT_CAUSE_REDIRECT:
+	case X402_CLIENT_CAUSE_UNKNOWN_ASSET:
+	case X402_CLIENT_CAUSE_POLICY:
+	case X402_CLIENT_CAUSE_ORIGIN:
+	case X402_CLIENT_CAUSE_INSECURE:
+		return CLI_POLICY;
+	case X402_CLIENT_CAUSE_NO_SIGNER:
+		return CLI_CONFIG;
+	case X402_CLIENT_CAUSE_DECLINED:
+		return CLI_CANCELLED;
+	case X402_CLIENT_CAUSE_PERMIT2:
+	case X402_CLIENT_CAUSE_REFUSED:
+		return CLI_REFUSED;
+	case X402_CLIENT_CAUSE_PRICE_CHANGED:
+		return CLI_PRICE_CHANGED;
+	case X402_CLIENT_CAUSE_PENDING:
+	case X402_CLIENT_CAUSE_UNPROVEN:
+		return CLI_UNKNOWN;
+	case X402_CLIENT_CAUSE_COUNT:
+		break;
+	}
+	return CLI_GENERAL;
+}
+
+static const char *charged(const struct x402_client_payment *payment)
+{
+	switch (payment->outcome) {
+	case X402_CLIENT_OUTCOME_NONE:
+		return "no";
+	case X402_CLIENT_OUTCOME_PAID:
+		return "yes";
+	case X402_CLIENT_OUTCOME_REFUSED: /* the server's word, no proof */
+	case X402_CLIENT_OUTCOME_PENDING:
+	case X402_CLIENT_OUTCOME_UNKNOWN:
+		return "unknown";
+	}
+	return "unknown";
+}
+
+static bool is_retryable(const struct x402_client_response *response)
+{
+	return response->payment.outcome == X402_CLIENT_OUTCOME_NONE &&
+		(response->cause == X402_CLIENT_CAUSE_TRANSPORT ||
+			response->cause == X402_CLIENT_CAUSE_TIMEOUT);
+}
+
+static const char *next_step(const struct x402_client_response *response)
+{
+	enum x402_client_cause cause = response->cause;
+	switch (response->payment.outcome) {
+	case X402_CLIENT_OUTCOME_UNKNOWN:
+	case X402_CLIENT_OUTCOME_PENDING:
+		return "do not pay again: repeat the request with the same "
+		       "payment header (-H), or look the payment up on chain";
+	case X402_CLIENT_OUTCOME_REFUSED:
+		return "the server holds the authorization until it expires: "
+		       "do not pay again before, unless you trust its word";
+	case X402_CLIENT_OUTCOME_PAID:
+		return "paid, but the response is incomplete: repeat the "
+		       "request with the same payment header (-H)";
+	case X402_CLIENT_OUTCOME_NONE:
+		break;
+	}
+	if (is_retryable(response))
+		return "nothing was paid: try again";
+	if (cause == X402_CLIENT_CAUSE_OVER_LIMIT)
+		return "raise --max-amount if the price is right";
+	if (cause == X402_CLIENT_CAUSE_NO_SIGNER)
+		return "set EVM_PRIVATE_KEY_FILE to a file with the payer's "
+		       "key";
+	if (cause == X402_CLIENT_CAUSE_ORIGIN)
+		return "ask the other origin itself, or --allow-other-origin";
+	if (cause == X402_CLIENT_CAUSE_INSECURE)
+		return "use https, or --allow-http";
+	if (cause == X402_CLIENT_CAUSE_UNKNOWN_ASSET)
+		return "to allow it: --network, --asset and --max-amount "
+		       "NUMBERatomic";
+	if (cause == X402_CLIENT_CAUSE_PERMIT2)
+		return "approve Permit2 for the asset once, on chain";
+	return "nothing was paid";
+}
+
+void cli_format_price(
+	const struct x402_client_payment *payment, char *ret_text, size_t size)
+{
+	/* x402_price_format() says that 160 bytes always suffice. */
+	char number[160];
+	struct x402_u256 atomic;
+	const struct x402_default_asset *asset = x402_known_asset(
+		payment->network, payment->asset);
+	if (asset && !x402_u256_from_dec(payment->amount, &atomic) &&
+		x402_price_format(
+			&atomic, asset->decimals, number, sizeof(number)))
+		(void)snprintf(ret_text, size, "%s%s %s", asset->usd ? "$" : "",
+			number, asset->symbol);
+	else
+		(void)snprintf(ret_text, size, "%s atomic units of %s",
+			payment->amount, payment->asset);
+}
+
+void cli_put_terms(
+	struct x402_json *line, const struct x402_client_payment *payment)
+{
+	char price[256];
+	if (!payment->amount[0])
+		return;
+	cli_format_price(payment, price, sizeof(price));
+	cli_put(line, "price", price);
+	cli_put(line, "amount", payment->amount);
+	cli_put(line, "asset", payment->asset);
+	cli_put(line, "payee", payment->pay_to);
+	cli_put(line, "network", payment->network);
+	cli_put(line, "scheme", payment->scheme);
+}
+
+/* The header to present again, as -H takes it. */
+static char *payment_header(const struct x402_client_payment *payment)
+{
+	struct x402_buf buf = {0};
+	if (!payment->attempted || !payment->header_text)
+		return NULL;
+	x402_buf_printf(
+		&buf, "%s: %s", payment->header_name, payment->header_text);
+	return x402_buf_take_str(&buf);
+}
+
+static void error_json(const struct x402_client_response *response)
+{
+	const struct x402_client_payment *payment = &response->payment;
+	struct x402_json *line = x402_json_new_object();
+	cli_put(line, "code", x402_client_cause_name(response->cause));
+	cli_put(line, "message", response->error.text);
+	cli_put(line, "field", response->error.field);
+	cli_put_bool(line, "retryable", is_retryable(response));
+	cli_put(line, "charged", charged(payment));
+	cli_put(line, "outcome", x402_client_outcome_name(payment->outcome));
+	cli_put(line, "reason", payment->reason);
+	cli_put(line, "transaction", payment->transaction);
+	cli_put(line, "next", next_step(response));
+	if (response->status)
+		cli_put_int(line, "status", response->status);
+	cli_put(line, "url", response->url);
+	cli_put_terms(line, payment);
+	if (payment->attempted) {
+		cli_put(line, "payer", payment->payer);
+		cli_put(line, "receipt",
+			x402_client_receipt_name(payment->receipt));
+		if (payment->valid_before_unix_s)
+			cli_put_int(line, "validBefore",
+				(int64_t)payment->valid_before_unix_s);
+		char *header = payment_header(payment);
+		cli_put(line, "paymentHeader", header);
+		free(header);
+	}
+	print_take(line);
+}
+
+static void print_terms(const struct x402_client_payment *payment)
+{
+	char price[256];
+	if (!payment->amount[0])
+		return;
+	cli_format_price(payment, price, sizeof(price));
+	fprintf(stderr, "  price        %s\n  payee        %s\n", price,
+		payment->pay_to);
+	fprintf(stderr, "  network      %s\n", payment->network);
+}
+
+static void print_if(const char *label, const char *text)
+{
+	if (text && *text)
+		fprintf(stderr, "  %-12s %s\n", label, text);
+}
+
+void cli_report_error(const struct x402_client_response *response)
+{
+	const struct x402_client_payment *payment = &response->payment;
+	if (cli_wants_json(STDERR_FILENO)) {
+		error_json(response);
+		return;
+	}
+	fprintf(stderr, "x402: %s\n", x402_client_cause_text(response->cause));
+	if (strcmp(response->error.text,
+		    x402_client_cause_text(response->cause)) != 0)
+		print_if("because", response->error.text);
+	print_if("server says", payment->reason);
+	print_terms(payment);
+	print_if("charged", charged(payment));
+	print_if("transaction", payment->transaction);
+	print_if("next", next_step(response));
+	if (payment->outcome == X402_CLIENT_OUTCOME_UNKNOWN ||
+		payment->outcome == X402_CLIENT_OUTCOME_PENDING) {
+		char *header = payment_header(payment);
+		print_if("the header", header);
+		free(header);
+	}
+}
+
+void cli_report_receipt(const struct x402_client_response *response)
+{
+	const struct x402_client_payment *payment = &response->payment;
+	if (cli_wants_json(STDERR_FILENO)) {
+		struct x402_json *line = x402_json_new_object();
+		cli_put(line, "outcome",
+			x402_client_outcome_name(payment->outcome));
+		cli_put(line, "charged", charged(payment));
+		cli_put_terms(line, payment);
+		cli_put(line, "transaction", payment->transaction);
+		cli_put(line, "payer", payment->payer);
+		cli_put(line, "url", response->url);
+		cli_put_int(line, "status", response->status);
+		print_take(line);
+		return;
+	}
+	fputs("paid\n", stderr);
+	print_terms(payment);
+	print_if("transaction", payment->transaction);
+	print_if("payer", payment->payer);
+}
+
+void cli_report_quote(const struct x402_client_response *response)
+{
+	const struct x402_client_payment *payment = &response->payment;
+	bool priced = payment->amount[0] != '\0';
+	if (cli_wants_json(STDERR_FILENO)) {
+		struct x402_json *line = x402_json_new_object();
+		cli_put_bool(line, "dryRun", true);
+		cli_put_bool(line, "wouldPay", priced);
+		cli_put(line, "charged", "no");
+		cli_put_terms(line, payment);
+		cli_put(line, "url", response->url);
+		cli_put_int(line, "status", response->status);
+		print_take(line);
+		return;
+	}
+	if (priced)
+		fputs("would pay\n", stderr);
+	else
+		fprintf(stderr, "would pay nothing (status %ld)\n",
+			response->status);
+	print_terms(payment);
+}

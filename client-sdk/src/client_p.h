@@ -1,0 +1,23 @@
+/*
+ * client_p.h: what a client holds, private.
+ */
+#ifndef X402_CLIENT_CLIENT_P_H
+#define X402_CLIENT_CLIENT_P_H
+
+#include "flow_p.h"
+
+struct x402__keyring; /* a key in locked memory, with its signing context */
+
+/*
+ * Copy a key and make a signer of it. KEY, NOMEM, CRYPTO; INTERNAL when there
+ * is no random generator. signer lives as long as the keyring.
+ */
+X402_MUST_USE enum x402_err x402__keyring_new(const struct x402_secret *key,
+	struct x402__keyring **ret_keyring,
+	struct x402_client_signer *ret_signer);
+void x402__keyring_free(struct x402__keyring *keyring);
+/* L-039: bytes from the OS. */
+void x402__random(uint8_t *ret_bytes, size_t len);
+X402_MUST_USE bool x402__random_init(void);
+
+#endif

@@ -1,0 +1,661 @@
+/*
+ * flow.c: one call from the first request to the verdict about the money, as
+ * a state machine that never touches a socket.
+ *
+ *   1. x402__flow_init       checks the request and sends it unpaid
+ *   2. receive_unpaid        follows redirects, retries, or meets a 402
+ *   3. receive_challenge     reads it, chooses an offer, asks the hook
+ *   4. pay                   signs once, lets the caller write it down, sends
+ *   5. receive_paid          judges the receipt; presents the SAME header
+ *                            again while it is pending (C-007) or once after
+ *                            a lost reply; never signs again
+ *   6. finish                fixes cause, error and outcome
+ *
+ * A request that came with a payment header starts at 5 (C-002).
+ */
+#include "challenge_p.h"
+#include "pay_p.h"
+#include "receipt_p.h"
+#include "text_p.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+/* Longest wait that a Retry-After is believed for: a caller is waiting. */
+#define WAIT_MAX_MS 30000
+/* First wait of a backoff that doubles, and where it stops. */
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_MAX_MS   8000
+/* R7: after a lost reply the same header is presented this often again. */
+#define REPRESENT_MAX 1
+
+/* ---- 6. The end. ---- */
+
+static enum x402_err cause_err(enum x402_client_cause cause)
+{
+	static const enum x402_err errs[] = {
+#define X402__CAUSE_ERR(code, name, err, text) X402_ERR_##err,
+		X402_CLIENT_CAUSE_MAP(X402__CAUSE_ERR)
+#undef X402__CAUSE_ERR
+	};
+	return errs[cause];
+}
+
+static void finish(struct x402__flow *flow, enum x402_client_cause cause)
+{
+	flow->step = X402__FLOW_DONE;
+	flow->cause = cause;
+	flow->err = cause_err(cause);
+	if (cause != X402_CLIENT_CAUSE_NONE && !flow->error.text[0])
+		x402_errinfo_set(&flow->error, flow->error.field, "%s",
+			x402_client_cause_text(cause));
+	x402__text_take(
+		flow->error.text, sizeof(flow->error.text), flow->error.text);
+	x402__text_take(flow->error.field, sizeof(flow->error.field),
+		flow->error.field);
+}
+
+/* The same with the error that brought it about, which says more. */
+static void finish_err(struct x402__flow *flow, enum x402_client_cause cause,
+	enum x402_err err)
+{
+	finish(flow, cause);
+	flow->err = err;
+}
+
+/* ---- 1. The beginning. ---- */
+
+enum x402_err x402__options_resolve(const struct x402_client_options *options,
+	struct x402_client_options *ret_options)
+{
+	struct x402_client_options out = X402_CLIENT_OPTIONS_INIT;
+	if (options)
+		out = *options;
+	if ((out.key && out.signer) || (out.signer && !out.signer->sign) ||
+		out.timeout_ms < 0 || out.connect_timeout_ms < 0)
+		return X402_ERR_INVALID_ARGUMENT;
+	if (!out.max_usd_micros)
+		out.max_usd_micros = X402_DEFAULT_MAX_USD_MICROS;
+	if (!out.max_validity_s)
+		out.max_validity_s = X402_CLIENT_VALIDITY_S;
+	if (!out.timeout_ms)
+		out.timeout_ms = X402_CLIENT_TIMEOUT_MS;
+	if (!out.connect_timeout_ms)
+		out.connect_timeout_ms = X402_CLIENT_CONNECT_TIMEOUT_MS;
+	if (!out.max_redirects)
+		out.max_redirects = X402_CLIENT_REDIRECTS;
+	if (!out.pending_retries)
+		out.pending_retries = X402_CLIENT_PENDING_RETRIES;
+	if (!out.max_body_bytes)
+		out.max_body_bytes = X402_CLIENT_BODY_BYTES;
+	if (!out.user_agent)
+		out.user_agent = "x402/" X402_VERSION;
+	*ret_options = out;
+	return X402_OK;
+}
+
+static void refuse_request(
+	struct x402__flow *flow, const char *field, const char *text)
+{
+	x402_errinfo_set(&flow->error, field, "%s", text);
+	finish(flow, X402_CLIENT_CAUSE_BAD_REQUEST);
+}
+
+/* C-002: the caller's own payment header becomes the payment of the call. */
+static bool adopt_payment(
+	struct x402__flow *flow, const struct x402_client_header *header)
+{
+	struct x402_client_payment *payment = &flow->payment;
+	if (payment->header_text || !header->value) {
+		refuse_request(
+			flow, header->name, "one payment header at most");
+		return false;
+	}
+	payment->header_text = strdup(header->value);
+	if (!payment->header_text) {
+		finish_err(flow, X402_CLIENT_CAUSE_INTERNAL, X402_ERR_NOMEM);
+		return false;
+	}
+	payment->header_name = strcasecmp(
+				       header->name, X402_HEADER_X_PAYMENT) == 0
+		? X402_HEADER_X_PAYMENT
+		: X402_HEADER_PAYMENT_SIGNATURE;
+	flow->brought = true;
+	x402__pay_adopt(payment, header->value);
+	return true;
+}
+
+static bool take_headers(struct x402__flow *flow)
+{
+	const struct x402_client_request *request = flow->request;
+	for (size_t i = 0; i < request->headers_len; i++) {
+		const struct x402_client_header *header = &request->headers[i];
+		if (!x402__header_is_valid(header->name, header->value)) {
+			refuse_request(flow,
+				header->name ? header->name : "headers",
+				"a header that may not be sent");
+			return false;
+		}
+		if (x402__header_is_payment(header->name)) {
+			if (!adopt_payment(flow, header))
+				return false;
+			continue;
+		}
+		enum x402_err err = x402__headers_add(&flow->headers,
+			x402_span_str(header->name),
+			x402_span_str(header->value));
+		if (err) {
+			finish_err(flow, X402_CLIENT_CAUSE_BAD_REQUEST, err);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_method(const char *method)
+{
+	size_t len = strlen(method);
+	/* Registered methods are short; upper case keeps them one spelling. */
+	if (len == 0 || len > 32)
+		return false;
+	for (; *method; method++)
+		if (!((*method >= 'A' && *method <= 'Z') || *method == '-'))
+			return false;
+	return true;
+}
+
+static bool may_send_payment(
+	const struct x402__flow *flow, const struct x402__url *url)
+{
+	return flow->options->allow_http || url->secure ||
+		x402__url_is_loopback(url);
+}
+
+void x402__flow_init(struct x402__flow *flow,
+	const struct x402_client_options *options,
+	const struct x402_client_signer *signer,
+	const struct x402_client_request *request)
+{
+	*flow = (struct x402__flow){0};
+	flow->options = options;
+	flow->signer = signer;
+	flow->request = request;
+	flow->send_body = request->body.len > 0;
+	flow->method = request->method ? request->method
+		: flow->send_body      ? "POST"
+				       : "GET";
+	if (signer)
+		x402_address_format(&signer->address, flow->payment.payer);
+	if (!is_method(flow->method)) {
+		refuse_request(flow, "method", "not a method");
+		return;
+	}
+	enum x402_err err = x402__url_parse(request->url, &flow->asked);
+	if (!err)
+		err = x402__url_parse(request->url, &flow->url);
+	if (err) {
+		x402_errinfo_set(
+			&flow->error, "url", "expected an http or https URL");
+		finish_err(flow, X402_CLIENT_CAUSE_BAD_REQUEST, err);
+		return;
+	}
+	if (!take_headers(flow))
+		return;
+	if (flow->brought && !may_send_payment(flow, &flow->url)) {
+		finish(flow, X402_CLIENT_CAUSE_INSECURE);
+		return;
+	}
+	flow->step = X402__FLOW_SEND;
+}
+
+void x402__flow_clear(struct x402__flow *flow)
+{
+	x402__url_clear(&flow->url);
+	x402__url_clear(&flow->asked);
+	x402__headers_clear(&flow->headers);
+	x402_payment_required_clear(&flow->challenge);
+	x402_json_unref(flow->challenge_json);
+	x402_json_unref(flow->offer_json);
+	free(flow->payment.header_text);
+	free(flow->payment.settle_response_json);
+	*flow = (struct x402__flow){0};
+}
+
+bool x402__flow_pays(const struct x402__flow *flow)
+{
+	return flow->payment.header_text != NULL;
+}
+
+/* ---- Waiting. ---- */
+
+/* Retry-After in seconds; a date is left to the backoff. */
+static bool read_retry_after(
+	const struct x402__message *message, uint64_t *ret_ms)
+{
+	if (!message)
+		return false;
+	size_t count = 0;
+	const char *text = x402__header_find(
+		message->headers, message->headers_len, "Retry-After", &count);
+	if (count != 1 || !text || !*text)
+		return false;
+	uint64_t seconds = 0;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		seconds = seconds * 10 + (uint64_t)(*text - '0');
+		if (seconds > WAIT_MAX_MS / 1000)
+			seconds = WAIT_MAX_MS / 1000;
+	}
+	*ret_ms = seconds * 1000;
+	return true;
+}
+
+static void wait_before_retry(struct x402__flow *flow,
+	const struct x402__message *message, unsigned attempt)
+{
+	uint64_t ms = BACKOFF_FIRST_MS;
+	if (!read_retry_after(message, &ms)) {
+		for (unsigned i = 0; i < attempt && ms < BACKOFF_MAX_MS; i++)
+			ms *= 2;
+	}
+	flow->wait_ms = ms;
+	flow->step = X402__FLOW_WAIT;
+}
+
+void x402__flow_waited(struct x402__flow *flow)
+{
+	if (flow->step == X402__FLOW_WAIT)
+		flow->step = X402__FLOW_SEND;
+}
+
+/* ---- 2. Before paying. ---- */
+
+static bool is_redirect(long status)
+{
+	return status == 301 || status == 302 || status == 303 ||
+		status == 307 || status == 308;
+}
+
+/* Fetch rules: a redirected POST becomes a GET, except with 307 and 308. */
+static void redirect_method(struct x402__flow *flow, long status)
+{
+	bool to_get = (status == 303 && strcmp(flow->method, "HEAD") != 0) ||
+		((status == 301 || status == 302) &&
+			strcmp(flow->method, "POST") == 0);
+	if (!to_get)
+		return;
+	flow->method = "GET";
+	flow->send_body = false;
+	x402__headers_remove(&flow->headers, "Content-Type");
+	x402__headers_remove(&flow->headers, "Content-Encoding");
+}
+
+/* C-009, demands C4: what was meant for one origin stays there. */
+static void strip_credentials(struct x402__flow *flow)
+{
+	static const char *const names[] = {
+		"Authorization", "Cookie", "Proxy-Authorization", "Host"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		x402__headers_remove(&flow->headers, names[i]);
+}
+
+static void follow_redirect(
+	struct x402__flow *flow, long status, const char *location)
+{
+	struct x402__url next = {0};
+	if (flow->hops >= (unsigned)flow->options->max_redirects) {
+		x402_errinfo_set(&flow->error, "Location",
+			"more than %d redirects", flow->options->max_redirects);
+		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
+		return;
+	}
+	if (x402__url_resolve(&flow->url, location, &next)) {
+		x402_errinfo_set(&flow->error, "Location",
+			"expected an http or https URL");
+		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
+		return;
+	}
+	if (flow->url.secure && !next.secure) {
+		x402_errinfo_set(&flow->error, "Location",
+			"from https to plain http: %s", next.shown);
+		x402__url_clear(&next);
+		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
+		return;
+	}
+	if (!x402__url_same_origin(&flow->url, &next)) {
+		strip_credentials(flow);
+		/* What the hook added, nobody but the hook can name. */
+		if (flow->hook_resent) {
+			x402_errinfo_set(&flow->error, "Location",
+				"to another origin after a sign-in: %s",
+				next.shown);
+			x402__url_clear(&next);
+			finish(flow, X402_CLIENT_CAUSE_REDIRECT);
+			return;
+		}
+	}
+	redirect_method(flow, status);
+	x402__url_clear(&flow->url);
+	flow->url = next;
+	flow->hops++;
+	flow->step = X402__FLOW_SEND;
+}
+
+static bool is_transient(long status)
+{
+	return status == 408 || status == 429 || status == 500 ||
+		status == 502 || status == 503 || status == 504;
+}
+
+/* ---- 4. Paying. ---- */
+
+static void pay(struct x402__flow *flow, size_t index,
+	const struct x402__inputs *inputs)
+{
+	if (!flow->signer) {
+		finish(flow, X402_CLIENT_CAUSE_NO_SIGNER);
+		return;
+	}
+	flow->error = (struct x402_errinfo){0};
+	enum x402_err err = x402__pay_sign(flow, index, inputs);
+	if (err) {
+		finish_err(flow, X402_CLIENT_CAUSE_SIGNER, err);
+		return;
+	}
+	flow->offer_json = x402_json_ref(flow->challenge.accepts[index].json);
+	const struct x402_client_options *options = flow->options;
+	if (options->on_payment_signed) {
+		err = options->on_payment_signed(options->user, &flow->payment);
+		if (err) {
+			/* Nobody has seen it, and now nobody will. */
+			free(flow->payment.header_text);
+			flow->payment.header_text = NULL;
+			finish_err(flow, X402_CLIENT_CAUSE_DECLINED, err);
+			return;
+		}
+	}
+	flow->step = X402__FLOW_SEND;
+}
+
+/* ---- 3. The challenge. ---- */
+
+/* The hook's headers travel with the next request to the same URL. */
+static bool take_extra(
+	struct x402__flow *flow, const struct x402_client_headers *extra)
+{
+	for (size_t i = 0; i < extra->len; i++) {
+		const struct x402_client_header *item = &extra->items[i];
+		x402__headers_remove(&flow->headers, item->name);
+		enum x402_err err = x402__headers_add(&flow->headers,
+			x402_span_str(item->name), x402_span_str(item->value));
+		if (err) {
+			finish_err(flow, X402_CLIENT_CAUSE_INTERNAL, err);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* True when the hook has decided; the step is set then. */
+static bool ask_hook(struct x402__flow *flow, size_t index)
+{
+	const struct x402_client_options *options = flow->options;
+	if (!options->on_payment_required)
+		return false;
+	struct x402_client_quote quote = {
+		.url = flow->url.shown,
+		.challenge = &flow->challenge,
+		.offer = index < flow->challenge.accepts_len
+			? &flow->challenge.accepts[index]
+			: NULL,
+		.payment = &flow->payment,
+	};
+	struct x402_client_headers extra = {0};
+	bool decided = true;
+	switch (options->on_payment_required(options->user, &quote, &extra)) {
+	case X402_CLIENT_PROCEED:
+		decided = false;
+		break;
+	case X402_CLIENT_DECLINE:
+		flow->error = (struct x402_errinfo){0};
+		finish(flow, X402_CLIENT_CAUSE_DECLINED);
+		break;
+	case X402_CLIENT_RESEND:
+		/* C-003: once; a second challenge is then paid or refused. */
+		decided = !flow->hook_resent;
+		if (decided && take_extra(flow, &extra)) {
+			flow->hook_resent = true;
+			flow->step = X402__FLOW_SEND;
+		}
+		break;
+	}
+	x402__headers_clear(&extra);
+	return decided;
+}
+
+static void keep_challenge(
+	struct x402__flow *flow, struct x402_payment_required *required)
+{
+	x402_payment_required_clear(&flow->challenge);
+	x402_json_unref(flow->challenge_json);
+	flow->challenge = *required;
+	flow->challenge_json = x402_json_ref(required->json);
+}
+
+static void receive_challenge(struct x402__flow *flow,
+	const struct x402__message *message, const struct x402__inputs *inputs)
+{
+	struct x402_payment_required required = {0};
+	flow->error = (struct x402_errinfo){0};
+	enum x402_err err = x402__challenge_read(
+		message, &flow->error, &required);
+	if (err) {
+		finish_err(flow, X402_CLIENT_CAUSE_CHALLENGE, err);
+		return;
+	}
+	keep_challenge(flow, &required);
+	struct x402__choice choice = {
+		.options = flow->options,
+		.asked = &flow->asked,
+		.current = &flow->url,
+		.required = &flow->challenge,
+	};
+	size_t index = X402_ACCEPTS_MAX;
+	enum x402_client_cause cause = x402__challenge_choose(
+		&choice, &flow->error, &index);
+	if (index < flow->challenge.accepts_len)
+		x402_client_payment_terms(
+			&flow->challenge.accepts[index], &flow->payment);
+	if (flow->request->dry_run) {
+		finish(flow, cause);
+		return;
+	}
+	bool payable = cause == X402_CLIENT_CAUSE_NONE;
+	if (ask_hook(flow, payable ? index : X402_ACCEPTS_MAX))
+		return;
+	if (payable)
+		pay(flow, index, inputs);
+	else
+		finish(flow, cause);
+}
+
+static void receive_unpaid(struct x402__flow *flow,
+	const struct x402__message *message, const struct x402__inputs *inputs)
+{
+	size_t count = 0;
+	const char *location = x402__header_find(
+		message->headers, message->headers_len, "Location", &count);
+	if (is_redirect(message->status) && count == 1 &&
+		flow->options->max_redirects > 0) {
+		follow_redirect(flow, message->status, location);
+		return;
+	}
+	if (message->status == 402) {
+		receive_challenge(flow, message, inputs);
+		return;
+	}
+	if (message->status == 412) {
+		struct x402_payment_required required = {0};
+		/* A plain 412 has nothing to do with payments. */
+		if (!x402__challenge_read(message, NULL, &required)) {
+			keep_challenge(flow, &required);
+			finish(flow, X402_CLIENT_CAUSE_PERMIT2);
+			return;
+		}
+	}
+	if (is_transient(message->status) &&
+		flow->retries_used < flow->options->retries) {
+		wait_before_retry(flow, message, flow->retries_used++);
+		return;
+	}
+	finish(flow, X402_CLIENT_CAUSE_NONE);
+}
+
+/* ---- 5. After paying. ---- */
+
+/* May the server be asked the same once more? */
+static bool may_represent(const struct x402__flow *flow)
+{
+	static const char *const idempotent[] = {
+		"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+	if (flow->options->no_represent || flow->represented >= REPRESENT_MAX)
+		return false;
+	if (flow->options->represent_any_method)
+		return true;
+	for (size_t i = 0; i < sizeof(idempotent) / sizeof(idempotent[0]); i++)
+		if (strcmp(flow->method, idempotent[i]) == 0)
+			return true;
+	return false;
+}
+
+static void represent(
+	struct x402__flow *flow, const struct x402__message *message)
+{
+	wait_before_retry(flow, message, flow->represented++);
+}
+
+static void receive_pending(
+	struct x402__flow *flow, const struct x402__message *message)
+{
+	flow->seen_pending = true;
+	flow->ambiguous = true;
+	if (flow->options->pending_retries > 0 &&
+		flow->pending_used < (unsigned)flow->options->pending_retries) {
+		wait_before_retry(flow, message, flow->pending_used++);
+		return;
+	}
+	finish(flow, X402_CLIENT_CAUSE_PENDING);
+}
+
+static void mark_presented(struct x402__flow *flow)
+{
+	flow->payment.attempted = true;
+	flow->payment.presented++;
+}
+
+static void receive_paid(
+	struct x402__flow *flow, const struct x402__message *message)
+{
+	mark_presented(flow);
+	flow->error = (struct x402_errinfo){0};
+	enum x402_client_cause cause = x402__receipt_judge(flow, message);
+	switch (flow->payment.outcome) {
+	case X402_CLIENT_OUTCOME_PENDING:
+		receive_pending(flow, message);
+		return;
+	case X402_CLIENT_OUTCOME_UNKNOWN:
+		if (is_transient(message->status) && may_represent(flow)) {
+			flow->ambiguous = true;
+			represent(flow, message);
+			return;
+		}
+		break;
+	case X402_CLIENT_OUTCOME_NONE:
+	case X402_CLIENT_OUTCOME_PAID:
+	case X402_CLIENT_OUTCOME_REFUSED:
+		break;
+	}
+	finish(flow, cause);
+}
+
+void x402__flow_received(struct x402__flow *flow,
+	const struct x402__message *message, const struct x402__inputs *inputs)
+{
+	if (flow->step != X402__FLOW_SEND)
+		return;
+	if (x402__flow_pays(flow))
+		receive_paid(flow, message);
+	else
+		receive_unpaid(flow, message, inputs);
+}
+
+/* What is known when the last word was not an answer. */
+static void set_open_outcome(struct x402__flow *flow)
+{
+	if (!flow->payment.presented)
+		return;
+	flow->payment.outcome = flow->seen_pending
+		? X402_CLIENT_OUTCOME_PENDING
+		: X402_CLIENT_OUTCOME_UNKNOWN;
+}
+
+static void fail_paid(
+	struct x402__flow *flow, const struct x402__failure *failure)
+{
+	if (failure->sent) {
+		mark_presented(flow);
+		flow->ambiguous = true;
+	}
+	if (failure->head) {
+		/* The receipt came, the rest did not. */
+		struct x402_errinfo error = flow->error;
+		(void)x402__receipt_judge(flow, failure->head);
+		flow->error = error;
+		if (flow->payment.outcome == X402_CLIENT_OUTCOME_PAID) {
+			finish(flow, failure->cause);
+			return;
+		}
+		flow->seen_pending |= flow->payment.outcome ==
+			X402_CLIENT_OUTCOME_PENDING;
+	}
+	set_open_outcome(flow);
+	bool again = failure->cause == X402_CLIENT_CAUSE_TRANSPORT ||
+		failure->cause == X402_CLIENT_CAUSE_TIMEOUT;
+	if (again && may_represent(flow))
+		represent(flow, NULL);
+	else
+		finish(flow, failure->cause);
+}
+
+void x402__flow_failed(
+	struct x402__flow *flow, const struct x402__failure *failure)
+{
+	if (flow->step != X402__FLOW_SEND)
+		return;
+	x402_errinfo_set(&flow->error, "", "%s",
+		failure->text ? failure->text
+			      : x402_client_cause_text(failure->cause));
+	if (x402__flow_pays(flow)) {
+		fail_paid(flow, failure);
+		return;
+	}
+	bool again = failure->cause == X402_CLIENT_CAUSE_TRANSPORT ||
+		failure->cause == X402_CLIENT_CAUSE_TIMEOUT;
+	if (again && flow->retries_used < flow->options->retries)
+		wait_before_retry(flow, NULL, flow->retries_used++);
+	else
+		finish(flow, failure->cause);
+}
+
+void x402__flow_give_up(struct x402__flow *flow, enum x402_client_cause cause)
+{
+	if (flow->step == X402__FLOW_DONE)
+		return;
+	set_open_outcome(flow);
+	flow->error = (struct x402_errinfo){0};
+	/* Waiting for a confirmation is no timeout of the exchange. */
+	if (cause == X402_CLIENT_CAUSE_TIMEOUT && flow->seen_pending)
+		cause = X402_CLIENT_CAUSE_PENDING;
+	finish(flow, cause);
+}

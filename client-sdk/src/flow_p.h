@@ -1,0 +1,107 @@
+/*
+ * flow_p.h: the client's flow without I/O, private to the client.
+ *
+ *   x402__flow_init()      -> look at flow->step
+ *   SEND: send flow->url, flow->method, flow->headers (and flow->payment's
+ *         header when x402__flow_pays()), the body when flow->send_body;
+ *         then x402__flow_received() or x402__flow_failed()
+ *   WAIT: let flow->wait_ms pass, then x402__flow_waited()
+ *   DONE: flow->err, flow->cause, flow->payment
+ *
+ * x402__flow_give_up() ends it from any step. Time and nonce are arguments,
+ * so every test is exact and the whole of it can be fuzzed.
+ */
+#ifndef X402_CLIENT_FLOW_P_H
+#define X402_CLIENT_FLOW_P_H
+
+#include "headers_p.h"
+#include "url_p.h"
+
+/* One answer of the server, borrowed. */
+struct x402__message {
+	long status;
+	const struct x402_client_header *headers;
+	size_t headers_len;
+	struct x402_span body;
+};
+
+/* What the pure core cannot have by itself. */
+struct x402__inputs {
+	uint64_t now_unix_s;
+	uint8_t nonce32[32]; /* fresh for every call */
+};
+
+enum x402__flow_step { X402__FLOW_SEND, X402__FLOW_WAIT, X402__FLOW_DONE };
+
+struct x402__flow {
+	/* Borrowed; options has its defaults filled in. */
+	const struct x402_client_options *options;
+	const struct x402_client_signer *signer; /* NULL: cannot pay */
+	const struct x402_client_request *request;
+
+	enum x402__flow_step step;
+	uint64_t wait_ms;
+
+	/* What to send. */
+	const char *method;
+	struct x402__url url;
+	struct x402_client_headers headers;
+	bool send_body;
+
+	/* Where it stands. */
+	struct x402__url asked; /* the URL of the request */
+	struct x402_client_payment payment;
+	struct x402_payment_required challenge; /* of the offer, owned */
+	struct x402_json *challenge_json;
+	struct x402_json *offer_json; /* what was signed for */
+	bool brought;                 /* the caller's own payment header */
+	bool hook_resent;
+	bool ambiguous;    /* a reply to the payment was lost or undecided */
+	bool seen_pending; /* the server has said settlement_pending */
+	unsigned hops;
+	unsigned retries_used;
+	unsigned pending_used;
+	unsigned represented;
+
+	/* The end. */
+	enum x402_err err;
+	enum x402_client_cause cause;
+	struct x402_errinfo error;
+};
+
+/* Fill in the defaults. INVALID_ARGUMENT for values that cannot be. */
+X402_MUST_USE enum x402_err x402__options_resolve(
+	const struct x402_client_options *options,
+	struct x402_client_options *ret_options);
+
+/*
+ * Begin. Never fails as a call: a request that cannot be sent is DONE with
+ * its error. Clear always.
+ */
+void x402__flow_init(struct x402__flow *flow,
+	const struct x402_client_options *options,
+	const struct x402_client_signer *signer,
+	const struct x402_client_request *request);
+void x402__flow_clear(struct x402__flow *flow);
+
+/* Does the next request carry the payment header? */
+bool x402__flow_pays(const struct x402__flow *flow);
+
+void x402__flow_received(struct x402__flow *flow,
+	const struct x402__message *message, const struct x402__inputs *inputs);
+
+/* How a request ended without a whole answer. */
+struct x402__failure {
+	enum x402_client_cause cause; /* TRANSPORT, TIMEOUT, TOO_LARGE, ... */
+	bool sent; /* some byte of the request may have left */
+	const char *text;
+	/* Status and headers when they came whole; NULL otherwise. */
+	const struct x402__message *head;
+};
+void x402__flow_failed(
+	struct x402__flow *flow, const struct x402__failure *failure);
+void x402__flow_waited(struct x402__flow *flow);
+/* The deadline passed or the caller has had enough. */
+void x402__flow_give_up(struct x402__flow *flow, enum x402_client_cause cause);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * pay.c: where money becomes text. x402__pay_sign() is the only place of the
+ * client that asks for a signature, and it does so once for each call.
+ *
+ * The authorization is made valid for the server's maxTimeoutSeconds or for
+ * max_validity_s, whichever is shorter: it is as good as cash until then. The
+ * offer that is echoed stays the server's own (C-041).
+ */
+#include "challenge_p.h"
+#include "pay_p.h"
+
+#include <stdlib.h>
+
+/* The library hands out a digest; a signer is told what it is for. */
+struct bridge {
+	const struct x402_client_signer *signer;
+	struct x402_client_signing signing;
+};
+
+static enum x402_err sign(
+	void *user, const uint8_t digest32[32], struct x402_buf *ret_signature)
+{
+	struct bridge *bridge = user;
+	bridge->signing.digest32 = digest32;
+	return bridge->signer->sign(
+		bridge->signer->user, &bridge->signing, ret_signature);
+}
+
+static enum x402_err encode(struct x402__flow *flow, size_t index,
+	const struct x402_json *scheme_payload)
+{
+	struct x402_payment_payload payload = {0};
+	enum x402_err err = x402_payment_payload_build(
+		&flow->challenge, index, scheme_payload, NULL, &payload);
+	if (err)
+		return err;
+	err = x402_payment_payload_encode(&payload, &flow->payment.header_text);
+	x402_payment_payload_clear(&payload);
+	return err;
+}
+
+enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
+	const struct x402__inputs *inputs)
+{
+	struct x402_client_payment *payment = &flow->payment;
+	if (payment->header_text || flow->brought)
+		return X402_ERR_INTERNAL;
+	const struct x402_payment_requirements *offer =
+		&flow->challenge.accepts[index];
+	struct x402_payment_requirements bounded = *offer;
+	if ((uint64_t)bounded.max_timeout_seconds >
+		flow->options->max_validity_s)
+		bounded.max_timeout_seconds =
+			(int64_t)flow->options->max_validity_s;
+	uint64_t valid_before = inputs->now_unix_s +
+		(uint64_t)bounded.max_timeout_seconds;
+	struct bridge bridge = {
+		.signer = flow->signer,
+		.signing = {.family = X402_FAMILY_EVM,
+			.url = flow->url.shown,
+			.offer = offer,
+			.valid_before_unix_s = valid_before},
+	};
+	struct x402_create_options create = {
+		.now_unix_s = inputs->now_unix_s,
+		.payer = flow->signer->address,
+		.sign = sign,
+		.user = &bridge,
+	};
+	memcpy(create.nonce32, inputs->nonce32, sizeof(create.nonce32));
+	struct x402_json *scheme_payload = NULL;
+	enum x402_err err = x402_create_payload(
+		&bounded, &create, &flow->error, &scheme_payload);
+	if (err)
+		return err;
+	err = encode(flow, index, scheme_payload);
+	x402_json_unref(scheme_payload);
+	if (err)
+		return err;
+	payment->valid_before_unix_s = valid_before;
+	x402_address_format(&flow->signer->address, payment->payer);
+	/* C-005 */
+	payment->header_name = offer->x402_version == X402_V1
+		? X402_HEADER_X_PAYMENT
+		: X402_HEADER_PAYMENT_SIGNATURE;
+	return X402_OK;
+}
+
+static void adopt_authorization(struct x402_client_payment *payment,
+	const struct x402_payment_payload *payload)
+{
+	struct x402_eip3009_payload exact = {0};
+	if (x402_eip3009_payload_read(payload->payload, NULL, &exact))
+		return;
+	const struct x402_eip3009_authorization *auth = &exact.authorization;
+	x402_address_format(&auth->from, payment->payer);
+	x402_address_format(&auth->to, payment->pay_to);
+	x402_u256_to_dec(&auth->value, payment->amount);
+	uint64_t valid_before = 0;
+	if (x402_u256_to_u64(&auth->valid_before, &valid_before))
+		payment->valid_before_unix_s = valid_before;
+	x402_eip3009_payload_clear(&exact);
+}
+
+void x402__pay_adopt(struct x402_client_payment *payment, const char *text)
+{
+	struct x402_payment_payload payload = {0};
+	if (x402_payment_payload_decode(x402_span_str(text), NULL, &payload))
+		return;
+	if (payload.x402_version == X402_V2) {
+		x402_client_payment_terms(&payload.accepted, payment);
+	} else {
+		struct x402_payment_requirements terms = {
+			.x402_version = X402_V1,
+			.scheme = payload.scheme,
+			.network = payload.network,
+		};
+		x402_client_payment_terms(&terms, payment);
+	}
+	adopt_authorization(payment, &payload);
+	x402_payment_payload_clear(&payload);
+}
