@@ -258,7 +258,8 @@ enum x402_client_cause x402__challenge_choose(const struct x402__choice *choice,
 	struct filter filter = {.choice = choice};
 	const struct x402_client_options *options = choice->options;
 	struct x402_selection_options rules = {
-		.networks = options->networks,
+		/* To libx402 an empty list is "none at all". */
+		.networks = options->networks_len ? options->networks : NULL,
 		.networks_len = options->networks_len,
 		.max_usd_micros = options->max_usd_micros,
 		.allowed_assets = options->allowed_assets,

@@ -29,7 +29,9 @@ struct exchange {
 	struct x402_client_headers headers;
 	struct x402_buf body;
 	bool headers_done; /* what follows are trailers: not looked at */
+	bool pays;
 	bool sent;
+	bool resent; /* libcurl wanted to send it a second time */
 	bool too_large;
 	bool cancelled;
 	bool out_of_memory;
@@ -141,7 +143,12 @@ static int on_progress(void *user, curl_off_t dltotal, curl_off_t dlnow,
 	return exchange->cancelled;
 }
 
-/* Connected, and the next thing libcurl does is to write the request. */
+/*
+ * Connected, and the next thing libcurl does is to write the request. When a
+ * kept connection dies without an answer, libcurl repeats the request on a new
+ * one by itself. A payment that was sent is repeated by the flow or not at
+ * all: it must be counted, and a POST may not be repeated.
+ */
 static int on_connected(void *user, char *primary_ip, char *local_ip,
 	int primary_port, int local_port)
 {
@@ -150,8 +157,9 @@ static int on_connected(void *user, char *primary_ip, char *local_ip,
 	(void)primary_port;
 	(void)local_port;
 	struct exchange *exchange = user;
+	exchange->resent = exchange->pays && exchange->sent;
 	exchange->sent = true;
-	return CURL_PREREQFUNC_OK;
+	return exchange->resent ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* ---- One exchange. ---- */
@@ -298,9 +306,10 @@ static void report(struct x402__flow *flow, const struct exchange *exchange,
 	struct x402__failure failure = {
 		.cause = cause,
 		.sent = exchange->sent,
-		.text = cause == X402_CLIENT_CAUSE_TRANSPORT
-			? curl_easy_strerror(code)
-			: NULL,
+		.text = cause != X402_CLIENT_CAUSE_TRANSPORT ? NULL
+			: exchange->resent
+			? "the connection was closed without an answer"
+			: curl_easy_strerror(code),
 		.head = status && exchange->headers_done ? &message : NULL,
 	};
 	x402__flow_failed(flow, &failure);
@@ -344,7 +353,8 @@ static void send_once(struct x402_client *client, struct x402__flow *flow,
 		x402__flow_give_up(flow, X402_CLIENT_CAUSE_INTERNAL);
 		return;
 	}
-	struct exchange exchange = {.options = &client->options};
+	struct exchange exchange = {
+		.options = &client->options, .pays = x402__flow_pays(flow)};
 	set_options(client, flow, &exchange, remaining_ms);
 	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, list);
 	CURLcode code = curl_easy_perform(client->curl);

@@ -26,6 +26,8 @@
 /* First wait of a backoff that doubles, and where it stops. */
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_MAX_MS   8000
+/* libx402 signs nothing that lives longer than a day. */
+#define VALIDITY_MAX_S 86400
 /* R7: after a lost reply the same header is presented this often again. */
 #define REPRESENT_MAX 1
 
@@ -78,6 +80,8 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 		out.max_usd_micros = X402_DEFAULT_MAX_USD_MICROS;
 	if (!out.max_validity_s)
 		out.max_validity_s = X402_CLIENT_VALIDITY_S;
+	if (out.max_validity_s > VALIDITY_MAX_S)
+		out.max_validity_s = VALIDITY_MAX_S;
 	if (!out.timeout_ms)
 		out.timeout_ms = X402_CLIENT_TIMEOUT_MS;
 	if (!out.connect_timeout_ms)
