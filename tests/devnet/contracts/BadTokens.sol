@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.28;
+
+/// Tokens that misbehave, each in one way, behind the same EIP-3009 surface.
+/// None checks signatures: what they do with a payment is the point.
+abstract contract BadToken {
+    mapping(address => uint256) public balanceOf;
+    mapping(address => mapping(bytes32 => bool)) public authorizationState;
+
+    event Transfer(address indexed from, address indexed to, uint256 value);
+    event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+
+    function name() external pure returns (string memory) {
+        return "USDC";
+    }
+
+    function version() external pure returns (string memory) {
+        return "2";
+    }
+
+    function decimals() external pure returns (uint8) {
+        return 6;
+    }
+
+    function mint(address to, uint256 value) external {
+        balanceOf[to] += value;
+        emit Transfer(address(0), to, value);
+    }
+
+    function transferWithAuthorization(
+        address from,
+        address to,
+        uint256 value,
+        uint256,
+        uint256,
+        bytes32 nonce,
+        uint8,
+        bytes32,
+        bytes32
+    ) external {
+        _pay(from, to, value, nonce);
+    }
+
+    function _pay(address from, address to, uint256 value, bytes32 nonce) internal virtual;
+}
+
+/// Keeps one percent.
+contract FeeToken is BadToken {
+    function _pay(address from, address to, uint256 value, bytes32 nonce) internal override {
+        require(!authorizationState[from][nonce], "authorization is used");
+        authorizationState[from][nonce] = true;
+        emit AuthorizationUsed(from, nonce);
+        uint256 fee = value / 100;
+        balanceOf[from] -= value;
+        balanceOf[to] += value - fee;
+        balanceOf[address(this)] += fee;
+        emit Transfer(from, to, value - fee);
+        emit Transfer(from, address(this), fee);
+    }
+}
+
+/// A used nonce does not revert: it emits an event and moves nothing.
+contract SilentToken is BadToken {
+    event AuthorizationAlreadyUsed(address indexed authorizer, bytes32 indexed nonce);
+
+    function _pay(address from, address to, uint256 value, bytes32 nonce) internal override {
+        if (authorizationState[from][nonce]) {
+            emit AuthorizationAlreadyUsed(from, nonce);
+            return;
+        }
+        authorizationState[from][nonce] = true;
+        emit AuthorizationUsed(from, nonce);
+        balanceOf[from] -= value;
+        balanceOf[to] += value;
+        emit Transfer(from, to, value);
+    }
+}
+
+/// Emits somebody else's Transfer: the log comes from another address.
+contract LogForger {
+    event Transfer(address indexed from, address indexed to, uint256 value);
+
+    function forge(address from, address to, uint256 value) external {
+        emit Transfer(from, to, value);
+    }
+}
+
+/// Succeeds, moves nothing, and has the Transfer log emitted elsewhere.
+contract FakeLogToken is BadToken {
+    LogForger private immutable forger = new LogForger();
+
+    function _pay(address from, address to, uint256 value, bytes32 nonce) internal override {
+        authorizationState[from][nonce] = true;
+        emit AuthorizationUsed(from, nonce);
+        forger.forge(from, to, value);
+    }
+}

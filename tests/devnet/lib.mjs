@@ -1,0 +1,220 @@
+// What tests of real processes share: start a devnet, start a program and wait
+// until it says where it listens, ask the chain, and stop it all by process id.
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {createServer} from 'node:net';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {createPublicClient, http, toHex} from 'viem';
+import {privateKeyToAccount} from 'viem/accounts';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+export const top = join(here, '../..');
+export const buildDir = process.env.X402_BUILD_DIR ?? join(top, 'build/release');
+export const programs = {
+  facilitator: join(buildDir, 'facilitator/x402-facilitator'),
+  client: join(buildDir, 'client-sdk/x402'),
+  site: join(buildDir, 'examples/content-site'),
+};
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function freePort() {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const {port} = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A directory that is gone when the test process ends. */
+export function scratchDir(name = 'x402-test-') {
+  const dir = mkdtempSync(join(tmpdir(), name));
+  process.on('exit', () => rmSync(dir, {recursive: true, force: true}));
+  return dir;
+}
+
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/**
+ * Start a program and collect what it says. `ready` is a pattern that its
+ * output must match first; the match is in the result. Ends with the test
+ * process, whatever happens.
+ * @returns {{child, pid, match, output(): string, stop(signal?): Promise<number|null>}}
+ */
+export async function start(command, args, {env = {}, ready, timeoutMs = 30000, cwd} = {}) {
+  const child = spawn(command, args, {env: {PATH: process.env.PATH, HOME: process.env.HOME,
+    ASAN_OPTIONS: process.env.ASAN_OPTIONS, UBSAN_OPTIONS: process.env.UBSAN_OPTIONS,
+    TSAN_OPTIONS: process.env.TSAN_OPTIONS, ...env}, cwd, stdio: ['pipe', 'pipe', 'pipe']});
+  let output = '';
+  running.add(child);
+  const exited = new Promise((resolve) => child.once('close', (code, signal) => {
+    running.delete(child);
+    resolve(signal ?? code);
+  }));
+  child.stdin.on('error', () => {});
+  const process_ = {
+    child, pid: child.pid, match: null, exited,
+    output: () => output,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 15000);
+      const code = await exited;
+      clearTimeout(timer);
+      return code;
+    },
+  };
+  await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(
+      `${command}: expected ${ready} within ${timeoutMs} ms, got:\n${output}`)), timeoutMs);
+    const look = (data) => {
+      output += data;
+      const match = ready && !process_.match && output.match(ready);
+      if (match) {
+        process_.match = match;
+        clearTimeout(timer);
+        resolve();
+      }
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    exited.then((code) => {
+      clearTimeout(timer);
+      reject(new Error(`${command} ended (${code}):\n${output}`));
+    });
+    if (!ready) {
+      clearTimeout(timer);
+      resolve();
+    }
+  });
+  return process_;
+}
+
+/** Run to the end: {code, stdout, stderr}. */
+export async function run(command, args, {env = {}, input, timeoutMs = 60000} = {}) {
+  const child = spawn(command, args, {env: {PATH: process.env.PATH, HOME: process.env.HOME,
+    ASAN_OPTIONS: process.env.ASAN_OPTIONS, UBSAN_OPTIONS: process.env.UBSAN_OPTIONS, ...env}});
+  running.add(child);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data) => { stdout += data; });
+  child.stderr.on('data', (data) => { stderr += data; });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  running.delete(child);
+  return {code: signal ?? code, stdout, stderr};
+}
+
+export async function rpc(url, method, params = []) {
+  const response = await fetch(url, {method: 'POST', headers: {'content-type': 'application/json'},
+    body: JSON.stringify({jsonrpc: '2.0', id: 1, method, params})});
+  const body = await response.json();
+  if (body.error) throw new Error(`${method}: ${JSON.stringify(body.error)}`);
+  return body.result;
+}
+
+/**
+ * Start a devnet. Options are devnet.mjs's: blockTime, accounts, fund, port.
+ * @returns {{info, rpc(method, params), balanceOf(address): Promise<bigint>, read, stop()}}
+ */
+export async function startDevnet({blockTime, accounts, fund, port} = {}) {
+  const args = [join(here, 'devnet.mjs'), '--stdin-lifeline'];
+  if (port) args.push('--port', String(port));
+  if (blockTime) args.push('--block-time', String(blockTime));
+  if (accounts) args.push('--accounts', String(accounts));
+  if (fund) args.push('--fund', String(fund));
+  const devnet = await start(process.execPath, args, {ready: /^(\{.*\})$/m, timeoutMs: 120000});
+  const info = JSON.parse(devnet.match[1]);
+  const read = createPublicClient({transport: http(info.rpcUrl)});
+  return {
+    info, read,
+    rpc: (method, params) => rpc(info.rpcUrl, method, params),
+    async balanceOf(address, token = info.token) {
+      const data = `0x70a08231${address.slice(2).toLowerCase().padStart(64, '0')}`;
+      return BigInt(await rpc(info.rpcUrl, 'eth_call', [{to: token, data}, 'latest']));
+    },
+    stop: () => devnet.stop(),
+  };
+}
+
+/** Start the facilitator; environment alone, as the README shows. */
+export async function startFacilitator(devnet, env = {}) {
+  const dir = scratchDir();
+  const facilitator = await start(programs.facilitator, [], {
+    env: {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl,
+      EVM_PRIVATE_KEY: devnet.info.accounts.facilitator.privateKey,
+      X402_STORE: join(dir, 'facilitator.sqlite'), ...env},
+    ready: /url=(http:\/\/[0-9.:]+)/,
+  });
+  facilitator.url = facilitator.match[1];
+  return facilitator;
+}
+
+/** POST JSON and read JSON: {status, headers, body, text}. */
+export async function post(url, body, headers = {}) {
+  const response = await fetch(url, {method: 'POST', headers: {'content-type': 'application/json', ...headers},
+    body: typeof body === 'string' ? body : JSON.stringify(body)});
+  const text = await response.text();
+  let json = null;
+  try {
+    json = JSON.parse(text);
+  } catch { /* the caller looks at text */ }
+  return {status: response.status, headers: response.headers, body: json, text};
+}
+
+const types = {TransferWithAuthorization: [
+  {name: 'from', type: 'address'}, {name: 'to', type: 'address'}, {name: 'value', type: 'uint256'},
+  {name: 'validAfter', type: 'uint256'}, {name: 'validBefore', type: 'uint256'}, {name: 'nonce', type: 'bytes32'}]};
+
+export const randomNonce = () => toHex(crypto.getRandomValues(new Uint8Array(32)));
+export const nowSeconds = () => Math.floor(Date.now() / 1000);
+
+/** Sign an authorization with viem, independently of our own code. */
+export async function signAuthorization(info, privateKey, authorization, domain = {}) {
+  return privateKeyToAccount(privateKey).signTypedData({
+    domain: {name: info.tokenName, version: info.tokenVersion, chainId: info.chainId,
+      verifyingContract: info.token, ...domain},
+    types, primaryType: 'TransferWithAuthorization', message: authorization});
+}
+
+/** A facilitator request (v2) with a good payment; `change` may alter parts. */
+export async function paymentRequest(info, change = {}) {
+  const key = change.privateKey ?? info.accounts.payer.privateKey;
+  const authorization = {
+    from: privateKeyToAccount(key).address, to: info.accounts.payee.address, value: '1000',
+    validAfter: String(nowSeconds() - 600), validBefore: String(nowSeconds() + 300),
+    nonce: randomNonce(), ...change.authorization};
+  const signature = change.signature ?? await signAuthorization(info, key, authorization, change.domain);
+  const requirements = {scheme: 'exact', network: info.network, amount: '1000', asset: info.token,
+    payTo: info.accounts.payee.address, maxTimeoutSeconds: 300,
+    extra: {name: info.tokenName, version: info.tokenVersion}, ...change.requirements};
+  return {x402Version: 2,
+    paymentPayload: {x402Version: 2, payload: {authorization, signature},
+      resource: {url: 'http://127.0.0.1/paid', description: '', mimeType: ''}, accepted: {...requirements},
+      ...change.payload},
+    paymentRequirements: requirements};
+}
+
+/** The same payment as a v1 request. */
+export async function paymentRequestV1(info, change = {}) {
+  const v2 = await paymentRequest(info, change);
+  const {amount, network, ...rest} = v2.paymentRequirements;
+  return {x402Version: 1,
+    paymentPayload: {x402Version: 1, scheme: 'exact', network: 'base-sepolia', payload: v2.paymentPayload.payload},
+    paymentRequirements: {...rest, network: 'base-sepolia', maxAmountRequired: amount,
+      resource: 'http://127.0.0.1/paid', description: '', mimeType: '', ...change.requirementsV1}};
+}
