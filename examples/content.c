@@ -1,0 +1,289 @@
+/*
+ * content.c: two articles at a cent each and a quotation at a tenth of one.
+ * The price list is the table in content_provider_new(); content_answer() is
+ * an ordinary handler that knows nothing of payments.
+ */
+#include "content.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define DEFAULT_PORT 4022
+
+struct article {
+	const char *slug;
+	const char *title;
+	const char *text;
+};
+
+static const struct article articles[] = {
+	{"the-long-wait-of-402", "The long wait of 402",
+		"Every table of HTTP status codes has a line that reads like a "
+		"promise: 402, Payment Required, reserved for future use. It "
+		"has stood there since the first drafts, between 401 and 403, "
+		"like a chair kept free at a table for a guest who is late.\n\n"
+		"The guest was late because paying needed an account first, "
+		"and an account needed a person with a card. A program that "
+		"wanted one page for one cent could not have it at any price. "
+		"So pages were paid for with attention instead, and programs, "
+		"which have none to give, took them for nothing.\n\n"
+		"What has changed is small. A signature over a dozen fields, "
+		"made without asking anybody, can now move a cent from one "
+		"address to another, once, before a deadline. That fits into "
+		"a header. The server says its price, the client signs, the "
+		"page is served, and neither of them has to know the other "
+		"tomorrow. The chair is taken.\n"},
+	{"reading-a-price-tag", "How a machine reads a price tag",
+		"A person who sees $0.01 on a page reads three things at once: "
+		"a number, a currency, and that it is not worth thinking "
+		"about. "
+		"A machine has to be told all of it.\n\n"
+		"The number comes as atomic units: 10000, no decimal point, "
+		"because a point in the wrong place is a hundred times the "
+		"price. The currency comes as a contract's address on a named "
+		"chain, because two coins may share a name and only one of "
+		"them is money. Whether it is worth thinking about is for the "
+		"reader's owner to say beforehand: so much for one page, so "
+		"much for a day, these coins and no others.\n\n"
+		"A careful reader checks one thing more. The tag says for "
+		"which page it is; when that is not the page that was asked "
+		"for, somebody is holding another shop's tag in front of the "
+		"door.\n"},
+};
+#define ARTICLES_LEN (sizeof(articles) / sizeof(articles[0]))
+
+static const char *const quotations[] = {
+	"A price nobody can read is a locked door with no keyhole.",
+	"The cheapest call is the one that does not have to be made twice.",
+	"Count the money before the door opens, and the goods after.",
+	"A receipt is a promise about the past; keep it anyway.",
+	"Small sums, kept exactly, are a large sum.",
+	"When in doubt about a payment, ask the ledger, not your memory.",
+};
+#define QUOTATIONS_LEN (sizeof(quotations) / sizeof(quotations[0]))
+
+/* What a catalogue may say about /api/quote: its input, its output, and a
+ * schema that both satisfy. */
+static const char quote_extensions[] =
+	"{\"bazaar\":{\"info\":{\"input\":{\"type\":\"http\",\"method\":"
+	"\"GET\"},\"output\":{\"type\":\"json\",\"example\":{\"day\":1,"
+	"\"quote\":\"Small sums, kept exactly, are a large sum.\"}}},"
+	"\"schema\":{\"$schema\":\"https://json-schema.org/draft/2020-12/"
+	"schema\",\"type\":\"object\",\"properties\":{\"input\":{\"type\":"
+	"\"object\",\"properties\":{\"type\":{\"type\":\"string\",\"const\":"
+	"\"http\"},\"method\":{\"type\":\"string\",\"enum\":[\"GET\"]}},"
+	"\"required\":[\"type\",\"method\"],\"additionalProperties\":false},"
+	"\"output\":{\"type\":\"object\",\"properties\":{\"type\":{\"type\":"
+	"\"string\"},\"example\":{\"type\":\"object\"}},\"required\":"
+	"[\"type\"]}},\"required\":[\"input\"]}}}";
+
+/* The last three are the interoperability tests'. */
+#define ROUTES_LEN         4
+#define ROUTES_LEN_INTEROP 7
+
+size_t content_routes_len(const struct content_config *config)
+{
+	return config->interop ? ROUTES_LEN_INTEROP : ROUTES_LEN;
+}
+
+struct x402_provider *content_provider_new(
+	const struct content_config *config, uint16_t port)
+{
+	const struct x402_provider_price cent = {.network = config->network,
+		.pay_to = config->pay_to,
+		.price = "$0.01"};
+	const struct x402_provider_price tenth = {.network = config->network,
+		.pay_to = config->pay_to,
+		.price = "$0.001"};
+	/* Old buyers know networks by name only. */
+	bool v1 = x402_network_to_v1_name(config->network) != NULL;
+	const struct x402_provider_route routes[ROUTES_LEN_INTEROP] = {
+		{.pattern = "GET /"},
+		{.pattern = "GET /health"},
+		{.pattern = "GET /articles/[slug]",
+			.prices = &cent,
+			.prices_len = 1,
+			.description = "An article",
+			.mime_type = "text/plain",
+			.v1 = v1},
+		{.pattern = "GET /api/quote",
+			.prices = &tenth,
+			.prices_len = 1,
+			.description = "The quotation of the day",
+			.mime_type = "application/json",
+			.extensions_json = quote_extensions,
+			.v1 = v1},
+		{.pattern = "GET /paid",
+			.prices = &tenth,
+			.prices_len = 1,
+			.description = "interop",
+			.v1 = v1},
+		{.pattern = "POST /paid-post",
+			.prices = &tenth,
+			.prices_len = 1,
+			.description = "interop",
+			.v1 = v1},
+		{.pattern = "GET /fail",
+			.prices = &tenth,
+			.prices_len = 1,
+			.description = "interop",
+			.v1 = v1},
+	};
+	char origin[64];
+	struct x402_provider_options options = {
+		.facilitator_url = config->facilitator_url,
+		.public_origin = config->public_origin,
+		.routes = routes,
+		.routes_len = content_routes_len(config),
+		.cors_origin = "*",
+	};
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_provider *provider = NULL;
+	enum x402_err err;
+
+	snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", port);
+	if (!options.public_origin)
+		options.public_origin = origin;
+	err = x402_provider_new(&options, &info, &provider);
+	if (err != X402_OK)
+		fprintf(stderr, "content-site: %s: %s: %s\n",
+			x402_err_text(err), info.field, info.text);
+	return provider;
+}
+
+static const char *env_or(const char *name, const char *fallback)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : fallback;
+}
+
+bool content_config_read(struct content_config *ret_config)
+{
+	const char *port = env_or("PORT", NULL);
+	char *end = NULL;
+	long number = port ? strtol(port, &end, 10) : DEFAULT_PORT;
+
+	if (port && (*end || number < 0 || number > 65535)) {
+		fprintf(stderr, "content-site: PORT: expected 0 to 65535\n");
+		return false;
+	}
+	*ret_config = (struct content_config){
+		.pay_to = env_or("PAY_TO", env_or("EVM_ADDRESS", NULL)),
+		.network = env_or("X402_NETWORK", "eip155:84532"),
+		.facilitator_url = env_or("FACILITATOR_URL", NULL),
+		.public_origin = env_or("PUBLIC_ORIGIN", NULL),
+		.port = (uint16_t)number,
+		.interop = strcmp(env_or("X402_INTEROP", ""), "1") == 0,
+	};
+	if (!ret_config->pay_to)
+		fprintf(stderr,
+			"content-site: PAY_TO: expected the address "
+			"that is paid\n");
+	return ret_config->pay_to != NULL;
+}
+
+/* ---- Serving. ---- */
+
+static void answer(struct content_answer *ret_answer, unsigned status,
+	const char *type, struct x402_buf *body)
+{
+	ret_answer->status = status;
+	ret_answer->type = type;
+	ret_answer->body = x402_buf_take_str(body);
+	if (!ret_answer->body)
+		ret_answer->status = 500;
+}
+
+static void answer_json(
+	struct content_answer *ret_answer, unsigned status, const char *json)
+{
+	struct x402_buf body = {0};
+
+	x402_buf_add_str(&body, json);
+	answer(ret_answer, status, "application/json", &body);
+}
+
+static void answer_index(struct content_answer *ret_answer)
+{
+	struct x402_buf body = {0};
+
+	x402_buf_add_str(&body, "Paid with x402, a cent at a time:\n\n");
+	for (size_t i = 0; i < ARTICLES_LEN; i++)
+		x402_buf_printf(&body, "$0.01   /articles/%s\n        %s\n",
+			articles[i].slug, articles[i].title);
+	x402_buf_add_str(
+		&body, "$0.001  /api/quote\n        A quotation a day\n");
+	answer(ret_answer, 200, "text/plain; charset=utf-8", &body);
+}
+
+/* No such article is a 404, and a 404 is not charged. */
+static void answer_article(
+	struct x402_span slug, struct content_answer *ret_answer)
+{
+	struct x402_buf body = {0};
+
+	for (size_t i = 0; i < ARTICLES_LEN; i++) {
+		const struct article *article = &articles[i];
+
+		if (slug.len != strlen(article->slug) ||
+			memcmp(slug.ptr, article->slug, slug.len) != 0)
+			continue;
+		x402_buf_printf(
+			&body, "%s\n\n%s", article->title, article->text);
+		answer(ret_answer, 200, "text/plain; charset=utf-8", &body);
+		return;
+	}
+	answer_json(ret_answer, 404, "{\"error\":\"no such article\"}");
+}
+
+static void answer_quote(struct content_answer *ret_answer)
+{
+	unsigned long day = (unsigned long)(time(NULL) / (24L * 60 * 60));
+	struct x402_buf body = {0};
+
+	x402_buf_printf(&body, "{\"day\":%lu,\"quote\":\"%s\"}", day,
+		quotations[day % QUOTATIONS_LEN]);
+	answer(ret_answer, 200, "application/json", &body);
+}
+
+void content_answer(const struct x402_gate *gate, const char *method,
+	const char *path, struct x402_span body,
+	struct content_answer *ret_answer)
+{
+	struct x402_span slug;
+
+	(void)body;
+	/* An answer of 400 and above is not charged. */
+	if (!x402_gate_method_matches(gate)) {
+		answer_json(ret_answer, 405, "{\"error\":\"no such method\"}");
+		return;
+	}
+	switch (x402_gate_route(gate)) {
+	case 0:
+		answer_index(ret_answer);
+		return;
+	case 1:
+		answer_json(ret_answer, 200, "{\"status\":\"ok\"}");
+		return;
+	case 2:
+		if (x402_gate_param(gate, "slug", &slug))
+			answer_article(slug, ret_answer);
+		else
+			answer_json(ret_answer, 404, "{}");
+		return;
+	case 3:
+		answer_quote(ret_answer);
+		return;
+	case 4:
+	case 5:
+		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
+		return;
+	case 6:
+		answer_json(ret_answer, 500, "{\"error\":\"handler failed\"}");
+		return;
+	}
+	fprintf(stderr, "content-site: 404 %s %s\n", method, path);
+	answer_json(ret_answer, 404, "{\"error\":\"not found\"}");
+}

@@ -1,0 +1,54 @@
+/*
+ * content.h: what the example sites sell, and for how much. content-site.c and
+ * content-site-microhttpd.c are two servers around the same shop.
+ *
+ * Environment:
+ *   PAY_TO (or EVM_ADDRESS)  who is paid; required
+ *   X402_NETWORK             default eip155:84532 (Base Sepolia)
+ *   FACILITATOR_URL          default https://x402.org/facilitator
+ *   PORT                     default 4022; 0 takes a free one
+ *   PUBLIC_ORIGIN            default http://127.0.0.1:PORT
+ *   X402_INTEROP=1           adds /paid, /paid-post and /fail, the routes that
+ *                            the interoperability tests ask every server for
+ */
+#ifndef CONTENT_H
+#define CONTENT_H
+
+#include "x402/provider.h"
+
+struct content_config {
+	const char *pay_to;
+	const char *network;
+	const char *facilitator_url;
+	const char *public_origin; /* NULL: from the port */
+	uint16_t port;
+	bool interop;
+};
+
+/* Read the environment. False after saying on stderr what was expected. */
+bool content_config_read(struct content_config *ret_config);
+
+/*
+ * The price list, for a server that listens on port. NULL after saying why on
+ * stderr. Free with x402_provider_free.
+ */
+struct x402_provider *content_provider_new(
+	const struct content_config *config, uint16_t port);
+/* Routes in the list: the n-th handler serves the n-th route. */
+size_t content_routes_len(const struct content_config *config);
+
+struct content_answer {
+	unsigned status;
+	const char *type; /* constant */
+	char *body;       /* from malloc, or NULL */
+};
+
+/*
+ * Serve a request. path is x402_gate_path() for what was sold, so that what is
+ * served is what was paid for. Free the body.
+ */
+void content_answer(const struct x402_gate *gate, const char *method,
+	const char *path, struct x402_span body,
+	struct content_answer *ret_answer);
+
+#endif
