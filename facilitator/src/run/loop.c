@@ -1,0 +1,201 @@
+/*
+ * One libuv loop, a locked list of mail, and one async handle that wakes the
+ * loop when the list was empty. The list is taken whole and run without the
+ * lock, so posting never waits for a callback and a callback may post.
+ */
+#include "run/loop.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <uv.h>
+
+struct mail {
+	struct mail *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct fac_loop {
+	uv_loop_t uv;
+	uv_async_t wake;
+	pthread_mutex_t lock; /* guards first and last */
+	struct mail *first;
+	struct mail **last;
+	bool stopping; /* the loop's thread only */
+};
+
+struct fac_timer {
+	uv_timer_t uv;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static struct mail *take_mail(struct fac_loop *loop)
+{
+	struct mail *mail;
+
+	pthread_mutex_lock(&loop->lock);
+	mail = loop->first;
+	loop->first = NULL;
+	loop->last = &loop->first;
+	pthread_mutex_unlock(&loop->lock);
+	return mail;
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	struct fac_loop *loop = wake->data;
+	struct mail *mail = take_mail(loop);
+
+	while (mail) {
+		struct mail *next = mail->next;
+
+		mail->fn(mail->arg);
+		free(mail);
+		mail = next;
+	}
+}
+
+enum x402_err fac_loop_new(struct fac_loop **ret_loop)
+{
+	struct fac_loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop)
+		return X402_ERR_NOMEM;
+	if (uv_loop_init(&loop->uv)) {
+		free(loop);
+		return X402_ERR_NOMEM;
+	}
+	if (uv_async_init(&loop->uv, &loop->wake, on_wake)) {
+		(void)uv_loop_close(&loop->uv); /* nothing stands on it */
+		free(loop);
+		return X402_ERR_NOMEM;
+	}
+	loop->wake.data = loop;
+	loop->last = &loop->first;
+	pthread_mutex_init(&loop->lock, NULL);
+	*ret_loop = loop;
+	return X402_OK;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void fac_loop_free(struct fac_loop *loop)
+{
+	if (!loop)
+		return;
+	/* First let those finish closing that have begun to. */
+	uv_close((uv_handle_t *)&loop->wake, NULL);
+	(void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+	uv_walk(&loop->uv, close_handle, NULL);
+	while (uv_loop_close(&loop->uv) == UV_EBUSY)
+		(void)uv_run(&loop->uv, UV_RUN_ONCE);
+	for (struct mail *mail = loop->first; mail;) {
+		struct mail *next = mail->next;
+
+		free(mail);
+		mail = next;
+	}
+	pthread_mutex_destroy(&loop->lock);
+	free(loop);
+}
+
+void fac_loop_run(struct fac_loop *loop)
+{
+	while (!loop->stopping)
+		(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+	loop->stopping = false;
+}
+
+static void do_stop(void *arg)
+{
+	struct fac_loop *loop = arg;
+
+	loop->stopping = true;
+	uv_stop(&loop->uv);
+}
+
+void fac_loop_stop(struct fac_loop *loop)
+{
+	/* As mail: everything posted before is run before. */
+	fac_loop_post(loop, do_stop, loop);
+}
+
+void fac_loop_post(struct fac_loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct mail *mail = malloc(sizeof(*mail));
+	bool was_empty;
+
+	if (!mail)
+		abort();
+	*mail = (struct mail){NULL, fn, arg};
+	pthread_mutex_lock(&loop->lock);
+	was_empty = !loop->first;
+	*loop->last = mail;
+	loop->last = &mail->next;
+	/* Under the lock: the loop cannot be freed between list and wake. */
+	if (was_empty)
+		(void)uv_async_send(&loop->wake); /* fails only on misuse */
+	pthread_mutex_unlock(&loop->lock);
+}
+
+uint64_t fac_loop_now_ms(const struct fac_loop *loop)
+{
+	return uv_now(&loop->uv);
+}
+
+struct uv_loop_s *fac_loop_uv(struct fac_loop *loop)
+{
+	return &loop->uv;
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+	struct fac_timer *timer = uv->data;
+
+	timer->fn(timer->arg);
+}
+
+enum x402_err fac_timer_new(struct fac_loop *loop, void (*fn)(void *arg),
+	void *arg, struct fac_timer **ret_timer)
+{
+	struct fac_timer *timer = calloc(1, sizeof(*timer));
+
+	if (!timer)
+		return X402_ERR_NOMEM;
+	(void)uv_timer_init(&loop->uv, &timer->uv); /* cannot fail */
+	timer->uv.data = timer;
+	timer->fn = fn;
+	timer->arg = arg;
+	*ret_timer = timer;
+	return X402_OK;
+}
+
+void fac_timer_start(
+	struct fac_timer *timer, uint64_t delay_ms, uint64_t repeat_ms)
+{
+	/* The loop's clock may be old when a long callback calls us. */
+	uv_update_time(timer->uv.loop);
+	(void)uv_timer_start(&timer->uv, on_timer, delay_ms, repeat_ms);
+}
+
+void fac_timer_stop(struct fac_timer *timer)
+{
+	(void)uv_timer_stop(&timer->uv);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void fac_timer_free(struct fac_timer *timer)
+{
+	if (timer)
+		uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+}
