@@ -130,12 +130,17 @@ void fac_store_load_unfinished(
 void fac_store_next_nonce_floor(struct fac_store *store, const char *network,
 	const struct x402_address *signer, struct fac_store_to to);
 
-/* Which payment. Exactly one member set; the others NULL. Borrowed. */
+/*
+ * Which payment: members that are not NULL are tried in this order, and the
+ * first that finds one answers. Borrowed for the call.
+ */
 struct fac_payment_query {
 	const char *id;
 	const uint8_t *key32;
 	const char *transaction; /* "0x" + 64 hex */
 	const uint8_t *fingerprint32;
+	const char *idempotency_scope; /* with the key */
+	const char *idempotency_key;
 };
 /* payments[0] and its events; NOT_FOUND. */
 void fac_store_payment_get(struct fac_store *store,

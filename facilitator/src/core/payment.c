@@ -1,0 +1,176 @@
+/*
+ * The daemon's records: names of states, the table of permitted steps, copies
+ * and their end. Everything here is pure; memory that is out ends the process
+ * (style.md 5), because the truth is in the store and restart is tested.
+ */
+#include "core/payment.h"
+
+#include <stdlib.h>
+
+#define BIT(state) (1u << FAC_PAYMENT_##state)
+
+/*
+ * The one table: from -> set of states that may follow.
+ *
+ * SIGNED never goes back to CANCELLED: its bytes may have reached somebody
+ * (R3). It leaves only by what the chain says: a receipt, or a proof.
+ */
+static const unsigned followers[FAC_PAYMENT_STATE_COUNT] = {
+	[FAC_PAYMENT_RESERVED] = BIT(SIGNED) | BIT(CANCELLED),
+	[FAC_PAYMENT_SIGNED] = BIT(BROADCAST) | BIT(SETTLED) | BIT(REVERTED) |
+		BIT(EXPIRED) | BIT(REPLACED),
+	[FAC_PAYMENT_BROADCAST] = BIT(SETTLED) | BIT(REVERTED) | BIT(EXPIRED) |
+		BIT(REPLACED),
+	[FAC_PAYMENT_SETTLED] = BIT(PROVISIONED),
+	[FAC_PAYMENT_PROVISIONED] = 0,
+	[FAC_PAYMENT_REVERTED] = 0,
+	[FAC_PAYMENT_EXPIRED] = 0,
+	/* Nothing was sent, so the same authorization may try anew. */
+	[FAC_PAYMENT_CANCELLED] = BIT(RESERVED),
+	[FAC_PAYMENT_REPLACED] = BIT(SIGNED) | BIT(CANCELLED) | BIT(EXPIRED),
+};
+
+bool fac_payment_may_follow(
+	enum fac_payment_state from, enum fac_payment_state to)
+{
+	if ((unsigned)from >= FAC_PAYMENT_STATE_COUNT ||
+		(unsigned)to >= FAC_PAYMENT_STATE_COUNT)
+		return false;
+	return followers[from] & (1u << to);
+}
+
+bool fac_payment_is_final(enum fac_payment_state state)
+{
+	switch (state) {
+	case FAC_PAYMENT_RESERVED:
+	case FAC_PAYMENT_SIGNED:
+	case FAC_PAYMENT_BROADCAST:
+	case FAC_PAYMENT_REPLACED:
+		return false;
+	case FAC_PAYMENT_SETTLED:
+	case FAC_PAYMENT_PROVISIONED:
+	case FAC_PAYMENT_REVERTED:
+	case FAC_PAYMENT_EXPIRED:
+	case FAC_PAYMENT_CANCELLED:
+	case FAC_PAYMENT_STATE_COUNT:
+		return true;
+	}
+	return true;
+}
+
+#define STATE_TEXT(name, text) text,
+static const char *const payment_texts[] = {FAC_PAYMENT_STATE_MAP(STATE_TEXT)};
+static const char *const transaction_texts[] = {
+	FAC_TRANSACTION_STATE_MAP(STATE_TEXT)};
+#undef STATE_TEXT
+
+static bool find_text(const char *const *texts, unsigned count,
+	const char *text, unsigned *ret_index)
+{
+	for (unsigned i = 0; text && i < count; i++) {
+		if (strcmp(texts[i], text) == 0) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *fac_payment_state_text(enum fac_payment_state state)
+{
+	return (unsigned)state < FAC_PAYMENT_STATE_COUNT ? payment_texts[state]
+							 : "?";
+}
+
+bool fac_payment_state_parse(
+	const char *text, enum fac_payment_state *ret_state)
+{
+	unsigned index;
+
+	if (!find_text(payment_texts, FAC_PAYMENT_STATE_COUNT, text, &index))
+		return false;
+	*ret_state = (enum fac_payment_state)index;
+	return true;
+}
+
+const char *fac_transaction_state_text(enum fac_transaction_state state)
+{
+	return (unsigned)state < FAC_TRANSACTION_STATE_COUNT
+		? transaction_texts[state]
+		: "?";
+}
+
+bool fac_transaction_state_parse(
+	const char *text, enum fac_transaction_state *ret_state)
+{
+	unsigned index;
+
+	if (!find_text(transaction_texts, FAC_TRANSACTION_STATE_COUNT, text,
+		    &index))
+		return false;
+	*ret_state = (enum fac_transaction_state)index;
+	return true;
+}
+
+static struct x402_buf copy_buf(const struct x402_buf *from)
+{
+	struct x402_buf to = {0};
+
+	x402_buf_add(&to, x402_buf_span(from));
+	if (to.failed)
+		abort();
+	return to;
+}
+
+void fac_payment_clear(struct fac_payment *payment)
+{
+	x402_buf_clear(&payment->calldata);
+	x402_buf_clear(&payment->state_calldata);
+	free(payment->answer);
+	memset(payment, 0, sizeof(*payment));
+}
+
+void fac_payment_copy(
+	const struct fac_payment *from, struct fac_payment *ret_payment)
+{
+	*ret_payment = *from;
+	ret_payment->calldata = copy_buf(&from->calldata);
+	ret_payment->state_calldata = copy_buf(&from->state_calldata);
+	if (from->answer) {
+		ret_payment->answer = strdup(from->answer);
+		if (!ret_payment->answer)
+			abort();
+	}
+}
+
+void fac_transaction_clear(struct fac_transaction *transaction)
+{
+	x402_buf_clear(&transaction->raw);
+	free(transaction->keys32);
+	memset(transaction, 0, sizeof(*transaction));
+}
+
+void fac_transaction_copy(const struct fac_transaction *from,
+	struct fac_transaction *ret_transaction)
+{
+	*ret_transaction = *from;
+	ret_transaction->raw = copy_buf(&from->raw);
+	ret_transaction->keys32 = NULL;
+	if (!from->keys_len)
+		return;
+	ret_transaction->keys32 = calloc(from->keys_len, 32);
+	if (!ret_transaction->keys32)
+		abort();
+	memcpy(ret_transaction->keys32, from->keys32, from->keys_len * 32);
+}
+
+void fac_resource_clear(struct fac_resource *resource)
+{
+	free(resource->key);
+	free(resource->url);
+	free(resource->type);
+	free(resource->accepts_json);
+	free(resource->extensions_json);
+	free(resource->metadata_json);
+	memset(resource, 0, sizeof(*resource));
+}
