@@ -128,7 +128,7 @@ struct fac_chain_receipt {
 	struct x402_receipt receipt;
 	uint8_t block_hash32[32];
 };
-/* At most this many hashes in one call. */
+/* From one up to this many hashes in one call. */
 #define FAC_CHAIN_RECEIPTS_MAX 100
 /* Answers in the order of the hashes. */
 void fac_chain_receipts(struct fac_chain *chain, const uint8_t (*hashes32)[32],

@@ -1,0 +1,332 @@
+/*
+ * Reading answers: quantities, blocks, fees, reads, sends and receipts.
+ * Nodes word their refusals differently; the words of geth, erigon, reth,
+ * anvil and besu are known here, and what is not known is no verdict.
+ */
+#include "chain/decode_p.h"
+#include "x402/encoding.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+bool fac_decode_quantity(
+	const struct x402_json *json, struct x402_u256 *ret_value)
+{
+	const char *text = x402_json_string(json);
+	struct x402_u256 value = {{0}};
+	size_t len;
+
+	if (!text || text[0] != '0' || text[1] != 'x')
+		return false;
+	text += 2;
+	len = strlen(text);
+	if (len < 1 || len > 64)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+		size_t at = len - 1 - i;
+		uint64_t digit;
+
+		if (!isxdigit(c))
+			return false;
+		digit = (uint64_t)(c <= '9' ? c - '0' : tolower(c) - 'a' + 10);
+		value.limb[at / 16] |= digit << (4 * (at % 16));
+	}
+	*ret_value = value;
+	return true;
+}
+
+bool fac_decode_u64(const struct x402_json *json, uint64_t *ret_value)
+{
+	struct x402_u256 value;
+
+	return fac_decode_quantity(json, &value) &&
+		x402_u256_to_u64(&value, ret_value);
+}
+
+static bool decode_fixed(
+	const struct x402_json *json, uint8_t *ret_bytes, size_t len)
+{
+	return x402_hex_decode_fixed(x402_json_string(json), ret_bytes, len) ==
+		X402_OK;
+}
+
+bool fac_decode_block(
+	const struct x402_json *json, struct fac_chain_block *ret_block)
+{
+	struct fac_chain_block block = {0};
+
+	if (!fac_decode_u64(x402_json_get(json, "number"), &block.number) ||
+		!fac_decode_u64(x402_json_get(json, "timestamp"),
+			&block.timestamp_unix_s) ||
+		!fac_decode_u64(
+			x402_json_get(json, "gasLimit"), &block.gas_limit) ||
+		!decode_fixed(x402_json_get(json, "hash"), block.hash32, 32))
+		return false;
+	/* Absent before EIP-1559. */
+	if (x402_json_get(json, "baseFeePerGas") &&
+		!fac_decode_quantity(x402_json_get(json, "baseFeePerGas"),
+			&block.base_fee_per_gas))
+		return false;
+	*ret_block = block;
+	return true;
+}
+
+static int compare_u256(const void *a, const void *b)
+{
+	return x402_u256_cmp(a, b);
+}
+
+bool fac_decode_fee_history(
+	const struct x402_json *json, struct x402_u256 *ret_priority)
+{
+	const struct x402_json *rewards = x402_json_get(json, "reward");
+	struct x402_u256 values[16];
+	size_t len = 0;
+
+	for (size_t i = 0; i < x402_json_size(rewards) && len < 16; i++) {
+		const struct x402_json *block = x402_json_at(rewards, i);
+
+		if (fac_decode_quantity(x402_json_at(block, 0), &values[len]))
+			len++;
+	}
+	if (!len)
+		return false;
+	qsort(values, len, sizeof(values[0]), compare_u256);
+	*ret_priority = values[len / 2];
+	return true;
+}
+
+static bool has_words(const char *text, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcasestr(text, *words))
+			return true;
+	return false;
+}
+
+/* ---- Reads. ---- */
+
+/* data of an execution error: hex, or hex inside an object or a text. */
+static void decode_revert(
+	const struct x402_json *data, struct x402_buf *ret_bytes)
+{
+	const char *text = x402_json_string(data);
+
+	if (!text)
+		text = x402_json_get_string(data, "data");
+	if (text)
+		text = strstr(text, "0x");
+	/* Data that cannot be read leaves a revert without reason. */
+	if (text)
+		(void)!x402_hex_decode(text, ret_bytes);
+}
+
+/*
+ * An execution that failed is the chain's word, also where a node gives it no
+ * code of its own; a wallet that burns the gas of its check must not look
+ * like a broken node.
+ */
+static bool is_execution_failure(const struct fac_rpc_answer *answer)
+{
+	static const char *const words[] = {"revert", "out of gas", "outofgas",
+		"invalid opcode", "invalid jump", "invalidfeopcode",
+		"stack underflow", "stack limit", NULL};
+
+	return answer->code == 3 || answer->data ||
+		has_words(answer->message, words);
+}
+
+enum x402_answer_status fac_decode_read(
+	const struct fac_rpc_answer *answer, struct x402_buf *ret_bytes)
+{
+	switch (answer->status) {
+	case FAC_RPC_RESULT:
+		return x402_hex_decode(x402_json_string(answer->result),
+			       ret_bytes) == X402_OK
+			? X402_ANSWER_OK
+			: X402_ANSWER_FAULT;
+	case FAC_RPC_ERROR:
+		if (!is_execution_failure(answer))
+			return X402_ANSWER_FAULT;
+		decode_revert(answer->data, ret_bytes);
+		return X402_ANSWER_REVERTED;
+	case FAC_RPC_FAULT:
+	case FAC_RPC_CANCELLED:
+		return X402_ANSWER_FAULT;
+	}
+	return X402_ANSWER_FAULT;
+}
+
+/* ---- Sends. ---- */
+
+static enum fac_send_status classify(int64_t code, const char *message)
+{
+	static const char *const known[] = {"already known", "alreadyknown",
+		"already imported", "known transaction", "already exists",
+		"already in mempool", NULL};
+	static const char *const low[] = {"nonce too low", "nonce is too low",
+		"oldnonce", "nonce has already been used", "old nonce", NULL};
+	static const char *const under[] = {"underpriced", "fee too low",
+		"fee cap less than", "less than block base fee",
+		"feecap too low", "lower than the current base fee", NULL};
+	static const char *const funds[] = {"insufficient funds",
+		"insufficient balance", "sender doesn't have enough funds",
+		"upfront cost exceeds", NULL};
+	/* The node's own trouble says nothing about our bytes. */
+	static const char *const trouble[] = {"timeout", "timed out", "limit",
+		"too many", "try again", "pool is full", "internal error",
+		"unavailable", "not synced", "nonce too high", "nonce gap",
+		NULL};
+
+	if (has_words(message, known))
+		return FAC_SEND_ALREADY_KNOWN;
+	if (has_words(message, low))
+		return FAC_SEND_NONCE_TOO_LOW;
+	if (has_words(message, under))
+		return FAC_SEND_UNDERPRICED;
+	if (has_words(message, funds))
+		return FAC_SEND_INSUFFICIENT_FUNDS;
+	/* "exceeds block gas limit" is about our bytes. */
+	if (strcasestr(message, "gas limit") || strcasestr(message, "gas too"))
+		return FAC_SEND_REJECTED;
+	if (code == -32603 || code == -32005 || code == -32601 ||
+		code == -32700 || code == 429 || has_words(message, trouble))
+		return FAC_SEND_FAULT;
+	return FAC_SEND_REJECTED;
+}
+
+static void clean_text(const char *from, char *ret_text, size_t size)
+{
+	size_t i = 0;
+
+	for (; from[i] && i + 1 < size; i++)
+		ret_text[i] = iscntrl((unsigned char)from[i]) ? ' ' : from[i];
+	ret_text[i] = '\0';
+}
+
+void fac_decode_send(const struct fac_rpc_answer *answer,
+	const uint8_t hash32[32], struct fac_send_outcome *ret_outcome)
+{
+	struct fac_send_outcome outcome = {.status = FAC_SEND_FAULT};
+	uint8_t said32[32];
+
+	if (answer->status == FAC_RPC_RESULT) {
+		/* F-057: another hash means that it is not our answer. */
+		if (decode_fixed(answer->result, said32, 32) &&
+			memcmp(said32, hash32, 32) == 0)
+			outcome.status = FAC_SEND_ACCEPTED;
+		else
+			snprintf(outcome.message, sizeof(outcome.message),
+				"the endpoint answered another hash");
+	} else if (answer->status == FAC_RPC_ERROR) {
+		outcome.status = classify(answer->code, answer->message);
+		clean_text(answer->message, outcome.message,
+			sizeof(outcome.message));
+	}
+	*ret_outcome = outcome;
+}
+
+/* ---- Receipts. ---- */
+
+/* data spans are offsets until all logs are in: the buffer moves. */
+static bool decode_log(const struct x402_json *json,
+	struct fac_receipt_storage *storage, struct x402_log *ret_log)
+{
+	const struct x402_json *topics = x402_json_get(json, "topics");
+	struct x402_log log = {.topics_len = x402_json_size(topics)};
+	struct x402_buf data = {0};
+
+	if (x402_json_type(topics) != X402_JSON_ARRAY || log.topics_len > 4 ||
+		!decode_fixed(
+			x402_json_get(json, "address"), log.address.bytes, 20))
+		return false;
+	for (size_t i = 0; i < log.topics_len; i++)
+		if (!decode_fixed(x402_json_at(topics, i), log.topics[i], 32))
+			return false;
+	if (x402_hex_decode(x402_json_get_string(json, "data"), &data)) {
+		x402_buf_clear(&data);
+		return false;
+	}
+	log.data.len = data.len;
+	x402_buf_add(&storage->data, x402_buf_span(&data));
+	x402_buf_clear(&data);
+	*ret_log = log;
+	return true;
+}
+
+static bool decode_logs(const struct x402_json *json,
+	struct fac_receipt_storage *storage, struct x402_receipt *receipt)
+{
+	size_t len = x402_json_size(json);
+	size_t at = 0;
+
+	if (x402_json_type(json) != X402_JSON_ARRAY ||
+		len > FAC_RECEIPT_LOGS_MAX)
+		return false;
+	storage->logs = calloc(len ? len : 1, sizeof(*storage->logs));
+	if (!storage->logs)
+		abort();
+	for (size_t i = 0; i < len; i++)
+		if (!decode_log(
+			    x402_json_at(json, i), storage, &storage->logs[i]))
+			return false;
+	if (storage->data.failed)
+		abort();
+	for (size_t i = 0; i < len; i++) {
+		storage->logs[i].data.ptr =
+			storage->data.ptr ? storage->data.ptr + at : NULL;
+		at += storage->logs[i].data.len;
+	}
+	receipt->logs = storage->logs;
+	receipt->logs_len = len;
+	return true;
+}
+
+static bool decode_fields(const struct x402_json *json,
+	const uint8_t hash32[32], struct fac_chain_receipt *receipt)
+{
+	struct x402_receipt *fields = &receipt->receipt;
+	uint64_t status;
+
+	if (!decode_fixed(x402_json_get(json, "transactionHash"),
+		    fields->transaction_hash32, 32) ||
+		memcmp(fields->transaction_hash32, hash32, 32) != 0 ||
+		!decode_fixed(x402_json_get(json, "blockHash"),
+			receipt->block_hash32, 32) ||
+		!fac_decode_u64(x402_json_get(json, "blockNumber"),
+			&fields->block_number) ||
+		!fac_decode_u64(
+			x402_json_get(json, "gasUsed"), &fields->gas_used) ||
+		!fac_decode_u64(x402_json_get(json, "status"), &status) ||
+		status > 1)
+		return false;
+	fields->success = status == 1;
+	return true;
+}
+
+void fac_decode_receipt(const struct fac_rpc_answer *answer,
+	const uint8_t hash32[32], struct fac_receipt_storage *storage,
+	struct fac_chain_receipt *ret_receipt)
+{
+	struct fac_chain_receipt receipt = {.status = FAC_RECEIPT_FAULT};
+
+	if (answer->status == FAC_RPC_RESULT) {
+		if (!answer->result)
+			receipt.status = FAC_RECEIPT_NONE;
+		else if (decode_fields(answer->result, hash32, &receipt) &&
+			decode_logs(x402_json_get(answer->result, "logs"),
+				storage, &receipt.receipt))
+			receipt.status = FAC_RECEIPT_FOUND;
+	}
+	*ret_receipt = receipt;
+}
+
+void fac_receipt_storage_clear(struct fac_receipt_storage *storage)
+{
+	free(storage->logs);
+	x402_buf_clear(&storage->data);
+	*storage = (struct fac_receipt_storage){0};
+}

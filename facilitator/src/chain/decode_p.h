@@ -1,0 +1,43 @@
+/*
+ * decode_p.h: what JSON-RPC answers mean. Pure, strict: an answer that cannot
+ * be true is refused, and the caller makes a fault of it. Private to chain/.
+ */
+#ifndef FAC_CHAIN_DECODE_P_H
+#define FAC_CHAIN_DECODE_P_H
+
+#include "chain/rpc_p.h"
+
+/* "0x" and 1 to 64 hex digits. */
+X402_MUST_USE bool fac_decode_quantity(
+	const struct x402_json *json, struct x402_u256 *ret_value);
+X402_MUST_USE bool fac_decode_u64(
+	const struct x402_json *json, uint64_t *ret_value);
+X402_MUST_USE bool fac_decode_block(
+	const struct x402_json *json, struct fac_chain_block *ret_block);
+/* The median of eth_feeHistory's rewards. */
+X402_MUST_USE bool fac_decode_fee_history(
+	const struct x402_json *json, struct x402_u256 *ret_priority);
+
+/*
+ * Answer of eth_call or eth_getCode; bytes are appended to storage, and the
+ * span is set when all answers are in.
+ */
+enum x402_answer_status fac_decode_read(
+	const struct fac_rpc_answer *answer, struct x402_buf *ret_bytes);
+
+void fac_decode_send(const struct fac_rpc_answer *answer,
+	const uint8_t hash32[32], struct fac_send_outcome *ret_outcome);
+
+/* Logs in one receipt: a full multicall has a few hundred. */
+#define FAC_RECEIPT_LOGS_MAX 4096
+struct fac_receipt_storage {
+	struct x402_log *logs;
+	struct x402_buf data;
+};
+/* Fills *ret_receipt; clear the storage always. */
+void fac_decode_receipt(const struct fac_rpc_answer *answer,
+	const uint8_t hash32[32], struct fac_receipt_storage *storage,
+	struct fac_chain_receipt *ret_receipt);
+void fac_receipt_storage_clear(struct fac_receipt_storage *storage);
+
+#endif

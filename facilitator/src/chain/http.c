@@ -1,0 +1,328 @@
+/*
+ * libcurl's multi interface on a libuv loop: curl says which sockets to watch
+ * and when to wake it; we do both and tell it what happened. Connections are
+ * kept alive by curl between posts.
+ *
+ * Redirects are not followed and only http and https are spoken: an endpoint
+ * cannot send us elsewhere, where the URL's secret would go along.
+ */
+#include "chain/http_p.h"
+#include "run/loop.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <uv.h>
+
+/* One endpoint gets at most so many connections from one thread. */
+#define CONNECTIONS_MAX 16L
+/* A dead endpoint must not eat the whole deadline. */
+#define CONNECT_TIMEOUT_MS 3000L
+
+struct post {
+	struct post *next;
+	struct post **slot; /* where the list points at us */
+	struct fac_http *http;
+	CURL *easy;
+	struct x402_buf body;
+	char error[CURL_ERROR_SIZE];
+	bool too_large;
+	CURLcode code;
+	bool added;
+	void (*done)(void *user, const struct fac_http_answer *answer);
+	void *user;
+};
+
+struct watch {
+	uv_poll_t poll;
+	struct fac_http *http;
+	curl_socket_t socket;
+};
+
+struct fac_http {
+	struct fac_loop *loop;
+	CURLM *multi;
+	struct curl_slist *headers;
+	struct fac_timer *timer;  /* curl's wish to be woken */
+	struct fac_timer *refuse; /* answers posts that could not start */
+	struct post *posts;
+	bool closing;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void)
+{
+	/* Fails only when memory is out; every later call then fails. */
+	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* ---- Ends. ---- */
+
+static void unlink_post(struct post *post)
+{
+	*post->slot = post->next;
+	if (post->next)
+		post->next->slot = post->slot;
+}
+
+static void end_post(struct post *post, bool cancelled)
+{
+	struct fac_http_answer answer = {.cancelled = cancelled, .error = ""};
+	curl_off_t retry_after = 0;
+
+	unlink_post(post);
+	if (post->added)
+		(void)curl_multi_remove_handle(post->http->multi, post->easy);
+	if (!cancelled && !post->code && post->added) {
+		curl_easy_getinfo(
+			post->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+		curl_easy_getinfo(
+			post->easy, CURLINFO_RETRY_AFTER, &retry_after);
+		answer.retry_after_s = retry_after > 3600 ? 3600
+							  : (long)retry_after;
+		answer.body = x402_buf_span(&post->body);
+	} else if (post->too_large) {
+		answer.error = "answer exceeds the size limit";
+	} else if (!post->added) {
+		answer.error = "cannot start a request";
+	} else {
+		/* curl's own text can quote the URL; its class cannot. */
+		answer.error = curl_easy_strerror(post->code);
+	}
+	post->done(post->user, &answer);
+	curl_easy_cleanup(post->easy);
+	x402_buf_clear(&post->body);
+	free(post);
+}
+
+static void take_messages(struct fac_http *http)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		struct post *post = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(
+			message->easy_handle, CURLINFO_PRIVATE, &post);
+		post->code = message->data.result;
+		end_post(post, false);
+	}
+}
+
+/* ---- Sockets and time. ---- */
+
+static void on_socket_event(uv_poll_t *poll, int status, int events)
+{
+	struct watch *watch = poll->data;
+	struct fac_http *http = watch->http;
+	int flags = 0;
+	int running;
+
+	if (status < 0)
+		flags = CURL_CSELECT_ERR;
+	if (events & UV_READABLE)
+		flags |= CURL_CSELECT_IN;
+	if (events & UV_WRITABLE)
+		flags |= CURL_CSELECT_OUT;
+	(void)curl_multi_socket_action(
+		http->multi, watch->socket, flags, &running);
+	take_messages(http);
+}
+
+static void on_curl_timer(void *arg)
+{
+	struct fac_http *http = arg;
+	int running;
+
+	(void)curl_multi_socket_action(
+		http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	take_messages(http);
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *user)
+{
+	struct fac_http *http = user;
+
+	(void)multi;
+	if (http->closing)
+		return 0;
+	/* Never inside curl's call: 0 means the next turn. */
+	if (timeout_ms < 0)
+		fac_timer_stop(http->timer);
+	else
+		fac_timer_start(http->timer, (uint64_t)timeout_ms, 0);
+	return 0;
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static int set_socket(
+	CURL *easy, curl_socket_t socket, int what, void *user, void *slot)
+{
+	struct fac_http *http = user;
+	struct watch *watch = slot;
+	int events = 0;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (watch) {
+			(void)curl_multi_assign(http->multi, socket, NULL);
+			uv_poll_stop(&watch->poll);
+			uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+		}
+		return 0;
+	}
+	if (!watch) {
+		watch = calloc(1, sizeof(*watch));
+		if (!watch)
+			abort();
+		watch->http = http;
+		watch->socket = socket;
+		if (uv_poll_init_socket(
+			    fac_loop_uv(http->loop), &watch->poll, socket)) {
+			free(watch);
+			return -1;
+		}
+		watch->poll.data = watch;
+		(void)curl_multi_assign(http->multi, socket, watch);
+	}
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		events |= UV_READABLE;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		events |= UV_WRITABLE;
+	return uv_poll_start(&watch->poll, events, on_socket_event) ? -1 : 0;
+}
+
+/* ---- Posting. ---- */
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *user)
+{
+	struct post *post = user;
+	size_t len = size * count;
+
+	if (len > FAC_HTTP_ANSWER_MAX - post->body.len) {
+		post->too_large = true;
+		return 0;
+	}
+	x402_buf_add(&post->body, x402_span(bytes, len));
+	return post->body.failed ? 0 : len;
+}
+
+static void on_refuse(void *arg)
+{
+	struct fac_http *http = arg;
+	struct post *post = http->posts;
+
+	while (post) {
+		struct post *next = post->next;
+
+		if (!post->added)
+			end_post(post, false);
+		post = next;
+	}
+}
+
+static void set_options(struct post *post, const char *url,
+	struct x402_span body, uint32_t timeout_ms)
+{
+	CURL *easy = post->easy;
+
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
+	curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	curl_easy_setopt(
+		easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.ptr);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, post->http->headers);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(
+		easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+}
+
+void fac_http_post(struct fac_http *http, const char *url,
+	struct x402_span body, uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_http_answer *answer),
+	void *user)
+{
+	struct post *post = calloc(1, sizeof(*post));
+
+	if (!post)
+		abort();
+	post->http = http;
+	post->done = done;
+	post->user = user;
+	post->slot = &http->posts;
+	post->next = http->posts;
+	if (post->next)
+		post->next->slot = &post->next;
+	http->posts = post;
+	post->easy = curl_easy_init();
+	if (!post->easy)
+		abort();
+	set_options(post, url, body, timeout_ms ? timeout_ms : 1);
+	post->added = curl_multi_add_handle(http->multi, post->easy) ==
+		CURLM_OK;
+	if (!post->added)
+		fac_timer_start(http->refuse, 0, 0);
+}
+
+enum x402_err fac_http_new(struct fac_loop *loop, struct fac_http **ret_http)
+{
+	struct fac_http *http = calloc(1, sizeof(*http));
+
+	(void)pthread_once(&curl_once, init_curl);
+	if (!http)
+		return X402_ERR_NOMEM;
+	http->loop = loop;
+	http->multi = curl_multi_init();
+	http->headers = curl_slist_append(
+		NULL, "content-type: application/json");
+	/* No waiting for 100-continue: the body is what matters. */
+	if (http->headers)
+		(void)curl_slist_append(http->headers, "expect:");
+	if (!http->multi || !http->headers ||
+		fac_timer_new(loop, on_curl_timer, http, &http->timer) ||
+		fac_timer_new(loop, on_refuse, http, &http->refuse)) {
+		fac_http_free(http);
+		return X402_ERR_NOMEM;
+	}
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	curl_multi_setopt(
+		http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, CONNECTIONS_MAX);
+	*ret_http = http;
+	return X402_OK;
+}
+
+void fac_http_free(struct fac_http *http)
+{
+	if (!http)
+		return;
+	http->closing = true;
+	while (http->posts)
+		end_post(http->posts, true);
+	/* Closes kept connections, and so removes their watches. */
+	curl_multi_cleanup(http->multi);
+	curl_slist_free_all(http->headers);
+	fac_timer_free(http->timer);
+	fac_timer_free(http->refuse);
+	free(http);
+}

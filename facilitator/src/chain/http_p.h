@@ -1,0 +1,35 @@
+/*
+ * http_p.h: POST a body and get a bounded answer, on libcurl's multi
+ * interface over a libuv loop. Private to chain/.
+ */
+#ifndef FAC_CHAIN_HTTP_P_H
+#define FAC_CHAIN_HTTP_P_H
+
+#include "x402/base.h"
+#include "x402/error.h"
+
+struct fac_loop;
+struct fac_http;
+
+/* A batch of 100 receipts of full multicalls stays far below. */
+#define FAC_HTTP_ANSWER_MAX ((size_t)16 * 1024 * 1024)
+
+struct fac_http_answer {
+	bool cancelled;
+	long status;           /* 0: no HTTP answer at all */
+	long retry_after_s;    /* 0: not said */
+	struct x402_span body; /* borrowed */
+	const char *error;     /* why status is 0; "" otherwise */
+};
+
+X402_MUST_USE enum x402_err fac_http_new(
+	struct fac_loop *loop, struct fac_http **ret_http);
+/* Posts under way are answered with cancelled. */
+void fac_http_free(struct fac_http *http);
+/* url and body are borrowed until done has run. done runs later, once. */
+void fac_http_post(struct fac_http *http, const char *url,
+	struct x402_span body, uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_http_answer *answer),
+	void *user);
+
+#endif
