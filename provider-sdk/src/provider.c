@@ -486,6 +486,11 @@ enum x402_err x402_provider_new(const struct x402_provider_options *options,
 	return X402_OK;
 }
 
+size_t x402_provider_routes_len(const struct x402_provider *provider)
+{
+	return provider->routes_len;
+}
+
 static void route_clear(struct x402__route *route)
 {
 	x402__pattern_clear(&route->pattern);

@@ -159,6 +159,8 @@ X402_API X402_MUST_USE enum x402_err x402_provider_new(
 	const struct x402_provider_options *options, struct x402_errinfo *info,
 	struct x402_provider **ret_provider);
 X402_API void x402_provider_free(struct x402_provider *provider);
+/* How many routes the options had. */
+X402_API size_t x402_provider_routes_len(const struct x402_provider *provider);
 
 /* ---- One request. ---- */
 

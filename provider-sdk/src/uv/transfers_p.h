@@ -1,0 +1,29 @@
+/*
+ * transfers_p.h: libcurl's multi interface on a libuv loop. Private to the
+ * libuv adapter.
+ *
+ * Thread rule: the loop's thread.
+ */
+#ifndef X402_PROVIDER_UV_TRANSFERS_P_H
+#define X402_PROVIDER_UV_TRANSFERS_P_H
+
+#include <uv.h>
+
+#include "../curl_ask_p.h"
+
+struct x402__transfers;
+
+/* NULL when memory is out or libcurl fails. */
+struct x402__transfers *x402__transfers_new(uv_loop_t *loop);
+/* Closes everything; memory goes with the last close callback, so the loop
+ * must run on until then. No transfer may be under way. NULL allowed. */
+void x402__transfers_close(struct x402__transfers *transfers);
+
+/*
+ * Run a transfer whose handle has been set up. done is called once, never
+ * within this call. False when it cannot be begun; done is not called then.
+ */
+bool x402__transfers_begin(struct x402__transfers *transfers, CURL *easy,
+	void (*done)(void *user, CURLcode code), void *user);
+
+#endif
