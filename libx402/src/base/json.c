@@ -288,12 +288,18 @@ void x402_json_remove(struct x402_json *object, const char *key)
 #define DUMP_FLAGS \
 	((size_t)JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17))
 
+/* NULL is JSON null, as for the readers. */
+static json_t *inside_or_null(const struct x402_json *json)
+{
+	return json ? inside(json) : json_null();
+}
+
 char *x402_json_dump(const struct x402_json *json)
 {
-	return json_dumps(inside(json), DUMP_FLAGS);
+	return json_dumps(inside_or_null(json), DUMP_FLAGS);
 }
 
 char *x402_json_dump_sorted(const struct x402_json *json)
 {
-	return json_dumps(inside(json), DUMP_FLAGS | JSON_SORT_KEYS);
+	return json_dumps(inside_or_null(json), DUMP_FLAGS | JSON_SORT_KEYS);
 }

@@ -26,5 +26,8 @@ void x402__prefix_field(struct x402_errinfo *info, const char *prefix);
 /* Set a member to one more reference of value; NULL leaves it out. */
 X402_MUST_USE enum x402_err x402__set_json(struct x402_json *object,
 	const char *key, const struct x402_json *value);
+/* L-001 resource as a new object. */
+X402_MUST_USE enum x402_err x402__resource_to_json(
+	const struct x402_resource *resource, struct x402_json **ret_json);
 
 #endif

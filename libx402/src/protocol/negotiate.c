@@ -112,6 +112,16 @@ static enum x402_selection_outcome check_spending(
 		: X402_SELECTION_OVER_LIMIT;
 }
 
+/* L-062: absent means EIP-3009, the only one that we can make. */
+static bool method_known(const struct x402_payment_requirements *offer)
+{
+	const struct x402_json *method = x402_json_get(
+		offer->extra, "assetTransferMethod");
+	const char *text = x402_json_string(method);
+
+	return !method || (text && strcmp(text, "eip3009") == 0);
+}
+
 /* One offer through the steps C-020 to C-023, in that order. */
 static enum x402_selection_outcome judge_offer(
 	const struct x402_payment_required *required,
@@ -121,13 +131,10 @@ static enum x402_selection_outcome judge_offer(
 	const char *caip2 = x402_payment_requirements_caip2(offer);
 	const struct x402_scheme *scheme = x402_scheme_find(
 		offer->scheme, caip2);
-	const char *method = x402_json_get_string(
-		offer->extra, "assetTransferMethod");
 	enum x402_payment_flow flow = x402_payment_flow_of(offer);
 	enum x402_selection_outcome outcome;
 
-	if (!scheme || !scheme->create_payload ||
-		(method && strcmp(method, "eip3009") != 0) ||
+	if (!scheme || !scheme->create_payload || !method_known(offer) ||
 		!network_wanted(options, caip2))
 		return X402_SELECTION_UNSUPPORTED;
 	if (flow == X402_FLOW_UNKNOWN || !(scheme->flows & 1u << flow))
@@ -194,6 +201,19 @@ static const char *outcome_text(enum x402_selection_outcome outcome)
 	return "?";
 }
 
+/*
+ * The server's words in a line for a person's terminal: cut, and without the
+ * bytes that would move its cursor. Honest identifiers are ASCII.
+ */
+static void add_plain(struct x402_buf *buf, const char *text, size_t max)
+{
+	for (size_t i = 0; text[i] && i < max; i++) {
+		bool plain = text[i] >= ' ' && text[i] <= '~';
+
+		x402_buf_add_byte(buf, plain ? (uint8_t)text[i] : '?');
+	}
+}
+
 enum x402_err x402_selection_explain(
 	const struct x402_payment_required *required,
 	const struct x402_selection *selection, char **ret_text)
@@ -207,10 +227,14 @@ enum x402_err x402_selection_explain(
 		const struct x402_payment_requirements *offer =
 			&required->accepts[i];
 
-		x402_buf_printf(&buf, "%s%.32s on %.64s, %.78s of %.64s: %s",
-			i ? "; " : "", offer->scheme, offer->network,
-			offer->amount, offer->asset,
-			outcome_text(selection->outcomes[i]));
+		x402_buf_add_str(&buf, i ? "; " : "");
+		add_plain(&buf, offer->scheme, 32);
+		x402_buf_add_str(&buf, " on ");
+		add_plain(&buf, offer->network, 64);
+		x402_buf_printf(&buf, ", %.78s of ", offer->amount);
+		add_plain(&buf, offer->asset, 64);
+		x402_buf_printf(
+			&buf, ": %s", outcome_text(selection->outcomes[i]));
 	}
 	text = x402_buf_take_str(&buf);
 	if (!text)
@@ -319,6 +343,20 @@ static enum x402_err merge_extensions(const struct x402_json *server,
 	return X402_OK;
 }
 
+/* The server's object as it came, or made of a hand-built challenge. */
+static enum x402_err copy_resource(const struct x402_payment_required *required,
+	struct x402_json **ret_resource)
+{
+	*ret_resource = NULL;
+	if (required->json)
+		*ret_resource = x402_json_ref(
+			x402_json_get(required->json, "resource"));
+	else if (required->resource.url)
+		return x402__resource_to_json(
+			&required->resource, ret_resource);
+	return X402_OK;
+}
+
 enum x402_err x402_payment_payload_build(
 	const struct x402_payment_required *required, size_t index,
 	const struct x402_json *scheme_payload,
@@ -328,8 +366,9 @@ enum x402_err x402_payment_payload_build(
 	const struct x402_payment_requirements *offer;
 	struct x402_payment_payload draft;
 	struct x402_json *extensions = NULL;
+	struct x402_json *resource = NULL;
 	struct x402_json *json = NULL;
-	enum x402_err err;
+	enum x402_err err = X402_OK;
 
 	if (index >= required->accepts_len)
 		return X402_ERR_INVALID_ARGUMENT;
@@ -341,16 +380,18 @@ enum x402_err x402_payment_payload_build(
 	draft.payload = scheme_payload;
 	draft.accepted = *offer; /* borrowed: draft is never cleared */
 	if (required->x402_version == X402_V2) {
-		draft.resource = x402_json_get(required->json, "resource");
-		err = merge_extensions(
-			required->extensions, client_extensions, &extensions);
-		if (err)
-			return err;
+		err = copy_resource(required, &resource);
+		draft.resource = resource;
+		if (!err)
+			err = merge_extensions(required->extensions,
+				client_extensions, &extensions);
 		draft.extensions = extensions;
 	}
-	err = x402_payment_payload_to_json(&draft, &json);
+	if (!err)
+		err = x402_payment_payload_to_json(&draft, &json);
 	if (!err)
 		err = x402_payment_payload_read(json, NULL, ret_payload);
+	x402_json_unref(resource);
 	x402_json_unref(extensions);
 	x402_json_unref(json);
 	return err;

@@ -77,8 +77,11 @@ enum x402_err x402_payment_requirements_read(const struct x402_json *json,
 	struct x402_payment_requirements req = {.x402_version = x402_version};
 	enum x402_err err;
 
-	if (x402_version != X402_V1 && x402_version != X402_V2)
+	if (x402_version != X402_V1 && x402_version != X402_V2) {
+		x402_errinfo_set(info, "x402Version", "expected 1 or 2, got %d",
+			x402_version);
 		return X402_ERR_VERSION;
+	}
 	if ((err = x402__need_object(json, "", info)) ||
 		(err = x402__read_string(json, "scheme", info, &req.scheme)) ||
 		(err = x402__read_string(
@@ -210,6 +213,7 @@ static enum x402_err read_accepts(const struct x402_json *json,
 {
 	const struct x402_json *accepts = x402_json_get(json, "accepts");
 	size_t n = x402_json_size(accepts);
+	struct x402_errinfo last = {"", ""};
 	enum x402_err err = X402_OK;
 
 	if (x402_json_type(accepts) != X402_JSON_ARRAY) {
@@ -224,15 +228,14 @@ static enum x402_err read_accepts(const struct x402_json *json,
 	}
 	for (size_t i = 0; i < n; i++) {
 		err = x402_payment_requirements_read(x402_json_at(accepts, i),
-			required->x402_version, info,
+			required->x402_version, &last,
 			&required->accepts[required->accepts_len]);
-		if (err == X402_ERR_NOMEM)
-			return err;
 		if (!err)
 			required->accepts_len++;
 	}
 	if (n == 0 || required->accepts_len > 0)
 		return X402_OK;
+	x402_errinfo_set(info, last.field, "%s", last.text);
 	x402__prefix_field(info, "accepts");
 	return err;
 }
@@ -265,15 +268,12 @@ enum x402_err x402_payment_required_read(const struct x402_json *json,
 	return X402_OK;
 }
 
-static enum x402_err set_resource(
-	struct x402_json *json, const struct x402_resource *resource)
+enum x402_err x402__resource_to_json(
+	const struct x402_resource *resource, struct x402_json **ret_json)
 {
-	struct x402_json *object;
+	struct x402_json *object = x402_json_new_object();
 	enum x402_err err;
 
-	if (!resource->url)
-		return X402_OK;
-	object = x402_json_new_object();
 	if (!object)
 		return X402_ERR_NOMEM;
 	if ((err = x402_json_set_string(object, "url", resource->url)) ||
@@ -289,7 +289,20 @@ static enum x402_err set_resource(
 		x402_json_unref(object);
 		return err;
 	}
-	return x402_json_set_take(json, "resource", object);
+	*ret_json = object;
+	return X402_OK;
+}
+
+static enum x402_err set_resource(
+	struct x402_json *json, const struct x402_resource *resource)
+{
+	struct x402_json *object = NULL;
+	enum x402_err err;
+
+	if (!resource->url)
+		return X402_OK;
+	err = x402__resource_to_json(resource, &object);
+	return err ? err : x402_json_set_take(json, "resource", object);
 }
 
 static enum x402_err set_accepts(

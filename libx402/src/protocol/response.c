@@ -207,7 +207,11 @@ enum x402_err x402_supported_response_read(const struct x402_json *json,
 			response.kinds_len++;
 	}
 	response.extensions = x402_json_get(json, "extensions");
+	if (x402_json_type(response.extensions) != X402_JSON_ARRAY)
+		response.extensions = NULL;
 	response.signers = x402_json_get(json, "signers");
+	if (x402_json_type(response.signers) != X402_JSON_OBJECT)
+		response.signers = NULL;
 	response.json = x402_json_ref(json);
 	*ret_response = response;
 	return X402_OK;
