@@ -1,0 +1,605 @@
+/*
+ * One connection: bytes to the parser, requests to the handler, answers back
+ * in order. Read it in this direction:
+ *
+ *   on_read -> take_input -> http_parser_feed -> open_exchange -> handler
+ *   http_exchange_reply -> flush -> write_out -> on_written
+ *
+ * A connection is in the server's list from accept until its handle begins
+ * to close; its memory goes in the close callback.
+ */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/http_server_p.h"
+
+/* Reading pauses while so many requests are unanswered... */
+#define PIPELINE_MAX 16
+/* ...or so many bytes of answers unsent. */
+#define UNSENT_MAX_BYTES ((size_t)1024 * 1024)
+/* After a refusal: time for the answer to arrive before the reset. */
+#define LINGER_MS 1000
+
+struct http_exchange {
+	struct http_server *server;         /* counted */
+	struct http_connection *connection; /* NULL: the client is gone */
+	struct http_exchange *next;         /* in order of arrival */
+	struct http_request request;
+	struct http_bytes answer;
+	bool replied;
+	bool keep_alive;
+	bool head;
+	void (*on_cancelled)(void *user);
+	void *user;
+};
+
+struct http_connection {
+	struct http_server *server;
+	struct http_connection *prev;
+	struct http_connection *next;
+	uv_tcp_t tcp;
+	struct http_parser *parser;
+	enum http_phase phase;
+	struct http_exchange *first; /* oldest unanswered */
+	struct http_exchange *last;
+	size_t exchanges_len;
+	struct http_bytes input; /* read, but not parsed while paused */
+	struct http_bytes out;   /* answers, not yet given to the kernel */
+	struct http_bytes writing;
+	uv_write_t write;
+	uv_shutdown_t shutdown;
+	bool write_under_way;
+	bool reading;
+	bool corked;  /* inside take_input: answers are gathered */
+	bool closing; /* no more requests; close when all is sent */
+	bool lingering;
+	bool closed;
+	uint64_t deadline; /* loop ms; 0: none */
+	char peer[HTTP_PEER_SIZE];
+};
+
+static void take_input(
+	struct http_connection *connection, const char *data, size_t len);
+static void flush(struct http_connection *connection);
+
+struct http_connection *http__connection_next(
+	struct http_connection *connection)
+{
+	return connection->next;
+}
+
+static uint64_t in_ms(struct http_connection *connection, uint64_t ms)
+{
+	return uv_now(connection->server->options.loop) + ms;
+}
+
+/* ---- Closing. ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct http_connection *connection = handle->data;
+	struct http_server *server = connection->server;
+
+	http_parser_free(connection->parser);
+	http_bytes_clear(&connection->input);
+	http_bytes_clear(&connection->out);
+	http_bytes_clear(&connection->writing);
+	free(connection);
+	http__server_connection_closed(server);
+	http__server_unref(server);
+}
+
+static void free_exchange(struct http_exchange *exchange)
+{
+	http_request_clear(&exchange->request);
+	http_bytes_clear(&exchange->answer);
+	http__server_unref(exchange->server);
+	free(exchange);
+}
+
+/* Unanswered exchanges live on without a connection until their reply. */
+static void abandon_exchanges(struct http_connection *connection)
+{
+	struct http_exchange *exchange = connection->first;
+
+	connection->first = connection->last = NULL;
+	while (exchange) {
+		struct http_exchange *next = exchange->next;
+
+		exchange->connection = NULL;
+		exchange->next = NULL;
+		if (exchange->replied) {
+			free_exchange(exchange);
+		} else if (exchange->on_cancelled) {
+			void (*tell)(void *user) = exchange->on_cancelled;
+
+			exchange->on_cancelled = NULL;
+			tell(exchange->user);
+		}
+		exchange = next;
+	}
+}
+
+void http__connection_close(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+
+	if (connection->closed)
+		return;
+	connection->closed = true;
+	if (connection->prev)
+		connection->prev->next = connection->next;
+	else
+		server->connections = connection->next;
+	if (connection->next)
+		connection->next->prev = connection->prev;
+	server->connections_len--;
+	uv_close((uv_handle_t *)&connection->tcp, on_closed);
+	abandon_exchanges(connection);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+	(void)request;
+	(void)status; /* the linger deadline closes it in any case */
+}
+
+/*
+ * Everything is sent. Unread input would make the kernel reset the
+ * connection and lose the answer, so after a refusal the client gets a moment
+ * to read it.
+ */
+static void end_connection(struct http_connection *connection)
+{
+	if (!connection->lingering || connection->closed) {
+		http__connection_close(connection);
+		return;
+	}
+	connection->deadline = in_ms(connection, LINGER_MS);
+	if (uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp,
+		    on_shutdown))
+		http__connection_close(connection);
+}
+
+/* ---- Deadlines. ---- */
+
+/*
+ * A deadline is set when its phase begins and not moved by bytes that
+ * trickle in. While the handler works there is none: that wait is its own.
+ */
+static void set_deadline(struct http_connection *connection)
+{
+	const struct http_server_options *options =
+		&connection->server->options;
+	enum http_phase phase = http_parser_phase(connection->parser);
+	bool same = phase == connection->phase && connection->deadline;
+
+	connection->phase = phase;
+	if (connection->closed || connection->lingering ||
+		connection->write_under_way)
+		return;
+	if (phase == HTTP_PHASE_IDLE && connection->first) {
+		connection->deadline = 0;
+		return;
+	}
+	if (same)
+		return;
+	switch (phase) {
+	case HTTP_PHASE_IDLE:
+		connection->deadline = in_ms(
+			connection, options->idle_timeout_ms);
+		break;
+	case HTTP_PHASE_HEADERS:
+		connection->deadline = in_ms(
+			connection, options->headers_timeout_ms);
+		break;
+	case HTTP_PHASE_BODY:
+		connection->deadline = in_ms(
+			connection, options->body_timeout_ms);
+		break;
+	}
+}
+
+static void refuse(
+	struct http_connection *connection, int status, const char *text);
+
+void http__connection_sweep(struct http_connection *connection, uint64_t now)
+{
+	if (!connection->deadline || now < connection->deadline)
+		return;
+	if (!connection->write_under_way && !connection->lingering &&
+		!connection->first &&
+		http_parser_phase(connection->parser) != HTTP_PHASE_IDLE) {
+		refuse(connection, 408, "the request took too long to arrive");
+		return;
+	}
+	http__connection_close(connection);
+}
+
+/* ---- Writing. ---- */
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct http_connection *connection = write->data;
+
+	connection->write_under_way = false;
+	http_bytes_clear(&connection->writing);
+	if (connection->closed)
+		return;
+	if (status) {
+		http__connection_close(connection);
+		return;
+	}
+	connection->deadline = 0;
+	flush(connection);
+}
+
+/* What the kernel takes at once needs no request; the rest waits in one. */
+static int write_out(struct http_connection *connection)
+{
+	struct http_bytes *out = &connection->out;
+	uv_buf_t buf = uv_buf_init(out->ptr, (unsigned)out->len);
+	int n = uv_try_write((uv_stream_t *)&connection->tcp, &buf, 1);
+
+	if (n < 0 && n != UV_EAGAIN)
+		return n;
+	if (n == (int)out->len) {
+		out->len = 0;
+		/* Idle connections should cost little. */
+		if (out->cap > 8192)
+			http_bytes_clear(out);
+		return 0;
+	}
+	n = n > 0 ? n : 0;
+	connection->writing = *out;
+	memset(out, 0, sizeof(*out));
+	connection->write.data = connection;
+	connection->write_under_way = true;
+	connection->deadline = in_ms(
+		connection, connection->server->options.write_timeout_ms);
+	buf = uv_buf_init(connection->writing.ptr + n,
+		(unsigned)(connection->writing.len - (size_t)n));
+	return uv_write(&connection->write, (uv_stream_t *)&connection->tcp,
+		&buf, 1, on_written);
+}
+
+/* Move the answers that are due to the output, oldest first. */
+static void gather_answers(struct http_connection *connection)
+{
+	struct http_exchange *exchange;
+
+	while ((exchange = connection->first) && exchange->replied) {
+		if (exchange->answer.failed)
+			connection->out.failed = true;
+		http_bytes_add(&connection->out, exchange->answer.ptr,
+			exchange->answer.len);
+		if (!exchange->keep_alive)
+			connection->closing = true;
+		connection->first = exchange->next;
+		if (!connection->first)
+			connection->last = NULL;
+		connection->exchanges_len--;
+		free_exchange(exchange);
+		if (connection->closing && connection->first) {
+			/* Pipelined behind a close: never answered. */
+			abandon_exchanges(connection);
+			connection->exchanges_len = 0;
+		}
+	}
+}
+
+static bool may_read(const struct http_connection *connection)
+{
+	return !connection->closed && !connection->closing &&
+		connection->exchanges_len < PIPELINE_MAX &&
+		connection->out.len + connection->writing.len <
+		UNSENT_MAX_BYTES;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
+{
+	struct http_connection *connection = handle->data;
+
+	(void)suggested;
+	*ret_buf = uv_buf_init(
+		connection->server->read_buffer, HTTP_READ_BUFFER_BYTES);
+}
+
+static void set_reading(struct http_connection *connection, bool reading)
+{
+	if (connection->closed || reading == connection->reading)
+		return;
+	connection->reading = reading;
+	if (!reading)
+		uv_read_stop((uv_stream_t *)&connection->tcp);
+	else if (uv_read_start(
+			 (uv_stream_t *)&connection->tcp, on_alloc, on_read))
+		http__connection_close(connection);
+}
+
+/* Take up what was left unparsed when reading paused. */
+static void resume_input(struct http_connection *connection)
+{
+	struct http_bytes input = connection->input;
+
+	if (input.len > 0 && may_read(connection)) {
+		memset(&connection->input, 0, sizeof(connection->input));
+		take_input(connection, input.ptr, input.len);
+		http_bytes_clear(&input);
+	}
+}
+
+static void flush(struct http_connection *connection)
+{
+	if (connection->closed || connection->corked)
+		return;
+	gather_answers(connection);
+	if (connection->out.failed) {
+		http__connection_close(connection);
+		return;
+	}
+	if (connection->out.len > 0 && !connection->write_under_way &&
+		write_out(connection)) {
+		http__connection_close(connection);
+		return;
+	}
+	if (connection->closing && !connection->first &&
+		!connection->write_under_way && connection->out.len == 0) {
+		end_connection(connection);
+		return;
+	}
+	resume_input(connection);
+	if (connection->closed)
+		return;
+	/* A lingering connection is read to be emptied. */
+	set_reading(connection, may_read(connection) || connection->lingering);
+	set_deadline(connection);
+}
+
+/* ---- Reading. ---- */
+
+static struct http_exchange *open_exchange(
+	struct http_connection *connection, struct http_request *request)
+{
+	struct http_exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (!exchange) {
+		http_request_clear(request);
+		return NULL;
+	}
+	exchange->server = connection->server;
+	http__server_ref(connection->server);
+	exchange->connection = connection;
+	exchange->request = *request;
+	exchange->keep_alive = request->keep_alive;
+	exchange->head = strcmp(request->method, "HEAD") == 0;
+	if (connection->last)
+		connection->last->next = exchange;
+	else
+		connection->first = exchange;
+	connection->last = exchange;
+	connection->exchanges_len++;
+	return exchange;
+}
+
+/* Text for a JSON string: ours, but it may quote a stranger's bytes. */
+static void add_json_text(struct http_bytes *bytes, const char *text)
+{
+	for (; *text; text++) {
+		bool plain = *text >= 0x20 && *text < 0x7f && *text != '"' &&
+			*text != '\\';
+
+		http_bytes_add(bytes, plain ? text : "?", 1);
+	}
+}
+
+/* Answer in the request's place, in order, and close after it. */
+static void refuse(
+	struct http_connection *connection, int status, const char *text)
+{
+	struct http_request nothing = {.method = "", .keep_alive = false};
+	struct http_exchange *exchange = open_exchange(connection, &nothing);
+	struct http_bytes body = {0};
+	struct http_response response;
+
+	if (!exchange) {
+		http__connection_close(connection);
+		return;
+	}
+	http_bytes_add(&body, "{\"error\":\"", 10);
+	add_json_text(&body, text);
+	http_bytes_add(&body, "\"}", 2);
+	http_response_init(&response, status);
+	http_response_header(&response, "Content-Type", "application/json");
+	http_response_body(&response, body.ptr, body.len);
+	connection->lingering = true;
+	http_exchange_reply(exchange, &response);
+	http_response_clear(&response);
+	http_bytes_clear(&body);
+}
+
+static void send_continue(struct http_connection *connection)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	/* Behind unanswered requests it would be out of order; the client
+	 * sends its body anyway after a while. */
+	if (http_parser_take_continue(connection->parser) && !connection->first)
+		http_bytes_add(&connection->out, text, sizeof(text) - 1);
+}
+
+static void take_input(
+	struct http_connection *connection, const char *data, size_t len)
+{
+	bool outermost = !connection->corked;
+
+	connection->corked = true;
+	while (len > 0 && may_read(connection)) {
+		struct http_request request;
+		struct http_exchange *exchange;
+		size_t used = 0;
+		enum http_parse parse = http_parser_feed(
+			connection->parser, data, len, &used, &request);
+
+		data += used;
+		len -= used;
+		switch (parse) {
+		case HTTP_PARSE_MORE:
+			send_continue(connection);
+			break;
+		case HTTP_PARSE_REFUSED:
+			refuse(connection,
+				http_parser_status(connection->parser),
+				http_parser_text(connection->parser));
+			connection->closing = true;
+			len = 0;
+			break;
+		case HTTP_PARSE_REQUEST:
+			exchange = open_exchange(connection, &request);
+			if (!exchange) {
+				http__connection_close(connection);
+				break;
+			}
+			connection->server->options.on_request(
+				connection->server->options.user, exchange);
+			break;
+		}
+	}
+	if (len > 0 && !connection->closed && !connection->closing)
+		http_bytes_add(&connection->input, data, len);
+	if (connection->input.failed)
+		http__connection_close(connection);
+	if (!outermost)
+		return;
+	connection->corked = false;
+	flush(connection);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct http_connection *connection = stream->data;
+
+	if (n == 0)
+		return;
+	if (n < 0) {
+		/* Gone, or going: whoever half-closes gets no answer, so that
+		 * a payment is never told to nobody. */
+		http__connection_close(connection);
+		return;
+	}
+	if (connection->lingering || connection->closing)
+		return;
+	take_input(connection, buf->base, (size_t)n);
+}
+
+/* ---- Accept and drain. ---- */
+
+static void read_peer(struct http_connection *connection)
+{
+	struct sockaddr_storage address;
+	int len = sizeof(address);
+
+	if (uv_tcp_getpeername(&connection->tcp,
+		    (struct sockaddr *)(void *)&address, &len))
+		return;
+	if (address.ss_family == AF_INET6)
+		uv_ip6_name((struct sockaddr_in6 *)(void *)&address,
+			connection->peer, sizeof(connection->peer));
+	else
+		uv_ip4_name((struct sockaddr_in *)(void *)&address,
+			connection->peer, sizeof(connection->peer));
+}
+
+static void link_connection(
+	struct http_server *server, struct http_connection *connection)
+{
+	connection->next = server->connections;
+	if (connection->next)
+		connection->next->prev = connection;
+	server->connections = connection;
+	server->connections_len++;
+}
+
+void http__connection_accept(struct http_server *server)
+{
+	struct http_connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection)
+		return;
+	connection->server = server;
+	connection->parser = http_parser_new(server->options.max_body_bytes);
+	if (!connection->parser ||
+		uv_tcp_init(server->options.loop, &connection->tcp)) {
+		http_parser_free(connection->parser);
+		free(connection);
+		return;
+	}
+	http__server_ref(server);
+	connection->tcp.data = connection;
+	link_connection(server, connection);
+	if (uv_accept((uv_stream_t *)&server->listener,
+		    (uv_stream_t *)&connection->tcp) ||
+		server->stopping ||
+		server->connections_len > server->options.max_connections) {
+		http__connection_close(connection);
+		return;
+	}
+	read_peer(connection);
+	(void)uv_tcp_nodelay(&connection->tcp, 1); /* slower without */
+	set_reading(connection, true);
+	set_deadline(connection);
+}
+
+void http__connection_drain(struct http_connection *connection)
+{
+	if (!connection->first && !connection->write_under_way &&
+		connection->out.len == 0)
+		http__connection_close(connection);
+}
+
+/* ---- Exchanges. ---- */
+
+const struct http_request *http_exchange_request(
+	const struct http_exchange *exchange)
+{
+	return &exchange->request;
+}
+
+const char *http_exchange_peer(const struct http_exchange *exchange)
+{
+	return exchange->connection ? exchange->connection->peer : "";
+}
+
+void http_exchange_on_cancelled(struct http_exchange *exchange,
+	void (*on_cancelled)(void *user), void *user)
+{
+	exchange->on_cancelled = on_cancelled;
+	exchange->user = user;
+}
+
+void http_exchange_reply(
+	struct http_exchange *exchange, const struct http_response *response)
+{
+	struct http_connection *connection = exchange->connection;
+	struct http_response_framing framing = {.head = exchange->head};
+
+	assert(!exchange->replied); /* a second answer is our own bug */
+	exchange->replied = true;
+	exchange->on_cancelled = NULL;
+	if (!connection) {
+		free_exchange(exchange);
+		return;
+	}
+	if (connection->server->stopping)
+		exchange->keep_alive = false;
+	framing.keep_alive = exchange->keep_alive;
+	framing.date = http__server_date(exchange->server);
+	http_response_write(response, &framing, &exchange->answer);
+	/* The request is done with; only its answer may have to wait. */
+	http_request_clear(&exchange->request);
+	flush(connection);
+}

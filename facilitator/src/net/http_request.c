@@ -1,0 +1,554 @@
+/*
+ * Requests from bytes: llhttp in strict mode reads the grammar; a guard over
+ * the raw bytes refuses what it lets through (dependencies: obs-fold, bare
+ * LF), and headers are checked for everything that could hide a length.
+ */
+#include "net/http_request.h"
+
+#include <llhttp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Chunk sizes and extensions cost bytes too: at most this much around a
+ * body, or a stranger could send overhead for ever. */
+#define CHUNK_OVERHEAD_FACTOR 8
+#define CHUNK_OVERHEAD_BASE   ((size_t)64 * 1024)
+
+/* Offsets into the text of the request under construction. */
+struct slot {
+	size_t name;
+	size_t value;
+};
+
+struct http_parser {
+	llhttp_t llhttp;
+	size_t max_body_bytes;
+	enum http_phase phase;
+	/* All of the request's text, each part NUL-terminated. */
+	char *text;
+	size_t text_len;
+	size_t text_cap;
+	size_t method;
+	size_t target;
+	struct slot slots[HTTP_HEADERS_MAX];
+	size_t slots_len;
+	uint8_t *body;
+	size_t body_len;
+	size_t body_cap;
+	size_t body_bytes_seen; /* with chunk overhead */
+	bool wants_continue;
+	bool complete;
+	/* The guard. */
+	bool guard_started;
+	bool guard_cr;
+	size_t guard_line_bytes;
+	size_t guard_lines;
+	size_t guard_bytes;
+	int status;
+	char refusal[160];
+};
+
+static int refuse(struct http_parser *parser, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int refuse(struct http_parser *parser, int status, const char *fmt, ...)
+{
+	va_list args;
+
+	if (parser->status)
+		return HPE_USER; /* the first reason is the one to tell */
+	parser->status = status;
+	va_start(args, fmt);
+	vsnprintf(parser->refusal, sizeof(parser->refusal), fmt, args);
+	va_end(args);
+	return HPE_USER;
+}
+
+/* ---- Text under construction. ---- */
+
+static int add_text(struct http_parser *parser, const char *at, size_t len)
+{
+	if (parser->text_len + len + 1 > parser->text_cap) {
+		size_t cap = parser->text_cap ? parser->text_cap : 1024;
+		char *text;
+
+		while (cap < parser->text_len + len + 1)
+			cap *= 2;
+		text = realloc(parser->text, cap);
+		if (!text)
+			return refuse(parser, 503, "out of memory");
+		parser->text = text;
+		parser->text_cap = cap;
+	}
+	if (len > 0)
+		memcpy(parser->text + parser->text_len, at, len);
+	parser->text_len += len;
+	return 0;
+}
+
+static int end_text(struct http_parser *parser)
+{
+	return add_text(parser, "", 1);
+}
+
+static struct http_parser *parser_of(llhttp_t *llhttp)
+{
+	return llhttp->data;
+}
+
+static int on_method(llhttp_t *llhttp, const char *at, size_t len)
+{
+	return add_text(parser_of(llhttp), at, len);
+}
+
+static int on_method_complete(llhttp_t *llhttp)
+{
+	struct http_parser *parser = parser_of(llhttp);
+	int rc = end_text(parser);
+
+	parser->target = parser->text_len;
+	return rc;
+}
+
+static int on_url(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct http_parser *parser = parser_of(llhttp);
+
+	if (parser->text_len - parser->target + len > HTTP_TARGET_MAX_BYTES)
+		return refuse(parser, 414,
+			"expected a target of at most %zu bytes",
+			HTTP_TARGET_MAX_BYTES);
+	return add_text(parser, at, len);
+}
+
+static int on_text_complete(llhttp_t *llhttp)
+{
+	return end_text(parser_of(llhttp));
+}
+
+static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct http_parser *parser = parser_of(llhttp);
+
+	if (parser->phase == HTTP_PHASE_BODY)
+		return refuse(parser, 400, "trailers are not accepted");
+	/* A field may come in pieces: the slot opens with the first. */
+	if (parser->slots_len == 0 ||
+		parser->slots[parser->slots_len - 1].value) {
+		if (parser->slots_len == HTTP_HEADERS_MAX)
+			return refuse(parser, 431,
+				"expected at most %d headers",
+				HTTP_HEADERS_MAX);
+		parser->slots[parser->slots_len].name = parser->text_len;
+		parser->slots[parser->slots_len].value = 0;
+		parser->slots_len++;
+	}
+	return add_text(parser, at, len);
+}
+
+static int on_header_field_complete(llhttp_t *llhttp)
+{
+	struct http_parser *parser = parser_of(llhttp);
+	int rc = end_text(parser);
+
+	if (parser->slots_len > 0)
+		parser->slots[parser->slots_len - 1].value = parser->text_len;
+	return rc;
+}
+
+static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
+{
+	return add_text(parser_of(llhttp), at, len);
+}
+
+/* ---- Checks when the header block is complete. ---- */
+
+static const char *value_of(const struct http_parser *parser, size_t i)
+{
+	return parser->text + parser->slots[i].value;
+}
+
+/* How often a header is there; the last one's value in *ret_value. */
+static size_t count_header(const struct http_parser *parser, const char *name,
+	const char **ret_value)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < parser->slots_len; i++) {
+		if (strcasecmp(parser->text + parser->slots[i].name, name))
+			continue;
+		*ret_value = value_of(parser, i);
+		n++;
+	}
+	return n;
+}
+
+static int check_framing(struct http_parser *parser)
+{
+	const char *value = NULL;
+	size_t encodings = count_header(parser, "Transfer-Encoding", &value);
+	const char *length = NULL;
+	size_t lengths = count_header(parser, "Content-Length", &length);
+
+	if (encodings > 1 || lengths > 1 || (encodings && lengths))
+		return refuse(parser, 400,
+			"expected one Content-Length or one Transfer-Encoding");
+	if (encodings &&
+		(strcasecmp(value, "chunked") ||
+			llhttp_get_http_minor(&parser->llhttp) == 0))
+		return refuse(parser, 501,
+			"expected Transfer-Encoding: chunked in HTTP/1.1");
+	if (lengths && parser->llhttp.content_length > parser->max_body_bytes)
+		return refuse(parser, 413,
+			"expected a body of at most %zu bytes, got %llu",
+			parser->max_body_bytes,
+			(unsigned long long)parser->llhttp.content_length);
+	return 0;
+}
+
+static int check_head(struct http_parser *parser)
+{
+	int minor = llhttp_get_http_minor(&parser->llhttp);
+	const char *method = parser->text + parser->method;
+	const char *value = NULL;
+	size_t hosts = count_header(parser, "Host", &value);
+
+	if (llhttp_get_http_major(&parser->llhttp) != 1 || minor > 1)
+		return refuse(parser, 505, "expected HTTP/1.1 or HTTP/1.0");
+	if (!strcmp(method, "SOURCE") || !strcmp(method, "PRI") ||
+		!strcmp(method, "CONNECT"))
+		return refuse(parser, 501, "method %s is not served", method);
+	if (hosts > 1 || (hosts == 0 && minor == 1))
+		return refuse(parser, 400, "expected one Host header, got %zu",
+			hosts);
+	return check_framing(parser);
+}
+
+static int on_headers_complete(llhttp_t *llhttp)
+{
+	struct http_parser *parser = parser_of(llhttp);
+	const char *expect = NULL;
+
+	/* Upgrades are not served: the request is an ordinary one. */
+	llhttp->upgrade = 0;
+	if (check_head(parser))
+		return -1;
+	if (count_header(parser, "Expect", &expect) == 1 &&
+		!strcasecmp(expect, "100-continue"))
+		parser->wants_continue = true;
+	parser->phase = HTTP_PHASE_BODY;
+	return 0;
+}
+
+static int on_body(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct http_parser *parser = parser_of(llhttp);
+
+	if (len > parser->max_body_bytes - parser->body_len)
+		return refuse(parser, 413,
+			"expected a body of at most %zu bytes",
+			parser->max_body_bytes);
+	if (parser->body_len + len > parser->body_cap) {
+		size_t cap = parser->body_cap ? parser->body_cap : 2048;
+		uint8_t *body;
+
+		while (cap < parser->body_len + len)
+			cap *= 2;
+		body = realloc(parser->body, cap);
+		if (!body)
+			return refuse(parser, 503, "out of memory");
+		parser->body = body;
+		parser->body_cap = cap;
+	}
+	memcpy(parser->body + parser->body_len, at, len);
+	parser->body_len += len;
+	return 0;
+}
+
+/* Stop here: the bytes behind it are the next request's. */
+static int on_message_complete(llhttp_t *llhttp)
+{
+	parser_of(llhttp)->complete = true;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+	.on_method = on_method,
+	.on_method_complete = on_method_complete,
+	.on_url = on_url,
+	.on_url_complete = on_text_complete,
+	.on_header_field = on_header_field,
+	.on_header_field_complete = on_header_field_complete,
+	.on_header_value = on_header_value,
+	.on_header_value_complete = on_text_complete,
+	.on_headers_complete = on_headers_complete,
+	.on_body = on_body,
+	.on_message_complete = on_message_complete,
+};
+
+/* ---- The guard. ---- */
+
+static int guard_line_end(struct http_parser *parser)
+{
+	/* Empty lines before a request are skipped, as everyone does. */
+	if (parser->guard_lines > 0 || parser->guard_line_bytes > 0)
+		parser->guard_lines++;
+	parser->guard_line_bytes = 0;
+	parser->guard_cr = false;
+	return 0;
+}
+
+static int guard_byte(struct http_parser *parser, char c)
+{
+	if (c == '\n')
+		return parser->guard_cr
+			? guard_line_end(parser)
+			: refuse(parser, 400, "expected CR before LF");
+	if (parser->guard_cr)
+		return refuse(parser, 400, "expected LF after CR");
+	if (c == '\r') {
+		parser->guard_cr = true;
+		return 0;
+	}
+	if (c == '\0')
+		return refuse(parser, 400, "NUL in the header block");
+	/*
+	 * A line that begins with white space continues the one before it for
+	 * some parsers and not for others: the classic way to hide a length.
+	 */
+	if (parser->guard_line_bytes == 0 && (c == ' ' || c == '\t'))
+		return refuse(parser, 400, "folded headers are not accepted");
+	parser->guard_line_bytes++;
+	if (++parser->guard_bytes > HTTP_HEADER_MAX_BYTES)
+		return refuse(parser, parser->guard_lines ? 431 : 414,
+			"expected at most %zu bytes of headers",
+			HTTP_HEADER_MAX_BYTES);
+	return 0;
+}
+
+/* Look at bytes until the header block ends; nonzero when refused. */
+static int guard(struct http_parser *parser, const char *data, size_t len)
+{
+	for (size_t i = 0; i < len && parser->guard_started; i++) {
+		bool empty_line = parser->guard_lines > 0 &&
+			parser->guard_line_bytes == 0 && parser->guard_cr &&
+			data[i] == '\n';
+
+		if (guard_byte(parser, data[i]))
+			return -1;
+		if (empty_line)
+			parser->guard_started = false;
+	}
+	return 0;
+}
+
+/* ---- Requests. ---- */
+
+static void reset(struct http_parser *parser)
+{
+	parser->phase = HTTP_PHASE_IDLE;
+	parser->text_len = 0;
+	parser->method = 0;
+	parser->target = 0;
+	parser->slots_len = 0;
+	parser->body = NULL;
+	parser->body_len = 0;
+	parser->body_cap = 0;
+	parser->body_bytes_seen = 0;
+	parser->wants_continue = false;
+	parser->complete = false;
+	parser->guard_started = true;
+	parser->guard_cr = false;
+	parser->guard_line_bytes = 0;
+	parser->guard_lines = 0;
+	parser->guard_bytes = 0;
+}
+
+struct http_parser *http_parser_new(size_t max_body_bytes)
+{
+	struct http_parser *parser = calloc(1, sizeof(*parser));
+
+	if (!parser)
+		return NULL;
+	parser->max_body_bytes = max_body_bytes ? max_body_bytes
+						: HTTP_BODY_MAX_BYTES;
+	llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+	parser->llhttp.data = parser;
+	reset(parser);
+	return parser;
+}
+
+void http_parser_free(struct http_parser *parser)
+{
+	if (!parser)
+		return;
+	free(parser->text);
+	free(parser->body);
+	free(parser);
+}
+
+/* Path and query out of "/p?q", "http://host/p?q" or "*". */
+static void split_target(char *target, char *copy, struct http_request *request)
+{
+	char *path = copy;
+	char *question;
+
+	if (*target != '/' && *target != '*') {
+		char *slashes = strstr(copy, "://");
+
+		path = slashes ? slashes + 3 : copy;
+		path += strcspn(path, "/?");
+	}
+	question = strchr(path, '?');
+	request->query = question ? question + 1 : NULL;
+	if (question)
+		*question = '\0';
+	/* "http://host" and "http://host?q" ask for the root. */
+	request->path = *path ? path : "/";
+	request->target = target;
+}
+
+/* One block: header array, text, a second copy of the target, body. */
+static enum http_parse take_request(
+	struct http_parser *parser, struct http_request *ret_request)
+{
+	size_t array = parser->slots_len * sizeof(struct http_header);
+	size_t target_len = strlen(parser->text + parser->target) + 1;
+	char *block = malloc(
+		array + parser->text_len + target_len + parser->body_len + 1);
+	struct http_header *headers = (struct http_header *)(void *)block;
+	char *text = block + array;
+	char *copy = text + parser->text_len;
+
+	if (!block) {
+		(void)refuse(parser, 503, "out of memory");
+		return HTTP_PARSE_REFUSED;
+	}
+	memcpy(text, parser->text, parser->text_len);
+	memcpy(copy, text + parser->target, target_len);
+	if (parser->body_len > 0)
+		memcpy(copy + target_len, parser->body, parser->body_len);
+	for (size_t i = 0; i < parser->slots_len; i++) {
+		headers[i].name = text + parser->slots[i].name;
+		headers[i].value = text + parser->slots[i].value;
+	}
+	memset(ret_request, 0, sizeof(*ret_request));
+	ret_request->method = text + parser->method;
+	split_target(text + parser->target, copy, ret_request);
+	ret_request->headers = headers;
+	ret_request->headers_len = parser->slots_len;
+	ret_request->body = (uint8_t *)copy + target_len;
+	ret_request->body_len = parser->body_len;
+	ret_request->keep_alive = llhttp_should_keep_alive(&parser->llhttp);
+	ret_request->memory = block;
+	free(parser->body);
+	reset(parser);
+	llhttp_resume(&parser->llhttp);
+	return HTTP_PARSE_REQUEST;
+}
+
+static int status_of(llhttp_errno_t code)
+{
+	if (code == HPE_INVALID_METHOD)
+		return 501;
+	if (code == HPE_INVALID_VERSION || code == HPE_PAUSED_H2_UPGRADE)
+		return 505;
+	return 400;
+}
+
+static bool overhead_exceeded(struct http_parser *parser, size_t len)
+{
+	if (parser->phase != HTTP_PHASE_BODY)
+		return false;
+	parser->body_bytes_seen += len;
+	return parser->body_bytes_seen >
+		CHUNK_OVERHEAD_FACTOR * parser->max_body_bytes +
+		CHUNK_OVERHEAD_BASE;
+}
+
+enum http_parse http_parser_feed(struct http_parser *parser, const char *data,
+	size_t len, size_t *ret_used, struct http_request *ret_request)
+{
+	llhttp_errno_t code;
+
+	*ret_used = len;
+	if (parser->status)
+		return HTTP_PARSE_REFUSED;
+	if (len == 0)
+		return HTTP_PARSE_MORE;
+	if (guard(parser, data, len))
+		return HTTP_PARSE_REFUSED;
+	if (parser->phase == HTTP_PHASE_IDLE && parser->guard_bytes > 0)
+		parser->phase = HTTP_PHASE_HEADERS;
+	code = llhttp_execute(&parser->llhttp, data, len);
+	if (parser->status)
+		return HTTP_PARSE_REFUSED;
+	if (parser->complete && code == HPE_PAUSED) {
+		const char *end = llhttp_get_error_pos(&parser->llhttp);
+
+		*ret_used = (size_t)(end - data);
+		return take_request(parser, ret_request);
+	}
+	if (code != HPE_OK) {
+		const char *why = llhttp_get_error_reason(&parser->llhttp);
+
+		(void)refuse(parser, status_of(code), "not HTTP/1.1: %s",
+			why && *why ? why : llhttp_errno_name(code));
+		return HTTP_PARSE_REFUSED;
+	}
+	if (overhead_exceeded(parser, len)) {
+		(void)refuse(parser, 413, "too many bytes around the body");
+		return HTTP_PARSE_REFUSED;
+	}
+	return HTTP_PARSE_MORE;
+}
+
+enum http_phase http_parser_phase(const struct http_parser *parser)
+{
+	return parser->phase;
+}
+
+bool http_parser_take_continue(struct http_parser *parser)
+{
+	bool wants = parser->wants_continue;
+
+	parser->wants_continue = false;
+	return wants;
+}
+
+int http_parser_status(const struct http_parser *parser)
+{
+	return parser->status;
+}
+
+const char *http_parser_text(const struct http_parser *parser)
+{
+	return parser->refusal;
+}
+
+const char *http_request_header(
+	const struct http_request *request, const char *name, bool *ret_doubled)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < request->headers_len; i++) {
+		if (strcasecmp(request->headers[i].name, name))
+			continue;
+		if (value && ret_doubled)
+			*ret_doubled = true;
+		if (!value)
+			value = request->headers[i].value;
+	}
+	return value;
+}
+
+void http_request_clear(struct http_request *request)
+{
+	if (!request)
+		return;
+	free(request->memory);
+	memset(request, 0, sizeof(*request));
+}
