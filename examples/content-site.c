@@ -96,7 +96,7 @@ int main(void)
 {
 	struct content_config config;
 	struct x402_provider *provider = NULL;
-	struct site site = {NULL};
+	struct site site = {.server = NULL};
 	uv_loop_t loop;
 	enum x402_err err;
 
