@@ -80,25 +80,25 @@ enum x402_err x402__challenge_read(const struct x402__message *message,
  * often says http for itself: the same host on default ports is the same.
  */
 static bool is_own_resource(
-	const struct x402__url *current, const char *resource)
+	const struct x402__http_url *current, const char *resource)
 {
 	if (!resource || !*resource)
 		return true;
-	struct x402__url url = {0};
-	if (x402__url_resolve(current, resource, &url))
+	struct x402__http_url url = {0};
+	if (x402__http_url_resolve(current, resource, &url))
 		return false;
-	bool own = x402__url_same_origin(current, &url) ||
-		x402__url_is_upgrade(&url, current);
-	x402__url_clear(&url);
+	bool own = x402__http_url_same_origin(current, &url) ||
+		x402__http_url_is_upgrade(&url, current);
+	x402__http_url_clear(&url);
 	return own;
 }
 
 static enum x402_client_cause check_origin(
 	const struct x402__choice *choice, struct x402_errinfo *info)
 {
-	const struct x402__url *current = choice->current;
+	const struct x402__http_url *current = choice->current;
 	if (!choice->options->allow_http && !current->secure &&
-		!x402__url_is_loopback(current)) {
+		!x402__http_url_is_loopback(current)) {
 		x402_errinfo_set(info, "url",
 			"expected https, got %s: no payment over plain HTTP",
 			current->shown);
@@ -106,8 +106,8 @@ static enum x402_client_cause check_origin(
 	}
 	if (choice->options->allow_other_origin)
 		return X402_CLIENT_CAUSE_NONE;
-	if (!x402__url_same_origin(choice->asked, current) &&
-		!x402__url_is_upgrade(choice->asked, current)) {
+	if (!x402__http_url_same_origin(choice->asked, current) &&
+		!x402__http_url_is_upgrade(choice->asked, current)) {
 		x402_errinfo_set(info, "url",
 			"%s was asked, and after a redirect %s wants the money",
 			choice->asked->shown, current->shown);

@@ -17,8 +17,8 @@ X402_MUST_USE enum x402_err x402__challenge_read(
 /* What a choice may depend on. */
 struct x402__choice {
 	const struct x402_client_options *options;
-	const struct x402__url *asked;   /* what the caller asked for */
-	const struct x402__url *current; /* who asks for money */
+	const struct x402__http_url *asked;   /* what the caller asked for */
+	const struct x402__http_url *current; /* who asks for money */
 	const struct x402_payment_required *required;
 };
 /*

@@ -169,10 +169,10 @@ static bool is_method(const char *method)
 }
 
 static bool may_send_payment(
-	const struct x402__flow *flow, const struct x402__url *url)
+	const struct x402__flow *flow, const struct x402__http_url *url)
 {
 	return flow->options->allow_http || url->secure ||
-		x402__url_is_loopback(url);
+		x402__http_url_is_loopback(url);
 }
 
 void x402__flow_init(struct x402__flow *flow,
@@ -194,9 +194,9 @@ void x402__flow_init(struct x402__flow *flow,
 		refuse_request(flow, "method", "not a method");
 		return;
 	}
-	enum x402_err err = x402__url_parse(request->url, &flow->asked);
+	enum x402_err err = x402__http_url_parse(request->url, &flow->asked);
 	if (!err)
-		err = x402__url_parse(request->url, &flow->url);
+		err = x402__http_url_parse(request->url, &flow->url);
 	if (err) {
 		x402_errinfo_set(
 			&flow->error, "url", "expected an http or https URL");
@@ -214,8 +214,8 @@ void x402__flow_init(struct x402__flow *flow,
 
 void x402__flow_clear(struct x402__flow *flow)
 {
-	x402__url_clear(&flow->url);
-	x402__url_clear(&flow->asked);
+	x402__http_url_clear(&flow->url);
+	x402__http_url_clear(&flow->asked);
 	x402__headers_clear(&flow->headers);
 	x402_payment_required_clear(&flow->challenge);
 	x402_json_unref(flow->challenge_json);
@@ -307,14 +307,14 @@ static void strip_credentials(struct x402__flow *flow)
 static void follow_redirect(
 	struct x402__flow *flow, long status, const char *location)
 {
-	struct x402__url next = {0};
+	struct x402__http_url next = {0};
 	if (flow->hops >= (unsigned)flow->options->max_redirects) {
 		x402_errinfo_set(&flow->error, "Location",
 			"more than %d redirects", flow->options->max_redirects);
 		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
 		return;
 	}
-	if (x402__url_resolve(&flow->url, location, &next)) {
+	if (x402__http_url_resolve(&flow->url, location, &next)) {
 		x402_errinfo_set(&flow->error, "Location",
 			"expected an http or https URL");
 		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
@@ -323,24 +323,24 @@ static void follow_redirect(
 	if (flow->url.secure && !next.secure) {
 		x402_errinfo_set(&flow->error, "Location",
 			"from https to plain http: %s", next.shown);
-		x402__url_clear(&next);
+		x402__http_url_clear(&next);
 		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
 		return;
 	}
-	if (!x402__url_same_origin(&flow->url, &next)) {
+	if (!x402__http_url_same_origin(&flow->url, &next)) {
 		strip_credentials(flow);
 		/* What the hook added, nobody but the hook can name. */
 		if (flow->hook_resent) {
 			x402_errinfo_set(&flow->error, "Location",
 				"to another origin after a sign-in: %s",
 				next.shown);
-			x402__url_clear(&next);
+			x402__http_url_clear(&next);
 			finish(flow, X402_CLIENT_CAUSE_REDIRECT);
 			return;
 		}
 	}
 	redirect_method(flow, status);
-	x402__url_clear(&flow->url);
+	x402__http_url_clear(&flow->url);
 	flow->url = next;
 	flow->hops++;
 	flow->step = X402__FLOW_SEND;

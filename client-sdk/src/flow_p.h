@@ -44,12 +44,12 @@ struct x402__flow {
 
 	/* What to send. */
 	const char *method;
-	struct x402__url url;
+	struct x402__http_url url;
 	struct x402_client_headers headers;
 	bool send_body;
 
 	/* Where it stands. */
-	struct x402__url asked; /* the URL of the request */
+	struct x402__http_url asked; /* the URL of the request */
 	struct x402_client_payment payment;
 	struct x402_payment_required challenge; /* of the offer, owned */
 	struct x402_json *challenge_json;

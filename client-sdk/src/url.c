@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <strings.h>
 
-void x402__url_clear(struct x402__url *url)
+void x402__http_url_clear(struct x402__http_url *url)
 {
 	if (!url)
 		return;
 	free(url->text);
 	free(url->shown);
 	free(url->host);
-	*url = (struct x402__url){0};
+	*url = (struct x402__http_url){0};
 }
 
 static enum x402_err from_curl(CURLUcode code)
@@ -53,7 +53,7 @@ static enum x402_err read_port(CURLU *handle, unsigned *ret_port)
 }
 
 /* Take the parts out of a parsed handle. */
-static enum x402_err take_parts(CURLU *handle, struct x402__url *url)
+static enum x402_err take_parts(CURLU *handle, struct x402__http_url *url)
 {
 	char *scheme = NULL;
 	enum x402_err err = get(handle, CURLUPART_SCHEME, 0, &scheme);
@@ -85,7 +85,7 @@ static enum x402_err take_parts(CURLU *handle, struct x402__url *url)
 }
 
 static enum x402_err parse(
-	const char *base, const char *text, struct x402__url *ret_url)
+	const char *base, const char *text, struct x402__http_url *ret_url)
 {
 	if (!text)
 		return X402_ERR_INVALID_ARGUMENT;
@@ -94,7 +94,7 @@ static enum x402_err parse(
 	CURLU *handle = curl_url();
 	if (!handle)
 		return X402_ERR_NOMEM;
-	struct x402__url url = {0};
+	struct x402__http_url url = {0};
 	enum x402_err err = X402_OK;
 	if (base)
 		err = from_curl(curl_url_set(handle, CURLUPART_URL, base, 0));
@@ -106,41 +106,44 @@ static enum x402_err parse(
 		err = take_parts(handle, &url);
 	curl_url_cleanup(handle);
 	if (err)
-		x402__url_clear(&url);
+		x402__http_url_clear(&url);
 	else
 		*ret_url = url;
 	return err;
 }
 
-enum x402_err x402__url_parse(const char *text, struct x402__url *ret_url)
+enum x402_err x402__http_url_parse(
+	const char *text, struct x402__http_url *ret_url)
 {
 	return parse(NULL, text, ret_url);
 }
 
-enum x402_err x402__url_resolve(const struct x402__url *base,
-	const char *reference, struct x402__url *ret_url)
+enum x402_err x402__http_url_resolve(const struct x402__http_url *base,
+	const char *reference, struct x402__http_url *ret_url)
 {
 	return parse(base->text, reference, ret_url);
 }
 
-static bool same_host(const struct x402__url *a, const struct x402__url *b)
+static bool same_host(
+	const struct x402__http_url *a, const struct x402__http_url *b)
 {
 	return strcasecmp(a->host, b->host) == 0;
 }
 
-bool x402__url_same_origin(const struct x402__url *a, const struct x402__url *b)
+bool x402__http_url_same_origin(
+	const struct x402__http_url *a, const struct x402__http_url *b)
 {
 	return a->secure == b->secure && a->port == b->port && same_host(a, b);
 }
 
-bool x402__url_is_upgrade(
-	const struct x402__url *from, const struct x402__url *to)
+bool x402__http_url_is_upgrade(
+	const struct x402__http_url *from, const struct x402__http_url *to)
 {
 	return !from->secure && from->port == 80 && to->secure &&
 		to->port == 443 && same_host(from, to);
 }
 
-bool x402__url_is_loopback(const struct x402__url *url)
+bool x402__http_url_is_loopback(const struct x402__http_url *url)
 {
 	struct in_addr v4;
 	/* libcurl writes every spelling of an IPv4 address as four numbers. */

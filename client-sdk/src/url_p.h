@@ -15,7 +15,7 @@
  */
 #define X402__URL_MAX_BYTES ((size_t)8192)
 
-struct x402__url {
+struct x402__http_url {
 	char *text;  /* to send: without fragment */
 	char *shown; /* to show: without userinfo too */
 	char *host;
@@ -24,19 +24,20 @@ struct x402__url {
 };
 
 /* http or https only. INVALID_ARGUMENT, TOO_LARGE, NOMEM. */
-X402_MUST_USE enum x402_err x402__url_parse(
-	const char *text, struct x402__url *ret_url);
+X402_MUST_USE enum x402_err x402__http_url_parse(
+	const char *text, struct x402__http_url *ret_url);
 /* A reference (Location, resource.url) as seen from base. */
-X402_MUST_USE enum x402_err x402__url_resolve(const struct x402__url *base,
-	const char *reference, struct x402__url *ret_url);
+X402_MUST_USE enum x402_err x402__http_url_resolve(
+	const struct x402__http_url *base, const char *reference,
+	struct x402__http_url *ret_url);
 /* Scheme, host and port equal. */
-bool x402__url_same_origin(
-	const struct x402__url *a, const struct x402__url *b);
+bool x402__http_url_same_origin(
+	const struct x402__http_url *a, const struct x402__http_url *b);
 /* to is from's host over TLS, both on their default ports. */
-bool x402__url_is_upgrade(
-	const struct x402__url *from, const struct x402__url *to);
+bool x402__http_url_is_upgrade(
+	const struct x402__http_url *from, const struct x402__http_url *to);
 /* 127.0.0.0/8, [::1], localhost: nobody is in the middle. */
-bool x402__url_is_loopback(const struct x402__url *url);
-void x402__url_clear(struct x402__url *url);
+bool x402__http_url_is_loopback(const struct x402__http_url *url);
+void x402__http_url_clear(struct x402__http_url *url);
 
 #endif

@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const build = process.env.X402_BUILD_DIR ?? path.join(top, 'build/asan');
 const x402 = path.join(build, 'client-sdk/x402');
+const example = path.join(build, 'examples/pay');
 
 // The development key that anvil prints at its start.
 const KEY = '0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a';
@@ -230,10 +231,10 @@ after(() => {
 });
 
 // Run the command; stderr is a pipe here, so it speaks JSON.
-function run(args, { env = { EVM_PRIVATE_KEY: KEY }, input, interrupt } = {}) {
+function run(args, { env = { EVM_PRIVATE_KEY: KEY }, input, interrupt, program = x402 } = {}) {
   log = [];
   return new Promise((resolve, reject) => {
-    const child = spawn(x402, args, { cwd: home, env: {
+    const child = spawn(program, args, { cwd: home, env: {
       PATH: process.env.PATH, NO_PROXY: '*',
       ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '',
       UBSAN_OPTIONS: process.env.UBSAN_OPTIONS ?? '', ...env } });
@@ -758,4 +759,17 @@ test('text_form_is_for_people_on_a_terminal', async () => {
   assert.match(people, /paid\r?\n +price +\$0\.001 USDC/);
   const agent = await onTerminal({ CLAUDECODE: '1' });
   assert.equal(JSON.parse(agent.trim()).outcome, 'paid');
+});
+
+test('example_pays_up_to_a_cent_and_no_more', async () => {
+  const paid = await run([`${origin}/good`], { program: example });
+  assertOneAuthorization(paid, 1);
+  assert.equal(paid.code, 0, paid.stderr);
+  assert.equal(paid.stdout, 'the article\n');
+  assert.match(paid.stderr, new RegExp(`payment paid, transaction ${TX}`));
+  const refused = await run([`${origin}/pricey`], { program: example });
+  assertOneAuthorization(refused, 0);
+  assert.equal(refused.code, 1);
+  const unset = await run([`${origin}/good`], { program: example, env: {} });
+  assert.equal(unset.code, 2);
 });

@@ -6,22 +6,22 @@
 #include "text_p.h"
 #include "url_p.h"
 
-static struct x402__url parsed(const char *text)
+static struct x402__http_url parsed(const char *text)
 {
-	struct x402__url url = {0};
+	struct x402__http_url url = {0};
 
-	assert_int_equal(x402__url_parse(text, &url), X402_OK);
+	assert_int_equal(x402__http_url_parse(text, &url), X402_OK);
 	return url;
 }
 
 static bool same_origin(const char *left, const char *right)
 {
-	struct x402__url a = parsed(left);
-	struct x402__url b = parsed(right);
-	bool same = x402__url_same_origin(&a, &b);
+	struct x402__http_url a = parsed(left);
+	struct x402__http_url b = parsed(right);
+	bool same = x402__http_url_same_origin(&a, &b);
 
-	x402__url_clear(&a);
-	x402__url_clear(&b);
+	x402__http_url_clear(&a);
+	x402__http_url_clear(&b);
 	return same;
 }
 
@@ -56,13 +56,13 @@ static void test_url_upgrade_is_same_host_on_default_ports(void **state)
 		{"http://a.example/", "https://a.example:8443/", false}};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct x402__url from = parsed(cases[i].from);
-		struct x402__url to = parsed(cases[i].to);
+		struct x402__http_url from = parsed(cases[i].from);
+		struct x402__http_url to = parsed(cases[i].to);
 
-		assert_int_equal(
-			x402__url_is_upgrade(&from, &to), cases[i].upgrade);
-		x402__url_clear(&from);
-		x402__url_clear(&to);
+		assert_int_equal(x402__http_url_is_upgrade(&from, &to),
+			cases[i].upgrade);
+		x402__http_url_clear(&from);
+		x402__http_url_clear(&to);
 	}
 }
 
@@ -81,11 +81,11 @@ static void test_url_loopback_is_judged_by_address(void **state)
 		{"http://10.0.0.1/", false}};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct x402__url url = parsed(cases[i].url);
+		struct x402__http_url url = parsed(cases[i].url);
 
 		assert_int_equal(
-			x402__url_is_loopback(&url), cases[i].loopback);
-		x402__url_clear(&url);
+			x402__http_url_is_loopback(&url), cases[i].loopback);
+		x402__http_url_clear(&url);
 	}
 }
 
@@ -100,19 +100,19 @@ static void test_url_resolve_follows_references(void **state)
 		{"?q", "https://a.example/x/y?q"},
 		{"//b.example/z", "https://b.example/z"},
 		{"http://c.example/#f", "http://c.example/"}};
-	struct x402__url base = parsed("https://me:pass@a.example/x/y");
+	struct x402__http_url base = parsed("https://me:pass@a.example/x/y");
 
 	assert_string_equal(base.shown, "https://a.example/x/y");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct x402__url url = {0};
+		struct x402__http_url url = {0};
 
 		assert_int_equal(
-			x402__url_resolve(&base, cases[i].reference, &url),
+			x402__http_url_resolve(&base, cases[i].reference, &url),
 			X402_OK);
 		assert_string_equal(url.shown, cases[i].expected);
-		x402__url_clear(&url);
+		x402__http_url_clear(&url);
 	}
-	x402__url_clear(&base);
+	x402__http_url_clear(&base);
 }
 
 static void test_url_bad_ones_are_refused(void **state)
@@ -122,18 +122,18 @@ static void test_url_bad_ones_are_refused(void **state)
 		"file:///etc/passwd", "a.example", "http://a b/",
 		"http://a.example/\r\nHost: b", "https://a:99999/",
 		"http://[::1"};
-	struct x402__url url = {0};
+	struct x402__http_url url = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		if (x402__url_parse(bad[i], &url) == X402_OK)
+		if (x402__http_url_parse(bad[i], &url) == X402_OK)
 			fail_msg("accepted: %s", bad[i]);
-	assert_true(x402__url_parse(NULL, &url) != X402_OK);
+	assert_true(x402__http_url_parse(NULL, &url) != X402_OK);
 	char *text = malloc(X402__URL_MAX_BYTES + 20);
 	assert_non_null(text);
 	memset(text, 'a', X402__URL_MAX_BYTES + 19);
 	text[X402__URL_MAX_BYTES + 19] = '\0';
 	memcpy(text, "http://a/", 9);
-	assert_int_equal(x402__url_parse(text, &url), X402_ERR_TOO_LARGE);
+	assert_int_equal(x402__http_url_parse(text, &url), X402_ERR_TOO_LARGE);
 	free(text);
 }
 
