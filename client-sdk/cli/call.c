@@ -191,8 +191,7 @@ static void allow_asset(struct cli_call *call)
 		options->networks_len != 1 ||
 		x402_asset_id_init(call->networks[0], call->asset, &asset))
 		return;
-	call->allowed = x402_amount_init(&call->limit.atomic,
-		&asset); /* Raw: cli_limit, no x402_amount */
+	call->allowed = x402_amount_init(&call->limit.units, &asset);
 	options->allowed_assets = &call->allowed;
 	options->allowed_assets_len = 1;
 }
@@ -225,8 +224,7 @@ static void set_options(struct cli_call *call)
 	options->networks = call->networks;
 	options->max_usd_micros = call->limit.usd_micros;
 	if (call->limit.has_atomic)
-		options->max_atomic =
-			&call->limit.atomic; /* Raw: a plain cap */
+		options->max_atomic = &call->limit.units;
 	options->policy = admit_asset;
 	options->on_payment_required = ask;
 	options->is_cancelled = is_interrupted;

@@ -99,7 +99,7 @@ void cli_put_terms(
 struct cli_limit {
 	uint64_t usd_micros;
 	bool has_atomic;
-	struct x402_u256 atomic;
+	struct x402_u256 units; /* when has_atomic */
 };
 /*
  * `0.05usd`, `$0.05` or `50000atomic`. A bare number is SYNTAX: nobody knows

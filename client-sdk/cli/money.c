@@ -34,7 +34,7 @@ enum x402_err cli_limit_parse(const char *text, struct cli_limit *ret_limit)
 	struct cli_limit limit = {0};
 	enum x402_err err;
 	if (cut_suffix(copy, "atomic")) {
-		err = x402_u256_from_dec(copy, &limit.atomic);
+		err = x402_u256_from_dec(copy, &limit.units);
 		if (err)
 			return err;
 		limit.has_atomic = true;

@@ -12,18 +12,27 @@
 
 #include "cli.h"
 
+/* An agent's variable that is set and not empty; a name may be a prefix. */
+static bool is_agent(const char *entry)
+{
+	static const char *const names[] = {"AGENT=", "CLAUDECODE=",
+		"CLAUDE_CODE=", "CODEX", "CURSOR_TRACE_ID="};
+	const char *value = strchr(entry, '=');
+	if (!value || !value[1])
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(entry, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 bool cli_wants_json(int fd)
 {
-	static const char *const agents[] = {"AGENT", "CLAUDECODE",
-		"CLAUDE_CODE", "CODEX_CI", "CODEX_HOME", "CODEX_SANDBOX",
-		"CODEX_THREAD_ID", "CURSOR_TRACE_ID"};
 	if (!isatty(fd))
 		return true;
-	for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++) {
-		const char *value = getenv(agents[i]);
-		if (value && *value)
+	for (char **entry = environ; *entry; entry++)
+		if (is_agent(*entry))
 			return true;
-	}
 	return false;
 }
 

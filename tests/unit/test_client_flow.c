@@ -5,6 +5,7 @@
  * made and that it never went to another host.
  */
 #include "client_house.h"
+#include "client_p.h"
 
 #define PAYS                                     \
 	{                                        \
@@ -748,6 +749,55 @@ static void test_flow_contradicting_options_are_refused(void **state)
 			X402_ERR_INVALID_ARGUMENT);
 }
 
+/* What the facilitator would say of it before it asks the chain. */
+static void assert_verifies(const char *header, const char *offer)
+{
+	struct x402_payment_payload payload = {0};
+	struct x402_facilitator_request request = {.x402_version = X402_V2};
+	struct x402_verify_options options = {.now_unix_s = NOW};
+	struct x402_verify_plan plan;
+	struct x402_json *json = NULL;
+
+	assert_int_equal(x402_payment_payload_decode(
+				 x402_span_str(header), NULL, &payload),
+		X402_OK);
+	assert_int_equal(
+		x402_json_parse(x402_span_str(offer), NULL, NULL, &json),
+		X402_OK);
+	assert_int_equal(x402_payment_requirements_read(
+				 json, X402_V2, NULL, &request.requirements),
+		X402_OK);
+	request.payload = payload;
+	assert_int_equal(x402_verify_plan(&request, &options, &plan), X402_OK);
+	if (plan.decided)
+		fail_msg("%s: %s", x402_reason_wire(plan.verdict.reason),
+			plan.verdict.message);
+	assert_true(plan.reads_len > 0);
+	x402_verify_plan_clear(&plan);
+	x402_payment_requirements_clear(&request.requirements);
+	x402_json_unref(json);
+	x402_payment_payload_clear(&payload);
+}
+
+static void test_flow_signed_payment_passes_every_offline_check(void **state)
+{
+	(void)state;
+	static const struct answer answers[] = {PAYS, DELIVERS};
+	struct x402_secret key = {{[31] = 7}};
+	struct x402__keyring *keyring = NULL;
+	struct play play = {.answers = answers, .answers_len = 2};
+
+	assert_true(x402__random_init());
+	assert_int_equal(
+		x402__keyring_new(&key, &keyring, &play.signer), X402_OK);
+	play.real_signer = true;
+	run_play(&play);
+	assert_int_equal(play.flow.payment.outcome, X402_CLIENT_OUTCOME_PAID);
+	assert_verifies(play.first_header, OFFER("1000", USDC, DOMAIN_JSON));
+	end_play(&play);
+	x402__keyring_free(keyring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -779,6 +829,8 @@ int main(void)
 			test_flow_retry_after_is_believed_within_bounds),
 		cmocka_unit_test(test_flow_give_up_keeps_what_is_open),
 		cmocka_unit_test(test_flow_unsendable_requests_send_nothing),
+		cmocka_unit_test(
+			test_flow_signed_payment_passes_every_offline_check),
 		cmocka_unit_test(test_flow_contradicting_options_are_refused),
 	};
 
