@@ -1,0 +1,352 @@
+/*
+ * A request from the moment it is complete to its answer: routes, the reading
+ * of headers, query and body, and the only ways to answer. net/ is met here
+ * and in run/worker.c, nowhere else in the daemon.
+ */
+#include "api/api.h"
+
+#include "net/http_server.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+static void free_request(struct fac_request *request)
+{
+	request->app->open_requests--;
+	if (request->state_free)
+		request->state_free(request->state);
+	for (size_t i = 0; i < request->headers_len; i++)
+		free(request->headers[i].value);
+	free(request);
+}
+
+uint64_t fac_unix_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void fac_iso_time(uint64_t unix_ms, char ret_text[FAC_ISO_TIME_SIZE])
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	size_t len = strftime(
+		ret_text, FAC_ISO_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(ret_text + len, FAC_ISO_TIME_SIZE - len, ".%03uZ",
+		(unsigned)(unix_ms % 1000));
+}
+
+const struct fac_app_chain *fac_app_chain_find(
+	const struct fac_app *app, const char *caip2)
+{
+	for (size_t i = 0; i < app->chains_len; i++)
+		if (!strcmp(app->chains[i].network.caip2, caip2))
+			return &app->chains[i];
+	return NULL;
+}
+
+bool fac_app_chain_usable(const struct fac_app_chain *chain)
+{
+	return atomic_load(&chain->status->health) == FAC_CHAIN_USABLE;
+}
+
+/* ---- Reading. ---- */
+
+const char *fac_request_header(
+	const struct fac_request *request, const char *name)
+{
+	bool doubled = false;
+	const char *value = http_request_header(request->http, name, &doubled);
+
+	return doubled ? NULL : value;
+}
+
+bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,
+	struct fac_step *ret_step)
+{
+	struct x402_errinfo info = {0};
+	struct x402_json_limits limits = X402_JSON_LIMITS_INIT;
+	struct x402_json *json = NULL;
+	struct x402_span body = x402_span(
+		request->http->body, request->http->body_len);
+
+	/* net/ has held the body to the configured size already. */
+	limits.max_bytes = body.len;
+	enum x402_err err = x402_json_parse(body, &limits, &info, &json);
+	if (!err && x402_json_type(json) != X402_JSON_OBJECT) {
+		x402_json_unref(json);
+		*ret_step = fac_fail(request, 400,
+			"expected a JSON object with paymentPayload and "
+			"paymentRequirements");
+		return false;
+	}
+	if (!err) {
+		*ret_json = json;
+		return true;
+	}
+	if (err == X402_ERR_NOMEM)
+		*ret_step = fac_fail(request, 500, "out of memory");
+	else
+		*ret_step = fac_fail(request, x402_err_http_status(err),
+			"expected a JSON object: %s",
+			!body.len              ? "the body is empty"
+				: info.text[0] ? info.text
+					       : x402_err_text(err));
+	return false;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* NULL for a bad escape, an escaped NUL, or without memory. */
+static char *percent_decode(const char *text, size_t len)
+{
+	char *out = malloc(len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; out && i < len; i++) {
+		char c = text[i] == '+' ? ' ' : text[i];
+		if (c == '%') {
+			bool whole = len - i > 2;
+			int high = whole ? hex_digit(text[i + 1]) : -1;
+			int low = whole ? hex_digit(text[i + 2]) : -1;
+			if (high < 0 || low < 0 || (!high && !low)) {
+				free(out);
+				return NULL;
+			}
+			c = (char)(high * 16 + low);
+			i += 2;
+		}
+		out[n++] = c;
+	}
+	if (out)
+		out[n] = '\0';
+	return out;
+}
+
+char *fac_request_query(
+	const struct fac_request *request, const char *name, bool *ret_bad)
+{
+	const char *query = request->http->query;
+	size_t name_len = strlen(name);
+	char *found = NULL;
+
+	for (const char *p = query; p && *p;) {
+		size_t len = strcspn(p, "&");
+		if (len > name_len && p[name_len] == '=' &&
+			!strncmp(p, name, name_len)) {
+			char *value = percent_decode(
+				p + name_len + 1, len - name_len - 1);
+			if (found || !value)
+				*ret_bad = true;
+			free(found);
+			found = value;
+		}
+		p += len + (p[len] == '&');
+	}
+	return found;
+}
+
+const char *fac_request_path_rest(
+	const struct fac_request *request, const char *prefix)
+{
+	const char *path = request->http->path;
+	size_t len = strlen(prefix);
+
+	return strncmp(path, prefix, len) ? NULL : path + len;
+}
+
+/* ---- Answering. ---- */
+
+void fac_request_add_header(
+	struct fac_request *request, const char *name, const char *value)
+{
+	assert(request->headers_len < FAC_REQUEST_HEADERS_MAX);
+	char *copy = strdup(value);
+	if (!copy)
+		return; /* an answer without it beats no answer */
+	request->headers[request->headers_len].name = name;
+	request->headers[request->headers_len++].value = copy;
+}
+
+struct fac_step fac_wait(struct fac_request *request)
+{
+	return (struct fac_step){request};
+}
+
+/* The one place where an answer leaves. Frees the request. */
+static struct fac_step send_answer(
+	struct fac_request *request, int status, struct x402_span body)
+{
+	struct fac_header cors[FAC_CORS_HEADERS_MAX];
+	size_t cors_len = fac_cors_headers(&request->app->settings, cors);
+	struct http_response response;
+
+	http_response_init(&response, status);
+	for (size_t i = 0; i < cors_len; i++)
+		http_response_header(&response, cors[i].name, cors[i].value);
+	for (size_t i = 0; i < request->headers_len; i++)
+		http_response_header(&response, request->headers[i].name,
+			request->headers[i].value);
+	http_response_header(&response, "X-Request-Id", request->id);
+	if (body.len)
+		http_response_header(
+			&response, "Content-Type", "application/json");
+	http_response_body(&response, body.ptr, body.len);
+	http_exchange_reply(request->exchange, &response);
+	http_response_clear(&response);
+	free_request(request);
+	return (struct fac_step){NULL};
+}
+
+struct fac_step fac_reply_text(
+	struct fac_request *request, int status, const char *text)
+{
+	return send_answer(request, status, x402_span_str(text));
+}
+
+struct fac_step fac_reply_empty(struct fac_request *request, int status)
+{
+	return send_answer(request, status, x402_span(NULL, 0));
+}
+
+struct fac_step fac_reply(
+	struct fac_request *request, int status, struct x402_json *json)
+{
+	char *text = json ? x402_json_dump(json) : NULL;
+
+	x402_json_unref(json);
+	if (!text)
+		return send_answer(request, 500,
+			x402_span_str("{\"error\":\"out of memory\"}"));
+	struct fac_step step = fac_reply_text(request, status, text);
+	free(text);
+	return step;
+}
+
+struct fac_step fac_fail(
+	struct fac_request *request, int status, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	struct x402_json *json = x402_json_new_object();
+	if (json &&
+		(x402_json_set_string(json, "error", text) ||
+			x402_json_set_string(json, "requestId", request->id))) {
+		x402_json_unref(json);
+		json = NULL;
+	}
+	if (status >= 500) {
+		struct fac_log_line line;
+		fac_log_begin(&line, FAC_LOG_ERROR, "failed");
+		fac_log_str(&line, "request", request->id);
+		fac_log_blame(&line, X402_BLAME_US);
+		fac_log_str(&line, "text", text);
+		fac_log_end(&line);
+	}
+	return fac_reply(request, status, json);
+}
+
+/* ---- Routes. ---- */
+
+static const struct {
+	const char *path;
+	bool prefix; /* what follows the path belongs to the endpoint */
+	struct fac_step (*get)(struct fac_request *request);
+	struct fac_step (*post)(struct fac_request *request);
+} routes[] = {
+	{"/verify", false, NULL, fac_api_verify},
+	{"/settle", false, NULL, fac_api_settle},
+	{"/supported", false, fac_api_supported, NULL},
+	{"/health", false, fac_api_health, NULL},
+	{"/discovery/resources", false, fac_api_discovery_list,
+		fac_api_discovery_post},
+	{"/payments/", true, fac_api_payment, NULL},
+};
+
+static struct fac_step method_not_allowed(
+	struct fac_request *request, bool get, bool post)
+{
+	fac_request_add_header(request, "Allow",
+		get && post   ? "GET, HEAD, POST, OPTIONS"
+			: get ? "GET, HEAD, OPTIONS"
+			      : "POST, OPTIONS");
+	return fac_fail(request, 405, "expected %s here, got %.20s",
+		get && post   ? "GET or POST"
+			: get ? "GET"
+			      : "POST",
+		request->http->method);
+}
+
+static struct fac_step route(struct fac_request *request)
+{
+	const char *method = request->http->method;
+	const char *path = request->http->path;
+	bool is_get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
+
+	if (!strcmp(method, "OPTIONS"))
+		return fac_api_preflight(request);
+	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
+		if (routes[i].prefix ? strncmp(path, routes[i].path,
+					       strlen(routes[i].path))
+				     : strcmp(path, routes[i].path))
+			continue;
+		if (is_get && routes[i].get)
+			return routes[i].get(request);
+		if (!strcmp(method, "POST") && routes[i].post)
+			return routes[i].post(request);
+		return method_not_allowed(
+			request, routes[i].get, routes[i].post);
+	}
+	return fac_fail(request, 404,
+		"no such path; expected one of /verify, /settle, /supported, "
+		"/health, /discovery/resources, /payments/{id}");
+}
+
+/* The exchange lives until it is answered, so request does too. */
+static void on_gone(void *user)
+{
+	struct fac_request *request = user;
+
+	request->gone = true;
+	if (request->on_gone)
+		request->on_gone(request);
+}
+
+void fac_api_dispatch(struct fac_app *app, struct http_exchange *exchange)
+{
+	struct fac_request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		abort(); /* style.md 5: the truth is in the database */
+	request->app = app;
+	request->exchange = exchange;
+	request->http = http_exchange_request(exchange);
+	request->started_ms = fac_loop_now_ms(app->loop);
+	app->open_requests++;
+	snprintf(request->id, sizeof(request->id), "%llx-%x-%llx",
+		(unsigned long long)app->boot_unix_ms, app->worker,
+		(unsigned long long)++app->requests);
+	http_exchange_on_cancelled(exchange, on_gone, request);
+	fac_end(route(request));
+}
