@@ -1,0 +1,906 @@
+/*
+ * The endpoints with every room behind them played by this file: what is
+ * asked of the chain, the engine and the store, and what is answered when
+ * they answer, fail, or stop. Requests are given and answers taken at the
+ * seam of net/http_server.h.
+ */
+#include "cmocka_house.h"
+
+#include "api/api.h"
+#include "net/http_server.h"
+#include "x402/eip712.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+/* ---- The rooms, played. ---- */
+
+static struct {
+	struct http_request http;
+	struct http_header headers[4];
+	bool open;
+	void (*gone)(void *user);
+	void *gone_user;
+	/* The answer. */
+	int status;
+	char headers_text[4096];
+	char body[65536];
+
+	/* Chain. */
+	unsigned reads;
+	struct x402_chain_read read[X402_PLAN_READS_MAX];
+	size_t read_len;
+	struct x402_address sender;
+	void (*read_done)(void *, enum x402_err,
+		const struct x402_chain_answer *, size_t);
+	void *read_user;
+
+	/* Engine. */
+	unsigned settles;
+	unsigned recalls;
+	unsigned leaves;
+	bool has_key32;
+	char scope[FAC_IDEMPOTENCY_SIZE];
+	char key[FAC_IDEMPOTENCY_SIZE];
+	uint8_t fingerprint32[32];
+	uint64_t deadline_unix_ms;
+	void (*settle_done)(void *, const struct fac_settle_result *);
+	void *settle_user;
+
+	/* Store. */
+	struct fac_store_to store_to;
+	unsigned puts;
+	bool put_settled;
+	struct fac_resource_query query;
+	char query_id[80];
+
+	uint64_t now_ms;
+} world;
+
+struct http_exchange {
+	int unused;
+};
+static struct http_exchange exchange;
+
+const struct http_request *http_exchange_request(const struct http_exchange *ex)
+{
+	(void)ex;
+	return &world.http;
+}
+
+void http_exchange_on_cancelled(
+	struct http_exchange *ex, void (*on_cancelled)(void *user), void *user)
+{
+	(void)ex;
+	world.gone = on_cancelled;
+	world.gone_user = user;
+}
+
+void http_exchange_reply(
+	struct http_exchange *ex, const struct http_response *response)
+{
+	(void)ex;
+	assert_true(world.open); /* one answer for each request */
+	world.open = false;
+	assert_false(response->spoiled);
+	world.status = response->status;
+	snprintf(world.headers_text, sizeof(world.headers_text), "%.*s",
+		(int)response->headers.len, response->headers.ptr);
+	snprintf(world.body, sizeof(world.body), "%.*s",
+		(int)response->body_len, (const char *)response->body);
+}
+
+const char *http_request_header(
+	const struct http_request *request, const char *name, bool *ret_doubled)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < request->headers_len; i++)
+		if (!strcasecmp(request->headers[i].name, name)) {
+			if (found)
+				*ret_doubled = true;
+			found = request->headers[i].value;
+		}
+	return found;
+}
+
+uint64_t fac_loop_now_ms(const struct fac_loop *loop)
+{
+	(void)loop;
+	return world.now_ms;
+}
+
+void fac_chain_read(struct fac_chain *chain,
+	const struct fac_chain_read_options *options,
+	void (*done)(void *user, enum x402_err err,
+		const struct x402_chain_answer *answers, size_t answers_len),
+	void *user)
+{
+	(void)chain;
+	world.reads++;
+	memcpy(world.read, options->reads,
+		options->reads_len * sizeof(*options->reads));
+	world.read_len = options->reads_len;
+	world.sender = options->sender;
+	world.read_done = done;
+	world.read_user = user;
+}
+
+uint64_t fac_settler_settle(struct fac_settler *settler,
+	struct fac_settle_request *request, struct fac_loop *reply_to,
+	void (*done)(void *user, const struct fac_settle_result *result),
+	void *user)
+{
+	(void)settler;
+	(void)reply_to;
+	world.settles += request->has_plan;
+	world.recalls += !request->has_plan;
+	world.has_key32 = request->key32;
+	snprintf(world.scope, sizeof(world.scope), "%s",
+		request->idempotency_scope ? request->idempotency_scope : "");
+	snprintf(world.key, sizeof(world.key), "%s",
+		request->idempotency_key ? request->idempotency_key : "");
+	memcpy(world.fingerprint32, request->fingerprint32, 32);
+	world.deadline_unix_ms = request->deadline_unix_ms;
+	world.settle_done = done;
+	world.settle_user = user;
+	if (request->has_plan)
+		x402_settle_plan_clear(&request->plan);
+	return 77;
+}
+
+void fac_settler_leave(struct fac_settler *settler, uint64_t ticket)
+{
+	(void)settler;
+	assert_int_equal(ticket, 77);
+	world.leaves++;
+}
+
+void fac_settler_stats(struct fac_settler *settler, struct fac_loop *reply_to,
+	void (*done)(void *user, const struct fac_engine_stats *stats),
+	void *user)
+{
+	struct fac_engine_stats stats = {.recovered = true, .in_flight = 3};
+
+	(void)settler;
+	(void)reply_to;
+	done(user, &stats);
+}
+
+void fac_store_resource_put(struct fac_store *store,
+	const struct fac_resource *resource, struct fac_store_to to)
+{
+	(void)store;
+	world.puts++;
+	world.put_settled = resource->settled;
+	world.store_to = to;
+}
+
+void fac_store_resource_list(struct fac_store *store,
+	const struct fac_resource_query *query, struct fac_store_to to)
+{
+	(void)store;
+	world.query = *query;
+	world.store_to = to;
+}
+
+void fac_store_payment_get(struct fac_store *store,
+	struct fac_payment_query query, struct fac_store_to to)
+{
+	(void)store;
+	snprintf(world.query_id, sizeof(world.query_id), "%s%s",
+		query.id ? query.id : "",
+		query.transaction ? query.transaction : "");
+	world.store_to = to;
+}
+
+void fac_store_health(struct fac_store *store, struct fac_store_to to)
+{
+	(void)store;
+	world.store_to = to;
+}
+
+/* ---- Asking. ---- */
+
+static struct fac_app app;
+static struct fac_chain_status status;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	memset(&app, 0, sizeof(app));
+	world.now_ms = 1000000;
+	strcpy(app.settings.cors_origin, "*");
+	app.settings.response_deadline_ms = 25000;
+	app.settings.verify_deadline_ms = 10000;
+	app.settings.discovery_post = true;
+	app.chains_len = 1;
+	app.chains[0].status = &status;
+	app.chains[0].signers_len = 1;
+	memset(app.chains[0].signers[0].bytes, 0x51, 20);
+	atomic_store(&status.health, FAC_CHAIN_USABLE);
+	return x402_network_parse("eip155:84532", &app.chains[0].network);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	/* Whatever happened, every request was answered and freed. */
+	assert_false(world.open);
+	assert_int_equal(app.open_requests, 0);
+	return 0;
+}
+
+static void ask(const char *method, const char *path, const char *body)
+{
+	static char path_only[512];
+	const char *query = strchr(path, '?');
+
+	snprintf(path_only, sizeof(path_only), "%.*s", (int)strcspn(path, "?"),
+		path);
+	world.http.method = method;
+	world.http.target = path;
+	world.http.path = path_only;
+	world.http.query = query ? query + 1 : NULL;
+	world.http.headers = world.headers;
+	world.http.body = (const uint8_t *)body;
+	world.http.body_len = body ? strlen(body) : 0;
+	world.open = true;
+	world.status = 0;
+	world.body[0] = '\0';
+	fac_api_dispatch(&app, &exchange);
+}
+
+static void header(const char *name, const char *value)
+{
+	world.headers[world.http.headers_len++] = (struct http_header){
+		name, value};
+}
+
+static void assert_body_has(const char *text)
+{
+	if (!strstr(world.body, text))
+		fail_msg("expected %s in %s", text, world.body);
+}
+
+static void assert_header(const char *text)
+{
+	if (!strstr(world.headers_text, text))
+		fail_msg("expected %s in %s", text, world.headers_text);
+}
+
+/*
+ * The example of the specification (protocol.md 2.7) with its real signature
+ * does not fit a test clock, so this one is signed here.
+ */
+static char *payment(const char *extensions)
+{
+	static char text[8192];
+	static const char key[] = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68"
+				  "ca870fc3fb9a804cdab365a";
+	struct x402_secp256k1 *secp = NULL;
+	struct x402_secret secret;
+	struct x402_address payer;
+	struct x402_address asset;
+	struct x402_eip3009_authorization auth = {0};
+	uint8_t seed[32] = {1};
+	uint8_t separator[32];
+	uint8_t digest[32];
+	uint8_t sig65[65];
+	char from[X402_ADDRESS_TEXT_SIZE];
+	struct x402_buf hex = {0};
+	uint64_t before = fac_unix_ms() / 1000 + 600;
+
+	assert_int_equal(x402_secp256k1_new(seed, &secp), X402_OK);
+	assert_int_equal(x402_secret_parse(key, &secret), X402_OK);
+	assert_int_equal(x402_secret_address(secp, &secret, &payer), X402_OK);
+	assert_int_equal(
+		x402_address_parse(
+			"0x036CbD53842c5426634e7929541eC2318f3dCF7e", &asset),
+		X402_OK);
+	auth.from = payer;
+	assert_int_equal(
+		x402_address_parse(
+			"0x90F79bf6EB2c4f870365E785982E1f101E93b906", &auth.to),
+		X402_OK);
+	auth.value = x402_u256_from_u64(10000);
+	auth.valid_before = x402_u256_from_u64(before);
+	memset(auth.nonce32, 0x11, 32);
+	struct x402_eip712_domain domain = {.name = "USDC",
+		.version = "2",
+		.chain_id = 84532,
+		.verifying_contract = &asset};
+	x402_eip712_domain_separator(&domain, separator);
+	x402_eip3009_digest(&auth, separator, digest);
+	assert_int_equal(
+		x402_sign_digest(secp, digest, &secret, sig65), X402_OK);
+	x402_hex_encode(x402_span(sig65, 65), &hex);
+	x402_address_format(&payer, from);
+
+#define REQUIREMENTS                                                \
+	"{\"scheme\":\"exact\",\"network\":\"eip155:84532\","       \
+	"\"amount\":\"10000\",\"asset\":"                           \
+	"\"0x036CbD53842c5426634e7929541eC2318f3dCF7e\",\"payTo\":" \
+	"\"0x90F79bf6EB2c4f870365E785982E1f101E93b906\","           \
+	"\"maxTimeoutSeconds\":300,\"extra\":{\"name\":\"USDC\","   \
+	"\"version\":\"2\"}}"
+	snprintf(text, sizeof(text),
+		"{\"x402Version\":2,\"paymentPayload\":{\"x402Version\":2,"
+		"\"resource\":{\"url\":\"https://shop.example/a\"},"
+		"\"accepted\":" REQUIREMENTS
+		",\"payload\":{\"signature\":\"0x%.*s\",\"authorization\":{"
+		"\"from\":\"%s\",\"to\":"
+		"\"0x90F79bf6EB2c4f870365E785982E1f101E93b906\","
+		"\"value\":\"10000\",\"validAfter\":\"0\",\"validBefore\":"
+		"\"%llu\",\"nonce\":\"0x11111111111111111111111111111111"
+		"11111111111111111111111111111111\"}}%s%s},"
+		"\"paymentRequirements\":" REQUIREMENTS "}",
+		(int)hex.len, (char *)hex.ptr, from, (unsigned long long)before,
+		*extensions ? "," : "", extensions);
+	x402_buf_clear(&hex);
+	x402_secp256k1_free(secp);
+	return text;
+}
+
+/* Answer the reads of a good payment by an account without code. */
+static void answer_reads_well(void)
+{
+	struct x402_chain_answer answers[X402_PLAN_READS_MAX] = {0};
+	uint8_t code[1] = {0x60};
+
+	for (size_t i = 0; i < world.read_len; i++)
+		answers[i].status = X402_ANSWER_OK;
+	/* Payer, asset, simulation: exact_evm's first round. */
+	assert_int_equal(world.read_len, 3);
+	answers[1].data = x402_span(code, 1);
+	world.read_done(world.read_user, X402_OK, answers, world.read_len);
+}
+
+static void answer_reads_by_fault(enum x402_err err)
+{
+	struct x402_chain_answer answers[X402_PLAN_READS_MAX] = {0};
+
+	for (size_t i = 0; i < world.read_len; i++)
+		answers[i].status = X402_ANSWER_FAULT;
+	world.read_done(world.read_user, err, answers, world.read_len);
+}
+
+/* ---- /verify ---- */
+
+static void verify_good_answers_after_one_batch(void **state)
+{
+	(void)state;
+	ask("POST", "/verify", payment(""));
+	assert_true(world.open);
+	assert_int_equal(world.reads, 1);
+	/* F-042: simulated as the signer that will send it. */
+	assert_int_equal(world.sender.bytes[0], 0x51);
+	answer_reads_well();
+	assert_int_equal(world.status, 200);
+	assert_string_equal(world.body,
+		"{\"isValid\":true,\"payer\":"
+		"\"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC\"}");
+	assert_header("X-Request-Id: ");
+	assert_header("Access-Control-Allow-Origin: *");
+}
+
+static void verify_fault_is_no_verdict_about_the_payment(void **state)
+{
+	(void)state;
+	ask("POST", "/verify", payment(""));
+	answer_reads_by_fault(X402_ERR_CHAIN);
+	assert_int_equal(world.status, 200);
+	assert_body_has("\"isValid\":false,\"invalidReason\":"
+			"\"unexpected_verify_error\"");
+	assert_body_has("\"payer\":\"0x3C44");
+	assert_body_has("\"retry\":\"retry_same\"");
+}
+
+static void verify_on_a_wrong_chain_asks_nothing(void **state)
+{
+	(void)state;
+	atomic_store(&status.health, FAC_CHAIN_WRONG);
+	ask("POST", "/verify", payment(""));
+	assert_int_equal(world.reads, 0);
+	assert_body_has("unexpected_verify_error");
+}
+
+static void verify_while_stopping_asks_nothing(void **state)
+{
+	(void)state;
+	app.stopping = true;
+	ask("POST", "/verify", payment(""));
+	assert_int_equal(world.reads, 0);
+	assert_body_has("unexpected_verify_error");
+}
+
+static void verify_missing_member_has_the_exact_body(void **state)
+{
+	(void)state;
+	ask("POST", "/verify", "{\"paymentPayload\":{}}");
+	assert_int_equal(world.status, 400);
+	assert_string_equal(world.body,
+		"{\"error\":\"Missing paymentPayload or "
+		"paymentRequirements\"}");
+}
+
+static const struct {
+	const char *body;
+	int status;
+} bad_bodies[] = {
+	{"", 400},
+	{"x", 400},
+	{"[]", 400},
+	{"\"a\"", 400},
+	{"{\"a\":1,\"a\":2}", 400},
+	{"{\"a\":\"\\u0000\"}", 400},
+	{"{} {}", 400},
+	{"{}", 400},
+};
+
+static void body_that_is_no_question_is_400(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad_bodies); i++) {
+		ask("POST", "/verify", bad_bodies[i].body);
+		assert_int_equal(world.status, bad_bodies[i].status);
+		assert_body_has("\"error\":\"");
+		ask("POST", "/settle", bad_bodies[i].body);
+		assert_int_equal(world.status, bad_bodies[i].status);
+		ask("POST", "/discovery/resources", bad_bodies[i].body);
+		assert_int_equal(world.status, bad_bodies[i].status);
+	}
+	assert_int_equal(world.settles + world.recalls + world.puts, 0);
+}
+
+/* ---- /settle ---- */
+
+static struct fac_settle_result settled_result(void)
+{
+	struct fac_settle_result result = {
+		.outcome = FAC_SETTLE_SETTLED,
+		.answer = "{\"success\":true,\"transaction\":\"0xaa\"}",
+	};
+
+	return result;
+}
+
+static void settle_good_sends_the_stored_bytes(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = settled_result();
+	ask("POST", "/settle", payment(""));
+	answer_reads_well();
+	assert_int_equal(world.settles, 1);
+	assert_int_equal(world.recalls, 0);
+	assert_string_equal(world.key, "");
+	world.settle_done(world.settle_user, &result);
+	assert_int_equal(world.status, 200);
+	assert_string_equal(world.body, result.answer);
+	assert_int_equal(world.puts, 0);
+}
+
+static void settle_refused_asks_the_memory_first(void **state)
+{
+	(void)state;
+	struct fac_settle_result unknown = {.outcome = FAC_SETTLE_UNKNOWN};
+	char *body = payment("");
+	/* One unit less than was signed: refused offline. */
+	memcpy(strstr(body, "\"value\":\"10000\""), "\"value\":\"10001\"", 15);
+	ask("POST", "/settle", body);
+	/* The signature no longer fits, so the payer's code is asked. */
+	struct x402_chain_answer none = {.status = X402_ANSWER_OK};
+	world.read_done(world.read_user, X402_OK, &none, 1);
+	assert_int_equal(world.settles, 0);
+	assert_int_equal(world.recalls, 1);
+	world.settle_done(world.settle_user, &unknown);
+	assert_int_equal(world.status, 200);
+	assert_body_has("\"success\":false,\"errorReason\":"
+			"\"invalid_exact_evm_signature\"");
+	assert_body_has("\"transaction\":\"\",\"network\":\"eip155:84532\"");
+}
+
+static void settle_fault_that_is_remembered_tells_the_outcome(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = settled_result();
+	ask("POST", "/settle", payment(""));
+	answer_reads_by_fault(X402_ERR_CHAIN);
+	assert_int_equal(world.recalls, 1);
+	world.settle_done(world.settle_user, &result);
+	assert_string_equal(world.body, result.answer);
+}
+
+static void settle_fault_says_nothing_was_sent(void **state)
+{
+	(void)state;
+	struct fac_settle_result unknown = {.outcome = FAC_SETTLE_UNKNOWN};
+	ask("POST", "/settle", payment(""));
+	answer_reads_by_fault(X402_ERR_CHAIN);
+	world.settle_done(world.settle_user, &unknown);
+	assert_body_has("\"errorReason\":\"unexpected_settle_error\"");
+	assert_body_has("nothing was sent");
+}
+
+static void settle_pending_has_hash_and_retry_after(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = {
+		.outcome = FAC_SETTLE_PENDING,
+		.reason = X402_REASON_SETTLEMENT_PENDING,
+		.transaction = "0xbb",
+		.payment_id = "0123",
+	};
+	ask("POST", "/settle", payment(""));
+	answer_reads_well();
+	world.settle_done(world.settle_user, &result);
+	assert_int_equal(world.status, 200);
+	assert_body_has("\"errorReason\":\"settlement_pending\"");
+	assert_body_has("\"transaction\":\"0xbb\"");
+	assert_body_has("\"retry\":\"wait\"");
+	assert_body_has("\"paymentId\":\"0123\"");
+	assert_header("Retry-After: ");
+}
+
+static void settle_conflict_is_409(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = {
+		.outcome = FAC_SETTLE_CONFLICT,
+		.reason = X402_REASON_DUPLICATE_SETTLEMENT,
+	};
+	header("Idempotency-Key", "k1");
+	ask("POST", "/settle", payment(""));
+	answer_reads_well();
+	assert_string_equal(world.key, "k1");
+	assert_string_equal(world.scope,
+		"header:0x90F79bf6EB2c4f870365E785982E1f101E93b906");
+	world.settle_done(world.settle_user, &result);
+	assert_int_equal(world.status, 409);
+}
+
+static void settle_identifier_wins_over_the_header(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = settled_result();
+	header("Idempotency-Key", "k1");
+	ask("POST", "/settle",
+		payment("\"extensions\":{\"payment-identifier\":{\"info\":{"
+			"\"id\":\"pay_0123456789abcdef\"}}}"));
+	answer_reads_well();
+	assert_string_equal(world.key, "pay_0123456789abcdef");
+	world.settle_done(world.settle_user, &result);
+}
+
+static void settle_bad_identifier_is_400_and_sends_nothing(void **state)
+{
+	(void)state;
+	static const char *const infos[] = {"\"id\":\"short\"", "\"id\":7",
+		"\"required\":true", "\"id\":\"0123456789 0123456789\""};
+	for (size_t i = 0; i < ARRAY_LEN(infos); i++) {
+		char extensions[256];
+		snprintf(extensions, sizeof(extensions),
+			"\"extensions\":{\"payment-identifier\":{\"info\":{"
+			"%s}}}",
+			infos[i]);
+		ask("POST", "/settle", payment(extensions));
+		answer_reads_well();
+		assert_int_equal(world.status, 400);
+	}
+	assert_int_equal(world.settles, 0);
+}
+
+static void settle_fingerprint_ignores_the_order_of_members(void **state)
+{
+	(void)state;
+	uint8_t first[32];
+	struct fac_settle_result result = settled_result();
+	static char turned[9000];
+	char *body = payment("");
+	ask("POST", "/settle", body);
+	answer_reads_well();
+	memcpy(first, world.fingerprint32, 32);
+	world.settle_done(world.settle_user, &result);
+	/* {"x402Version":2,REST} to {REST,"x402Version":2} */
+	snprintf(turned, sizeof(turned), "{ %.*s ,\"x402Version\":2}",
+		(int)strlen(body) - 18, body + 17);
+	ask("POST", "/settle", turned);
+	answer_reads_well();
+	assert_memory_equal(first, world.fingerprint32, 32);
+	world.settle_done(world.settle_user, &result);
+}
+
+static void settle_gone_caller_leaves_the_engine(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = {
+		.outcome = FAC_SETTLE_PENDING,
+		.reason = X402_REASON_SETTLEMENT_PENDING,
+		.transaction = "0xbb",
+	};
+	ask("POST", "/settle", payment(""));
+	answer_reads_well();
+	world.gone(world.gone_user);
+	assert_int_equal(world.leaves, 1);
+	world.settle_done(world.settle_user, &result);
+}
+
+static void settle_gone_while_verifying_leaves_at_once(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = {
+		.outcome = FAC_SETTLE_PENDING,
+		.reason = X402_REASON_SETTLEMENT_PENDING,
+		.transaction = "0xbb",
+	};
+	ask("POST", "/settle", payment(""));
+	world.gone(world.gone_user);
+	assert_int_equal(world.leaves, 0);
+	answer_reads_well();
+	assert_int_equal(world.leaves, 1);
+	world.settle_done(world.settle_user, &result);
+}
+
+static void settle_cancelled_while_stopping_sends_nothing(void **state)
+{
+	(void)state;
+	ask("POST", "/settle", payment(""));
+	app.stopping = true;
+	answer_reads_by_fault(X402_ERR_CANCELLED);
+	assert_int_equal(world.status, 503);
+	assert_int_equal(world.settles + world.recalls, 0);
+}
+
+static void settle_timeout_of_the_caller_shortens_ours(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *value;
+		uint64_t ms;
+	} cases[] = {{"5", 4500}, {"1", 500}, {"0", 500}, {"25", 25000},
+		{"900", 25000}, {"x", 25000}, {"-1", 25000}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct fac_settle_result result = settled_result();
+		world.http.headers_len = 0;
+		header("X-Request-Timeout", cases[i].value);
+		uint64_t before = fac_unix_ms();
+		ask("POST", "/settle", payment(""));
+		answer_reads_well();
+		uint64_t after = fac_unix_ms();
+		assert_in_range(world.deadline_unix_ms, before + cases[i].ms,
+			after + cases[i].ms);
+		world.settle_done(world.settle_user, &result);
+	}
+}
+
+#define BAZAAR                                                       \
+	"\"extensions\":{\"bazaar\":{\"info\":{\"input\":{\"type\":" \
+	"\"http\",\"method\":\"GET\"}},\"schema\":{\"type\":\"object\"}}}"
+
+static void settle_declared_resource_is_listed_then_answered(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = settled_result();
+	struct fac_store_reply good = {.err = X402_OK, .claimed = true};
+	ask("POST", "/settle", payment(BAZAAR));
+	answer_reads_well();
+	world.settle_done(world.settle_user, &result);
+	assert_true(world.open);
+	assert_int_equal(world.puts, 1);
+	assert_true(world.put_settled);
+	world.store_to.done(world.store_to.user, &good);
+	assert_string_equal(world.body, result.answer);
+	/* {"bazaar":{"status":"success"}} */
+	assert_header("EXTENSION-RESPONSES: "
+		      "eyJiYXphYXIiOnsic3RhdHVzIjoic3VjY2VzcyJ9fQ==");
+}
+
+static void settle_catalogue_fault_does_not_hide_the_success(void **state)
+{
+	(void)state;
+	struct fac_settle_result result = settled_result();
+	struct fac_store_reply bad = {.err = X402_ERR_STORE};
+	ask("POST", "/settle", payment(BAZAAR));
+	answer_reads_well();
+	world.settle_done(world.settle_user, &result);
+	world.store_to.done(world.store_to.user, &bad);
+	assert_string_equal(world.body, result.answer);
+	assert_header("EXTENSION-RESPONSES: ");
+}
+
+/* ---- The rest. ---- */
+
+static void supported_leaves_out_a_chain_that_is_down(void **state)
+{
+	(void)state;
+	ask("GET", "/supported", NULL);
+	assert_body_has("{\"x402Version\":2,\"scheme\":\"exact\",\"network\":"
+			"\"eip155:84532\"}");
+	assert_body_has("{\"x402Version\":1,\"scheme\":\"exact\",\"network\":"
+			"\"base-sepolia\"}");
+	atomic_store(&status.health, FAC_CHAIN_DOWN);
+	ask("GET", "/supported", NULL);
+	assert_body_has("\"kinds\":[]");
+}
+
+static void health_fails_with_the_store_or_every_chain(void **state)
+{
+	(void)state;
+	struct fac_store_reply good = {.err = X402_OK};
+	struct fac_store_reply bad = {.err = X402_ERR_STORE};
+	ask("GET", "/health", NULL);
+	world.store_to.done(world.store_to.user, &good);
+	assert_int_equal(world.status, 200);
+	assert_body_has("\"status\":\"ok\"");
+	assert_body_has("\"inFlight\":3");
+	atomic_store(&status.health, FAC_CHAIN_DOWN);
+	ask("GET", "/health", NULL); /* within a second: the store is known */
+	assert_int_equal(world.status, 503);
+	atomic_store(&status.health, FAC_CHAIN_USABLE);
+	world.now_ms += 2000;
+	ask("GET", "/health", NULL);
+	world.store_to.done(world.store_to.user, &bad);
+	assert_int_equal(world.status, 503);
+	assert_body_has("\"store\":\"failed\"");
+}
+
+static void payment_lookup_reads_ids_and_hashes_only(void **state)
+{
+	(void)state;
+	struct fac_store_reply none = {.err = X402_ERR_NOT_FOUND};
+	struct fac_store_reply bad = {.err = X402_ERR_STORE};
+	static const char *const wrong[] = {"/payments/", "/payments/1",
+		"/payments/zz0000000000000000000000000000zz", "/payments/0x12",
+		"/payments/..%2fhealth"};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		ask("GET", wrong[i], NULL);
+		assert_int_equal(world.status, 400);
+	}
+	ask("GET", "/payments/ABCDEF00000000000000000000000001", NULL);
+	assert_string_equal(world.query_id, "abcdef00000000000000000000000001");
+	world.store_to.done(world.store_to.user, &none);
+	assert_int_equal(world.status, 404);
+	ask("GET", "/payments/abcdef00000000000000000000000001", NULL);
+	world.store_to.done(world.store_to.user, &bad);
+	assert_int_equal(world.status, 503);
+}
+
+static void discovery_list_reads_its_filters(void **state)
+{
+	(void)state;
+	struct fac_resource row = {.url = "https://a.example/x",
+		.type = "http",
+		.x402_version = 2,
+		.accepts_json = "[{\"scheme\":\"exact\"}]",
+		.updated_ms = 1763710000123};
+	struct fac_store_reply page = {
+		.resources = &row, .resources_len = 1, .total = 41};
+	ask("GET",
+		"/discovery/resources?network=eip155%3A84532&limit=1&offset=40",
+		NULL);
+	assert_string_equal(world.query.network, "eip155:84532");
+	assert_int_equal(world.query.limit, 1);
+	assert_int_equal(world.query.offset, 40);
+	assert_null(world.query.type);
+	world.store_to.done(world.store_to.user, &page);
+	assert_string_equal(world.body,
+		"{\"x402Version\":2,\"items\":[{\"resource\":"
+		"\"https://a.example/x\",\"type\":\"http\",\"x402Version\":2,"
+		"\"accepts\":[{\"scheme\":\"exact\"}],\"lastUpdated\":"
+		"\"2025-11-21T07:26:40.123Z\",\"metadata\":{\"settled\":false,"
+		"\"provenance\":\"unproven\"}}],\"pagination\":{\"limit\":1,"
+		"\"offset\":40,\"total\":41}}");
+}
+
+static void discovery_list_refuses_bad_pages(void **state)
+{
+	(void)state;
+	static const char *const queries[] = {"limit=0", "limit=101",
+		"limit=", "limit=+1", "limit=1&limit=1", "offset=-1",
+		"offset=9223372036854775808", "type=%", "type=%2", "type=%zz",
+		"type=%00", "payTo=a&payTo=b"};
+	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+		char path[128];
+		snprintf(path, sizeof(path), "/discovery/resources?%s",
+			queries[i]);
+		ask("GET", path, NULL);
+		if (world.status != 400)
+			fail_msg("%s: %d", queries[i], world.status);
+	}
+}
+
+static void discovery_post_lists_as_unproven(void **state)
+{
+	(void)state;
+	struct fac_store_reply fresh = {.claimed = true};
+	ask("POST", "/discovery/resources",
+		"{\"x402Version\":2,\"resource\":{\"url\":"
+		"\"https://a.example/x\"},\"accepts\":[" REQUIREMENTS
+		"]," BAZAAR "}");
+	assert_int_equal(world.puts, 1);
+	assert_false(world.put_settled);
+	world.store_to.done(world.store_to.user, &fresh);
+	assert_int_equal(world.status, 201);
+}
+
+static void discovery_post_can_be_off(void **state)
+{
+	(void)state;
+	app.settings.discovery_post = false;
+	ask("POST", "/discovery/resources", "{}");
+	assert_int_equal(world.status, 403);
+	assert_int_equal(world.puts, 0);
+}
+
+static void route_refuses_other_paths_and_methods(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method;
+		const char *path;
+		int status;
+	} cases[] = {{"GET", "/", 404}, {"GET", "/verify", 405},
+		{"POST", "/verify/", 404}, {"POST", "//verify", 404},
+		{"PUT", "/settle", 405}, {"POST", "/supported", 405},
+		{"post", "/settle", 405}, {"TRACE", "/health", 405},
+		{"OPTIONS", "/settle", 204}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		ask(cases[i].method, cases[i].path, NULL);
+		assert_int_equal(world.status, cases[i].status);
+		if (cases[i].status == 405)
+			assert_header("Allow: ");
+	}
+	assert_header("Access-Control-Allow-Methods: GET, POST, OPTIONS");
+}
+
+static void cors_can_be_off_or_for_one_origin(void **state)
+{
+	(void)state;
+	app.settings.cors_origin[0] = '\0';
+	ask("GET", "/supported", NULL);
+	assert_null(strstr(world.headers_text, "Access-Control"));
+	strcpy(app.settings.cors_origin, "https://a.example");
+	ask("GET", "/supported", NULL);
+	assert_header("Access-Control-Allow-Origin: https://a.example");
+	assert_header("Vary: Origin");
+}
+
+#define API_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		API_TEST(verify_good_answers_after_one_batch),
+		API_TEST(verify_fault_is_no_verdict_about_the_payment),
+		API_TEST(verify_on_a_wrong_chain_asks_nothing),
+		API_TEST(verify_while_stopping_asks_nothing),
+		API_TEST(verify_missing_member_has_the_exact_body),
+		API_TEST(body_that_is_no_question_is_400),
+		API_TEST(settle_good_sends_the_stored_bytes),
+		API_TEST(settle_refused_asks_the_memory_first),
+		API_TEST(settle_fault_that_is_remembered_tells_the_outcome),
+		API_TEST(settle_fault_says_nothing_was_sent),
+		API_TEST(settle_pending_has_hash_and_retry_after),
+		API_TEST(settle_conflict_is_409),
+		API_TEST(settle_identifier_wins_over_the_header),
+		API_TEST(settle_bad_identifier_is_400_and_sends_nothing),
+		API_TEST(settle_fingerprint_ignores_the_order_of_members),
+		API_TEST(settle_gone_caller_leaves_the_engine),
+		API_TEST(settle_gone_while_verifying_leaves_at_once),
+		API_TEST(settle_cancelled_while_stopping_sends_nothing),
+		API_TEST(settle_timeout_of_the_caller_shortens_ours),
+		API_TEST(settle_declared_resource_is_listed_then_answered),
+		API_TEST(settle_catalogue_fault_does_not_hide_the_success),
+		API_TEST(supported_leaves_out_a_chain_that_is_down),
+		API_TEST(health_fails_with_the_store_or_every_chain),
+		API_TEST(payment_lookup_reads_ids_and_hashes_only),
+		API_TEST(discovery_list_reads_its_filters),
+		API_TEST(discovery_list_refuses_bad_pages),
+		API_TEST(discovery_post_lists_as_unproven),
+		API_TEST(discovery_post_can_be_off),
+		API_TEST(route_refuses_other_paths_and_methods),
+		API_TEST(cors_can_be_off_or_for_one_origin),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
