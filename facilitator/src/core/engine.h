@@ -108,7 +108,10 @@ struct fac_engine_ports {
 	void *user;
 	uint64_t (*now_ms)(void *user); /* unix ms, never backwards */
 	void (*random)(void *user, uint8_t *bytes, size_t len);
-	/* Call fac_engine_tick in delay_ms; replaces an earlier request. */
+	/*
+	 * Call fac_engine_tick in delay_ms, or sooner: of several wishes the
+	 * soonest counts.
+	 */
 	void (*wake)(void *user, uint64_t delay_ms);
 	/* Optional: one line for the log. warning: somebody should look. */
 	void (*note)(void *user, bool warning, const char *text);

@@ -1,0 +1,343 @@
+/*
+ * What a caller is told, and the duplicate rule (demands.md F2 and section 5):
+ *
+ * - another fingerprint on the same payment: duplicate_settlement
+ * - same fingerprint while somebody waits: duplicate_settlement, or both get
+ *   the same answer when scope, key and fingerprint are the same
+ * - same fingerprint while nobody waits: the new waiter (F-061)
+ * - success not claimed yet: this caller claims it, once and durably (R2)
+ * - success claimed: duplicate_settlement, or the stored bytes again under
+ *   the same scope, key and fingerprint
+ * - an end without money: the same reason again
+ */
+#include "core/engine_p.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- One answer. ---- */
+
+void fac_answer_detach(struct fac_waiter *waiter)
+{
+	struct fac_job *job = waiter->job;
+	struct fac_waiter **at;
+
+	if (!job)
+		return;
+	for (at = &job->waiters; *at != waiter; at = &(*at)->next_of_job)
+		;
+	*at = waiter->next_of_job;
+	waiter->next_of_job = NULL;
+	waiter->job = NULL;
+}
+
+void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
+	enum x402_reason reason, const char *message,
+	const struct fac_payment *payment)
+{
+	struct fac_settle_result *result = &waiter->result;
+
+	*result = (struct fac_settle_result){
+		.outcome = outcome, .reason = reason};
+	snprintf(result->message, sizeof(result->message), "%s", message);
+	memcpy(result->wire_network, waiter->asked.wire_network,
+		sizeof(result->wire_network));
+	if (waiter->has_plan)
+		x402_address_format(&waiter->asked.proof.from, result->payer);
+	if (payment) {
+		x402_address_format(&payment->proof.from, result->payer);
+		memcpy(result->payment_id, payment->id,
+			sizeof(result->payment_id));
+		memcpy(result->transaction, payment->transaction,
+			sizeof(result->transaction));
+		memcpy(result->wire_network, payment->wire_network,
+			sizeof(result->wire_network));
+	}
+	waiter->answered = true;
+	fac_answer_detach(waiter);
+	*waiter->slot = waiter->next;
+	if (waiter->next)
+		waiter->next->slot = waiter->slot;
+	waiter->next = NULL;
+	*waiter->engine->ready_last = waiter;
+	waiter->engine->ready_last = &waiter->next;
+	fac_engine_wake(waiter->engine, 0);
+}
+
+void fac_answer_all(struct fac_job *job, enum fac_settle_outcome outcome,
+	enum x402_reason reason, const char *message)
+{
+	while (job->waiters)
+		fac_answer(
+			job->waiters, outcome, reason, message, &job->payment);
+}
+
+void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
+{
+	struct fac_job *job = waiter->job;
+	char message[FAC_MESSAGE_SIZE];
+	struct fac_payment shown;
+	bool signed_now;
+
+	if (!job) {
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR, why, NULL);
+		return;
+	}
+	shown = job->payment; /* borrowed pointers; only text is read */
+	/* The journal's answer is owed: from here on it may be durable. */
+	signed_now = job->phase == FAC_JOB_JOURNALLING && job->tx &&
+		!job->retry_ms;
+	if (signed_now)
+		fac_tx_hash_text(job->tx, shown.transaction);
+	if (shown.transaction[0]) {
+		snprintf(message, sizeof(message),
+			"%s; the transaction is on its way, ask again", why);
+		fac_answer(waiter, FAC_SETTLE_PENDING,
+			X402_REASON_SETTLEMENT_PENDING, message, &shown);
+		return;
+	}
+	snprintf(message, sizeof(message), "%s; nothing was sent%s%.150s", why,
+		job->trouble[0] ? ": " : "", job->trouble);
+	fac_answer(waiter, FAC_SETTLE_FAULT,
+		X402_REASON_UNEXPECTED_SETTLE_ERROR, message, &shown);
+}
+
+/* ---- Success, once. ---- */
+
+/* L-005, as it will be stored and sent. NULL: memory is out. */
+static char *success_body(const struct fac_payment *payment)
+{
+	char payer[X402_ADDRESS_TEXT_SIZE];
+	struct x402_settle_response response = {.success = true,
+		.payer = payer,
+		.transaction = payment->transaction,
+		.network = payment->wire_network};
+	struct x402_json *json;
+	char *body;
+
+	x402_address_format(&payment->proof.from, payer);
+	if (x402_settle_response_to_json(&response, &json))
+		abort();
+	body = x402_json_dump(json);
+	x402_json_unref(json);
+	if (!body)
+		abort();
+	return body;
+}
+
+static bool is_same_idempotency(
+	const struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	const struct fac_payment *asked = &waiter->asked;
+
+	return asked->idempotency_key[0] &&
+		strcmp(asked->idempotency_scope, payment->idempotency_scope) ==
+		0 &&
+		strcmp(asked->idempotency_key, payment->idempotency_key) == 0;
+}
+
+static bool is_same_request(
+	const struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	return memcmp(waiter->asked.fingerprint32, payment->fingerprint32,
+		       32) == 0;
+}
+
+static void answer_success(
+	struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	waiter->answer = payment->answer ? strdup(payment->answer) : NULL;
+	if (!waiter->answer)
+		abort();
+	fac_answer(waiter, FAC_SETTLE_SETTLED, X402_REASON_NONE, "", payment);
+}
+
+static void answer_duplicate(
+	struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	fac_answer(waiter, FAC_SETTLE_DUPLICATE,
+		X402_REASON_DUPLICATE_SETTLEMENT,
+		fac_payment_is_final(payment->state)
+			? "this authorization was settled before"
+			: "this authorization is being settled",
+		payment);
+}
+
+/* Somebody had the success before: the stored bytes for its own repeat. */
+static void answer_credited(
+	struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	if (is_same_request(waiter, payment) &&
+		is_same_idempotency(waiter, payment) && payment->answer)
+		answer_success(waiter, payment);
+	else
+		answer_duplicate(waiter, payment);
+}
+
+static void on_credited(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_job *job = arg;
+
+	if (!fac_job_returned(job))
+		return;
+	if (reply->err || !reply->payments_len) {
+		/* The money moved; the success stays to be claimed. */
+		fac_answer_all(job, FAC_SETTLE_PENDING,
+			X402_REASON_SETTLEMENT_PENDING,
+			"settled, but the answer could not be recorded; ask "
+			"again");
+		fac_job_end(job);
+		return;
+	}
+	fac_crash_point("after_credit");
+	fac_job_set_payment(job, &reply->payments[0]);
+	/* The callers of one claim share scope, key and fingerprint. */
+	while (job->waiters) {
+		if (reply->claimed)
+			answer_success(job->waiters, &job->payment);
+		else
+			answer_credited(job->waiters, &job->payment);
+	}
+	fac_job_end(job);
+}
+
+static void credit(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+	char *body = success_body(&job->payment);
+
+	job->phase = FAC_JOB_CREDITING;
+	job->busy++;
+	engine->owed++;
+	fac_crash_point("before_credit");
+	engine->ports.credit(
+		engine->ports.user, job->payment.key32, body, on_credited, job);
+	free(body);
+}
+
+void fac_answer_end(struct fac_job *job)
+{
+	switch (job->payment.state) {
+	case FAC_PAYMENT_SETTLED:
+	case FAC_PAYMENT_PROVISIONED:
+		/* Nobody waits: the next caller claims it. */
+		if (job->waiters)
+			credit(job);
+		else
+			fac_job_end(job);
+		return;
+	case FAC_PAYMENT_REVERTED:
+	case FAC_PAYMENT_EXPIRED:
+		fac_answer_all(job, FAC_SETTLE_REFUSED, job->payment.reason,
+			job->payment.message);
+		fac_job_end(job);
+		return;
+	case FAC_PAYMENT_RESERVED:
+	case FAC_PAYMENT_SIGNED:
+	case FAC_PAYMENT_BROADCAST:
+	case FAC_PAYMENT_CANCELLED:
+	case FAC_PAYMENT_REPLACED:
+	case FAC_PAYMENT_STATE_COUNT:
+		break;
+	}
+	fac_answer_all(job, FAC_SETTLE_FAULT,
+		X402_REASON_UNEXPECTED_SETTLE_ERROR,
+		"the payment's row is in another state");
+	fac_job_end(job);
+}
+
+/* ---- Meeting a payment that is there. ---- */
+
+static void join(struct fac_waiter *waiter, struct fac_job *job)
+{
+	waiter->job = job;
+	waiter->next_of_job = job->waiters;
+	job->waiters = waiter;
+}
+
+/* False: answered already. */
+static bool may_join(
+	struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	if (is_same_idempotency(waiter, payment) &&
+		!is_same_request(waiter, payment)) {
+		fac_answer(waiter, FAC_SETTLE_CONFLICT,
+			X402_REASON_DUPLICATE_SETTLEMENT,
+			"this idempotency key was used for another request",
+			payment);
+		return false;
+	}
+	switch (payment->state) {
+	case FAC_PAYMENT_REVERTED:
+	case FAC_PAYMENT_EXPIRED:
+		fac_answer(waiter, FAC_SETTLE_REFUSED, payment->reason,
+			payment->message, payment);
+		return false;
+	case FAC_PAYMENT_SETTLED:
+	case FAC_PAYMENT_PROVISIONED:
+		if (payment->credited) {
+			answer_credited(waiter, payment);
+			return false;
+		}
+		break;
+	case FAC_PAYMENT_CANCELLED:
+		fac_answer(
+			waiter, FAC_SETTLE_UNKNOWN, X402_REASON_NONE, "", NULL);
+		return false;
+	case FAC_PAYMENT_RESERVED:
+	case FAC_PAYMENT_SIGNED:
+	case FAC_PAYMENT_BROADCAST:
+	case FAC_PAYMENT_REPLACED:
+	case FAC_PAYMENT_STATE_COUNT:
+		break;
+	}
+	if (is_same_request(waiter, payment))
+		return true;
+	answer_duplicate(waiter, payment);
+	return false;
+}
+
+void fac_answer_attach(struct fac_waiter *waiter, struct fac_job *job)
+{
+	if (!may_join(waiter, &job->payment))
+		return;
+	if (job->waiters && !is_same_idempotency(waiter, &job->payment)) {
+		answer_duplicate(waiter, &job->payment);
+		return;
+	}
+	join(waiter, job);
+}
+
+void fac_answer_row(
+	struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	struct fac_line *line = fac_engine_line(
+		waiter->engine, payment->network);
+	struct fac_job *job = fac_job_find(waiter->engine, payment->key32);
+	struct fac_payment copy;
+
+	/* Somebody took it up while the store answered us. */
+	if (job) {
+		fac_answer_attach(waiter, job);
+		return;
+	}
+	if (!may_join(waiter, payment))
+		return;
+	if (!line || payment->state == FAC_PAYMENT_SIGNED ||
+		payment->state == FAC_PAYMENT_BROADCAST) {
+		/* A chain that is no longer served: the journal keeps it. */
+		fac_answer(waiter, FAC_SETTLE_PENDING,
+			X402_REASON_SETTLEMENT_PENDING,
+			"recorded, but not in work here", payment);
+		return;
+	}
+	fac_payment_copy(payment, &copy);
+	job = fac_job_new(line, &copy, FAC_JOB_CREDITING);
+	join(waiter, job);
+	if (payment->state == FAC_PAYMENT_SETTLED ||
+		payment->state == FAC_PAYMENT_PROVISIONED)
+		credit(job);
+	else
+		fac_lane_enqueue(job); /* a reservation left over (R1) */
+}

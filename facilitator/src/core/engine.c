@@ -1,0 +1,761 @@
+/*
+ * The engine's frame: making it, callers and their deadlines, the payments in
+ * work, and the tick that does what is due.
+ *
+ *   1. fac_engine_settle    take the request; wait for recovery if need be
+ *   2. fac_waiter_start     is the payment in work? else reserve it (durable)
+ *   3. on_reserved          ours: to the lanes; not ours: answer by its row
+ *   4. lane.c               sign, journal, broadcast
+ *   5. reconcile.c          receipt, end (durable)
+ *   6. answer.c             credit (durable), answer
+ *
+ * Answers are handed out by the tick only, so that no caller is called back
+ * inside its own call and no list changes while it is walked.
+ */
+#include "core/engine_p.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEFAULT_MAX_FEE_GWEI      500
+#define DEFAULT_MAX_PRIORITY_GWEI 100
+#define DEFAULT_MAX_GAS           1000000
+#define DEFAULT_PROOF_DEPTH       12
+#define DEFAULT_LANE_LIMIT        64
+#define GWEI                      UINT64_C(1000000000)
+/* Repeating a store verb that failed. */
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 5000
+
+/* ---- Small things that all files use. ---- */
+
+uint64_t fac_engine_now(const struct fac_engine *engine)
+{
+	return engine->ports.now_ms(engine->ports.user);
+}
+
+void fac_engine_wake(struct fac_engine *engine, uint64_t delay_ms)
+{
+	if (!engine->ended)
+		engine->ports.wake(engine->ports.user, delay_ms);
+}
+
+void fac_engine_note(
+	struct fac_engine *engine, bool warning, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (!engine->ports.note)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	engine->ports.note(engine->ports.user, warning, text);
+}
+
+void *fac_must_calloc(size_t count, size_t size)
+{
+	void *memory = calloc(count ? count : 1, size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+uint64_t fac_backoff(struct fac_engine *engine, uint64_t *backoff_ms,
+	uint64_t min_ms, uint64_t max_ms)
+{
+	*backoff_ms = *backoff_ms ? *backoff_ms * 2 : min_ms;
+	if (*backoff_ms > max_ms)
+		*backoff_ms = max_ms;
+	return fac_engine_now(engine) + *backoff_ms;
+}
+
+struct fac_line *fac_engine_line(struct fac_engine *engine, const char *caip2)
+{
+	for (size_t i = 0; i < engine->lines_len; i++)
+		if (strcmp(engine->lines[i].config.network.caip2, caip2) == 0)
+			return &engine->lines[i];
+	return NULL;
+}
+
+/* ---- Payments in work. ---- */
+
+static struct fac_job **bucket_of(
+	struct fac_engine *engine, const uint8_t key32[32])
+{
+	/* A hash already; the first bytes are as good as any. */
+	unsigned index = (key32[0] | (unsigned)key32[1] << 8) % FAC_JOB_BUCKETS;
+
+	return &engine->buckets[index];
+}
+
+struct fac_job *fac_job_find(struct fac_engine *engine, const uint8_t key32[32])
+{
+	struct fac_job *job = *bucket_of(engine, key32);
+
+	while (job &&
+		(job->phase == FAC_JOB_DONE ||
+			memcmp(job->payment.key32, key32, 32) != 0))
+		job = job->next_in_bucket;
+	return job;
+}
+
+struct fac_job *fac_job_new(struct fac_line *line, struct fac_payment *payment,
+	enum fac_job_phase phase)
+{
+	struct fac_engine *engine = line->engine;
+	struct fac_job *job = fac_must_calloc(1, sizeof(*job));
+	struct fac_job **bucket = bucket_of(engine, payment->key32);
+
+	job->engine = engine;
+	job->line = line;
+	job->payment = *payment;
+	memset(payment, 0, sizeof(*payment));
+	job->phase = phase;
+	job->next_in_bucket = *bucket;
+	*bucket = job;
+	job->slot = &engine->jobs;
+	job->next = engine->jobs;
+	if (job->next)
+		job->next->slot = &job->next;
+	engine->jobs = job;
+	return job;
+}
+
+static void free_job(struct fac_job *job)
+{
+	struct fac_job **at = bucket_of(job->engine, job->payment.key32);
+
+	while (*at != job)
+		at = &(*at)->next_in_bucket;
+	*at = job->next_in_bucket;
+	*job->slot = job->next;
+	if (job->next)
+		job->next->slot = job->slot;
+	fac_payment_clear(&job->payment);
+	free(job);
+}
+
+void fac_job_end(struct fac_job *job)
+{
+	job->phase = FAC_JOB_DONE;
+	job->retry_ms = 0;
+	if (job->tx) {
+		job->tx->job = NULL;
+		job->tx = NULL;
+	}
+	if (!job->busy && !job->waiters)
+		free_job(job);
+}
+
+bool fac_job_returned(struct fac_job *job)
+{
+	job->busy--;
+	job->engine->owed--;
+	if (job->phase == FAC_JOB_DONE && !job->busy && !job->waiters) {
+		free_job(job);
+		return false;
+	}
+	return job->phase != FAC_JOB_DONE;
+}
+
+void fac_job_set_payment(struct fac_job *job, const struct fac_payment *payment)
+{
+	struct fac_payment copy;
+
+	assert(memcmp(payment->key32, job->payment.key32, 32) == 0);
+	fac_payment_copy(payment, &copy);
+	fac_payment_clear(&job->payment);
+	job->payment = copy;
+}
+
+/* ---- Giving up a reservation (nothing was signed). ---- */
+
+/* Callers that came while it was being given up: with a plan, anew. */
+static void restart_callers(struct fac_job *job)
+{
+	struct fac_waiter *waiter = job->waiters;
+
+	job->waiters = NULL;
+	fac_job_end(job);
+	while (waiter) {
+		struct fac_waiter *next = waiter->next_of_job;
+
+		waiter->job = NULL;
+		waiter->next_of_job = NULL;
+		if (waiter->has_plan)
+			fac_waiter_start(waiter);
+		else
+			fac_answer(waiter, FAC_SETTLE_UNKNOWN, X402_REASON_NONE,
+				"", NULL);
+		waiter = next;
+	}
+}
+
+/* It was signed after all: a journal write that seemed to fail was durable. */
+static void keep_signed(
+	struct fac_job *job, const struct fac_store_reply *reply)
+{
+	if (job->tx && reply->payments_len) {
+		fac_job_set_payment(job, &reply->payments[0]);
+		fac_lane_journalled(job->tx);
+		return;
+	}
+	fac_engine_note(job->engine, true,
+		"payment %s cannot be released: its row says %s",
+		job->payment.id,
+		reply->payments_len
+			? fac_payment_state_text(reply->payments[0].state)
+			: "nothing");
+	fac_answer_all(job, FAC_SETTLE_FAULT,
+		X402_REASON_UNEXPECTED_SETTLE_ERROR,
+		"the payment's row is in another state");
+	fac_job_end(job);
+}
+
+static void on_released(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_job *job = arg;
+	struct fac_engine *engine = job->engine;
+
+	if (!fac_job_returned(job))
+		return;
+	if (reply->err == X402_ERR_CONFLICT) {
+		keep_signed(job, reply);
+		return;
+	}
+	if (reply->err && reply->err != X402_ERR_NOT_FOUND) {
+		job->retry_ms = fac_backoff(
+			engine, &job->backoff_ms, RETRY_MIN_MS, RETRY_MAX_MS);
+		return;
+	}
+	if (job->tx)
+		fac_tx_end(job->tx, true);
+	restart_callers(job);
+}
+
+void fac_job_release(struct fac_job *job, const char *note)
+{
+	struct fac_engine *engine = job->engine;
+
+	if (job->phase == FAC_JOB_QUEUED)
+		fac_lane_dequeue(job);
+	job->phase = FAC_JOB_RELEASING;
+	job->retry_ms = 0;
+	job->busy++;
+	engine->owed++;
+	engine->ports.release(
+		engine->ports.user, job->payment.key32, note, on_released, job);
+}
+
+/* ---- 3. Reservation. ---- */
+
+static void take_reservation(
+	struct fac_job *job, const struct fac_store_reply *reply)
+{
+	fac_job_set_payment(job, &reply->payments[0]);
+	fac_crash_point("after_reserve");
+	/* Everybody left meanwhile: do not spend what nobody waits for. */
+	if (job->waiters)
+		fac_lane_enqueue(job);
+	else
+		fac_job_release(job, "the caller left before it was signed");
+}
+
+/* The key was there already; each caller meets what is there. */
+static void meet_row(struct fac_job *job, const struct fac_payment *payment)
+{
+	struct fac_waiter *waiter = job->waiters;
+
+	job->waiters = NULL;
+	fac_job_end(job);
+	while (waiter) {
+		struct fac_waiter *next = waiter->next_of_job;
+
+		waiter->job = NULL;
+		waiter->next_of_job = NULL;
+		fac_answer_row(waiter, payment);
+		waiter = next;
+	}
+}
+
+static void on_reserved(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_job *job = arg;
+
+	if (!fac_job_returned(job))
+		return;
+	if (!reply->err && reply->claimed && reply->payments_len) {
+		take_reservation(job, reply);
+	} else if (!reply->err && reply->payments_len) {
+		meet_row(job, &reply->payments[0]);
+	} else if (reply->err == X402_ERR_CONFLICT) {
+		fac_answer_all(job, FAC_SETTLE_CONFLICT,
+			X402_REASON_DUPLICATE_SETTLEMENT,
+			"this idempotency key was used for another request");
+		fac_job_end(job);
+	} else {
+		/* Fail closed before money moves (F11). */
+		fac_answer_all(job, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"the payment could not be recorded; nothing was sent");
+		fac_job_end(job);
+	}
+}
+
+/* ---- 2. A caller begins. ---- */
+
+static void free_waiter(struct fac_waiter *waiter)
+{
+	fac_payment_clear(&waiter->asked);
+	free(waiter->answer);
+	free(waiter);
+}
+
+static void on_recalled(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_waiter *waiter = arg;
+	struct fac_job *job;
+
+	waiter->busy--;
+	waiter->engine->owed--;
+	if (waiter->answered) {
+		if (!waiter->done) /* told already: only we kept it */
+			free_waiter(waiter);
+		return;
+	}
+	if (reply->err == X402_ERR_NOT_FOUND) {
+		fac_answer(
+			waiter, FAC_SETTLE_UNKNOWN, X402_REASON_NONE, "", NULL);
+		return;
+	}
+	if (reply->err || !reply->payments_len) {
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"the store did not answer; nothing was sent", NULL);
+		return;
+	}
+	job = fac_job_find(waiter->engine, reply->payments[0].key32);
+	if (job)
+		fac_answer_attach(waiter, job);
+	else
+		fac_answer_row(waiter, &reply->payments[0]);
+}
+
+static void recall(struct fac_waiter *waiter)
+{
+	struct fac_engine *engine = waiter->engine;
+	const struct fac_payment *asked = &waiter->asked;
+	bool has_idempotency = asked->idempotency_key[0];
+	struct fac_payment_query query = {
+		.key32 = waiter->has_key32 ? asked->key32 : NULL,
+		.fingerprint32 = asked->fingerprint32,
+		.idempotency_scope = has_idempotency ? asked->idempotency_scope
+						     : NULL,
+		.idempotency_key = has_idempotency ? asked->idempotency_key
+						   : NULL,
+	};
+
+	waiter->busy++;
+	engine->owed++;
+	engine->ports.payment_get(
+		engine->ports.user, query, on_recalled, waiter);
+}
+
+void fac_waiter_start(struct fac_waiter *waiter)
+{
+	struct fac_engine *engine = waiter->engine;
+	struct fac_job *job = NULL;
+	struct fac_payment payment;
+
+	waiter->started = true;
+	if (waiter->has_plan || waiter->has_key32)
+		job = fac_job_find(engine, waiter->asked.key32);
+	if (job) {
+		fac_answer_attach(waiter, job);
+		return;
+	}
+	if (!waiter->has_plan) {
+		recall(waiter);
+		return;
+	}
+	fac_payment_copy(&waiter->asked, &payment);
+	job = fac_job_new(fac_engine_line(engine, payment.network), &payment,
+		FAC_JOB_RESERVING);
+	waiter->job = job;
+	job->waiters = waiter;
+	job->busy++;
+	engine->owed++;
+	fac_crash_point("before_reserve");
+	engine->ports.reserve(
+		engine->ports.user, &job->payment, on_reserved, job);
+}
+
+/* ---- 1. A request comes in. ---- */
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from ? from : "");
+}
+
+/* Takes the plan's buffers. */
+static void take_plan(
+	struct fac_waiter *waiter, struct fac_settle_request *request)
+{
+	struct fac_engine *engine = waiter->engine;
+	struct fac_payment *asked = &waiter->asked;
+	struct x402_settle_plan *plan = &request->plan;
+	uint8_t id[(FAC_PAYMENT_ID_SIZE - 1) / 2];
+	static const char digits[] = "0123456789abcdef";
+
+	engine->ports.random(engine->ports.user, id, sizeof(id));
+	for (size_t i = 0; i < sizeof(id); i++) {
+		asked->id[2 * i] = digits[id[i] >> 4];
+		asked->id[2 * i + 1] = digits[id[i] & 15];
+	}
+	memcpy(asked->key32, plan->key.bytes, 32);
+	copy_text(asked->network, sizeof(asked->network), plan->network.caip2);
+	asked->proof = x402_settle_plan_proof(plan);
+	asked->valid_before_unix_s = plan->valid_before_unix_s;
+	asked->call_to = plan->call_to;
+	asked->calldata = plan->calldata;
+	asked->state_calldata = plan->state_calldata;
+	plan->calldata = (struct x402_buf){0};
+	plan->state_calldata = (struct x402_buf){0};
+	asked->gas_limit = plan->gas_limit;
+	x402_settle_plan_clear(plan);
+}
+
+static struct fac_waiter *new_waiter(
+	struct fac_engine *engine, struct fac_settle_request *request)
+{
+	struct fac_waiter *waiter = fac_must_calloc(1, sizeof(*waiter));
+	struct fac_payment *asked = &waiter->asked;
+
+	waiter->engine = engine;
+	waiter->ticket = ++engine->next_ticket;
+	waiter->deadline_ms = request->deadline_unix_ms;
+	waiter->slot = &engine->waiters;
+	waiter->next = engine->waiters;
+	if (waiter->next)
+		waiter->next->slot = &waiter->next;
+	engine->waiters = waiter;
+	memcpy(asked->fingerprint32, request->fingerprint32, 32);
+	if (request->idempotency_scope && request->idempotency_key) {
+		copy_text(asked->idempotency_scope,
+			sizeof(asked->idempotency_scope),
+			request->idempotency_scope);
+		copy_text(asked->idempotency_key,
+			sizeof(asked->idempotency_key),
+			request->idempotency_key);
+	}
+	asked->x402_version = request->x402_version;
+	copy_text(asked->scheme, sizeof(asked->scheme), request->scheme);
+	copy_text(asked->wire_network, sizeof(asked->wire_network),
+		request->wire_network);
+	waiter->has_plan = request->has_plan;
+	if (request->has_plan) {
+		take_plan(waiter, request);
+	} else if (request->key32) {
+		waiter->has_key32 = true;
+		memcpy(asked->key32, request->key32, 32);
+	}
+	return waiter;
+}
+
+uint64_t fac_engine_settle(struct fac_engine *engine,
+	struct fac_settle_request *request,
+	void (*done)(void *user, const struct fac_settle_result *result),
+	void *user)
+{
+	struct fac_waiter *waiter = new_waiter(engine, request);
+	const struct fac_line *line = NULL;
+
+	waiter->done = done;
+	waiter->user = user;
+	if (waiter->has_plan)
+		line = fac_engine_line(engine, waiter->asked.network);
+	fac_engine_wake(engine, 0);
+	if (waiter->has_plan && !line)
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_INVALID_NETWORK,
+			"this network is not settled here", NULL);
+	else if (line && waiter->asked.gas_limit > line->config.max_gas_limit)
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"the payment needs more gas than is allowed here",
+			NULL);
+	else if (engine->loaded)
+		fac_waiter_start(waiter);
+	return waiter->ticket;
+}
+
+void fac_engine_leave(struct fac_engine *engine, uint64_t ticket)
+{
+	for (struct fac_waiter *w = engine->waiters; w; w = w->next)
+		if (w->ticket == ticket)
+			w->deadline_ms = 0;
+	fac_engine_wake(engine, 0);
+}
+
+/* ---- Deadlines. ---- */
+
+/* The caller's time is over. What it is told depends on how far we are. */
+static void expire(struct fac_waiter *waiter)
+{
+	struct fac_job *job = waiter->job;
+
+	if (!job) {
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"the deadline came first; nothing was sent", NULL);
+		return;
+	}
+	/* Its success is on the way to being its own: moments. */
+	if (job->phase == FAC_JOB_CREDITING)
+		return;
+	fac_answer_unfinished(waiter, "the deadline came first");
+	/* Nobody waits and nothing is signed: give it up (F-060). */
+	if (!job->waiters && !job->payment.transaction[0] &&
+		(job->phase == FAC_JOB_QUEUED ||
+			(job->phase == FAC_JOB_JOURNALLING && job->retry_ms)))
+		fac_job_release(job, "the caller's deadline came first");
+}
+
+static void expire_all(struct fac_engine *engine)
+{
+	uint64_t now = fac_engine_now(engine);
+
+	for (struct fac_waiter *w = engine->waiters; w;) {
+		struct fac_waiter *next = w->next; /* answering unlinks */
+
+		if (w->deadline_ms <= now)
+			expire(w);
+		w = next;
+	}
+}
+
+/* A callback may settle anew; what it adds is not answered yet. */
+static void deliver(struct fac_engine *engine)
+{
+	while (engine->ready) {
+		struct fac_waiter *waiter = engine->ready;
+		void (*done)(void *user, const struct fac_settle_result *) =
+			waiter->done;
+
+		engine->ready = waiter->next;
+		if (!engine->ready)
+			engine->ready_last = &engine->ready;
+		waiter->result.answer = waiter->answer;
+		waiter->done = NULL;
+		fac_crash_point("before_answer");
+		done(waiter->user, &waiter->result);
+		if (!waiter->busy)
+			free_waiter(waiter);
+	}
+}
+
+/* ---- The tick. ---- */
+
+static void retry_jobs(struct fac_engine *engine)
+{
+	uint64_t now = fac_engine_now(engine);
+
+	for (struct fac_job *job = engine->jobs; job;) {
+		struct fac_job *next = job->next;
+
+		if (job->retry_ms && job->retry_ms <= now) {
+			job->retry_ms = 0;
+			if (job->phase == FAC_JOB_RELEASING)
+				fac_job_release(job, "released late");
+			else if (job->phase == FAC_JOB_JOURNALLING)
+				fac_lane_journal(job->tx);
+			else if (job->phase == FAC_JOB_FINISHING)
+				fac_reconcile_finish(job);
+		}
+		job = next;
+	}
+}
+
+/* All journals are read: callers that came meanwhile may begin. */
+static void check_loaded(struct fac_engine *engine)
+{
+	for (size_t i = 0; i < engine->lines_len; i++)
+		if (!engine->lines[i].loaded)
+			return;
+	engine->loaded = true;
+	for (struct fac_waiter *w = engine->waiters; w;) {
+		struct fac_waiter *next = w->next; /* answering unlinks */
+
+		if (!w->started)
+			fac_waiter_start(w);
+		w = next;
+	}
+}
+
+static bool lanes_are_ready(const struct fac_engine *engine)
+{
+	for (size_t i = 0; i < engine->lines_len; i++) {
+		const struct fac_line *line = &engine->lines[i];
+
+		for (size_t lane = 0; lane < line->config.signers_len; lane++)
+			if (!line->lanes[lane].ready)
+				return false;
+	}
+	return true;
+}
+
+void fac_engine_tick(struct fac_engine *engine)
+{
+	if (!engine->loaded)
+		check_loaded(engine);
+	for (size_t i = 0; i < engine->lines_len; i++)
+		fac_recover_tick(&engine->lines[i]);
+	retry_jobs(engine);
+	for (size_t i = 0; i < engine->lines_len; i++) {
+		fac_lane_tick(&engine->lines[i]);
+		fac_reconcile_tick(&engine->lines[i]);
+	}
+	expire_all(engine);
+	deliver(engine);
+	if (!engine->loaded || !lanes_are_ready(engine) ||
+		!fac_engine_is_idle(engine))
+		fac_engine_wake(engine, FAC_TICK_MS);
+}
+
+/* ---- Looking in. ---- */
+
+struct fac_engine_stats fac_engine_stats(const struct fac_engine *engine)
+{
+	struct fac_engine_stats stats = {
+		.recovered = engine->loaded && lanes_are_ready(engine)};
+	uint64_t now = fac_engine_now(engine);
+
+	for (size_t i = 0; i < engine->lines_len; i++) {
+		const struct fac_line *line = &engine->lines[i];
+
+		for (const struct fac_tx *tx = line->txs; tx; tx = tx->next) {
+			uint64_t since = tx->transaction.created_ms;
+
+			if (tx->dead || tx->mined)
+				continue;
+			stats.in_flight++;
+			if (now > since && now - since > stats.oldest_ms)
+				stats.oldest_ms = now - since;
+		}
+	}
+	for (const struct fac_waiter *w = engine->waiters; w; w = w->next)
+		stats.waiting++;
+	return stats;
+}
+
+bool fac_engine_is_idle(const struct fac_engine *engine)
+{
+	if (engine->owed || engine->waiters || engine->ready || engine->jobs)
+		return false;
+	for (size_t i = 0; i < engine->lines_len; i++)
+		if (engine->lines[i].txs)
+			return false;
+	return true;
+}
+
+/* ---- Making and ending. ---- */
+
+static enum x402_err init_line(struct fac_engine *engine, size_t index,
+	const struct fac_engine_chain *chain)
+{
+	struct fac_line *line = &engine->lines[index];
+	struct fac_engine_chain *config = &line->config;
+	const struct x402_u256 gwei = x402_u256_from_u64(GWEI);
+
+	if (!chain->signers_len ||
+		chain->signers_len > FAC_ENGINE_SIGNERS_MAX ||
+		chain->network.family != X402_FAMILY_EVM)
+		return X402_ERR_INVALID_ARGUMENT;
+	line->engine = engine;
+	line->index = index;
+	line->queued_last = &line->queued;
+	*config = *chain;
+	if (x402_u256_is_zero(&config->max_fee_per_gas) &&
+		!x402_u256_mul_u64(
+			&gwei, DEFAULT_MAX_FEE_GWEI, &config->max_fee_per_gas))
+		return X402_ERR_INVALID_ARGUMENT;
+	if (x402_u256_is_zero(&config->max_priority_fee_per_gas) &&
+		!x402_u256_mul_u64(&gwei, DEFAULT_MAX_PRIORITY_GWEI,
+			&config->max_priority_fee_per_gas))
+		return X402_ERR_INVALID_ARGUMENT;
+	if (!config->max_gas_limit)
+		config->max_gas_limit = DEFAULT_MAX_GAS;
+	if (!config->proof_depth)
+		config->proof_depth = DEFAULT_PROOF_DEPTH;
+	if (!config->lane_limit)
+		config->lane_limit = DEFAULT_LANE_LIMIT;
+	if (config->lane_limit > FAC_LANE_MAX)
+		config->lane_limit = FAC_LANE_MAX;
+	for (size_t i = 0; i < config->signers_len; i++) {
+		struct fac_lane *lane = &line->lanes[i];
+		enum x402_err err = x402_secret_address(
+			engine->secp, chain->signers[i], &lane->address);
+
+		if (err)
+			return err;
+		lane->line = line;
+		lane->key = chain->signers[i];
+	}
+	return X402_OK;
+}
+
+enum x402_err fac_engine_new(const struct fac_engine_options *options,
+	struct fac_engine **ret_engine)
+{
+	struct fac_engine *engine;
+	enum x402_err err = X402_OK;
+
+	if (!options->chains_len || options->chains_len > FAC_ENGINE_CHAINS_MAX)
+		return X402_ERR_INVALID_ARGUMENT;
+	engine = fac_must_calloc(1, sizeof(*engine));
+	engine->ports = options->ports;
+	engine->secp = options->secp;
+	engine->ready_last = &engine->ready;
+	engine->lines = fac_must_calloc(
+		options->chains_len, sizeof(*engine->lines));
+	engine->lines_len = options->chains_len;
+	for (size_t i = 0; i < options->chains_len && !err; i++)
+		err = init_line(engine, i, &options->chains[i]);
+	if (err) {
+		free(engine->lines);
+		free(engine);
+		return err;
+	}
+	fac_engine_wake(engine, 0);
+	*ret_engine = engine;
+	return X402_OK;
+}
+
+void fac_engine_free(struct fac_engine *engine)
+{
+	if (!engine)
+		return;
+	engine->ended = true;
+	while (engine->waiters)
+		fac_answer_unfinished(
+			engine->waiters, "the daemon is stopping");
+	deliver(engine);
+	for (size_t i = 0; i < engine->lines_len; i++) {
+		while (engine->lines[i].txs) {
+			struct fac_tx *tx = engine->lines[i].txs;
+
+			engine->lines[i].txs = tx->next;
+			fac_transaction_clear(&tx->transaction);
+			free(tx);
+		}
+	}
+	while (engine->jobs)
+		free_job(engine->jobs);
+	free(engine->lines);
+	free(engine);
+}
