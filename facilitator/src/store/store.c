@@ -74,8 +74,8 @@ static bool run_job(struct fac_db *db, struct fac_store_job *job)
 	if (!err) {
 		err = job->run(db, job);
 		/* What the verb read stays in the reply. */
-		if (err)
-			(void)fac_db_exec(db, "ROLLBACK TO job");
+		if (err && fac_db_exec(db, "ROLLBACK TO job"))
+			return false;
 		if (fac_db_exec(db, "RELEASE job"))
 			err = X402_ERR_STORE;
 	}
@@ -95,8 +95,9 @@ static void run_group(struct fac_db *db, struct fac_store_job *jobs)
 		alive = false;
 	if (alive)
 		return;
+	/* Should this fail too, the next BEGIN fails, and so do its jobs. */
 	if (!sqlite3_get_autocommit(db->sqlite))
-		(void)fac_db_exec(db, "ROLLBACK");
+		(void)!fac_db_exec(db, "ROLLBACK");
 	/* Nothing of this group is durable: fail closed, all of it. */
 	for (struct fac_store_job *job = jobs; job; job = job->next)
 		fail_job(job);
