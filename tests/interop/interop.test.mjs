@@ -1,0 +1,124 @@
+// Ours and the reference packages in every combination, as real processes on a
+// real chain. Each payment is looked up on chain: what counts is what moved.
+import assert from 'node:assert/strict';
+import {after, before, test} from 'node:test';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {programs, run, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const listening = /url=(http:\/\/[0-9.:]+)/;
+const PRICE = 1000n; // $0.001
+
+let devnet;
+const facilitators = {};
+const servers = {};
+
+/** A peer script of ours around a reference package. */
+async function peer(script, env) {
+  const process_ = await start(process.execPath, [join(here, script)], {env, ready: listening});
+  process_.url = process_.match[1];
+  return process_;
+}
+
+/** Started when first needed, as everything here. */
+async function facilitator(kind) {
+  if (!facilitators[kind]) {
+    facilitators[kind] = kind === 'ours'
+      ? await startFacilitator(devnet, {X402_NETWORK: devnet.info.network})
+      : await peer('peer-facilitator.mjs', {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl,
+        EVM_PRIVATE_KEY: devnet.info.accounts.payer2.privateKey, NONCE_MANAGER: '1'});
+  }
+  return facilitators[kind];
+}
+
+async function server(kind, version, facilitatorKind) {
+  const name = `${kind} ${version} ${facilitatorKind}`;
+  if (!servers[name]) {
+    const env = {PORT: '0', FACILITATOR_URL: (await facilitator(facilitatorKind)).url,
+      PAY_TO: devnet.info.accounts.payee.address, X402_NETWORK: devnet.info.network, X402_INTEROP: '1'};
+    if (kind === 'reference') {
+      servers[name] = await peer(version === 'v1' ? 'peer-server-v1.mjs' : 'peer-server.mjs', env);
+    } else {
+      servers[name] = await start(programs.site, [], {env, ready: listening});
+      servers[name].url = servers[name].match[1];
+    }
+  }
+  return servers[name];
+}
+
+async function pay(client, version, url, {method = 'GET', body} = {}) {
+  const env = {EVM_PRIVATE_KEY: devnet.info.accounts.payer.privateKey};
+  if (client === 'reference') {
+    const result = await run(process.execPath, [join(here, 'peer-client.mjs'), url, version, method,
+      ...(body ? [body] : [])], {env});
+    assert.equal(result.code, 0, result.stderr);
+    return JSON.parse(result.stdout);
+  }
+  const args = ['get', url];
+  if (body) args.push('-X', method, '-H', 'content-type: application/json', '-d', body);
+  const result = await run(programs.client, args, {env});
+  const receipt = result.stderr.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  return {status: result.code === 0 ? 200 : result.code, body: result.stdout, receipt: receipt[0] ?? null,
+    stderr: result.stderr};
+}
+
+before(async () => {
+  devnet = await startDevnet();
+});
+
+after(async () => {
+  for (const one of [...Object.values(servers), ...Object.values(facilitators)]) await one.stop();
+  await devnet?.stop();
+});
+
+/** Pay once, and look on the chain whether exactly that happened. */
+async function buy(client, version, url, options) {
+  const {payer, payee} = devnet.info.accounts;
+  const before = [await devnet.balanceOf(payer.address), await devnet.balanceOf(payee.address)];
+  const result = await pay(client, version, url, options);
+  const now = [await devnet.balanceOf(payer.address), await devnet.balanceOf(payee.address)];
+  return {result, paid: before[0] - now[0], received: now[1] - before[1]};
+}
+
+async function assertBought(bought, text) {
+  const {result} = bought;
+  assert.equal(result.status, 200, JSON.stringify(result));
+  assert.match(result.body, text);
+  assert.equal(bought.paid, PRICE);
+  assert.equal(bought.received, PRICE);
+  const {transaction} = result.receipt;
+  assert.match(transaction, /^0x[0-9a-f]{64}$/);
+  const receipt = await devnet.rpc('eth_getTransactionReceipt', [transaction]);
+  assert.equal(receipt.status, '0x1');
+}
+
+const kinds = ['ours', 'reference'];
+for (const version of ['v2', 'v1']) {
+  for (const client of kinds) {
+    for (const serverKind of kinds) {
+      for (const facilitatorKind of kinds) {
+        test(`${version}: client ${client}, server ${serverKind}, facilitator ${facilitatorKind}`, async () => {
+          const {url} = await server(serverKind, version, facilitatorKind);
+          await assertBought(await buy(client, version, `${url}/paid`), /paid/);
+        });
+      }
+    }
+  }
+}
+
+for (const client of kinds) {
+  for (const serverKind of kinds) {
+    test(`POST with a body: client ${client}, server ${serverKind}`, async () => {
+      const {url} = await server(serverKind, 'v2', 'ours');
+      await assertBought(await buy(client, 'v2', `${url}/paid-post`, {method: 'POST', body: '{"a":1}'}), /"a":1/);
+    });
+
+    test(`a failing handler costs nothing: client ${client}, server ${serverKind}`, async () => {
+      const {url} = await server(serverKind, 'v2', 'ours');
+      const {paid, received} = await buy(client, 'v2', `${url}/fail`);
+      assert.equal(paid, 0n);
+      assert.equal(received, 0n);
+    });
+  }
+}

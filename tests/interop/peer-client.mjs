@@ -1,0 +1,26 @@
+// The reference client: node peer-client.mjs URL [v1|v2] [METHOD BODY]
+//   EVM_PRIVATE_KEY
+// Prints one line of JSON: status, body and the decoded receipt.
+import {privateKeyToAccount} from 'viem/accounts';
+
+const [url, version = 'v2', method = 'GET', body] = process.argv.slice(2);
+const key = process.env.EVM_PRIVATE_KEY;
+let pay;
+if (version === 'v1') {
+  const {createSigner, wrapFetchWithPayment} = await import('x402-fetch');
+  pay = wrapFetchWithPayment(fetch, await createSigner('base-sepolia', key));
+} else {
+  const {wrapFetchWithPaymentFromConfig} = await import('@x402/fetch');
+  const {ExactEvmScheme} = await import('@x402/evm');
+  pay = wrapFetchWithPaymentFromConfig(fetch, {
+    schemes: [{network: 'eip155:84532', client: new ExactEvmScheme(privateKeyToAccount(key))}]});
+}
+const response = await pay(url, {method, body,
+  headers: body ? {'content-type': 'application/json'} : {}});
+const header = response.headers.get('payment-response') ?? response.headers.get('x-payment-response');
+console.log(JSON.stringify({
+  status: response.status,
+  body: await response.text(),
+  receipt: header ? JSON.parse(Buffer.from(header, 'base64').toString()) : null,
+}));
+process.exit(0);

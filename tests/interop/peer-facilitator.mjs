@@ -1,0 +1,45 @@
+// The reference facilitator behind HTTP, as its examples serve it.
+//   PORT, EVM_RPC_URL, EVM_PRIVATE_KEY; NONCE_MANAGER=1 counts nonces itself
+// Prints `listening url=...` when ready. Serves v2 and v1.
+import express from 'express';
+import {x402Facilitator} from '@x402/core/facilitator';
+import {toFacilitatorEvmSigner} from '@x402/evm';
+import {registerExactEvmScheme} from '@x402/evm/exact/facilitator';
+import {createWalletClient, http, nonceManager, publicActions} from 'viem';
+import {privateKeyToAccount} from 'viem/accounts';
+import {baseSepolia} from 'viem/chains';
+
+const account = privateKeyToAccount(process.env.EVM_PRIVATE_KEY,
+  process.env.NONCE_MANAGER ? {nonceManager} : {});
+const client = createWalletClient({account, chain: baseSepolia, transport: http(process.env.EVM_RPC_URL),
+  pollingInterval: 100}).extend(publicActions);
+// The client's own methods plus the one that the signer wants beside them.
+const signer = toFacilitatorEvmSigner({
+  address: account.address,
+  getCode: (args) => client.getCode(args),
+  readContract: (args) => client.readContract({...args, args: args.args ?? []}),
+  verifyTypedData: (args) => client.verifyTypedData(args),
+  writeContract: (args) => client.writeContract({...args, args: args.args ?? []}),
+  sendTransaction: (args) => client.sendTransaction(args),
+  waitForTransactionReceipt: (args) => client.waitForTransactionReceipt(args),
+});
+const facilitator = new x402Facilitator();
+registerExactEvmScheme(facilitator, {signer, networks: 'eip155:84532'});
+
+const app = express();
+app.use(express.json({limit: '1mb'}));
+const answer = (call) => async (request, response) => {
+  try {
+    const {paymentPayload, paymentRequirements} = request.body;
+    response.json(await call(paymentPayload, paymentRequirements));
+  } catch (error) {
+    response.status(500).json({error: error.message});
+  }
+};
+app.post('/verify', answer((payload, requirements) => facilitator.verify(payload, requirements)));
+app.post('/settle', answer((payload, requirements) => facilitator.settle(payload, requirements)));
+app.get('/supported', (request, response) => response.json(facilitator.getSupported()));
+const server = app.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
+  console.log(`listening url=http://127.0.0.1:${server.address().port}`);
+});
+process.on('SIGTERM', () => process.exit(0));
