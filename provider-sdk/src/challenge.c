@@ -87,53 +87,72 @@ struct x402_payment_requirements x402__offer_v1(const struct x402__route *route,
 	};
 }
 
+/* The text in two halves, around the place where the URL goes. */
+static enum x402_err split_at_resource(
+	const char *text, struct x402__offer *offer)
+{
+	static const char mark[] = "\"resource\":\"\"";
+	/* Quotes inside of values are escaped, and the members before this
+	 * one are plain words: the first match is the member itself. */
+	const char *at = strstr(text, mark);
+
+	if (!at)
+		return X402_ERR_INTERNAL;
+	at += strlen("\"resource\":");
+	offer->v1_head = strndup(text, (size_t)(at - text));
+	offer->v1_tail = strdup(at + strlen("\"\""));
+	return offer->v1_head && offer->v1_tail ? X402_OK : X402_ERR_NOMEM;
+}
+
+enum x402_err x402__offer_write_v1(
+	const struct x402__route *route, struct x402__offer *offer)
+{
+	struct x402_payment_requirements v2 = {0};
+	struct x402_payment_requirements v1;
+	struct x402_json *tree = NULL;
+	struct x402_json *json = NULL;
+	char *text = NULL;
+	enum x402_err err = x402_json_parse(
+		x402_span_str(offer->json), NULL, NULL, &tree);
+
+	if (err == X402_OK)
+		err = x402_payment_requirements_read(tree, X402_V2, NULL, &v2);
+	x402_json_unref(tree);
+	if (err != X402_OK)
+		return err;
+	v1 = x402__offer_v1(route, offer, &v2, "");
+	err = x402_payment_requirements_to_json(&v1, &json);
+	text = err == X402_OK ? x402_json_dump(json) : NULL;
+	if (err == X402_OK)
+		err = text ? split_at_resource(text, offer) : X402_ERR_NOMEM;
+	free(text);
+	x402_json_unref(json);
+	x402_payment_requirements_clear(&v2);
+	return err;
+}
+
 enum x402_err x402__challenge_v1_body(const struct x402__route *route,
 	const char *url, const char *error, char **ret_text)
 {
 	struct x402_buf body = {0};
-	enum x402_err err = X402_OK;
 	bool first = true;
 
 	x402_buf_add_str(&body, "{\"x402Version\":1,\"error\":");
 	x402__json_string_add(&body, error);
 	x402_buf_add_str(&body, ",\"accepts\":[");
-	for (size_t i = 0; err == X402_OK && i < route->offers_len; i++) {
+	for (size_t i = 0; i < route->offers_len; i++) {
 		const struct x402__offer *offer = &route->offers[i];
-		struct x402_payment_requirements v2 = {0};
-		struct x402_payment_requirements v1;
-		struct x402_json *tree = NULL;
-		struct x402_json *json = NULL;
-		char *text = NULL;
 
-		if (!offer->v1_network)
+		if (!offer->v1_head)
 			continue;
-		err = x402_json_parse(
-			x402_span_str(offer->json), NULL, NULL, &tree);
-		if (err == X402_OK)
-			err = x402_payment_requirements_read(
-				tree, X402_V2, NULL, &v2);
-		x402_json_unref(tree);
-		if (err != X402_OK)
-			break;
-		v1 = x402__offer_v1(route, offer, &v2, url);
-		err = x402_payment_requirements_to_json(&v1, &json);
-		text = err == X402_OK ? x402_json_dump(json) : NULL;
 		if (!first)
 			x402_buf_add_byte(&body, ',');
 		first = false;
-		if (text)
-			x402_buf_add_str(&body, text);
-		else
-			body.failed = true;
-		free(text);
-		x402_json_unref(json);
-		x402_payment_requirements_clear(&v2);
+		x402_buf_add_str(&body, offer->v1_head);
+		x402__json_string_add(&body, url);
+		x402_buf_add_str(&body, offer->v1_tail);
 	}
 	x402_buf_add_str(&body, "]}");
-	if (err != X402_OK) {
-		x402_buf_clear(&body);
-		return err;
-	}
 	*ret_text = x402_buf_take_str(&body);
 	return *ret_text ? X402_OK : X402_ERR_NOMEM;
 }

@@ -87,6 +87,8 @@ static bool choose_route(struct x402_gate *gate)
 
 	gate->route = first_route(
 		gate, gate->path.strict, &gate->method_matches);
+	if (strcmp(gate->path.strict, gate->path.loose) == 0)
+		return true;
 	return first_route(gate, gate->path.loose, &method) == gate->route;
 }
 

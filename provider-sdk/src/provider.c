@@ -403,7 +403,12 @@ static enum x402_err read_prices(const struct x402_provider_route *from,
 		if (err != X402_OK)
 			return err;
 		route->offers_len++;
-		v1_name = v1_name || route->offers[i].v1_network;
+		if (!route->v1 || !route->offers[i].v1_network)
+			continue;
+		v1_name = true;
+		err = x402__offer_write_v1(route, &route->offers[i]);
+		if (err != X402_OK)
+			return err;
 	}
 	if (route->v1 && !v1_name)
 		return refuse(
@@ -495,8 +500,11 @@ static void route_clear(struct x402__route *route)
 {
 	x402__pattern_clear(&route->pattern);
 	/* offers_len counts the complete ones; one more may be half built. */
-	for (size_t i = 0; route->offers && i < route->offers_len; i++)
+	for (size_t i = 0; route->offers && i < route->offers_len; i++) {
 		free(route->offers[i].json);
+		free(route->offers[i].v1_head);
+		free(route->offers[i].v1_tail);
+	}
 	free(route->offers);
 	free(route->description);
 	free(route->mime_type);

@@ -15,8 +15,12 @@
 /* One way to pay, checked. */
 struct x402__offer {
 	char *json; /* v2 requirements, compact */
-	const char
-		*v1_network; /* constant table; NULL when it has no v1 name */
+	/* Constant table; NULL when the network has no v1 name. */
+	const char *v1_network;
+	/* v1 requirements, compact, before and after the resource's URL; only
+	 * of routes that sell to v1. */
+	char *v1_head;
+	char *v1_tail;
 };
 
 struct x402__route {
@@ -59,6 +63,10 @@ void x402__json_string_add(struct x402_buf *buf, const char *text);
 bool x402__url_valid(const char *text, bool path_allowed);
 /* Bytes of scheme and authority of a URL that is valid. */
 size_t x402__url_origin_length(const char *url);
+
+/* Fill v1_head and v1_tail. NOMEM, and whatever reading an offer can give. */
+X402_MUST_USE enum x402_err x402__offer_write_v1(
+	const struct x402__route *route, struct x402__offer *offer);
 
 /* The challenge of a route as header text, x402 P-121. NOMEM, TOO_LARGE. */
 X402_MUST_USE enum x402_err x402__challenge_header(

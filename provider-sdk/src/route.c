@@ -14,6 +14,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* ASCII only, whatever the program's locale. */
+static unsigned char lower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
+}
+
 static int hex_value(unsigned char c)
 {
 	if (c >= '0' && c <= '9')
@@ -302,7 +308,7 @@ static size_t take_item(const char *s, bool at_segment, uint16_t *ret_item)
 		return n;
 	}
 	if (*s != '[' && !(*s == ':' && at_segment)) {
-		*ret_item = (uint16_t)tolower((unsigned char)*s);
+		*ret_item = lower((unsigned char)*s);
 		return 1;
 	}
 	while (is_name_char(s[n]))
@@ -442,22 +448,28 @@ struct places {
 };
 
 /* '*' may match nothing: whoever stands before one stands after it too. */
-static void skip_empty(
-	const struct x402__pattern *pattern, struct places *places)
+static void skip_empty(const struct x402__pattern *pattern, size_t start,
+	struct places *places)
 {
-	for (size_t i = 0; i < pattern->items_len; i++)
+	for (size_t i = start; i < pattern->items_len; i++)
 		if (places->at[i] && pattern->items[i] == X402__ITEM_ANY)
 			places->at[i + 1] = true;
 }
 
-static bool step(const struct x402__pattern *pattern, const struct places *from,
-	unsigned char c, struct places *to)
+static void clear_places(const struct x402__pattern *pattern, size_t start,
+	struct places *places)
+{
+	memset(places->at + start, 0, pattern->items_len + 1 - start);
+	memset(places->inside + start, 0, pattern->items_len + 1 - start);
+}
+
+static bool step(const struct x402__pattern *pattern, size_t start,
+	const struct places *from, unsigned char c, struct places *to)
 {
 	bool alive = false;
 
-	memset(to->at, 0, pattern->items_len + 1);
-	memset(to->inside, 0, pattern->items_len + 1);
-	for (size_t i = 0; i < pattern->items_len; i++) {
+	clear_places(pattern, start, to);
+	for (size_t i = start; i < pattern->items_len; i++) {
 		uint16_t item = pattern->items[i];
 
 		if (item == X402__ITEM_ANY && from->at[i]) {
@@ -465,12 +477,30 @@ static bool step(const struct x402__pattern *pattern, const struct places *from,
 		} else if (item == X402__ITEM_PARAM && c != '/' &&
 			(from->at[i] || from->inside[i])) {
 			to->inside[i] = to->at[i + 1] = alive = true;
-		} else if (item == tolower(c) && from->at[i]) {
+		} else if (item == lower(c) && from->at[i]) {
 			to->at[i + 1] = alive = true;
 		}
 	}
-	skip_empty(pattern, to);
+	skip_empty(pattern, start, to);
 	return alive;
+}
+
+/*
+ * How many items at the front are plain bytes and match. The two last are left
+ * out: a slash and a star at the end may both match nothing. SIZE_MAX when
+ * the path differs there already.
+ */
+static size_t match_front(const struct x402__pattern *pattern, const char *path)
+{
+	size_t i = 0;
+
+	while (i + 2 < pattern->items_len &&
+		pattern->items[i] < X402__ITEM_ANY) {
+		if (pattern->items[i] != lower((unsigned char)path[i]))
+			return SIZE_MAX; /* also at the path's end: no NUL */
+		i++;
+	}
+	return i;
 }
 
 /* Does the whole of path match? A trailing slash-star matches its bare prefix
@@ -480,16 +510,19 @@ bool x402__pattern_matches(
 {
 	struct places sets[2];
 	size_t end = pattern->items_len;
+	size_t start;
 	size_t now = 0;
 
 	if (pattern->plain)
 		return strcasecmp(pattern->path, path) == 0;
-	memset(sets[0].at, 0, end + 1);
-	memset(sets[0].inside, 0, end + 1);
-	sets[0].at[0] = true;
-	skip_empty(pattern, &sets[0]);
-	for (; *path; path++) {
-		if (!step(pattern, &sets[now], (unsigned char)*path,
+	start = match_front(pattern, path);
+	if (start == SIZE_MAX)
+		return false;
+	clear_places(pattern, start, &sets[0]);
+	sets[0].at[start] = true;
+	skip_empty(pattern, start, &sets[0]);
+	for (path += start; *path; path++) {
+		if (!step(pattern, start, &sets[now], (unsigned char)*path,
 			    &sets[!now]))
 			return false;
 		now = !now;
