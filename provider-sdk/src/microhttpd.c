@@ -4,8 +4,8 @@
  * A request passes through here so:
  *   on_uri()                  notes the target as it was sent: what the access
  *                             handler gets is decoded already (x402 P-113)
- *   x402_microhttpd_access()  first call: begin() at once when there is no
- *                             payment, so that an unpaid body is never read;
+ *   x402_microhttpd_access()  first call: begin() at once when there is a
+ *                             body but no payment, so that it is never read;
  *                             then the body is gathered; then begin() and
  *   decide()                  the loop of provider.h, with ask() on libcurl
  *   on_completed()            frees the request
@@ -153,6 +153,18 @@ static bool has_payment(struct MHD_Connection *connection)
 	return nth_header(
 		       connection, X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
 		nth_header(connection, X402_HEADER_X_PAYMENT, 0, &value);
+}
+
+/* libmicrohttpd closes a connection that is answered before its body, so this
+ * is done only where there is one. */
+static bool has_body(struct MHD_Connection *connection)
+{
+	struct x402_span value;
+
+	if (nth_header(connection, "Transfer-Encoding", 0, &value))
+		return true;
+	return nth_header(connection, "Content-Length", 0, &value) &&
+		!(value.len == 1 && value.ptr[0] == '0');
 }
 
 /* ---- The facilitator. ---- */
@@ -425,7 +437,7 @@ static enum MHD_Result first_call(struct x402_microhttpd *adapter,
 	*request_state = request;
 	if (x402_gate_new(adapter->config.provider, &request->gate) != X402_OK)
 		return MHD_NO;
-	if (has_payment(connection))
+	if (has_payment(connection) || !has_body(connection))
 		return MHD_YES;
 	begin(request, method);
 	/* Say no before a body is sent; let the handler's wait for it. */
