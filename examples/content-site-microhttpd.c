@@ -23,8 +23,7 @@ static unsigned serve(void *user, const struct x402_microhttpd_request *request,
 	struct content_answer answer;
 
 	(void)user;
-	content_answer(request->gate, request->method, request->path,
-		request->body, &answer);
+	content_answer(request->gate, &answer);
 	if (!answer.body)
 		return 0;
 	*ret_response = MHD_create_response_from_buffer(

@@ -28,9 +28,7 @@ static void serve(void *user, struct x402_uv_request *request)
 	struct content_answer answer;
 
 	(void)user;
-	content_answer(x402_uv_request_gate(request),
-		x402_uv_request_method(request), x402_uv_request_path(request),
-		x402_uv_request_body(request), &answer);
+	content_answer(x402_uv_request_gate(request), &answer);
 	{
 		const struct x402_gate_header type = {
 			"Content-Type", answer.type};

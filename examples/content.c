@@ -248,13 +248,11 @@ static void answer_quote(struct content_answer *ret_answer)
 	answer(ret_answer, 200, "application/json", &body);
 }
 
-void content_answer(const struct x402_gate *gate, const char *method,
-	const char *path, struct x402_span body,
-	struct content_answer *ret_answer)
+void content_answer(
+	const struct x402_gate *gate, struct content_answer *ret_answer)
 {
 	struct x402_span slug;
 
-	(void)body;
 	/* An answer of 400 and above is not charged. */
 	if (!x402_gate_method_matches(gate)) {
 		answer_json(ret_answer, 405, "{\"error\":\"no such method\"}");
@@ -284,6 +282,5 @@ void content_answer(const struct x402_gate *gate, const char *method,
 		answer_json(ret_answer, 500, "{\"error\":\"handler failed\"}");
 		return;
 	}
-	fprintf(stderr, "content-site: 404 %s %s\n", method, path);
 	answer_json(ret_answer, 404, "{\"error\":\"not found\"}");
 }

@@ -43,12 +43,9 @@ struct content_answer {
 	char *body;       /* from malloc, or NULL */
 };
 
-/*
- * Serve a request. path is x402_gate_path() for what was sold, so that what is
- * served is what was paid for. Free the body.
- */
-void content_answer(const struct x402_gate *gate, const char *method,
-	const char *path, struct x402_span body,
-	struct content_answer *ret_answer);
+/* Serve what the gate matched, so that it is what was paid for. Free the
+ * body. */
+void content_answer(
+	const struct x402_gate *gate, struct content_answer *ret_answer);
 
 #endif
