@@ -366,6 +366,24 @@ for (const name of sites) {
         assert.equal((await alone.stop()).code, 0);
       });
 
+    // libmicrohttpd cuts connections off when it is stopped.
+    if (name === 'content-site')
+      test('TERM waits for a settlement under way', async () => {
+        const other = await startSite(name, { FACILITATOR_URL: f.url });
+        const payment = pay(await challenge(other, ARTICLE));
+        let release;
+        f.settle = () => new Promise((done) => {
+          release = () => done(settled());
+        });
+        const answer = request(other, ARTICLE, { headers: paying(payment) });
+        await until(() => release);
+        const stopped = other.stop();
+        await new Promise((done) => setTimeout(done, 100));
+        release();
+        assert.match((await answer).text, new RegExp(SECRET));
+        assert.deepEqual(await stopped, { code: 0, signal: null });
+      });
+
     test('a browser may ask, pay and read', async () => {
       const res = await request(site, ARTICLE, { method: 'OPTIONS', headers: [
         ['Origin', 'https://a.example'],
