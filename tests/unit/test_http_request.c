@@ -130,11 +130,19 @@ static const struct {
 		"POST / HTTP/1.1\r\n" H
 		"Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
 		400},
+	{"bare LF behind the last chunk",
+		"POST / HTTP/1.1\r\n" H
+		"Transfer-Encoding: chunked\r\n\r\n0\r\n\n",
+		400},
+	{"chunk extension",
+		"POST / HTTP/1.1\r\n" H
+		"Transfer-Encoding: chunked\r\n\r\n1;a=b\r\nx\r\n0\r\n\r\n",
+		0},
 	{"HTTP/2 preamble", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
 	{"HTTP/0.9", "GET /\r\n\r\n", 505},
 	{"HTTP/1.2", "GET / HTTP/1.2\r\n" H "\r\n", 505},
 	{"unknown method", "PAY / HTTP/1.1\r\n" H "\r\n", 501},
-	{"SOURCE", "SOURCE / ICE/1.0\r\n\r\n", 400},
+	{"SOURCE", "SOURCE / ICE/1.0\r\n\r\n", 501},
 	{"CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 501},
 	{"control in target", "GET /\x01 HTTP/1.1\r\n" H "\r\n", 400},
 	{"TLS hello", "\x16\x03\x01\x02", 400},

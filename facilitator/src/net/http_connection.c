@@ -271,18 +271,19 @@ static void gather_answers(struct http_connection *connection)
 	struct http_exchange *exchange;
 
 	while ((exchange = connection->first) && exchange->replied) {
+		bool last = !exchange->keep_alive;
+
 		if (exchange->answer.failed)
 			connection->out.failed = true;
 		http_bytes_add(&connection->out, exchange->answer.ptr,
 			exchange->answer.len);
-		if (!exchange->keep_alive)
-			connection->closing = true;
 		connection->first = exchange->next;
 		if (!connection->first)
 			connection->last = NULL;
 		connection->exchanges_len--;
 		free_exchange(exchange);
-		if (connection->closing && connection->first) {
+		if (last) {
+			connection->closing = true;
 			/* Pipelined behind a close: never answered. */
 			abandon_exchanges(connection);
 			connection->exchanges_len = 0;

@@ -40,7 +40,10 @@ struct http_parser {
 	size_t body_cap;
 	size_t body_bytes_seen; /* with chunk overhead */
 	bool wants_continue;
+	bool keep_alive;
 	bool complete;
+	/* Bytes of the CRLF behind the last chunk that are still to come. */
+	unsigned end_bytes;
 	/* The guard. */
 	bool guard_started;
 	bool guard_cr;
@@ -133,8 +136,6 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
 {
 	struct http_parser *parser = parser_of(llhttp);
 
-	if (parser->phase == HTTP_PHASE_BODY)
-		return refuse(parser, 400, "trailers are not accepted");
 	/* A field may come in pieces: the slot opens with the first. */
 	if (parser->slots_len == 0 ||
 		parser->slots[parser->slots_len - 1].value) {
@@ -239,6 +240,7 @@ static int on_headers_complete(llhttp_t *llhttp)
 	if (count_header(parser, "Expect", &expect) == 1 &&
 		!strcasecmp(expect, "100-continue"))
 		parser->wants_continue = true;
+	parser->keep_alive = llhttp_should_keep_alive(llhttp);
 	parser->phase = HTTP_PHASE_BODY;
 	return 0;
 }
@@ -268,6 +270,18 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 	return 0;
 }
 
+/*
+ * Behind the last chunk llhttp would take trailers, and a bare LF for the end.
+ * Neither is accepted here: it stops, and the two bytes are read by hand.
+ */
+static int on_chunk_header(llhttp_t *llhttp)
+{
+	if (llhttp->content_length != 0)
+		return 0;
+	parser_of(llhttp)->end_bytes = 2;
+	return HPE_PAUSED;
+}
+
 /* Stop here: the bytes behind it are the next request's. */
 static int on_message_complete(llhttp_t *llhttp)
 {
@@ -285,6 +299,7 @@ static const llhttp_settings_t settings = {
 	.on_header_value = on_header_value,
 	.on_header_value_complete = on_text_complete,
 	.on_headers_complete = on_headers_complete,
+	.on_chunk_header = on_chunk_header,
 	.on_body = on_body,
 	.on_message_complete = on_message_complete,
 };
@@ -359,7 +374,9 @@ static void reset(struct http_parser *parser)
 	parser->body_cap = 0;
 	parser->body_bytes_seen = 0;
 	parser->wants_continue = false;
+	parser->keep_alive = false;
 	parser->complete = false;
+	parser->end_bytes = 0;
 	parser->guard_started = true;
 	parser->guard_cr = false;
 	parser->guard_line_bytes = 0;
@@ -442,11 +459,11 @@ static enum http_parse take_request(
 	ret_request->headers_len = parser->slots_len;
 	ret_request->body = (uint8_t *)copy + target_len;
 	ret_request->body_len = parser->body_len;
-	ret_request->keep_alive = llhttp_should_keep_alive(&parser->llhttp);
+	ret_request->keep_alive = parser->keep_alive;
 	ret_request->memory = block;
 	free(parser->body);
 	reset(parser);
-	llhttp_resume(&parser->llhttp);
+	llhttp_reset(&parser->llhttp);
 	return HTTP_PARSE_REQUEST;
 }
 
@@ -469,6 +486,36 @@ static bool overhead_exceeded(struct http_parser *parser, size_t len)
 		CHUNK_OVERHEAD_BASE;
 }
 
+/* Exactly CRLF; *ret_used grows by what was read. */
+static enum http_parse feed_end(struct http_parser *parser, const char *data,
+	size_t len, size_t *ret_used, struct http_request *ret_request)
+{
+	while (parser->end_bytes > 0 && len > 0) {
+		if (*data != (parser->end_bytes == 2 ? '\r' : '\n')) {
+			(void)refuse(parser, 400,
+				"expected CRLF behind the last chunk; "
+				"trailers are not accepted");
+			return HTTP_PARSE_REFUSED;
+		}
+		parser->end_bytes--;
+		(*ret_used)++;
+		data++;
+		len--;
+	}
+	return parser->end_bytes > 0 ? HTTP_PARSE_MORE
+				     : take_request(parser, ret_request);
+}
+
+static enum http_parse refuse_grammar(
+	struct http_parser *parser, llhttp_errno_t code)
+{
+	const char *why = llhttp_get_error_reason(&parser->llhttp);
+
+	(void)refuse(parser, status_of(code), "not HTTP/1.1: %s",
+		why && *why ? why : llhttp_errno_name(code));
+	return HTTP_PARSE_REFUSED;
+}
+
 enum http_parse http_parser_feed(struct http_parser *parser, const char *data,
 	size_t len, size_t *ret_used, struct http_request *ret_request)
 {
@@ -479,6 +526,10 @@ enum http_parse http_parser_feed(struct http_parser *parser, const char *data,
 		return HTTP_PARSE_REFUSED;
 	if (len == 0)
 		return HTTP_PARSE_MORE;
+	if (parser->end_bytes > 0) {
+		*ret_used = 0;
+		return feed_end(parser, data, len, ret_used, ret_request);
+	}
 	if (guard(parser, data, len))
 		return HTTP_PARSE_REFUSED;
 	if (parser->phase == HTTP_PHASE_IDLE && parser->guard_bytes > 0)
@@ -486,19 +537,16 @@ enum http_parse http_parser_feed(struct http_parser *parser, const char *data,
 	code = llhttp_execute(&parser->llhttp, data, len);
 	if (parser->status)
 		return HTTP_PARSE_REFUSED;
-	if (parser->complete && code == HPE_PAUSED) {
-		const char *end = llhttp_get_error_pos(&parser->llhttp);
-
-		*ret_used = (size_t)(end - data);
-		return take_request(parser, ret_request);
+	if (code == HPE_PAUSED) {
+		*ret_used =
+			(size_t)(llhttp_get_error_pos(&parser->llhttp) - data);
+		if (parser->complete)
+			return take_request(parser, ret_request);
+		return feed_end(parser, data + *ret_used, len - *ret_used,
+			ret_used, ret_request);
 	}
-	if (code != HPE_OK) {
-		const char *why = llhttp_get_error_reason(&parser->llhttp);
-
-		(void)refuse(parser, status_of(code), "not HTTP/1.1: %s",
-			why && *why ? why : llhttp_errno_name(code));
-		return HTTP_PARSE_REFUSED;
-	}
+	if (code != HPE_OK)
+		return refuse_grammar(parser, code);
 	if (overhead_exceeded(parser, len)) {
 		(void)refuse(parser, 413, "too many bytes around the body");
 		return HTTP_PARSE_REFUSED;

@@ -1,0 +1,443 @@
+/*
+ * The server on a real socket: order of pipelined answers, clients that leave,
+ * deadlines, limits, drain. Each test scripts one client on a thread of its
+ * own against a server on this thread's loop.
+ */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cmocka.h>
+
+#include "net/http_server.h"
+
+#define HELD_MAX 32
+
+struct bench {
+	uv_loop_t loop;
+	uv_async_t client_done;
+	uv_timer_t later;
+	struct http_server *server;
+	void (*script)(struct bench *bench);
+	pthread_t client;
+	struct http_exchange *held[HELD_MAX];
+	int held_len;
+	int cancelled;
+	int requests;
+	bool drained;
+	/* What the client thread saw; read after the join. */
+	char seen[8192];
+	size_t seen_len;
+};
+
+static void answer(struct http_exchange *exchange, const char *text)
+{
+	struct http_response response;
+
+	http_response_init(&response, 200);
+	http_response_body(&response, text, strlen(text));
+	http_exchange_reply(exchange, &response);
+	http_response_clear(&response);
+}
+
+static void on_cancelled(void *user)
+{
+	struct bench *bench = user;
+
+	bench->cancelled++;
+}
+
+/* "/now" is answered at once; others are held for the test. */
+static void on_request(void *user, struct http_exchange *exchange)
+{
+	struct bench *bench = user;
+	const char *path = http_exchange_request(exchange)->path;
+
+	bench->requests++;
+	assert_string_equal(http_exchange_peer(exchange), "127.0.0.1");
+	if (strcmp(path, "/now") == 0) {
+		answer(exchange, "now");
+		return;
+	}
+	http_exchange_on_cancelled(exchange, on_cancelled, bench);
+	bench->held[bench->held_len++] = exchange;
+}
+
+/* ---- The client's side. ---- */
+
+static int dial(struct bench *bench)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons(http_server_port(bench->server))};
+	struct timeval patience = {.tv_sec = 10};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)))
+		abort();
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		return;
+}
+
+/* Read until the server closes, or n times pattern has been seen. */
+static void hear(struct bench *bench, int fd, const char *pattern, int n)
+{
+	for (;;) {
+		char *at = bench->seen;
+		ssize_t got;
+		int count = 0;
+
+		while (pattern && (at = strstr(at, pattern)) && ++count < n)
+			at++;
+		if (pattern && count >= n)
+			return;
+		got = recv(fd, bench->seen + bench->seen_len,
+			sizeof(bench->seen) - 1 - bench->seen_len, 0);
+		if (got <= 0)
+			return;
+		bench->seen_len += (size_t)got;
+		bench->seen[bench->seen_len] = '\0';
+	}
+}
+
+static void *client_main(void *arg)
+{
+	struct bench *bench = arg;
+
+	bench->script(bench);
+	uv_async_send(&bench->client_done);
+	return NULL;
+}
+
+/* ---- The bench. ---- */
+
+static void on_client_done(uv_async_t *async)
+{
+	struct bench *bench = async->data;
+
+	uv_stop(&bench->loop);
+}
+
+static void start(struct bench *bench, struct http_server_options *options,
+	void (*script)(struct bench *bench))
+{
+	memset(bench, 0, sizeof(*bench));
+	bench->script = script;
+	assert_int_equal(uv_loop_init(&bench->loop), 0);
+	uv_async_init(&bench->loop, &bench->client_done, on_client_done);
+	bench->client_done.data = bench;
+	uv_timer_init(&bench->loop, &bench->later);
+	bench->later.data = bench;
+	options->loop = &bench->loop;
+	options->host = "127.0.0.1";
+	options->on_request = on_request;
+	options->user = bench;
+	assert_int_equal(http_server_start(options, &bench->server), 0);
+}
+
+static void run(struct bench *bench)
+{
+	assert_int_equal(
+		pthread_create(&bench->client, NULL, client_main, bench), 0);
+	uv_run(&bench->loop, UV_RUN_DEFAULT);
+	pthread_join(bench->client, NULL);
+}
+
+/* Everything closes, and then nothing is left on the loop. */
+static void finish(struct bench *bench)
+{
+	http_server_free(bench->server);
+	uv_close((uv_handle_t *)&bench->client_done, NULL);
+	uv_close((uv_handle_t *)&bench->later, NULL);
+	uv_run(&bench->loop, UV_RUN_DEFAULT);
+	for (int i = 0; i < bench->held_len; i++) {
+		if (bench->held[i])
+			answer(bench->held[i], "to nobody");
+	}
+	assert_int_equal(uv_loop_close(&bench->loop), 0);
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static void answer_backwards(uv_timer_t *timer)
+{
+	struct bench *bench = timer->data;
+
+	if (bench->held_len < 2)
+		return;
+	answer(bench->held[1], "second");
+	answer(bench->held[0], "first");
+	bench->held_len = 0;
+	uv_timer_stop(timer);
+}
+
+static void script_pipeline(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	say(fd, GET("/a") GET("/b") GET("/now"));
+	hear(bench, fd, "now", 1);
+	close(fd);
+}
+
+static void test_pipelined_answers_leave_in_order(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+	const char *first;
+	const char *second;
+	const char *now;
+
+	(void)state;
+	start(&bench, &options, script_pipeline);
+	uv_timer_start(&bench.later, answer_backwards, 10, 10);
+	run(&bench);
+	first = strstr(bench.seen, "first");
+	second = strstr(bench.seen, "second");
+	now = strstr(bench.seen, "now");
+	assert_true(first && second && now && first < second && second < now);
+	finish(&bench);
+}
+
+static void script_flood(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	for (int i = 0; i < 200; i++)
+		say(fd, GET("/now"));
+	hear(bench, fd, "Content-Length: 3", 40);
+	close(fd);
+}
+
+static void test_many_pipelined_requests_are_all_answered(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	start(&bench, &options, script_flood);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "now"));
+	assert_true(bench.requests >= 40);
+	finish(&bench);
+}
+
+static void stop_when_cancelled(uv_timer_t *timer)
+{
+	struct bench *bench = timer->data;
+
+	if (bench->cancelled > 0)
+		uv_stop(&bench->loop);
+}
+
+static void script_leave(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	say(fd, GET("/held"));
+	usleep(50000);
+	close(fd);
+	usleep(100000);
+}
+
+static void test_client_that_left_is_told_of_once(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	start(&bench, &options, script_leave);
+	uv_timer_start(&bench.later, stop_when_cancelled, 10, 10);
+	run(&bench);
+	assert_int_equal(bench.cancelled, 1);
+	assert_int_equal(bench.held_len, 1);
+	finish(&bench); /* replies to the exchange without a client */
+	assert_int_equal(bench.cancelled, 1);
+}
+
+static void script_slow(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	/* A byte now and then must not move the deadline. */
+	for (int i = 0; i < 20; i++) {
+		say(fd, i == 0 ? "GET / HTTP/1.1\r\nHost: a\r\nX: " : "x");
+		usleep(50000);
+	}
+	hear(bench, fd, NULL, 0);
+	close(fd);
+}
+
+static void test_slow_header_is_ended(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	options.headers_timeout_ms = 200;
+	start(&bench, &options, script_slow);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "HTTP/1.1 408 "));
+	assert_int_equal(bench.requests, 0);
+	finish(&bench);
+}
+
+static void script_smuggle(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	say(fd,
+		GET("/now") "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5"
+			    "\r\nContent-Length: 0\r\n\r\n" GET("/held"));
+	hear(bench, fd, NULL, 0);
+	close(fd);
+}
+
+static void test_refused_request_ends_the_connection(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	start(&bench, &options, script_smuggle);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "now"));
+	assert_non_null(strstr(bench.seen, "HTTP/1.1 400 "));
+	assert_non_null(strstr(bench.seen, "Connection: close"));
+	assert_int_equal(bench.requests, 1);
+	finish(&bench);
+}
+
+static void script_continue(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	say(fd,
+		"POST /now HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+		"Content-Length: 2\r\n\r\n");
+	hear(bench, fd, "100 Continue", 1);
+	say(fd, "ab");
+	hear(bench, fd, "now", 1);
+	close(fd);
+}
+
+static void test_expect_continue_is_met(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	start(&bench, &options, script_continue);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "HTTP/1.1 100 Continue"));
+	assert_non_null(strstr(bench.seen, "HTTP/1.1 200 OK"));
+	finish(&bench);
+}
+
+static void on_drained(void *user)
+{
+	struct bench *bench = user;
+
+	bench->drained = true;
+}
+
+static void drain_then_answer(uv_timer_t *timer)
+{
+	struct bench *bench = timer->data;
+
+	if (bench->held_len == 0)
+		return;
+	http_server_drain(bench->server, on_drained, bench);
+	assert_false(bench->drained);
+	answer(bench->held[0], "last");
+	bench->held_len = 0;
+	uv_timer_stop(timer);
+}
+
+static void script_drain(struct bench *bench)
+{
+	int idle = dial(bench);
+	int fd = dial(bench);
+
+	say(fd, GET("/held"));
+	hear(bench, fd, NULL, 0);
+	close(fd);
+	close(idle);
+}
+
+static void test_drain_finishes_what_was_begun(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	start(&bench, &options, script_drain);
+	uv_timer_start(&bench.later, drain_then_answer, 20, 10);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "last"));
+	assert_non_null(strstr(bench.seen, "Connection: close"));
+	uv_run(&bench.loop, UV_RUN_NOWAIT);
+	assert_true(bench.drained);
+	finish(&bench);
+}
+
+static void script_crowd(struct bench *bench)
+{
+	int first = dial(bench);
+	int second;
+
+	say(first, GET("/now"));
+	hear(bench, first, "now", 1);
+	second = dial(bench);
+	say(second, GET("/now"));
+	hear(bench, second, NULL, 0);
+	close(first);
+	close(second);
+}
+
+static void test_connections_above_the_limit_are_closed(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	options.max_connections = 1;
+	start(&bench, &options, script_crowd);
+	run(&bench);
+	assert_int_equal(bench.requests, 1);
+	finish(&bench);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pipelined_answers_leave_in_order),
+		cmocka_unit_test(test_many_pipelined_requests_are_all_answered),
+		cmocka_unit_test(test_client_that_left_is_told_of_once),
+		cmocka_unit_test(test_slow_header_is_ended),
+		cmocka_unit_test(test_refused_request_ends_the_connection),
+		cmocka_unit_test(test_expect_continue_is_met),
+		cmocka_unit_test(test_drain_finishes_what_was_begun),
+		cmocka_unit_test(test_connections_above_the_limit_are_closed),
+	};
+
+	/* As every program around a server must: clients leave. */
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
