@@ -39,6 +39,7 @@ const {values: options} = parseArgs({options: {
   'stdin-lifeline': {type: 'boolean', default: false},
 }});
 
+const fractional = options['block-time'] !== undefined && !Number.isInteger(Number(options['block-time']));
 let anvil;
 
 function stop(code) {
@@ -66,6 +67,8 @@ async function startAnvil(port) {
   const binary = join(here, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
   const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(CHAIN_ID),
     '--mnemonic', MNEMONIC, '--accounts', '10', '--silent'];
+  // Interval mining can be set later in whole seconds only.
+  if (fractional) args.push('--block-time', options['block-time']);
   anvil = spawn(binary, args, {stdio: ['ignore', 'ignore', 'inherit']});
   anvil.on('exit', (code, signal) => {
     console.error(`devnet: anvil ended (${signal ?? code})`);
@@ -175,7 +178,7 @@ try {
   const rpcUrl = await startAnvil(Number(options.port) || await freePort());
   const installed = await install(rpcUrl);
   // Installed with a block per transaction; from here on as was asked.
-  if (options['block-time']) {
+  if (options['block-time'] && !fractional) {
     await rpcCall(rpcUrl, 'evm_setIntervalMining', [Number(options['block-time'])]);
   }
   const line = JSON.stringify(describe(rpcUrl, installed));

@@ -145,7 +145,7 @@ static const struct {
 	{"SOURCE", "SOURCE / ICE/1.0\r\n\r\n", 501},
 	{"CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 501},
 	{"control in target", "GET /\x01 HTTP/1.1\r\n" H "\r\n", 400},
-	{"TLS hello", "\x16\x03\x01\x02", 400},
+	{"TLS hello", "\x16\x03\x01\x02", 501},
 };
 
 static void test_every_case_has_its_outcome(void **state)

@@ -1,0 +1,66 @@
+// kill -9 of the facilitator between any two steps of a settlement, and at
+// random under load. After every restart the same requests are sent again, as
+// a caller with a lost answer would. At the end chain, journal and what callers
+// were told must agree: each payment settled exactly once, none lost.
+//
+//   KILLS=500 node --test tests/fault/kill.test.mjs    more random kills
+import assert from 'node:assert/strict';
+import {join} from 'node:path';
+import {after, before, test} from 'node:test';
+import {scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {assertAgreement, makePayments, settle, settleAll} from './ledger.mjs';
+
+const STEPS = ['before_reserve', 'after_reserve', 'before_journal', 'after_journal', 'before_broadcast',
+  'after_broadcast', 'before_finish', 'after_finish', 'before_credit', 'after_credit', 'before_answer'];
+const KILLS = Number(process.env.KILLS ?? 50);
+const IN_FLIGHT = 16;
+
+let devnet;
+before(async () => {
+  devnet = await startDevnet({blockTime: 0.2});
+});
+after(() => devnet?.stop());
+
+const open = (store, env = {}) => startFacilitator(devnet,
+  {X402_STORE: store, X402_NETWORK: devnet.info.network, ...env});
+
+for (const step of STEPS) {
+  test(`killed ${step.replace('_', ' ')}: settled exactly once after a restart`, async () => {
+    const store = join(scratchDir('x402-fault-'), 'facilitator.sqlite');
+    const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
+    const payments = await makePayments(devnet.info, 6, step);
+    // Not at the first payment: some are told, some are on their way.
+    const doomed = await open(store, {X402_TEST_CRASH_AT: `${step}:3`});
+    await Promise.all(payments.map((payment) => settle(doomed.url, payment)));
+    assert.equal(await doomed.exited, 'SIGKILL', `never came by ${step}`);
+    const facilitator = await open(store);
+    await settleAll(facilitator.url, payments);
+    await facilitator.stop();
+    await assertAgreement(devnet, store, payments, balance);
+  });
+}
+
+test(`killed ${KILLS} times at random under load: settled exactly once`, async (t) => {
+  const store = join(scratchDir('x402-fault-'), 'facilitator.sqlite');
+  const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
+  const payments = [];
+  const lost = {answers: 0};
+  for (let kill = 0; kill < KILLS; kill++) {
+    const facilitator = await open(store);
+    payments.push(...await makePayments(devnet.info, 4, `random-${kill}`));
+    // The newest and a few that an earlier kill left without an answer.
+    const wanted = payments.filter((payment) => !payment.done).slice(-IN_FLIGHT);
+    const calls = wanted.map((payment) => settle(facilitator.url, payment));
+    await sleep(Math.random() * 400);
+    facilitator.child.kill('SIGKILL');
+    for (const outcome of await Promise.all(calls)) lost.answers += outcome === 'lost';
+    await facilitator.exited;
+  }
+  const facilitator = await open(store);
+  await settleAll(facilitator.url, payments, 120000);
+  await facilitator.stop();
+  await assertAgreement(devnet, store, payments, balance);
+  const told = payments.reduce((sum, payment) => sum + payment.successes.length, 0);
+  t.diagnostic(`${KILLS} kills, ${payments.length} payments, ${lost.answers} answers lost, ${told} successes told, ` +
+    `${payments.length} settled on chain, 0 doubled, 0 lost`);
+});
