@@ -31,13 +31,13 @@ static void test_address_parse_ignores_case(void **state)
 	struct x402_address b;
 
 	(void)state;
-	assert_int_equal(x402_address_parse(
-				 "0x036cbd53842c5426634e7929541ec2318f3dcf7e",
-				 &a),
+	assert_int_equal(
+		x402_address_parse(
+			"0x036cbd53842c5426634e7929541ec2318f3dcf7e", &a),
 		X402_OK);
-	assert_int_equal(x402_address_parse(
-				 "0x036CBD53842C5426634E7929541EC2318F3DCF7E",
-				 &b),
+	assert_int_equal(
+		x402_address_parse(
+			"0x036CBD53842C5426634E7929541EC2318F3DCF7E", &b),
 		X402_OK);
 	assert_true(x402_address_equal(&a, &b));
 	assert_false(x402_address_is_zero(&a));
@@ -56,8 +56,8 @@ static void test_address_parse_refuses_other_forms(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(x402_address_parse(bad[i], &address),
-			X402_ERR_SYNTAX);
+		assert_int_equal(
+			x402_address_parse(bad[i], &address), X402_ERR_SYNTAX);
 	assert_int_equal(x402_address_parse(NULL, &address), X402_ERR_SYNTAX);
 }
 
@@ -67,8 +67,8 @@ static void test_address_checked_refuses_wrong_checksum(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(checksummed); i++)
-		assert_int_equal(x402_address_parse_checked(
-					 checksummed[i], &address),
+		assert_int_equal(
+			x402_address_parse_checked(checksummed[i], &address),
 			X402_OK);
 	/* One letter of another case: a typing error, most likely. */
 	assert_int_equal(

@@ -39,8 +39,9 @@ static void oracle(const uint8_t *data, size_t len, uint8_t ret_hash32[32])
 static void test_keccak_known_inputs_give_known_hashes(void **state)
 {
 	(void)state;
-	assert_keccak("", "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7b"
-			  "fad8045d85a470");
+	assert_keccak("",
+		"0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7b"
+		"fad8045d85a470");
 	assert_keccak("Transfer(address,address,uint256)",
 		"0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523"
 		"b3ef");

@@ -98,8 +98,7 @@ static void test_sign_recovers_to_signer(void **state)
 		assert_int_equal(
 			x402_sign_digest(secp, message, &key, out), X402_OK);
 		assert_true(out[64] == 27 || out[64] == 28);
-		assert_int_equal(
-			x402_recover_address(message, out, &recovered),
+		assert_int_equal(x402_recover_address(message, out, &recovered),
 			X402_OK);
 		assert_true(x402_address_equal(&recovered, &signer));
 	}
