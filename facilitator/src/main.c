@@ -72,7 +72,8 @@ struct daemon {
 
 /* ---- Arguments. ---- */
 
-const char *argp_program_version = "x402-facilitator " X402_VERSION;
+/* The C library looks for it by name, so it must not be hidden. */
+X402_API const char *argp_program_version = "x402-facilitator " X402_VERSION;
 
 enum { KEY_DUMP = 256 };
 

@@ -18,6 +18,8 @@ export const binary = path.join(buildDir, 'facilitator/x402-facilitator');
 export const CAIP2 = 'eip155:84532';
 export const AMOUNT = '10000';
 
+process.setMaxListeners(0);
+
 export const sleep = ms => new Promise(done => setTimeout(done, ms));
 
 export function temporaryDirectory() {
@@ -116,7 +118,8 @@ export function parts(info, from = 'payer') {
       from: account.address,
       to: info.accounts.payee.address,
       value: AMOUNT,
-      validAfter: String(now() - 60),
+      // anvil's clock stands still between blocks.
+      validAfter: String(now() - 3600),
       validBefore: String(now() + 300),
       nonce: `0x${randomBytes(32).toString('hex')}`,
     },

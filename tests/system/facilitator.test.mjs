@@ -131,7 +131,7 @@ describe('verify and settle', () => {
     assert.equal(byId.text, byHash.text);
     assert.equal((await f.request(`${daemon.url}/payments/${'0'.repeat(32)}`)).status, 404);
     assert.equal((await f.request(`${daemon.url}/payments/0x${'0'.repeat(64)}`)).status, 404);
-    for (const id of ['', '1', '../health', 'x'.repeat(32), `0x${'g'.repeat(64)}`])
+    for (const id of ['', '1', '..%2fhealth', 'x'.repeat(32), `0x${'g'.repeat(64)}`])
       assert.ok([400, 404].includes((await f.request(`${daemon.url}/payments/${id}`)).status));
   });
 });

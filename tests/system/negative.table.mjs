@@ -51,7 +51,6 @@ const json = [
   ['NUL in a string', '{"a":"\\u0000"}', 'JSON'],
   ['half a surrogate pair', '{"a":"\\ud800"}', 'JSON'],
   ['invalid UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 'JSON'],
-  ['nesting of a thousand levels', `${'['.repeat(1000)}${']'.repeat(1000)}`, 'JSON|object'],
   ['an array', '[]', 'object'],
   ['a string', '"x402"', 'object'],
   ['a number', '402', 'object'],
@@ -61,6 +60,8 @@ const json = [
 const requests = [
   { name: 'a body of 300 KB', row: 'style 22', raw: () => JSON.stringify({ a: 'x'.repeat(300 * 1024) }),
     expect: bad(413) },
+  { name: 'nesting of a thousand levels', row: 'style 22', raw: () => `${'['.repeat(1000)}${']'.repeat(1000)}`,
+    expect: bad(413, /nesting/) },
   { name: 'neither member', row: 'F-001', raw: () => '{}', expect: bad(400, MISSING) },
   { name: 'no paymentPayload', row: 'F-001', tamper: b => { delete b.paymentPayload; }, expect: bad(400, MISSING) },
   { name: 'no paymentRequirements', row: 'F-001', tamper: b => { delete b.paymentRequirements; }, expect: bad(400, MISSING) },
@@ -222,6 +223,8 @@ const chain = [
 
 // A fault is not a verdict: nothing is said about the payment.
 const FAULT = { status: 200, reason: 'unexpected_verify_error', settle: 'unexpected_settle_error' };
+const isStateCall = one => one.method === 'eth_call' &&
+  (one.params[0].data ?? one.params[0].input ?? '').startsWith('0xe94a0102');
 const isCall = method => method === 'eth_call';
 const faults = [
   { name: 'RPC down', proxy: 'down' },
@@ -252,8 +255,12 @@ const receipts = [
   { name: 'token that moves nothing and says success', row: 'F-055', token: 'FakeLogToken',
     settle: 'invalid_exact_evm_transfer_event_mismatch', hash: true },
   { name: 'RPC: receipt says reverted', row: 'F-056', proxy: { answer: (method, value, one) =>
-    method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, status: '0x0', logs: [] }) : undefined },
+    method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, status: '0x0', logs: [] })
+      : isStateCall(one) ? result(one, `0x${'00'.repeat(32)}`) : undefined },
   settle: 'invalid_exact_evm_transaction_failed', hash: true },
+  { name: 'RPC: receipt says reverted, and the authorization is used', row: 'F-056, F-054', proxy: { answer: (method, value, one) =>
+    method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, status: '0x0', logs: [] }) : undefined },
+  settle: 'invalid_exact_evm_nonce_already_used', hash: true },
   { name: 'RPC: receipt without logs', row: 'F-055', proxy: { answer: (method, value, one) =>
     method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, logs: [] }) : undefined },
   settle: 'invalid_exact_evm_transfer_event_mismatch', hash: true },

@@ -769,10 +769,10 @@ static void payment_lookup_reads_ids_and_hashes_only(void **state)
 static void discovery_list_reads_its_filters(void **state)
 {
 	(void)state;
-	struct fac_resource row = {.url = "https://a.example/x",
-		.type = "http",
+	struct fac_resource row = {.url = (char *)"https://a.example/x",
+		.type = (char *)"http",
 		.x402_version = 2,
-		.accepts_json = "[{\"scheme\":\"exact\"}]",
+		.accepts_json = (char *)"[{\"scheme\":\"exact\"}]",
 		.updated_ms = 1763710000123};
 	struct fac_store_reply page = {
 		.resources = &row, .resources_len = 1, .total = 41};

@@ -73,11 +73,33 @@ static void note_payer(struct fac_judging *judging)
 		text);
 }
 
-static enum x402_reason reason_of(
+/*
+ * F-006: also where the members cannot be read because the two versions say
+ * different things about their form.
+ */
+static bool is_about_version(const struct x402_json *body, enum x402_err err,
+	const struct x402_errinfo *info)
+{
+	static const char name[] = "x402Version";
+	const struct x402_json *payload = x402_json_get(body, "paymentPayload");
+	size_t len = strlen(info->field);
+	int64_t outer;
+	int64_t inner;
+
+	if (err == X402_ERR_VERSION ||
+		(len >= sizeof(name) - 1 &&
+			!strcmp(info->field + len - (sizeof(name) - 1), name)))
+		return true;
+	return x402_json_int64(x402_json_get(body, name), &outer) &&
+		x402_json_int64(x402_json_get(payload, name), &inner) &&
+		outer != inner;
+}
+
+static enum x402_reason reason_of(const struct x402_json *body,
 	enum x402_err err, const struct x402_errinfo *info)
 {
-	if (err == X402_ERR_VERSION)
-		return X402_REASON_INVALID_X402_VERSION; /* F-006 */
+	if (is_about_version(body, err, info))
+		return X402_REASON_INVALID_X402_VERSION;
 	if (!strncmp(info->field, "paymentRequirements", 19))
 		return X402_REASON_INVALID_PAYMENT_REQUIREMENTS;
 	return X402_REASON_INVALID_PAYLOAD;
@@ -87,8 +109,8 @@ static struct fac_step judge_unreadable(struct fac_judging *judging,
 	enum x402_err err, const struct x402_errinfo *info)
 {
 	note_payer(judging);
-	return finish_with(judging, reason_of(err, info), "%s%s%s", info->field,
-		info->field[0] ? ": " : "",
+	return finish_with(judging, reason_of(judging->body, err, info),
+		"%s%s%s", info->field, info->field[0] ? ": " : "",
 		info->text[0] ? info->text : x402_err_text(err));
 }
 
