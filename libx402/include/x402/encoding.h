@@ -20,14 +20,15 @@ X402_API void x402_hex_encode_0x(struct x402_span bytes, struct x402_buf *buf);
 
 /*
  * Decode hex of either case into buf. A "0x" prefix is required.
- * X402_ERR_SYNTAX: no prefix, odd length, or a non-hex digit. NOMEM.
+ * X402_ERR_SYNTAX: NULL, no prefix, odd length, or a non-hex digit. NOMEM.
  */
 X402_API X402_MUST_USE enum x402_err x402_hex_decode(
 	const char *text, struct x402_buf *ret_buf);
 
 /*
  * Decode "0x" and exactly 2*len hex digits into out.
- * X402_ERR_SYNTAX when the length or a digit is off; out is then untouched.
+ * X402_ERR_SYNTAX when NULL, or the length or a digit is off; out is then
+ * untouched.
  */
 X402_API X402_MUST_USE enum x402_err x402_hex_decode_fixed(
 	const char *text, uint8_t *ret_bytes, size_t len);

@@ -50,7 +50,7 @@ enum x402_err x402_hex_decode(const char *text, struct x402_buf *ret_buf)
 {
 	struct x402_buf buf = {0};
 
-	if (text[0] != '0' || text[1] != 'x')
+	if (!text || text[0] != '0' || text[1] != 'x')
 		return X402_ERR_SYNTAX;
 	for (text += 2; *text; text += 2) {
 		int byte = hex_byte(text);
