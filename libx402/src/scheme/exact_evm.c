@@ -589,5 +589,6 @@ const struct x402_scheme x402__scheme_exact_evm = {
 	.verify_clear = verify_clear,
 	.settle_plan = x402__exact_evm_settle_plan,
 	.create_payload = x402__exact_evm_create_payload,
-	.flows = 1u << X402_FLOW_AUTHORIZATION,
+	/* L-064. The payer signs the same for both. */
+	.flows = 1u << X402_FLOW_AUTHORIZATION | 1u << X402_FLOW_UPFRONT,
 };
