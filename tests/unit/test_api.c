@@ -211,7 +211,8 @@ static int setup(void **state)
 	memset(&world, 0, sizeof(world));
 	memset(&app, 0, sizeof(app));
 	world.now_ms = 1000000;
-	strcpy(app.settings.cors_origin, "*");
+	snprintf(app.settings.cors_origin, sizeof(app.settings.cors_origin),
+		"%s", "*");
 	app.settings.response_deadline_ms = 25000;
 	app.settings.verify_deadline_ms = 10000;
 	app.settings.discovery_post = true;
@@ -860,7 +861,8 @@ static void cors_can_be_off_or_for_one_origin(void **state)
 	app.settings.cors_origin[0] = '\0';
 	ask("GET", "/supported", NULL);
 	assert_null(strstr(world.headers_text, "Access-Control"));
-	strcpy(app.settings.cors_origin, "https://a.example");
+	snprintf(app.settings.cors_origin, sizeof(app.settings.cors_origin),
+		"%s", "https://a.example");
 	ask("GET", "/supported", NULL);
 	assert_header("Access-Control-Allow-Origin: https://a.example");
 	assert_header("Vary: Origin");
