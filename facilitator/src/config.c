@@ -52,13 +52,14 @@ struct fac_config *fac_config_new(const char *source)
 	if (!config)
 		return NULL;
 	config->source = strdup(source);
-	strcpy(config->host, "127.0.0.1");
+	snprintf(config->host, sizeof(config->host), "%s", "127.0.0.1");
 	config->port = DEFAULT_PORT;
 	config->max_body_bytes = X402_JSON_MAX_BYTES;
 	config->max_connections = 4096;
 	config->settings.response_deadline_ms = 25000;
 	config->settings.verify_deadline_ms = 10000;
-	strcpy(config->settings.cors_origin, "*");
+	snprintf(config->settings.cors_origin,
+		sizeof(config->settings.cors_origin), "%s", "*");
 	config->settings.discovery_post = true;
 	config->settings.log_level = FAC_LOG_INFO;
 	config->workers = default_workers();

@@ -102,7 +102,8 @@ static bool fill(struct fac_resource *resource, struct x402_bazaar_entry *entry,
 	if (entry->metadata)
 		resource->metadata_json = x402_json_dump(entry->metadata);
 	add_offers(resource, requirements, accepts);
-	strcpy(resource->extension_names[0], "bazaar");
+	snprintf(resource->extension_names[0],
+		sizeof(resource->extension_names[0]), "%s", "bazaar");
 	resource->extension_names_len = 1;
 	return resource->accepts_json && resource->extensions_json &&
 		(!entry->metadata || resource->metadata_json);
