@@ -328,7 +328,8 @@ static const struct {
 /* libconfuse's error callback carries no user pointer; main thread only. */
 static struct x402_buf *current_problems;
 
-static void on_problem(cfg_t *cfg, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_problem(
+	cfg_t *cfg, const char *fmt, va_list args)
 {
 	char text[1024];
 

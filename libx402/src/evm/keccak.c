@@ -75,18 +75,15 @@ static const uint64_t round_constants[24] = {0x0000000000000001,
 	b4 = ROL(A##21 ^ d1, 2);    \
 	CHI(E, 20, 21, 22, 23, 24)
 
-#define LANES(X)                                                               \
-	X(0)                                                                   \
-	X(1)                                                                   \
-	X(2)                                                                   \
-	X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) \
-		X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24)
+/* Macros without semicolons: clang-format would indent them anew each time. */
+/* clang-format off */
+#define LANES(X) \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) \
+	X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24)
 #define LOAD(i)    uint64_t a##i = state[i];
 #define DECLARE(i) uint64_t e##i;
 #define STORE(i)   state[i] = a##i;
 
-/* Macros without semicolons: clang-format would indent them anew each time. */
-/* clang-format off */
 static void permute(uint64_t state[25])
 {
 	uint64_t b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4;
