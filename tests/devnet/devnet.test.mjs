@@ -25,13 +25,15 @@ function authorization(change = {}) {
     validBefore: BigInt(nowSeconds() + 600), nonce: randomNonce(), ...change};
 }
 
-function send(auth, signature, overload) {
+/** Sent and mined. */
+async function send(auth, signature, overload) {
   const {r, s, v} = overload === 'vrs' ? parseSignature(signature) : {};
   const tail = overload === 'vrs' ? [Number(v), r, s] : [signature];
-  return relayer.writeContract({address: devnet.info.token,
+  const hash = await relayer.writeContract({address: devnet.info.token,
     abi: abi.filter((f) => f.name === 'transferWithAuthorization' && f.inputs.length === 6 + tail.length),
     functionName: 'transferWithAuthorization',
     args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, ...tail]});
+  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
 }
 
 test('token has the domain of USDC on Base Sepolia', async () => {
@@ -91,9 +93,10 @@ test('bad tokens misbehave as their names say', async () => {
     const token = info.badTokens[name];
     const auth = authorization();
     const before = await devnet.balanceOf(auth.to, token);
-    await relayer.writeContract({address: token, abi: contracts()[name].abi,
+    const hash = await relayer.writeContract({address: token, abi: contracts()[name].abi,
       functionName: 'transferWithAuthorization',
       args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, 27, zero, zero]});
+    await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
     assert.equal(await devnet.balanceOf(auth.to, token) - before, arrived, name);
   }
 });
