@@ -1,0 +1,474 @@
+/*
+ * A load of distinct payments against /verify or /settle, closed loop:
+ *
+ *   bench-load --url http://127.0.0.1:PORT/verify --devnet FILE
+ *       [--connections N] [--requests M] [--payers K]
+ *
+ * Signs all M payments before the clock starts (so the client's own work is
+ * not measured), then keeps one request in flight on each of N keep-alive
+ * connections. Prints one line of JSON: requests, ok, failed, reasons,
+ * seconds, per_second, p50_ms, p95_ms, p99_ms.
+ *
+ * It is a program of its own and in C because a load generator in a script
+ * takes more of two cores than the daemon under test.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "x402/x402.h"
+
+#define CONNECTIONS_MAX  4096
+#define ANSWER_MAX_BYTES 16384
+#define REASONS_MAX      16
+#define AMOUNT           "1000"
+#define STALL_TIMEOUT_MS 60000
+
+struct payer {
+	struct x402_secret key;
+	struct x402_address address;
+};
+
+struct connection {
+	int fd;
+	bool active;
+	size_t request; /* index of what is in flight */
+	size_t sent;
+	size_t got;
+	uint64_t started_ns;
+	char answer[ANSWER_MAX_BYTES + 1];
+};
+
+struct reason {
+	char text[80];
+	size_t count;
+};
+
+static struct {
+	char host[64];
+	uint16_t port;
+	char path[256];
+	size_t connections;
+	size_t requests;
+	struct x402_address token;
+	struct x402_address payee;
+	struct payer *payers;
+	size_t payers_len;
+	char **bodies; /* whole HTTP requests */
+	uint64_t *latencies_ns;
+	size_t started;
+	size_t finished;
+	size_t ok;
+	struct reason reasons[REASONS_MAX];
+	size_t reasons_len;
+} load = {.connections = 8, .requests = 1000};
+
+static void die(const char *what, const char *detail)
+{
+	fprintf(stderr, "bench-load: %s: %s\n", what, detail);
+	exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- What to send. ---- */
+
+static struct x402_json *read_json(const char *path)
+{
+	struct x402_json_limits limits = {(size_t)64 * 1024 * 1024, 0};
+	struct x402_json *json = NULL;
+	struct x402_buf buf = {0};
+	FILE *file = fopen(path, "rb");
+	char chunk[65536];
+	size_t n;
+
+	if (!file)
+		die(path, strerror(errno));
+	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		x402_buf_add(&buf, x402_span(chunk, n));
+	fclose(file);
+	if (x402_json_parse(x402_buf_span(&buf), &limits, NULL, &json))
+		die(path, "expected the JSON that devnet.mjs prints");
+	x402_buf_clear(&buf);
+	return json;
+}
+
+static void read_payer(const struct x402_secp256k1 *secp,
+	const struct x402_json *json, struct payer *payer)
+{
+	if (x402_secret_parse(x402_json_get_string(json, "privateKey"),
+		    &payer->key) != X402_OK ||
+		x402_secret_address(secp, &payer->key, &payer->address) !=
+			X402_OK)
+		die("devnet", "a payer without a good privateKey");
+}
+
+static void read_devnet(const struct x402_secp256k1 *secp, const char *path)
+{
+	struct x402_json *json = read_json(path);
+	const struct x402_json *accounts = x402_json_get(json, "accounts");
+	const struct x402_json *extra = x402_json_get(json, "extra");
+	size_t n = x402_json_size(extra);
+
+	if (x402_address_parse(x402_json_get_string(json, "token"),
+		    &load.token) != X402_OK ||
+		x402_address_parse(
+			x402_json_get_string(
+				x402_json_get(accounts, "payee"), "address"),
+			&load.payee) != X402_OK)
+		die("devnet", "expected token and accounts.payee.address");
+	load.payers_len = n ? n : 1;
+	load.payers = calloc(load.payers_len, sizeof(*load.payers));
+	if (!load.payers)
+		die("memory", "out of it");
+	for (size_t i = 0; i < load.payers_len; i++)
+		read_payer(secp,
+			n ? x402_json_at(extra, i)
+			  : x402_json_get(accounts, "payer"),
+			&load.payers[i]);
+	x402_json_unref(json);
+}
+
+static char *payment_body(const struct x402_secp256k1 *secp,
+	const struct payer *payer, const uint8_t separator[32])
+{
+	static const char form[] =
+		"{\"x402Version\":2,\"paymentPayload\":{\"x402Version\":2,"
+		"\"payload\":%s,\"resource\":{\"url\":\"http://127.0.0.1/"
+		"bench\"},\"accepted\":%s},\"paymentRequirements\":%s}";
+	struct x402_eip3009_payload payload = {0};
+	struct x402_eip3009_authorization *auth = &payload.authorization;
+	struct x402_json *json = NULL;
+	struct x402_buf terms = {0};
+	struct x402_buf body = {0};
+	char token[X402_ADDRESS_TEXT_SIZE];
+	char payee[X402_ADDRESS_TEXT_SIZE];
+	uint8_t digest[32];
+	uint8_t sig[65];
+	uint64_t now = (uint64_t)time(NULL);
+	char *text;
+
+	auth->from = payer->address;
+	auth->to = load.payee;
+	if (x402_u256_from_dec(AMOUNT, &auth->value) != X402_OK)
+		die("amount", AMOUNT);
+	auth->valid_after = x402_u256_from_u64(now - 600);
+	auth->valid_before = x402_u256_from_u64(now + 3600);
+	if (getrandom(auth->nonce32, 32, 0) != 32)
+		die("random", strerror(errno));
+	x402_eip3009_digest(auth, separator, digest);
+	if (x402_sign_digest(secp, digest, &payer->key, sig) != X402_OK)
+		die("signing", "failed");
+	x402_buf_add(&payload.signature, x402_span(sig, 65));
+	if (x402_eip3009_payload_to_json(&payload, &json) != X402_OK)
+		die("memory", "out of it");
+	text = x402_json_dump(json);
+	x402_address_format(&load.token, token);
+	x402_address_format(&load.payee, payee);
+	x402_buf_printf(&terms,
+		"{\"scheme\":\"exact\",\"network\":\"eip155:84532\","
+		"\"amount\":\"" AMOUNT "\",\"asset\":\"%s\",\"payTo\":\"%s\","
+		"\"maxTimeoutSeconds\":3600,\"extra\":{\"name\":\"USDC\","
+		"\"version\":\"2\"}}",
+		token, payee);
+	x402_buf_add_byte(&terms, 0);
+	x402_buf_printf(
+		&body, form, text, (char *)terms.ptr, (char *)terms.ptr);
+	free(text);
+	x402_json_unref(json);
+	x402_eip3009_payload_clear(&payload);
+	x402_buf_clear(&terms);
+	return x402_buf_take_str(&body);
+}
+
+static void sign_all(const struct x402_secp256k1 *secp)
+{
+	struct x402_eip712_domain domain = {.name = "USDC",
+		.version = "2",
+		.chain_id = 84532,
+		.verifying_contract = &load.token};
+	uint8_t separator[32];
+
+	x402_eip712_domain_separator(&domain, separator);
+	load.bodies = calloc(load.requests, sizeof(*load.bodies));
+	load.latencies_ns = calloc(load.requests, sizeof(*load.latencies_ns));
+	if (!load.bodies || !load.latencies_ns)
+		die("memory", "out of it");
+	for (size_t i = 0; i < load.requests; i++) {
+		struct x402_buf request = {0};
+		char *body = payment_body(
+			secp, &load.payers[i % load.payers_len], separator);
+
+		x402_buf_printf(&request,
+			"POST %s HTTP/1.1\r\nHost: %s:%u\r\nContent-Type: "
+			"application/json\r\nContent-Length: %zu\r\n\r\n%s",
+			load.path, load.host, load.port, strlen(body), body);
+		free(body);
+		load.bodies[i] = x402_buf_take_str(&request);
+		if (!load.bodies[i])
+			die("memory", "out of it");
+	}
+}
+
+/* ---- The loop. ---- */
+
+static void dial(struct connection *connection, int epoll)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(load.port)};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
+		.data = {.ptr = connection}};
+	int on = 1;
+
+	inet_pton(AF_INET, load.host, &address.sin_addr);
+	connection->fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (connection->fd < 0 ||
+		connect(connection->fd, (struct sockaddr *)(void *)&address,
+			sizeof(address)))
+		die("connect", strerror(errno));
+	setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	fcntl(connection->fd, F_SETFL, O_NONBLOCK);
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event))
+		die("epoll", strerror(errno));
+}
+
+static void count_reason(const char *body)
+{
+	char text[80] = "no reason";
+	const char *at = strstr(body, "Reason\":\"");
+
+	if (at) {
+		at += strlen("Reason\":\"");
+		snprintf(
+			text, sizeof(text), "%.*s", (int)strcspn(at, "\""), at);
+	} else {
+		snprintf(text, sizeof(text), "%.60s", body);
+	}
+	for (size_t i = 0; i < load.reasons_len; i++) {
+		if (strcmp(load.reasons[i].text, text) == 0) {
+			load.reasons[i].count++;
+			return;
+		}
+	}
+	if (load.reasons_len < REASONS_MAX) {
+		struct reason *reason = &load.reasons[load.reasons_len++];
+
+		snprintf(reason->text, sizeof(reason->text), "%s", text);
+		reason->count = 1;
+	}
+}
+
+static void send_more(struct connection *connection)
+{
+	const char *text = load.bodies[connection->request];
+	size_t len = strlen(text);
+
+	while (connection->sent < len) {
+		ssize_t n = send(connection->fd, text + connection->sent,
+			len - connection->sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0)
+			die("send", strerror(errno));
+		connection->sent += (size_t)n;
+	}
+}
+
+static bool start_next(struct connection *connection)
+{
+	connection->active = load.started < load.requests;
+	if (!connection->active)
+		return false;
+	connection->request = load.started++;
+	connection->sent = 0;
+	connection->got = 0;
+	connection->started_ns = now_ns();
+	send_more(connection);
+	return true;
+}
+
+/* The body, once the answer is whole; NULL before that. */
+static const char *whole_body(struct connection *connection)
+{
+	char *end = strstr(connection->answer, "\r\n\r\n");
+	char *length;
+
+	if (!end)
+		return NULL;
+	length = strcasestr(connection->answer, "content-length:");
+	if (!length || length > end)
+		die("answer", "no Content-Length");
+	if (connection->got < (size_t)(end + 4 - connection->answer) +
+			strtoul(length + 15, NULL, 10))
+		return NULL;
+	return end + 4;
+}
+
+static void finish(struct connection *connection, const char *body)
+{
+	load.latencies_ns[load.finished++] = now_ns() - connection->started_ns;
+	if (strstr(body, "\"isValid\":true") ||
+		strstr(body, "\"success\":true"))
+		load.ok++;
+	else
+		count_reason(body);
+	(void)start_next(connection);
+}
+
+static void on_event(struct connection *connection, uint32_t events)
+{
+	if (!connection->active)
+		return;
+	if (events & EPOLLOUT)
+		send_more(connection);
+	for (;;) {
+		const char *body;
+		ssize_t n = recv(connection->fd,
+			connection->answer + connection->got,
+			ANSWER_MAX_BYTES - connection->got, 0);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0)
+			die("connection", n ? strerror(errno) : "closed");
+		connection->got += (size_t)n;
+		connection->answer[connection->got] = '\0';
+		body = whole_body(connection);
+		if (body) {
+			finish(connection, body);
+			if (!connection->active)
+				return;
+		} else if (connection->got == ANSWER_MAX_BYTES) {
+			die("answer", "too large");
+		}
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Raw: a latency, not money. */
+static double percentile_ms(unsigned percent) /* Raw: a latency */
+{
+	size_t index = load.finished * percent / 100;
+
+	if (index >= load.finished)
+		index = load.finished - 1;
+	return (double)load.latencies_ns[index] / 1e6; /* Raw: a latency */
+}
+
+static void report(uint64_t elapsed_ns)
+{
+	double seconds = (double)elapsed_ns / 1e9; /* Raw: a duration */
+
+	qsort(load.latencies_ns, load.finished, sizeof(uint64_t), by_value);
+	printf("{\"requests\":%zu,\"ok\":%zu,\"failed\":%zu,\"reasons\":{",
+		load.finished, load.ok, load.finished - load.ok);
+	for (size_t i = 0; i < load.reasons_len; i++)
+		printf("%s\"%s\":%zu", i ? "," : "", load.reasons[i].text,
+			load.reasons[i].count);
+	printf("},\"seconds\":%.3f,\"per_second\":%.1f,\"p50_ms\":%.2f,"
+	       "\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
+		seconds, (double)load.finished / seconds, /* Raw: a rate */
+		percentile_ms(50), percentile_ms(95), percentile_ms(99));
+}
+
+static void run(void)
+{
+	struct connection *connections = calloc(
+		load.connections, sizeof(*connections));
+	struct epoll_event events[256];
+	int epoll = epoll_create1(0);
+	uint64_t start;
+
+	if (!connections || epoll < 0)
+		die("memory", "out of it");
+	for (size_t i = 0; i < load.connections; i++)
+		dial(&connections[i], epoll);
+	start = now_ns();
+	for (size_t i = 0; i < load.connections; i++) {
+		if (!start_next(&connections[i]))
+			break;
+	}
+	while (load.finished < load.requests) {
+		int n = epoll_wait(epoll, events, 256, STALL_TIMEOUT_MS);
+
+		if (n == 0)
+			die("stalled", "no answer for a minute");
+		for (int i = 0; i < n; i++)
+			on_event(events[i].data.ptr, events[i].events);
+	}
+	report(now_ns() - start);
+}
+
+static void parse_url(const char *url)
+{
+	unsigned port = 0;
+
+	if (sscanf(url, "http://%63[0-9.]:%u%255s", load.host, &port,
+		    load.path) != 3 ||
+		port == 0 || port > 65535)
+		die(url, "expected http://ADDRESS:PORT/PATH");
+	load.port = (uint16_t)port;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"url", required_argument, NULL, 'u'},
+		{"devnet", required_argument, NULL, 'd'},
+		{"connections", required_argument, NULL, 'c'},
+		{"requests", required_argument, NULL, 'r'}, {0}};
+	struct x402_secp256k1 *secp;
+	const char *devnet = NULL;
+	uint8_t seed[32] = {1};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'u')
+			parse_url(optarg);
+		else if (option == 'd')
+			devnet = optarg;
+		else if (option == 'c')
+			load.connections = strtoul(optarg, NULL, 10);
+		else if (option == 'r')
+			load.requests = strtoul(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	if (!devnet || !load.port || !load.requests || !load.connections ||
+		load.connections > CONNECTIONS_MAX)
+		die("usage",
+			"--url URL --devnet FILE [--connections N] "
+			"[--requests M]");
+	if (x402_secp256k1_new(seed, &secp) != X402_OK)
+		die("memory", "out of it");
+	read_devnet(secp, devnet);
+	sign_all(secp);
+	run();
+	x402_secp256k1_free(secp);
+	return 0;
+}
