@@ -1,7 +1,8 @@
 /*
  * The only file that knows jansson. Values are jansson's own, seen from
  * outside as an opaque struct x402_json. Nesting is counted before jansson
- * sees the text, so that hostile depth never recurses.
+ * sees the text, so that hostile depth never recurses; and two weaknesses
+ * that jansson has when memory runs out are worked around (parse_once).
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -19,44 +20,142 @@ static struct x402_json *outside(json_t *json)
 	return (struct x402_json *)json;
 }
 
-/*
- * Deepest nesting of a text, strings skipped. Malformed text gives some
- * number; jansson refuses it afterwards.
- */
-static size_t nesting(struct x402_span text)
+/* What is known of a text before jansson sees it. */
+struct shape {
+	size_t depth; /* deepest nesting */
+	size_t token; /* bytes of the longest token, quotes included */
+};
+
+static bool ends_token(uint8_t c)
 {
+	return c <= ' ' || memchr(",:[]{}", c, 6);
+}
+
+/* Malformed text gives some shape; jansson refuses it afterwards. */
+static struct shape shape_of(struct x402_span text)
+{
+	struct shape shape = {0, 0};
 	size_t depth = 0;
-	size_t deepest = 0;
+	size_t start = 0; /* of the token */
 	bool in_string = false;
 
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.ptr[i];
 
-		if (in_string) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-		} else if (c == '"') {
-			in_string = true;
-		} else if (c == '{' || c == '[') {
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string && (c == '{' || c == '['))
 			depth++;
-			deepest = depth > deepest ? depth : deepest;
-		} else if ((c == '}' || c == ']') && depth > 0) {
+		else if (!in_string && (c == '}' || c == ']') && depth > 0)
 			depth--;
-		}
+		if (!in_string && ends_token(c))
+			start = i + 1;
+		else if (i + 1 > start + shape.token)
+			shape.token = i + 1 - start;
+		if (depth > shape.depth)
+			shape.depth = depth;
 	}
-	return deepest;
+	return shape;
 }
 
-static enum x402_err parse_error(
-	const json_error_t *error, struct x402_errinfo *info)
+/*
+ * jansson collects a token in a buffer that grows, and when growing fails it
+ * goes on without the byte: "1000" would become "100". So the text is parsed
+ * as the second element of an array whose first is a string as long as the
+ * longest token. If that one is whole, the buffer grows no more.
+ */
+#define PREFIX_EXTRA 4 /* [ " " , */
+
+static void add_prefix(struct x402_buf *buf, size_t token)
 {
-	x402_errinfo_set(info, "", "not strict JSON: %s at byte %d",
-		error->text, error->position);
-	return json_error_code(error) == json_error_out_of_memory
-		? X402_ERR_NOMEM
-		: X402_ERR_SYNTAX;
+	uint8_t *filler;
+
+	x402_buf_add_str(buf, "[\"");
+	filler = x402_buf_add_zeros(buf, token);
+	if (filler)
+		memset(filler, 'x', token);
+	x402_buf_add_str(buf, "\",");
+}
+
+static enum x402_err take_second(json_t *outer, size_t token, json_t **ret_json)
+{
+	enum x402_err err = X402_OK;
+
+	if (json_string_length(json_array_get(outer, 0)) != token)
+		err = X402_ERR_NOMEM;
+	else if (json_array_size(outer) != 2)
+		err = X402_ERR_SYNTAX;
+	else
+		*ret_json = json_incref(json_array_get(outer, 1));
+	json_decref(outer);
+	return err;
+}
+
+/*
+ * One try. SYNTAX may still mean that memory was out: jansson calls a token
+ * invalid when it could not copy it. error->text is empty otherwise when no
+ * byte of the text was at fault.
+ */
+static enum x402_err parse_once(struct x402_span text, size_t token,
+	json_error_t *error, json_t **ret_json)
+{
+	struct x402_buf buf = {0};
+	json_t *outer;
+
+	memset(error, 0, sizeof(*error));
+	add_prefix(&buf, token);
+	x402_buf_add(&buf, text);
+	x402_buf_add_byte(&buf, ']');
+	if (buf.failed) {
+		x402_buf_clear(&buf);
+		return X402_ERR_NOMEM;
+	}
+	outer = json_loadb(
+		(const char *)buf.ptr, buf.len, JSON_REJECT_DUPLICATES, error);
+	x402_buf_clear(&buf);
+	if (outer)
+		return take_second(outer, token, ret_json);
+	return error->text[0] ? X402_ERR_SYNTAX : X402_ERR_NOMEM;
+}
+
+/* Can a small text be parsed now? */
+static bool memory_is_there(void)
+{
+	json_error_t error;
+	json_t *json = NULL;
+	enum x402_err err = parse_once(
+		x402_span_str("{\"k\":\"v\"}"), 16, &error, &json);
+
+	json_decref(json);
+	return err == X402_OK;
+}
+
+/* A refusal is believed when it comes twice and memory is there. */
+static enum x402_err parse_surely(struct x402_span text, size_t token,
+	json_error_t *error, json_t **ret_json)
+{
+	enum x402_err err = parse_once(text, token, error, ret_json);
+
+	if (err != X402_ERR_SYNTAX)
+		return err;
+	err = parse_once(text, token, error, ret_json);
+	if (err == X402_ERR_SYNTAX && !memory_is_there())
+		return X402_ERR_NOMEM;
+	return err;
+}
+
+static void say_what(const json_error_t *error, size_t token, size_t len,
+	struct x402_errinfo *info)
+{
+	size_t prefix = token + PREFIX_EXTRA;
+	size_t at = (size_t)error->position;
+
+	at = at > prefix ? at - prefix : 0;
+	x402_errinfo_set(info, "", "not strict JSON: %s at byte %zu",
+		error->text[0] ? error->text : "more than one value",
+		at < len ? at : len);
 }
 
 enum x402_err x402_json_parse(struct x402_span text,
@@ -65,8 +164,10 @@ enum x402_err x402_json_parse(struct x402_span text,
 {
 	size_t max_bytes = X402_JSON_MAX_BYTES;
 	size_t max_depth = X402_JSON_MAX_DEPTH;
-	json_error_t error = {0};
-	json_t *json;
+	struct shape shape;
+	json_error_t error;
+	json_t *json = NULL;
+	enum x402_err err;
 
 	if (limits && limits->max_bytes)
 		max_bytes = limits->max_bytes;
@@ -78,7 +179,8 @@ enum x402_err x402_json_parse(struct x402_span text,
 			text.len);
 		return X402_ERR_TOO_LARGE;
 	}
-	if (nesting(text) > max_depth) {
+	shape = shape_of(text);
+	if (shape.depth > max_depth) {
 		x402_errinfo_set(info, "",
 			"expected nesting of at most %zu levels", max_depth);
 		return X402_ERR_TOO_LARGE;
@@ -87,10 +189,11 @@ enum x402_err x402_json_parse(struct x402_span text,
 		x402_errinfo_set(info, "", "expected JSON, got nothing");
 		return X402_ERR_SYNTAX;
 	}
-	json = json_loadb((const char *)text.ptr, text.len,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!json)
-		return parse_error(&error, info);
+	err = parse_surely(text, shape.token, &error, &json);
+	if (err == X402_ERR_SYNTAX)
+		say_what(&error, shape.token, text.len, info);
+	if (err)
+		return err;
 	*ret_json = outside(json);
 	return X402_OK;
 }
@@ -294,12 +397,30 @@ static json_t *inside_or_null(const struct x402_json *json)
 	return json ? inside(json) : json_null();
 }
 
+/* Our buffer remembers a failed append; jansson forgets some of them. */
+static int add_dumped(const char *bytes, size_t len, void *data)
+{
+	struct x402_buf *buf = data;
+
+	x402_buf_add(buf, x402_span(bytes, len));
+	return buf->failed ? -1 : 0;
+}
+
+static char *dump(const struct x402_json *json, size_t flags)
+{
+	struct x402_buf buf = {0};
+
+	if (json_dump_callback(inside_or_null(json), add_dumped, &buf, flags))
+		buf.failed = true;
+	return x402_buf_take_str(&buf);
+}
+
 char *x402_json_dump(const struct x402_json *json)
 {
-	return json_dumps(inside_or_null(json), DUMP_FLAGS);
+	return dump(json, DUMP_FLAGS);
 }
 
 char *x402_json_dump_sorted(const struct x402_json *json)
 {
-	return json_dumps(inside_or_null(json), DUMP_FLAGS | JSON_SORT_KEYS);
+	return dump(json, DUMP_FLAGS | JSON_SORT_KEYS);
 }
