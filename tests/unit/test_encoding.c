@@ -139,6 +139,7 @@ static void test_hex_decode_fixed_wants_exact_length(void **state)
 		x402_hex_decode_fixed("010203", out, 2), X402_ERR_SYNTAX);
 	assert_int_equal(x402_hex_decode_fixed("0x", out, 2), X402_ERR_SYNTAX);
 	assert_int_equal(x402_hex_decode_fixed("", out, 2), X402_ERR_SYNTAX);
+	assert_int_equal(x402_hex_decode_fixed(NULL, out, 2), X402_ERR_SYNTAX);
 	assert_int_equal(
 		x402_hex_decode_fixed("0xff0g", out, 2), X402_ERR_SYNTAX);
 	/* Untouched by all of these. */

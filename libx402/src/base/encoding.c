@@ -73,9 +73,12 @@ enum x402_err x402_hex_decode(const char *text, struct x402_buf *ret_buf)
 enum x402_err x402_hex_decode_fixed(
 	const char *text, uint8_t *ret_bytes, size_t len)
 {
-	const char *digits = text + 2;
+	const char *digits;
 
-	if (text[0] != '0' || text[1] != 'x' || strlen(digits) != 2 * len)
+	if (!text || text[0] != '0' || text[1] != 'x')
+		return X402_ERR_SYNTAX;
+	digits = text + 2;
+	if (strlen(digits) != 2 * len)
 		return X402_ERR_SYNTAX;
 	for (size_t i = 0; i < len; i++) {
 		if (hex_byte(digits + 2 * i) < 0)
