@@ -1,0 +1,199 @@
+/*
+ * ABI coding: what our calls are made of, and a reader that believes no offset
+ * or length from the chain.
+ */
+#include "cmocka_house.h"
+#include "x402/abi.h"
+
+static void test_selectors_equal_golden(void **state)
+{
+	static const struct {
+		const char *signature;
+		const char *selector;
+	} cases[] = {
+		{"balanceOf(address)", "0x70a08231"},
+		{"authorizationState(address,bytes32)", "0xe94a0102"},
+		{"isValidSignature(bytes32,bytes)", "0x1626ba7e"},
+		{"aggregate3((address,bool,bytes)[])", "0x82ad56cb"},
+	};
+	uint8_t selector[4];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		x402_abi_selector(cases[i].signature, selector);
+		assert_hex(selector, 4, cases[i].selector);
+	}
+}
+
+static void test_words_are_read_as_written(void **state)
+{
+	struct x402_address address = {{1, 2, 3}};
+	struct x402_address same;
+	struct x402_buf buf = {0};
+	struct x402_u256 value;
+	struct x402_span bytes;
+	bool flag;
+
+	(void)state;
+	x402_abi_add_u64(&buf, 3 * 32);
+	x402_abi_add_address(&buf, &address);
+	x402_abi_add_u64(&buf, 1);
+	x402_abi_add_bytes_tail(&buf, x402_span_str("hello"));
+	assert_int_equal(buf.len, 5 * 32);
+	assert_int_equal(
+		x402_abi_read_address(x402_buf_span(&buf), 1, &same), X402_OK);
+	assert_true(x402_address_equal(&address, &same));
+	assert_int_equal(
+		x402_abi_read_bool(x402_buf_span(&buf), 2, &flag), X402_OK);
+	assert_true(flag);
+	assert_int_equal(
+		x402_abi_read_bytes(x402_buf_span(&buf), 0, &bytes), X402_OK);
+	assert_int_equal(bytes.len, 5);
+	assert_memory_equal(bytes.ptr, "hello", 5);
+	assert_int_equal(x402_abi_read_u256(x402_buf_span(&buf), 5, &value),
+		X402_ERR_SYNTAX);
+	x402_buf_clear(&buf);
+}
+
+#define WORD_ZERO \
+	"0000000000000000000000000000000000000000000000000000000000000000"
+#define WORD(low) \
+	"00000000000000000000000000000000000000000000000000000000000000" low
+#define WORD_MAX \
+	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+
+static void test_hostile_answers_are_refused(void **state)
+{
+	static const char *const bad_bytes[] = {
+		"0x", "0x00", "0x" WORD("20"), /* nothing behind the offset */
+		"0x" WORD("40") WORD_ZERO,     /* offset at the end */
+		"0x" WORD("20") WORD("01"),    /* length beyond the end */
+		"0x" WORD_MAX WORD("01"),      /* offset near 2^256 */
+		"0x" WORD("20") WORD_MAX,      /* length near 2^256 */
+		"0x" WORD("21")
+			WORD_ZERO WORD_MAX, /* unaligned, into a length */
+	};
+	struct x402_span bytes;
+	struct x402_address address;
+	bool flag;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad_bytes); i++) {
+		struct x402_buf data = {0};
+
+		assert_int_equal(x402_hex_decode(bad_bytes[i], &data), X402_OK);
+		assert_int_equal(
+			x402_abi_read_bytes(x402_buf_span(&data), 0, &bytes),
+			X402_ERR_SYNTAX);
+		x402_buf_clear(&data);
+	}
+	{
+		struct x402_buf data = {0};
+
+		assert_int_equal(
+			x402_hex_decode("0x" WORD("02") WORD_MAX, &data),
+			X402_OK);
+		assert_int_equal(
+			x402_abi_read_bool(x402_buf_span(&data), 0, &flag),
+			X402_ERR_SYNTAX);
+		assert_int_equal(x402_abi_read_address(
+					 x402_buf_span(&data), 1, &address),
+			X402_ERR_SYNTAX);
+		x402_buf_clear(&data);
+	}
+}
+
+/* What viem 2.57.1 encodes for two results. */
+#define TWO_RESULTS                                                            \
+	"0x" WORD("20") WORD("02") WORD("40") WORD("c0") WORD("01") WORD("40") \
+		WORD("01") "0100000000000000000000000000000000000000000000000" \
+			   "000000000000000" WORD_ZERO WORD("40") WORD(        \
+				   "04") "08c379a0000000000000000000000000000" \
+					 "00000000000000000000000000000"
+
+static void test_multicall_results_are_read(void **state)
+{
+	struct x402_multicall_result results[3];
+	struct x402_buf answer = {0};
+
+	(void)state;
+	assert_int_equal(x402_hex_decode(TWO_RESULTS, &answer), X402_OK);
+	assert_int_equal(x402_multicall_aggregate3_read(
+				 x402_buf_span(&answer), results, 2),
+		X402_OK);
+	assert_true(results[0].success);
+	assert_false(results[1].success);
+	assert_hex(results[0].data.ptr, results[0].data.len, "0x01");
+	assert_hex(results[1].data.ptr, results[1].data.len, "0x08c379a0");
+	/* Another count than was asked for. */
+	assert_int_equal(x402_multicall_aggregate3_read(
+				 x402_buf_span(&answer), results, 1),
+		X402_ERR_SYNTAX);
+	assert_int_equal(x402_multicall_aggregate3_read(
+				 x402_buf_span(&answer), results, 3),
+		X402_ERR_SYNTAX);
+	/* Cut anywhere. */
+	for (size_t len = 0; len + 28 < answer.len; len++)
+		assert_int_equal(
+			x402_multicall_aggregate3_read(
+				x402_span(answer.ptr, len), results, 2),
+			X402_ERR_SYNTAX);
+	x402_buf_clear(&answer);
+}
+
+static void test_multicall_calldata_has_its_layout(void **state)
+{
+	struct x402_multicall_call calls[2] = {
+		{.target = {{1}}, .calldata = x402_span_str("abc")},
+		{.target = {{2}},
+			.calldata = x402_span_str("defgh"),
+			.allow_failure = true}};
+	struct x402_buf buf = {0};
+	struct x402_span body;
+	struct x402_u256 value;
+
+	(void)state;
+	x402_multicall_aggregate3_calldata(calls, 2, &buf);
+	assert_hex(buf.ptr, 4, "0x82ad56cb");
+	assert_int_equal(buf.len, 4 + 32 * (2 + 2 + 5 + 5));
+	body = x402_span(buf.ptr + 4, buf.len - 4);
+	assert_int_equal(x402_abi_read_u256(body, 2, &value), X402_OK);
+	assert_int_equal(value.limb[0], 2 * 32);
+	assert_int_equal(x402_abi_read_u256(body, 3, &value), X402_OK);
+	assert_int_equal(value.limb[0], 2 * 32 + 5 * 32);
+	x402_buf_clear(&buf);
+}
+
+static void test_revert_text_is_clean_and_bounded(void **state)
+{
+	struct x402_buf data = {0};
+	static const uint8_t error_selector[4] = {0x08, 0xc3, 0x79, 0xa0};
+	char text[16];
+
+	(void)state;
+	x402_abi_add_selector(&data, error_selector);
+	x402_abi_add_u64(&data, 32);
+	x402_abi_add_bytes_tail(
+		&data, x402_span_str("bad\r\nnews \x1b[31m that is long"));
+	x402_abi_revert_text(x402_buf_span(&data), text, sizeof(text));
+	assert_string_equal(text, "bad??news ?[31m");
+	x402_abi_revert_text(x402_span(data.ptr, 5), text, sizeof(text));
+	assert_string_equal(text, "0x08c379a0");
+	x402_abi_revert_text(x402_span(NULL, 0), text, sizeof(text));
+	assert_string_equal(text, "");
+	x402_buf_clear(&data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_selectors_equal_golden),
+		cmocka_unit_test(test_words_are_read_as_written),
+		cmocka_unit_test(test_hostile_answers_are_refused),
+		cmocka_unit_test(test_multicall_results_are_read),
+		cmocka_unit_test(test_multicall_calldata_has_its_layout),
+		cmocka_unit_test(test_revert_text_is_clean_and_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
