@@ -28,6 +28,11 @@
 /* Repeating a store verb that failed. */
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
+/*
+ * Past a deadline: until the store has said what is there, nobody knows
+ * whether an earlier request was sent (R3). It answers in moments.
+ */
+#define STORE_GRACE_MS 2000
 
 /* ---- Small things that all files use. ---- */
 
@@ -254,16 +259,30 @@ void fac_job_release(struct fac_job *job, const char *note)
 
 /* ---- 3. Reservation. ---- */
 
+static bool is_awaited(const struct fac_job *job)
+{
+	uint64_t now = fac_engine_now(job->engine);
+
+	for (const struct fac_waiter *w = job->waiters; w; w = w->next_of_job)
+		if (w->deadline_ms > now)
+			return true;
+	return false;
+}
+
 static void take_reservation(
 	struct fac_job *job, const struct fac_store_reply *reply)
 {
 	fac_job_set_payment(job, &reply->payments[0]);
 	fac_crash_point("after_reserve");
-	/* Everybody left meanwhile: do not spend what nobody waits for. */
-	if (job->waiters)
+	if (is_awaited(job)) {
 		fac_lane_enqueue(job);
-	else
-		fac_job_release(job, "the caller left before it was signed");
+		return;
+	}
+	/* Everybody left meanwhile: do not spend what nobody waits for. */
+	fac_answer_all(job, FAC_SETTLE_FAULT,
+		X402_REASON_UNEXPECTED_SETTLE_ERROR,
+		"the deadline came first; nothing was sent");
+	fac_job_release(job, "the caller left before it was signed");
 }
 
 /* The key was there already; each caller meets what is there. */
@@ -336,7 +355,7 @@ static void on_recalled(void *arg, const struct fac_store_reply *reply)
 	if (reply->err || !reply->payments_len) {
 		fac_answer(waiter, FAC_SETTLE_FAULT,
 			X402_REASON_UNEXPECTED_SETTLE_ERROR,
-			"the store did not answer; nothing was sent", NULL);
+			"the store did not answer; ask again", NULL);
 		return;
 	}
 	job = fac_job_find(waiter->engine, reply->payments[0].key32);
@@ -509,10 +528,15 @@ static void expire(struct fac_waiter *waiter)
 {
 	struct fac_job *job = waiter->job;
 
-	if (!job) {
+	if (!job || job->phase == FAC_JOB_RESERVING) {
+		if (fac_engine_now(waiter->engine) <
+			waiter->deadline_ms + STORE_GRACE_MS)
+			return;
 		fac_answer(waiter, FAC_SETTLE_FAULT,
 			X402_REASON_UNEXPECTED_SETTLE_ERROR,
-			"the deadline came first; nothing was sent", NULL);
+			"the deadline came before the store answered; ask "
+			"again",
+			NULL);
 		return;
 	}
 	/* Its success is on the way to being its own: moments. */

@@ -418,7 +418,7 @@ static void refuse(struct settle_mail *mail)
 		.reason = X402_REASON_UNEXPECTED_SETTLE_ERROR};
 
 	snprintf(result.message, sizeof(result.message),
-		"the daemon is stopping; nothing was sent");
+		"the daemon is stopping; ask again");
 	memcpy(result.wire_network, mail->network ? mail->network : "",
 		mail->network ? strnlen(mail->network,
 					sizeof(result.wire_network) - 1)
