@@ -98,16 +98,27 @@ describe('verify and settle', () => {
     assert.equal(other.json.success, false);
   });
 
-  test('payment-identifier works alike, and a malformed one is 400', async () => {
+  test('payment-identifier finds conflicts but repeats no success; malformed is 400', async () => {
     const p = f.parts(info);
     p.extensions = { 'payment-identifier': { info: { id: 'pay_0123456789abcdef0123456789abcdef' } } };
     const body = await f.body(p);
-    const first = await f.post(`${daemon.url}/settle`, body);
-    assert.equal(first.json.success, true, first.text);
-    assert.equal((await f.post(`${daemon.url}/settle`, body)).text, first.text);
+    // The payer chose the id: it must not have one payment answered many times.
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => f.post(`${daemon.url}/settle`, body)));
+    const successes = answers.filter(one => one.json.success);
+    assert.equal(successes.length, 1, successes.map(one => one.text).join());
+    for (const one of [...answers, await f.post(`${daemon.url}/settle`, body)])
+      assert.ok(one.json.success || one.json.errorReason === 'duplicate_settlement', one.text);
     const other = f.parts(info);
     other.extensions = p.extensions;
     assert.equal((await f.post(`${daemon.url}/settle`, await f.body(other))).status, 409);
+    // With a key of the caller's own it is the caller who is told again.
+    const both = f.parts(info);
+    both.extensions = { 'payment-identifier': { info: { id: 'pay_fedcba9876543210' } } };
+    const key = { 'idempotency-key': 'order-4712' };
+    const told = await f.post(`${daemon.url}/settle`, await f.body(both), key);
+    assert.equal(told.json.success, true, told.text);
+    assert.equal((await f.post(`${daemon.url}/settle`, await f.body(both), key)).text, told.text);
     for (const id of ['short', 'x'.repeat(129), 'with space in the middle', 7]) {
       const bad = f.parts(info);
       bad.extensions = { 'payment-identifier': { info: { id } } };

@@ -35,6 +35,7 @@ struct settling {
 	uint32_t timeout_ms;
 	char scope[FAC_IDEMPOTENCY_SIZE];
 	char key[FAC_IDEMPOTENCY_SIZE];
+	bool may_repeat;
 	uint8_t fingerprint32[32];
 	uint64_t ticket; /* of the engine, while it works */
 	struct fac_settle_result result;
@@ -99,11 +100,18 @@ static bool read_identity(struct settling *settling, struct fac_step *ret_step)
 	}
 	if (!id && !header)
 		return true;
-	/* An id is one payee's: two shops may use the same one. */
+	/*
+	 * An id is one payee's: two shops may use the same one. The header
+	 * goes first, and it alone may have a success repeated: the payer
+	 * chooses the identifier, and would choose one for every request
+	 * that it wants served for one payment (R2).
+	 */
+	settling->may_repeat = header;
 	snprintf(settling->scope, sizeof(settling->scope), "%s:%.60s",
-		id ? "identifier" : "header",
+		header ? "header" : "identifier",
 		settling->judging.question.requirements.pay_to);
-	snprintf(settling->key, sizeof(settling->key), "%s", id ? id : header);
+	snprintf(settling->key, sizeof(settling->key), "%s",
+		header ? header : id);
 	return true;
 }
 
@@ -172,6 +180,7 @@ static struct fac_settle_request engine_request(struct settling *settling)
 	if (settling->key[0]) {
 		request.idempotency_scope = settling->scope;
 		request.idempotency_key = settling->key;
+		request.may_repeat = settling->may_repeat;
 	}
 	request.deadline_unix_ms = fac_unix_ms() +
 		(end_ms > now_ms ? end_ms - now_ms : 0);
@@ -262,7 +271,7 @@ static struct fac_step on_verdict(struct fac_judging *judging)
 			"out of memory; nothing was sent");
 	if (judging->request->app->stopping)
 		return fac_fail(judging->request, 503,
-			"the daemon is stopping; nothing was sent");
+			"the daemon is stopping; ask again");
 	return judging->verdict.valid ? settle(settling) : recall(settling);
 }
 

@@ -3,11 +3,12 @@
  *
  * - another fingerprint on the same payment: duplicate_settlement
  * - same fingerprint while somebody waits: duplicate_settlement, or both get
- *   the same answer when scope, key and fingerprint are the same
+ *   the same answer when scope, key and fingerprint are the same and the
+ *   key is the caller's own, not the payer's
  * - same fingerprint while nobody waits: the new waiter (F-061)
  * - success not claimed yet: this caller claims it, once and durably (R2)
  * - success claimed: duplicate_settlement, or the stored bytes again under
- *   the same scope, key and fingerprint
+ *   the same scope, key and fingerprint, where the key is the caller's own
  * - an end without money: the same reason again
  */
 #include "core/engine_p.h"
@@ -168,7 +169,7 @@ static void answer_duplicate(
 static void answer_credited(
 	struct fac_waiter *waiter, const struct fac_payment *payment)
 {
-	if (is_same_request(waiter, payment) &&
+	if (waiter->may_repeat && is_same_request(waiter, payment) &&
 		is_same_idempotency(waiter, payment) && payment->answer)
 		answer_success(waiter, payment);
 	else
@@ -302,7 +303,10 @@ void fac_answer_attach(struct fac_waiter *waiter, struct fac_job *job)
 {
 	if (!may_join(waiter, &job->payment))
 		return;
-	if (job->waiters && !is_same_idempotency(waiter, &job->payment)) {
+	if (job->waiters &&
+		!(waiter->may_repeat && job->waiters->may_repeat &&
+			is_same_idempotency(waiter, &job->payment) &&
+			is_same_idempotency(job->waiters, &job->payment))) {
 		answer_duplicate(waiter, &job->payment);
 		return;
 	}

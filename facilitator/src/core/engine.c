@@ -471,6 +471,7 @@ static struct fac_waiter *new_waiter(
 		copy_text(asked->idempotency_key,
 			sizeof(asked->idempotency_key),
 			request->idempotency_key);
+		waiter->may_repeat = request->may_repeat;
 	}
 	asked->x402_version = request->x402_version;
 	copy_text(asked->scheme, sizeof(asked->scheme), request->scheme);

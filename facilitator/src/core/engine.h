@@ -68,6 +68,11 @@ struct fac_settle_request {
 	/* Both or none. scope names the caller, key is what it sent. */
 	const char *idempotency_scope;
 	const char *idempotency_key;
+	/*
+	 * The key came from the caller itself, not from the payer: a success
+	 * may be repeated under it. Else it only finds conflicts.
+	 */
+	bool may_repeat;
 	int x402_version;
 	const char *scheme;
 	/* The network as the caller spelled it. Required with a plan. */

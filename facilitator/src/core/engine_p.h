@@ -43,6 +43,7 @@ struct fac_waiter {
 	bool has_plan;
 	struct fac_payment asked; /* with a plan: the whole; else identity */
 	bool has_key32;
+	bool may_repeat;
 	bool started; /* no longer held back by recovery */
 	unsigned busy;
 	struct fac_job *job; /* waits for this one */
