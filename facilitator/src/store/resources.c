@@ -8,12 +8,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-static enum x402_err write_resource(struct fac_db *db,
-	const struct fac_resource *resource, bool *ret_new,
-	uint64_t *ret_sequence)
+static enum x402_err find_resource(struct fac_db *db,
+	const struct fac_resource *resource, bool *ret_new, bool *ret_settled)
 {
 	sqlite3_stmt *stmt = fac_db_prepare(
-		db, "SELECT sequence FROM resources WHERE key = ?1");
+		db, "SELECT settled FROM resources WHERE key = ?1");
 	enum x402_err err;
 	bool row;
 
@@ -23,10 +22,19 @@ static enum x402_err write_resource(struct fac_db *db,
 	err = fac_db_row(db, stmt, &row);
 	if (err)
 		return err;
-	(void)sqlite3_reset(stmt); /* one row was wanted */
 	*ret_new = !row;
+	*ret_settled = row && fac_db_u64(stmt, 0) != 0;
+	(void)sqlite3_reset(stmt); /* one row was wanted */
+	return X402_OK;
+}
+
+static enum x402_err write_resource(struct fac_db *db,
+	const struct fac_resource *resource, uint64_t *ret_sequence)
+{
+	enum x402_err err;
+	bool row;
 	/* What was settled once stays proven. */
-	stmt = fac_db_prepare(db,
+	sqlite3_stmt *stmt = fac_db_prepare(db,
 		"INSERT INTO resources (key, url, type, x402_version, accepts,"
 		" extensions, metadata, settled, updated_ms)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
@@ -125,9 +133,17 @@ enum x402_err fac_db_resource_put(struct fac_db *db, struct fac_store_job *job)
 {
 	uint64_t sequence = 0;
 	bool is_new = false;
-	enum x402_err err = write_resource(
-		db, job->resource, &is_new, &sequence);
+	bool settled = false;
+	enum x402_err err = find_resource(db, job->resource, &is_new, &settled);
 
+	/*
+	 * What a payment proved, a stranger's claim does not change: it would
+	 * send the buyers of a proven listing to another payee.
+	 */
+	if (!err && settled && !job->resource->settled)
+		return X402_OK;
+	if (!err)
+		err = write_resource(db, job->resource, &sequence);
 	if (!err)
 		err = write_details(db, job->resource, sequence);
 	job->reply.claimed = !err && is_new;

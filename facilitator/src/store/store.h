@@ -104,6 +104,17 @@ void fac_store_mark_replaced(struct fac_store *store, const uint8_t hash32[32],
 void fac_store_mark_mined(struct fac_store *store, const uint8_t hash32[32],
 	uint64_t block_number, struct fac_store_to to);
 
+/*
+ * The chain counts less than we journalled as mined: a reorg, or a node that
+ * lags. MINED transactions of this signer from nonce on become BROADCAST
+ * again and come back as transactions, lowest nonce first, at most
+ * FAC_STORE_REVIVE_MAX. Their payments stay as they ended.
+ */
+#define FAC_STORE_REVIVE_MAX 64
+void fac_store_revive(struct fac_store *store, const char *network,
+	const struct x402_address *signer, uint64_t nonce,
+	struct fac_store_to to);
+
 /* How a payment ended. */
 struct fac_store_end {
 	uint8_t key32[32];
@@ -147,8 +158,8 @@ void fac_store_payment_get(struct fac_store *store,
 	struct fac_payment_query query, struct fac_store_to to);
 
 /*
- * Add or refresh an entry by its key. An entry that was settled stays so.
- * claimed: it is new.
+ * Add or refresh an entry by its key. An entry that was settled stays so, and
+ * only another settled payment changes it. claimed: it is new.
  */
 void fac_store_resource_put(struct fac_store *store,
 	const struct fac_resource *resource, struct fac_store_to to);
