@@ -40,6 +40,7 @@ static struct {
 	unsigned recalls;
 	unsigned leaves;
 	bool has_key32;
+	bool may_repeat;
 	char scope[FAC_IDEMPOTENCY_SIZE];
 	char key[FAC_IDEMPOTENCY_SIZE];
 	uint8_t fingerprint32[32];
@@ -136,6 +137,7 @@ uint64_t fac_settler_settle(struct fac_settler *settler,
 	world.settles += request->has_plan;
 	world.recalls += !request->has_plan;
 	world.has_key32 = request->key32;
+	world.may_repeat = request->may_repeat;
 	snprintf(world.scope, sizeof(world.scope), "%s",
 		request->idempotency_scope ? request->idempotency_scope : "");
 	snprintf(world.key, sizeof(world.key), "%s",
@@ -561,16 +563,24 @@ static void settle_conflict_is_409(void **state)
 	assert_int_equal(world.status, 409);
 }
 
-static void settle_identifier_wins_over_the_header(void **state)
+static void settle_header_wins_over_the_identifier(void **state)
 {
 	(void)state;
 	struct fac_settle_result result = settled_result();
-	header("Idempotency-Key", "k1");
-	ask("POST", "/settle",
-		payment("\"extensions\":{\"payment-identifier\":{\"info\":{"
-			"\"id\":\"pay_0123456789abcdef\"}}}"));
+	static const char identifier[] =
+		"\"extensions\":{\"payment-identifier\":{\"info\":{"
+		"\"id\":\"pay_0123456789abcdef\"}}}";
+	ask("POST", "/settle", payment(identifier));
 	answer_reads_well();
 	assert_string_equal(world.key, "pay_0123456789abcdef");
+	/* The payer's own choice repeats no success (R2). */
+	assert_false(world.may_repeat);
+	world.settle_done(world.settle_user, &result);
+	header("Idempotency-Key", "k1");
+	ask("POST", "/settle", payment(identifier));
+	answer_reads_well();
+	assert_string_equal(world.key, "k1");
+	assert_true(world.may_repeat);
 	world.settle_done(world.settle_user, &result);
 }
 
@@ -885,7 +895,7 @@ int main(void)
 		API_TEST(settle_fault_says_nothing_was_sent),
 		API_TEST(settle_pending_has_hash_and_retry_after),
 		API_TEST(settle_conflict_is_409),
-		API_TEST(settle_identifier_wins_over_the_header),
+		API_TEST(settle_header_wins_over_the_identifier),
 		API_TEST(settle_bad_identifier_is_400_and_sends_nothing),
 		API_TEST(settle_fingerprint_ignores_the_order_of_members),
 		API_TEST(settle_gone_caller_leaves_the_engine),
