@@ -19,6 +19,7 @@ esac
 sh tests/support/install.sh --run
 build=build/release
 if [ ! -f "$build/build.ninja" ]; then
+  mkdir -p build
   echo '== configuring'
   meson setup "$build" --buildtype=release >"$build.log" 2>&1 ||
     { cat "$build.log" >&2; exit 1; }
