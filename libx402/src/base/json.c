@@ -28,7 +28,16 @@ struct shape {
 
 static bool ends_token(uint8_t c)
 {
-	return c <= ' ' || memchr(",:[]{}", c, 6);
+	return c <= ' ' || c == ',' || c == ':' || c == '[' || c == ']' ||
+		c == '{' || c == '}';
+}
+
+/* After an opening quote: the index of the closing one, or the end. */
+static size_t string_end(struct x402_span text, size_t i)
+{
+	while (i < text.len && text.ptr[i] != '"')
+		i += text.ptr[i] == '\\' ? 2 : 1;
+	return i < text.len ? i : text.len;
 }
 
 /* Malformed text gives some shape; jansson refuses it afterwards. */
@@ -37,22 +46,19 @@ static struct shape shape_of(struct x402_span text)
 	struct shape shape = {0, 0};
 	size_t depth = 0;
 	size_t start = 0; /* of the token */
-	bool in_string = false;
 
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.ptr[i];
 
-		if (in_string && c == '\\')
-			i++;
-		else if (c == '"')
-			in_string = !in_string;
-		else if (!in_string && (c == '{' || c == '['))
+		if (c == '"')
+			i = string_end(text, i + 1);
+		else if (c == '{' || c == '[')
 			depth++;
-		else if (!in_string && (c == '}' || c == ']') && depth > 0)
+		else if ((c == '}' || c == ']') && depth > 0)
 			depth--;
-		if (!in_string && ends_token(c))
+		if (ends_token(c))
 			start = i + 1;
-		else if (i + 1 > start + shape.token)
+		if (i + 1 - start > shape.token)
 			shape.token = i + 1 - start;
 		if (depth > shape.depth)
 			shape.depth = depth;
