@@ -2,7 +2,7 @@
 // behave badly: never "nothing was sent" of what was sent, and no lane that
 // stays stuck.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { startDevnet } from '../devnet/lib.mjs';
 import * as f from './facilitator.lib.mjs';
@@ -34,5 +34,56 @@ describe('an endpoint that hangs', () => {
     assert.equal(third.json.transaction, first.json.transaction);
     assert.equal((await daemon.stop('SIGQUIT')).code, 0, daemon.log);
     await proxy.stop();
+  });
+});
+
+describe('a reorg that drops what was mined', () => {
+  let devnet;
+  const nonce = () => f.chainRpc(devnet.info, 'eth_getTransactionCount',
+    [devnet.info.accounts.facilitator.address, 'latest']);
+  // Settle one payment and have the chain forget it, as a reorg would that
+  // the mempool does not heal.
+  const settleAndForget = async daemon => {
+    const snapshot = await f.chainRpc(devnet.info, 'evm_snapshot');
+    const start = await nonce();
+    const body = await f.goodBody(devnet.info);
+    const answer = await f.post(`${daemon.url}/settle`, body);
+    assert.equal(answer.json.success, true, answer.text);
+    assert.equal(await f.chainRpc(devnet.info, 'evm_revert', [snapshot]), true);
+    assert.equal(await nonce(), start);
+    return body;
+  };
+  const isUsed = body => f.isUsed(devnet.info, body.paymentPayload.payload.authorization);
+  beforeEach(async () => {
+    devnet = await startDevnet({ blockTime: 1 });
+  });
+  afterEach(async () => devnet?.stop());
+
+  test('after a restart the same bytes are sent again, and the next payment settles', async () => {
+    const env = f.facilitatorEnv(devnet.info);
+    const first = await f.startFacilitator({ env });
+    const forgotten = await settleAndForget(first);
+    assert.equal((await first.stop()).code, 0, first.log);
+    const second = await f.startFacilitator({ env });
+    const answer = await f.post(`${second.url}/settle`, await f.goodBody(devnet.info));
+    assert.equal(answer.json.success, true, answer.text + second.log);
+    assert.equal(await isUsed(forgotten), true);
+    const again = await f.post(`${second.url}/settle`, forgotten);
+    assert.equal(again.json.errorReason, 'duplicate_settlement', again.text);
+    assert.equal((await second.stop()).code, 0, second.log);
+  });
+
+  test('a running daemon notices it when the next payment sticks', async () => {
+    const daemon = await f.startFacilitator({ env: f.facilitatorEnv(devnet.info) });
+    const forgotten = await settleAndForget(daemon);
+    const body = await f.goodBody(devnet.info);
+    let answer;
+    do
+      answer = await f.post(`${daemon.url}/settle`, body);
+    while (answer.json.errorReason === 'settlement_pending' &&
+      Date.now() < Number(body.paymentPayload.payload.authorization.validBefore) * 1000 - 200000);
+    assert.equal(answer.json.success, true, answer.text + daemon.log);
+    assert.equal(await isUsed(forgotten), true);
+    assert.equal((await daemon.stop()).code, 0, daemon.log);
   });
 });

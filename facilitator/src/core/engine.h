@@ -155,6 +155,11 @@ struct fac_engine_ports {
 		const struct x402_address *signer,
 		void (*done)(void *arg, const struct fac_store_reply *reply),
 		void *arg);
+	/* Optional. */
+	void (*revive)(void *user, const char *network,
+		const struct x402_address *signer, uint64_t nonce,
+		void (*done)(void *arg, const struct fac_store_reply *reply),
+		void *arg);
 	void (*payment_get)(void *user, struct fac_payment_query query,
 		void (*done)(void *arg, const struct fac_store_reply *reply),
 		void *arg);

@@ -126,6 +126,7 @@ struct fac_lane {
 	bool asking;
 	uint64_t retry_ms;
 	uint64_t floor;
+	uint64_t pending; /* the chain's next nonce, when it was asked */
 	uint64_t next_nonce;
 	uint64_t free_nonces[FAC_LANE_MAX];
 	size_t free_len;
@@ -255,5 +256,7 @@ bool fac_reconcile_is_late(const struct fac_job *job);
 
 /* ---- recover.c ---- */
 void fac_recover_tick(struct fac_line *line);
+/* Something waits for long: does the chain miss a nonce below it? */
+void fac_recover_check_gap(struct fac_lane *lane);
 
 #endif

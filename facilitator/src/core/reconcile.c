@@ -344,6 +344,8 @@ static void conclude(struct fac_tx *tx)
 	bool spent = tx->probe_nonce > tx->transaction.nonce;
 	uint64_t at = tx->probe_block.timestamp_unix_s;
 
+	if (!spent && tx->lane)
+		fac_recover_check_gap(tx->lane);
 	if (!job) {
 		/* Nothing depends on it any more. */
 		if (spent)

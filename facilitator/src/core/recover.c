@@ -7,10 +7,13 @@
  *                  replaced: its bytes are dead, sign it anew
  *   3. ask_floor   per lane: one past the highest journalled nonce
  *   4. ask_chain   ... and the chain's pending nonce: the greater is next
- *   5. open_lane   nonces in between without bytes are gaps to be filled
+ *   5. revive      what was mined but the chain does not count: a reorg
+ *                  dropped it, so the same bytes are sent again
+ *   6. open_lane   nonces in between without bytes are gaps to be filled
  *
  * Callers wait until step 2 is done for every chain, so that nobody reserves
- * what the journal already knows. Steps 3 to 5 may wait for a dead RPC.
+ * what the journal already knows. Steps 3 to 6 may wait for a dead RPC, and
+ * are taken again when a lane turns out to be stuck behind a missing nonce.
  */
 #include "core/engine_p.h"
 
@@ -18,7 +21,7 @@
 
 #define RETRY_MS 1000
 
-/* ---- 3, 4, 5. Lanes. ---- */
+/* ---- 3 to 6. Lanes. ---- */
 
 static bool has_bytes(const struct fac_lane *lane, uint64_t nonce)
 {
@@ -29,8 +32,10 @@ static bool has_bytes(const struct fac_lane *lane, uint64_t nonce)
 	return false;
 }
 
-static void open_lane(struct fac_lane *lane, uint64_t pending)
+static void open_lane(struct fac_lane *lane)
 {
+	uint64_t pending = lane->pending;
+
 	lane->free_len = 0;
 	for (uint64_t nonce = pending; nonce < lane->floor; nonce++) {
 		if (lane->free_len == FAC_LANE_MAX)
@@ -44,17 +49,64 @@ static void open_lane(struct fac_lane *lane, uint64_t pending)
 	fac_lane_dispatch(lane->line);
 }
 
-static void on_pending(void *arg, enum x402_err err, uint64_t nonce)
+/* Their payments have ended; only the nonces have to be spent again. */
+static void revive(
+	struct fac_lane *lane, const struct fac_transaction *transaction)
+{
+	struct fac_transaction copy;
+	struct fac_tx *tx;
+
+	if (has_bytes(lane, transaction->nonce))
+		return;
+	fac_transaction_copy(transaction, &copy);
+	copy.state = FAC_TRANSACTION_BROADCAST;
+	tx = fac_tx_new(lane->line, lane, NULL, &copy);
+	tx->journalled = true;
+	tx->marked_broadcast = true;
+	tx->sent = true;
+}
+
+static void on_revived(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_lane *lane = arg;
 	struct fac_engine *engine = lane->line->engine;
 
 	engine->owed--;
 	lane->asking = false;
+	for (size_t i = 0; !reply->err && i < reply->transactions_len; i++)
+		revive(lane, &reply->transactions[i]);
+	if (!reply->err && reply->transactions_len)
+		fac_engine_note(engine, true,
+			"%s: %zu mined transactions from nonce %llu on are "
+			"not in the chain; sending them again",
+			lane->line->config.network.caip2,
+			reply->transactions_len,
+			(unsigned long long)lane->pending);
+	/* There may be more: what follows waits until these are mined. */
+	if (reply->err || reply->transactions_len == FAC_STORE_REVIVE_MAX)
+		lane->retry_ms = fac_engine_now(engine) + RETRY_MS;
+	else
+		open_lane(lane);
+}
+
+static void on_pending(void *arg, enum x402_err err, uint64_t nonce)
+{
+	struct fac_lane *lane = arg;
+	struct fac_engine *engine = lane->line->engine;
+
+	lane->pending = nonce;
+	if (!err && nonce < lane->floor && engine->ports.revive) {
+		engine->ports.revive(engine->ports.user,
+			lane->line->config.network.caip2, &lane->address, nonce,
+			on_revived, lane);
+		return;
+	}
+	engine->owed--;
+	lane->asking = false;
 	if (err)
 		lane->retry_ms = fac_engine_now(engine) + RETRY_MS;
 	else
-		open_lane(lane, nonce);
+		open_lane(lane);
 }
 
 static void on_floor(void *arg, const struct fac_store_reply *reply)
@@ -84,6 +136,42 @@ static void ask_floor(struct fac_lane *lane)
 	engine->ports.next_nonce_floor(engine->ports.user,
 		lane->line->config.network.caip2, &lane->address, on_floor,
 		lane);
+}
+
+static bool is_free(const struct fac_lane *lane, uint64_t nonce)
+{
+	for (size_t i = 0; i < lane->free_len; i++)
+		if (lane->free_nonces[i] == nonce)
+			return true;
+	return false;
+}
+
+static void on_next_nonce(void *arg, enum x402_err err, uint64_t nonce)
+{
+	struct fac_lane *lane = arg;
+
+	lane->line->engine->owed--;
+	lane->asking = false;
+	if (err || !lane->ready || nonce >= lane->next_nonce ||
+		has_bytes(lane, nonce) || is_free(lane, nonce))
+		return;
+	/* Nobody will send this one: take steps 3 to 6 again. */
+	lane->ready = false;
+	lane->retry_ms = 0;
+}
+
+void fac_recover_check_gap(struct fac_lane *lane)
+{
+	struct fac_engine *engine = lane->line->engine;
+	struct fac_nonce_query query = {
+		.address = lane->address, .tag = FAC_NONCE_LATEST};
+
+	if (!lane->ready || lane->asking)
+		return;
+	lane->asking = true;
+	engine->owed++;
+	engine->ports.nonce(engine->ports.user, lane->line->index, &query,
+		on_next_nonce, lane);
 }
 
 /* ---- 2. Adoption. ---- */

@@ -231,6 +231,18 @@ static void port_floor(void *user, const char *network,
 		settler->store, network, signer, to(settler, done, arg));
 }
 
+static void port_revive(void *user, const char *network,
+	const struct x402_address *signer, uint64_t nonce, STORE_DONE,
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_store_revive(
+		settler->store, network, signer, nonce, to(settler, done, arg));
+}
+
 static void port_payment_get(
 	void *user, struct fac_payment_query query, STORE_DONE, void *arg)
 {
@@ -688,6 +700,7 @@ static enum x402_err make_engine(
 			.credit = port_credit,
 			.load_unfinished = port_load,
 			.next_nonce_floor = port_floor,
+			.revive = port_revive,
 			.payment_get = port_payment_get,
 			.send_raw = port_send,
 			.receipts = port_receipts,

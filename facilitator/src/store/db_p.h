@@ -97,6 +97,7 @@ enum x402_err fac_db_load_unfinished(
 	struct fac_db *db, struct fac_store_job *job);
 enum x402_err fac_db_next_nonce_floor(
 	struct fac_db *db, struct fac_store_job *job);
+enum x402_err fac_db_revive(struct fac_db *db, struct fac_store_job *job);
 enum x402_err fac_db_resource_put(struct fac_db *db, struct fac_store_job *job);
 enum x402_err fac_db_resource_list(
 	struct fac_db *db, struct fac_store_job *job);

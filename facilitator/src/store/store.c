@@ -308,6 +308,18 @@ void fac_store_next_nonce_floor(struct fac_store *store, const char *network,
 	queue(store, job);
 }
 
+void fac_store_revive(struct fac_store *store, const char *network,
+	const struct x402_address *signer, uint64_t nonce,
+	struct fac_store_to to)
+{
+	struct fac_store_job *job = new_job(fac_db_revive, to);
+
+	job->texts[0] = copy_text(network);
+	job->transaction.signer = *signer;
+	job->number = nonce;
+	queue(store, job);
+}
+
 void fac_store_payment_get(struct fac_store *store,
 	struct fac_payment_query query, struct fac_store_to to)
 {

@@ -297,6 +297,34 @@ enum x402_err fac_db_load_unfinished(
 	return err;
 }
 
+enum x402_err fac_db_revive(struct fac_db *db, struct fac_store_job *job)
+{
+	sqlite3_stmt *stmt = fac_db_prepare(db,
+		"SELECT hash, network, signer, nonce, raw, state, max_fee,"
+		" max_priority, created_ms FROM transactions"
+		" WHERE network = ?1 AND signer = ?2 AND nonce >= ?3"
+		" AND state = 'mined' ORDER BY nonce LIMIT ?4");
+	enum x402_err err;
+	bool row;
+
+	if (!stmt)
+		return X402_ERR_STORE;
+	fac_db_bind_text(stmt, 1, job->texts[0]);
+	fac_db_bind_bytes(
+		stmt, 2, x402_span(job->transaction.signer.bytes, 20));
+	fac_db_bind_u64(stmt, 3, job->number);
+	fac_db_bind_u64(stmt, 4, FAC_STORE_REVIVE_MAX);
+	while (!(err = fac_db_row(db, stmt, &row)) && row) {
+		err = add_transaction(db, stmt, job);
+		if (err)
+			break;
+	}
+	for (size_t i = 0; i < job->reply.transactions_len && !err; i++)
+		err = write_state(db, job->transactions[i].hash32,
+			FAC_TRANSACTION_BROADCAST, 0);
+	return err;
+}
+
 enum x402_err fac_db_next_nonce_floor(
 	struct fac_db *db, struct fac_store_job *job)
 {
