@@ -609,16 +609,25 @@ static void retry_jobs(struct fac_engine *engine)
 /* All journals are read: callers that came meanwhile may begin. */
 static void check_loaded(struct fac_engine *engine)
 {
+	struct fac_waiter *oldest = NULL;
+
 	for (size_t i = 0; i < engine->lines_len; i++)
 		if (!engine->lines[i].loaded)
 			return;
 	engine->loaded = true;
-	for (struct fac_waiter *w = engine->waiters; w;) {
-		struct fac_waiter *next = w->next; /* answering unlinks */
+	/* The list has the newest first; who came first begins first. */
+	for (struct fac_waiter *w = engine->waiters; w; w = w->next) {
+		if (w->started)
+			continue;
+		w->next_of_job = oldest;
+		oldest = w;
+	}
+	while (oldest) {
+		struct fac_waiter *waiter = oldest;
 
-		if (!w->started)
-			fac_waiter_start(w);
-		w = next;
+		oldest = waiter->next_of_job;
+		waiter->next_of_job = NULL;
+		fac_waiter_start(waiter);
 	}
 }
 
