@@ -135,7 +135,7 @@ enum x402_err {
 		"invalid_exact_evm_eip3009_not_supported", PEER, NEVER,        \
 		"the asset has no EIP-3009")                                   \
 	X(EVM_NONCE_ALREADY_USED, "invalid_exact_evm_nonce_already_used",      \
-		PAYER, FRESH, "the authorization was used or cancelled")       \
+		PAYER, NEVER, "the authorization was used or cancelled")       \
 	X(EVM_TOKEN_NAME_MISMATCH, "invalid_exact_evm_token_name_mismatch",    \
 		PEER, NEVER, "extra.name is not the token's name")             \
 	X(EVM_TOKEN_VERSION_MISMATCH,                                          \
