@@ -103,67 +103,6 @@ static void test_hostile_answers_are_refused(void **state)
 	}
 }
 
-/* What viem 2.57.1 encodes for two results. */
-#define TWO_RESULTS                                                            \
-	"0x" WORD("20") WORD("02") WORD("40") WORD("c0") WORD("01") WORD("40") \
-		WORD("01") "0100000000000000000000000000000000000000000000000" \
-			   "000000000000000" WORD_ZERO WORD("40") WORD(        \
-				   "04") "08c379a0000000000000000000000000000" \
-					 "00000000000000000000000000000"
-
-static void test_multicall_results_are_read(void **state)
-{
-	struct x402_multicall_result results[3];
-	struct x402_buf answer = {0};
-
-	(void)state;
-	assert_int_equal(x402_hex_decode(TWO_RESULTS, &answer), X402_OK);
-	assert_int_equal(x402_multicall_aggregate3_read(
-				 x402_buf_span(&answer), results, 2),
-		X402_OK);
-	assert_true(results[0].success);
-	assert_false(results[1].success);
-	assert_hex(results[0].data.ptr, results[0].data.len, "0x01");
-	assert_hex(results[1].data.ptr, results[1].data.len, "0x08c379a0");
-	/* Another count than was asked for. */
-	assert_int_equal(x402_multicall_aggregate3_read(
-				 x402_buf_span(&answer), results, 1),
-		X402_ERR_SYNTAX);
-	assert_int_equal(x402_multicall_aggregate3_read(
-				 x402_buf_span(&answer), results, 3),
-		X402_ERR_SYNTAX);
-	/* Cut anywhere. */
-	for (size_t len = 0; len + 28 < answer.len; len++)
-		assert_int_equal(
-			x402_multicall_aggregate3_read(
-				x402_span(answer.ptr, len), results, 2),
-			X402_ERR_SYNTAX);
-	x402_buf_clear(&answer);
-}
-
-static void test_multicall_calldata_has_its_layout(void **state)
-{
-	struct x402_multicall_call calls[2] = {
-		{.target = {{1}}, .calldata = x402_span_str("abc")},
-		{.target = {{2}},
-			.calldata = x402_span_str("defgh"),
-			.allow_failure = true}};
-	struct x402_buf buf = {0};
-	struct x402_span body;
-	struct x402_u256 value;
-
-	(void)state;
-	x402_multicall_aggregate3_calldata(calls, 2, &buf);
-	assert_hex(buf.ptr, 4, "0x82ad56cb");
-	assert_int_equal(buf.len, 4 + 32 * (2 + 2 + 5 + 5));
-	body = x402_span(buf.ptr + 4, buf.len - 4);
-	assert_int_equal(x402_abi_read_u256(body, 2, &value), X402_OK);
-	assert_int_equal(value.limb[0], 2 * 32);
-	assert_int_equal(x402_abi_read_u256(body, 3, &value), X402_OK);
-	assert_int_equal(value.limb[0], 2 * 32 + 5 * 32);
-	x402_buf_clear(&buf);
-}
-
 static void test_revert_text_is_clean_and_bounded(void **state)
 {
 	struct x402_buf data = {0};
@@ -190,8 +129,6 @@ int main(void)
 		cmocka_unit_test(test_selectors_equal_golden),
 		cmocka_unit_test(test_words_are_read_as_written),
 		cmocka_unit_test(test_hostile_answers_are_refused),
-		cmocka_unit_test(test_multicall_results_are_read),
-		cmocka_unit_test(test_multicall_calldata_has_its_layout),
 		cmocka_unit_test(test_revert_text_is_clean_and_bounded),
 	};
 
