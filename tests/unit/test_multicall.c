@@ -16,67 +16,68 @@
 #define WORD_2_64 \
 	"0000000000000000000000000000000000000000000000010000000000000000"
 
-#define CALLS                                                                        \
-	"0x82ad56cb" WORD("20") WORD("03") WORD("60") WORD(                          \
-		"e0") "000000000000000000000000000000000000000000000000000000"       \
-		      "0000000180"                                                   \
-		      "000000000000000000000000036cbd53842c5426634e7929541ec2"       \
-		      "318f3dcf7e" WORD("01") WORD("60") WORD(                       \
-			      "00") "000000000000000000000000f39fd6e51aad88f6"       \
-				    "f4ce6ab8827279cfffb92266" WORD("00") WORD("60") \
-					    WORD("04") "70a082310000000000000"       \
-						       "000000000000000000000"       \
-						       "000000000000000000000"       \
-						       "0"                           \
-						       "000000000000000000000"       \
-						       "000036cbd53842c542663"       \
-						       "4e7929541ec2318f3dcf7"       \
-						       "e" WORD("01") WORD(          \
-							       "60")                 \
-							       WORD("20") "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
-									  "ab"       \
+#define CALLS                                                                  \
+	"0x82ad56cb" WORD("20") WORD("03") WORD("60") WORD(                    \
+		"e0") "000000000000000000000000000000000000000000000000000000" \
+		      "0000000180"                                             \
+		      "000000000000000000000000036cbd53842c5426634e7929541ec2" \
+		      "318f3dcf7e" WORD("01") WORD("60") WORD(                 \
+			      "00") "000000000000000000000000f39fd6e51aad88f6" \
+				    "f4ce6ab8827279cfffb92266" WORD(           \
+					    "00") WORD("60")                   \
+					    WORD("04") "70a082310000000000000" \
+						       "000000000000000000000" \
+						       "000000000000000000000" \
+						       "0"                     \
+						       "000000000000000000000" \
+						       "000036cbd53842c542663" \
+						       "4e7929541ec2318f3dcf7" \
+						       "e" WORD("01") WORD(    \
+							       "60")           \
+							       WORD("20") "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
+									  "ab" \
 									  "ab"
 #define NO_CALLS "0x82ad56cb" WORD("20") WORD("00")
 #define RESULTS                                                                \
 	"0x" WORD("20") WORD("03") WORD("60") WORD(                            \
 		"c0") "000000000000000000000000000000000000000000000000000000" \
-		      "0000000160" WORD("01") WORD("40") WORD("00") WORD("00") \
-			      WORD("40") WORD(                                 \
-				      "21") "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd" \
-					    "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd" \
-					    "cd000000000000000000000000000000" \
-					    "0000000000000000000000000000000"  \
-					    "0" WORD("01") WORD("40")          \
-						    WORD("20") WORD("01")
+		      "0000000160" WORD("01") WORD("40") WORD("00") WORD(      \
+			      "00") WORD("40")                                 \
+			      WORD("21") "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"    \
+					 "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"    \
+					 "cd000000000000000000000000000000"    \
+					 "0000000000000000000000000000000"     \
+					 "0" WORD("01") WORD("40") WORD("20")  \
+						 WORD("01")
 #define NO_RESULTS "0x" WORD("20") WORD("00")
 
 static void test_calldata_equals_another_implementation(void **state)
