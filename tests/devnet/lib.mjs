@@ -1,6 +1,7 @@
 // What tests of real processes share: start a devnet, start a program and wait
 // until it says where it listens, ask the chain, and stop it all by process id.
 import {spawn} from 'node:child_process';
+import {randomBytes} from 'node:crypto';
 import {once} from 'node:events';
 import {createServer} from 'node:net';
 import {mkdtempSync, rmSync} from 'node:fs';
@@ -180,7 +181,7 @@ const types = {TransferWithAuthorization: [
   {name: 'from', type: 'address'}, {name: 'to', type: 'address'}, {name: 'value', type: 'uint256'},
   {name: 'validAfter', type: 'uint256'}, {name: 'validBefore', type: 'uint256'}, {name: 'nonce', type: 'bytes32'}]};
 
-export const randomNonce = () => toHex(crypto.getRandomValues(new Uint8Array(32)));
+export const randomNonce = () => toHex(randomBytes(32));
 export const nowSeconds = () => Math.floor(Date.now() / 1000);
 
 /** Sign an authorization with viem, independently of our own code. */

@@ -1,7 +1,11 @@
 // The reference client: node peer-client.mjs URL [v1|v2] [METHOD BODY]
 //   EVM_PRIVATE_KEY
 // Prints one line of JSON: status, body and the decoded receipt.
+import {webcrypto} from 'node:crypto';
 import {privateKeyToAccount} from 'viem/accounts';
+
+// Debian 12's node 18 has it under another name; the packages want it global.
+globalThis.crypto ??= webcrypto;
 
 const [url, version = 'v2', method = 'GET', body] = process.argv.slice(2);
 const key = process.env.EVM_PRIVATE_KEY;
