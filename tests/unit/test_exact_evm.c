@@ -695,6 +695,16 @@ static void test_revert_text_gives_reason(void **state)
 		{"ERC20: transfer amount exceeds balance",
 			"invalid_exact_evm_insufficient_balance"},
 		{"Pausable: paused", "invalid_exact_evm_transaction_failed"},
+		{"UsedOrCanceled", "invalid_exact_evm_nonce_already_used"},
+		/* The first rule that matches wins, and it matches whole. */
+		{"authorization expired: not valid",
+			"invalid_exact_evm_payload_authorization_valid_before"},
+		{"authorization not valid: used",
+			"invalid_exact_evm_payload_authorization_valid_after"},
+		{"not valid: authorization not",
+			"invalid_exact_evm_transaction_failed"},
+		{"ERC20: transfer amount exceeds allowance",
+			"invalid_exact_evm_transaction_failed"},
 		{"", "invalid_exact_evm_transaction_failed"},
 	};
 

@@ -175,11 +175,9 @@ static char lower(char c)
 }
 
 /* Does text hold these lower-case parts, in this order, apart or not? */
-static bool has_parts(const char *text, const char *first, const char *second)
+static bool has_parts(const char *text, const char *const parts[3])
 {
-	const char *parts[] = {first, second};
-
-	for (size_t part = 0; part < 2 && parts[part]; part++) {
+	for (size_t part = 0; part < 3 && parts[part]; part++) {
 		size_t len = strlen(parts[part]);
 		const char *at = text;
 
@@ -202,29 +200,30 @@ static bool has_parts(const char *text, const char *first, const char *second)
 enum x402_reason x402_settle_revert_reason(struct x402_span revert_data)
 {
 	static const struct {
-		const char *first;
-		const char *second;
+		const char *parts[3];
 		enum x402_reason reason;
 	} rules[] = {
 		/* In the order of F-054: the first that matches wins. */
-		{"authorization", "expired", X402_REASON_EVM_VALID_BEFORE},
-		{"authorization", "valid before", X402_REASON_EVM_VALID_BEFORE},
-		{"authorization", "used", X402_REASON_EVM_NONCE_ALREADY_USED},
-		{"transfer", "exceeds", X402_REASON_EVM_INSUFFICIENT_BALANCE},
-		{"insufficient", "balance",
+		{{"authorization", "expired"}, X402_REASON_EVM_VALID_BEFORE},
+		{{"authorization", "valid before"},
+			X402_REASON_EVM_VALID_BEFORE},
+		{{"authorization", "not", "valid"},
+			X402_REASON_EVM_VALID_AFTER},
+		{{"authorization", "used"}, X402_REASON_EVM_NONCE_ALREADY_USED},
+		{{"usedorcanceled"}, X402_REASON_EVM_NONCE_ALREADY_USED},
+		/* An allowance can be exceeded too: that is no balance. */
+		{{"transfer", "exceeds", "balance"},
 			X402_REASON_EVM_INSUFFICIENT_BALANCE},
-		{"invalid", "signature", X402_REASON_EVM_SIGNATURE},
-		{"signermismatch", NULL, X402_REASON_EVM_SIGNATURE},
+		{{"insufficient", "balance"},
+			X402_REASON_EVM_INSUFFICIENT_BALANCE},
+		{{"invalid", "signature"}, X402_REASON_EVM_SIGNATURE},
+		{{"signermismatch"}, X402_REASON_EVM_SIGNATURE},
 	};
 	char text[256];
 
 	x402_abi_revert_text(revert_data, text, sizeof(text));
-	/* Three parts, and it comes before "used". */
-	if (has_parts(text, "authorization", "not") &&
-		has_parts(text, "not", "valid"))
-		return X402_REASON_EVM_VALID_AFTER;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		if (has_parts(text, rules[i].first, rules[i].second))
+		if (has_parts(text, rules[i].parts))
 			return rules[i].reason;
 	}
 	return X402_REASON_EVM_TRANSACTION_FAILED;
