@@ -181,6 +181,32 @@ static void must_be_rightly_valid(
 	must(x402_u256_cmp(&auth->valid_after, &now) <= 0);
 }
 
+/* Does the receipt hold this transfer, and this nonce's use? */
+static bool is_in_receipt(const struct x402_settle_proof *proof,
+	const struct x402_receipt *receipt)
+{
+	uint8_t value[32];
+	bool moved = false;
+	bool used = false;
+
+	x402_u256_to_be32(&proof->value, value);
+	for (size_t i = 0; i < receipt->logs_len; i++) {
+		const struct x402_log *log = &receipt->logs[i];
+
+		if (log->topics_len != 3 ||
+			!x402_address_equal(&log->address, &proof->asset) ||
+			memcmp(log->topics[1] + 12, proof->from.bytes, 20) != 0)
+			continue;
+		if (memcmp(log->topics[2], proof->nonce32, 32) == 0)
+			used = true;
+		if (memcmp(log->topics[2] + 12, proof->to.bytes, 20) == 0 &&
+			log->data.len == 32 &&
+			memcmp(log->data.ptr, value, 32) == 0)
+			moved = true;
+	}
+	return moved && used;
+}
+
 /* Logs as the answers come: what is left of the input. */
 static void judge_receipts(
 	const struct x402_settle_plan *plan, struct input *input)
@@ -189,17 +215,14 @@ static void judge_receipts(
 	struct x402_log logs[4];
 	struct x402_receipt receipt = {.success = true, .logs = logs};
 	struct x402_verdict verdict;
-	size_t from_asset = 0;
 
 	memset(logs, 0, sizeof(logs));
 	while (receipt.logs_len < 4 && input->len >= 2) {
 		struct x402_log *log = &logs[receipt.logs_len++];
 		struct x402_chain_answer words = next_answer(input);
 
-		if (words.status == X402_ANSWER_OK) {
+		if (words.status == X402_ANSWER_OK)
 			log->address = proof.asset;
-			from_asset++;
-		}
 		while (log->topics_len < 3 && words.data.len >= 32) {
 			memcpy(log->topics[log->topics_len++], words.data.ptr,
 				32);
@@ -209,8 +232,7 @@ static void judge_receipts(
 		log->data = words.data;
 	}
 	x402_settle_judge(&proof, &receipt, &verdict);
-	/* It takes two logs of the asset: Transfer, AuthorizationUsed. */
-	must(!verdict.valid || from_asset >= 2);
+	must(!verdict.valid || is_in_receipt(&proof, &receipt));
 	must(verdict.valid == (verdict.reason == X402_REASON_NONE));
 	receipt.success = false;
 	x402_settle_judge(&proof, &receipt, &verdict);
