@@ -780,6 +780,7 @@ void fac_engine_free(struct fac_engine *engine)
 			engine->waiters, "the daemon is stopping");
 	deliver(engine);
 	for (size_t i = 0; i < engine->lines_len; i++) {
+		fac_reconcile_clear(&engine->lines[i]);
 		while (engine->lines[i].txs) {
 			struct fac_tx *tx = engine->lines[i].txs;
 

@@ -30,6 +30,7 @@ struct fac_job;
 struct fac_tx;
 struct fac_lane;
 struct fac_line;
+struct fac_poll;
 
 /* A caller. */
 struct fac_waiter {
@@ -158,6 +159,7 @@ struct fac_line {
 	struct fac_chain_fees fees;
 	/* The poller. */
 	unsigned polling; /* answers owed to it */
+	struct fac_poll *polls;
 	uint64_t next_poll_ms;
 	uint64_t poll_interval_ms;
 	bool head_known;
@@ -247,6 +249,8 @@ void fac_tx_set_blocked(struct fac_tx *tx, bool blocked);
 
 /* ---- reconcile.c ---- */
 void fac_reconcile_tick(struct fac_line *line);
+/* Frees what only a port still knew: none may answer any more. */
+void fac_reconcile_clear(struct fac_line *line);
 /* Look soon: something was just sent. */
 void fac_reconcile_soon(struct fac_line *line);
 /* Make the end in job->end durable. */

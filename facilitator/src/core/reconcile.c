@@ -189,11 +189,40 @@ static void take_receipt(struct fac_tx *tx, const struct x402_receipt *receipt)
 
 /* ---- 1. The poll. ---- */
 
-struct poll {
+struct fac_poll {
+	struct fac_poll *next;
+	struct fac_poll **slot;
 	struct fac_line *line;
 	size_t len;
 	struct fac_tx *txs[FAC_CHAIN_RECEIPTS_MAX];
 };
+
+static struct fac_poll *new_poll(struct fac_line *line)
+{
+	struct fac_poll *poll = fac_must_calloc(1, sizeof(*poll));
+
+	poll->line = line;
+	poll->slot = &line->polls;
+	poll->next = line->polls;
+	if (poll->next)
+		poll->next->slot = &poll->next;
+	line->polls = poll;
+	return poll;
+}
+
+static void free_poll(struct fac_poll *poll)
+{
+	*poll->slot = poll->next;
+	if (poll->next)
+		poll->next->slot = poll->slot;
+	free(poll);
+}
+
+void fac_reconcile_clear(struct fac_line *line)
+{
+	while (line->polls)
+		free_poll(line->polls);
+}
 
 static void poll_returned(struct fac_line *line)
 {
@@ -211,7 +240,7 @@ static void poll_returned(struct fac_line *line)
 static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
 	size_t receipts_len)
 {
-	struct poll *poll = arg;
+	struct fac_poll *poll = arg;
 
 	for (size_t i = 0; i < poll->len; i++) {
 		struct fac_tx *tx = poll->txs[i];
@@ -224,7 +253,7 @@ static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
 	}
 	poll_returned(poll->line);
 	fac_lane_dispatch(poll->line);
-	free(poll);
+	free_poll(poll);
 }
 
 static void on_head(
@@ -239,14 +268,13 @@ static void on_head(
 	poll_returned(line);
 }
 
-static void ask_receipts(struct fac_line *line, struct poll *poll)
+static void ask_receipts(struct fac_line *line, struct fac_poll *poll)
 {
 	struct fac_engine *engine = line->engine;
 	uint8_t hashes[FAC_CHAIN_RECEIPTS_MAX][32];
 
 	for (size_t i = 0; i < poll->len; i++)
 		memcpy(hashes[i], poll->txs[i]->transaction.hash32, 32);
-	poll->line = line;
 	line->polling++;
 	engine->owed++;
 	engine->ports.receipts(engine->ports.user, line->index,
@@ -256,13 +284,13 @@ static void ask_receipts(struct fac_line *line, struct poll *poll)
 static void start_poll(struct fac_line *line)
 {
 	struct fac_engine *engine = line->engine;
-	struct poll *poll = NULL;
+	struct fac_poll *poll = NULL;
 
 	for (struct fac_tx *tx = line->txs; tx; tx = tx->next) {
 		if (!tx->sent || tx->dead || tx->mined || tx->replaced)
 			continue;
 		if (!poll)
-			poll = fac_must_calloc(1, sizeof(*poll));
+			poll = new_poll(line);
 		tx->busy++;
 		poll->txs[poll->len++] = tx;
 		if (poll->len == FAC_CHAIN_RECEIPTS_MAX) {
