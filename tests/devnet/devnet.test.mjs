@@ -1,10 +1,10 @@
 // The devnet is a measuring instrument: here it is measured itself.
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
-import {createWalletClient, http, parseSignature} from 'viem';
+import {createWalletClient, encodeFunctionData, http, parseSignature} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {contracts} from './compile.mjs';
-import {nowSeconds, randomNonce, signAuthorization, startDevnet} from './lib.mjs';
+import {nowSeconds, randomNonce, rpc, run, signAuthorization, sleep, startDevnet} from './lib.mjs';
 
 let devnet;
 let relayer;
@@ -80,10 +80,107 @@ test('a contract wallet pays by ERC-1271 only', async () => {
   await assert.rejects(send(next, bad, 'bytes'), /invalid signature/);
 });
 
-test('extra payers are funded, Multicall3 stands at its address', async () => {
+/** An EIP-712 signature under the token's domain, as {v, r, s}. */
+async function signToken(privateKey, primaryType, fields, message) {
+  const {info} = devnet;
+  const signature = await privateKeyToAccount(privateKey).signTypedData({
+    domain: {name: info.tokenName, version: info.tokenVersion, chainId: info.chainId, verifyingContract: info.token},
+    types: {[primaryType]: fields.map(([type, name]) => ({type, name}))}, primaryType, message});
+  const {r, s, v} = parseSignature(signature);
+  return [Number(v), r, s];
+}
+
+async function call(functionName, args, from = relayer) {
+  const hash = await from.writeContract({address: devnet.info.token, abi, functionName, args});
+  return devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+}
+
+test('a cancelled authorization cannot be spent or cancelled again', async () => {
+  const {payer, payer2} = devnet.info.accounts;
+  const auth = authorization();
+  const fields = [['address', 'authorizer'], ['bytes32', 'nonce']];
+  const message = {authorizer: auth.from, nonce: auth.nonce};
+  const stranger = await signToken(payer2.privateKey, 'CancelAuthorization', fields, message);
+  await assert.rejects(call('cancelAuthorization', [auth.from, auth.nonce, ...stranger]), /invalid signature/);
+  const good = await signToken(payer.privateKey, 'CancelAuthorization', fields, message);
+  await call('cancelAuthorization', [auth.from, auth.nonce, ...good]);
+  assert.equal(await devnet.read.readContract({address: devnet.info.token, abi,
+    functionName: 'authorizationState', args: [auth.from, auth.nonce]}), true);
+  const signature = await signAuthorization(devnet.info, payer.privateKey, auth);
+  await assert.rejects(send(auth, signature, 'vrs'), /authorization is used or canceled/);
+  await assert.rejects(call('cancelAuthorization', [auth.from, auth.nonce, ...good]),
+    /authorization is used or canceled/);
+});
+
+test('only the payee may receive, and not with a transfer signature', async () => {
+  const {info} = devnet;
+  const {facilitator, payer} = info.accounts;
+  const fields = [['address', 'from'], ['address', 'to'], ['uint256', 'value'],
+    ['uint256', 'validAfter'], ['uint256', 'validBefore'], ['bytes32', 'nonce']];
+  const receive = async (auth, tail) => call('receiveWithAuthorization',
+    [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, ...tail]);
+  const others = authorization();
+  await assert.rejects(receive(others, await signToken(payer.privateKey, 'ReceiveWithAuthorization', fields, others)),
+    /caller must be the payee/);
+  const own = authorization({to: facilitator.address});
+  await assert.rejects(receive(own, await signToken(payer.privateKey, 'TransferWithAuthorization', fields, own)),
+    /invalid signature/);
+  const before = await devnet.balanceOf(facilitator.address);
+  await receive(own, await signToken(payer.privateKey, 'ReceiveWithAuthorization', fields, own));
+  assert.equal(await devnet.balanceOf(facilitator.address), before + own.value);
+});
+
+test('a permit allows once and not after its deadline', async () => {
+  const {facilitator, payer} = devnet.info.accounts;
+  const fields = [['address', 'owner'], ['address', 'spender'], ['uint256', 'value'],
+    ['uint256', 'nonce'], ['uint256', 'deadline']];
+  const permit = async (deadline) => {
+    const nonce = await devnet.read.readContract({address: devnet.info.token, abi, functionName: 'nonces',
+      args: [payer.address]});
+    const message = {owner: payer.address, spender: facilitator.address, value: 77n, nonce, deadline};
+    return [payer.address, facilitator.address, 77n, deadline,
+      ...await signToken(payer.privateKey, 'Permit', fields, message)];
+  };
+  await assert.rejects(call('permit', await permit(1n)), /permit is expired/);
+  const good = await permit(BigInt(nowSeconds() + 600));
+  await call('permit', good);
+  assert.equal(await devnet.read.readContract({address: devnet.info.token, abi, functionName: 'allowance',
+    args: [payer.address, facilitator.address]}), 77n);
+  await assert.rejects(call('permit', good), /invalid signature/);
+});
+
+test('a signature for another domain pays nothing', async () => {
+  const {info} = devnet;
+  for (const domain of [{chainId: 1}, {name: 'USD Coin'}, {version: '1'}, {verifyingContract: info.multicall3}]) {
+    const auth = authorization();
+    const signature = await signAuthorization(info, info.accounts.payer.privateKey, auth, domain);
+    await assert.rejects(send(auth, signature, 'bytes'), /invalid signature/);
+  }
+});
+
+test('extra payers are funded', async () => {
   assert.equal(devnet.info.extra.length, 3);
   for (const {address} of devnet.info.extra) assert.equal(await devnet.balanceOf(address), 5000n);
-  assert.notEqual(await devnet.rpc('eth_getCode', [devnet.info.multicall3, 'latest']), '0x');
+});
+
+const aggregate3 = [{type: 'function', name: 'aggregate3', stateMutability: 'payable',
+  inputs: [{name: 'calls', type: 'tuple[]', components: [{name: 'target', type: 'address'},
+    {name: 'allowFailure', type: 'bool'}, {name: 'callData', type: 'bytes'}]}],
+  outputs: [{name: 'results', type: 'tuple[]', components: [{name: 'success', type: 'bool'},
+    {name: 'returnData', type: 'bytes'}]}]}];
+
+test('Multicall3 answers each call, also beside one that fails', async () => {
+  const {info} = devnet;
+  const transfer = encodeFunctionData({abi, functionName: 'transfer', args: [info.accounts.payee.address, 1n]});
+  const decimals = encodeFunctionData({abi, functionName: 'decimals'});
+  const ask = (allowFailure) => devnet.read.readContract({address: info.multicall3, abi: aggregate3,
+    functionName: 'aggregate3', args: [[
+      {target: info.token, allowFailure, callData: transfer}, // Multicall3 itself owns nothing
+      {target: info.token, allowFailure: false, callData: decimals}]]});
+  const results = await ask(true);
+  assert.deepEqual(results.map((result) => result.success), [false, true]);
+  assert.equal(BigInt(results[1].returnData), 6n);
+  await assert.rejects(ask(false), /call failed/);
 });
 
 test('bad tokens misbehave as their names say', async () => {
@@ -98,5 +195,67 @@ test('bad tokens misbehave as their names say', async () => {
       args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, 27, zero, zero]});
     await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
     assert.equal(await devnet.balanceOf(auth.to, token) - before, arrived, name);
+  }
+});
+
+test('SilentToken takes a used nonce without a word and moves nothing', async () => {
+  const {info} = devnet;
+  const token = info.badTokens.SilentToken;
+  const zero = `0x${'0'.repeat(64)}`;
+  const auth = authorization();
+  const pay = async () => {
+    const hash = await relayer.writeContract({address: token, abi: contracts().SilentToken.abi,
+      functionName: 'transferWithAuthorization',
+      args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, 27, zero, zero]});
+    return devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  };
+  await pay();
+  const before = await devnet.balanceOf(auth.to, token);
+  const receipt = await pay();
+  assert.equal(receipt.status, 'success');
+  assert.equal(receipt.logs.length, 1);
+  assert.equal(await devnet.balanceOf(auth.to, token), before);
+});
+
+/** The chain is gone when nobody listens on its port. */
+async function assertGone(url) {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      await rpc(url, 'eth_chainId');
+    } catch {
+      return;
+    }
+    await sleep(100);
+  }
+  assert.fail(`anvil still answers on ${url}`);
+}
+
+// KILL is what a test process sends to what it leaves behind (lib.mjs).
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL']) {
+  test(`anvil does not outlive its devnet (${signal})`, async () => {
+    const short = await startDevnet();
+    process.kill(short.info.pid, signal);
+    await assertGone(short.info.rpcUrl);
+    await short.stop();
+  });
+}
+
+test('a devnet does not outlive the process that started it', async () => {
+  const lib = new URL('./lib.mjs', import.meta.url);
+  const script = `import {startDevnet} from '${lib}';
+    const {info} = await startDevnet(); console.log(info.rpcUrl); process.kill(process.pid, 'SIGKILL');`;
+  const {code, stdout, stderr} = await run(process.execPath, ['--input-type=module', '-e', script]);
+  assert.equal(code, 'SIGKILL', stderr);
+  await assertGone(stdout.trim());
+});
+
+test('options that mean nothing are refused', async () => {
+  const devnetScript = new URL('./devnet.mjs', import.meta.url).pathname;
+  for (const args of [['--accounts', 'many'], ['--fund', '1.5'], ['--port', '70000'], ['--block-time', 'x'],
+    ['--block-time', '0'], ['--unknown'], ['unknown']]) {
+    const {code, stdout, stderr} = await run(process.execPath, [devnetScript, ...args]);
+    assert.equal(code, 2, `${args}: ${stderr}`);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^devnet: .*\n$/);
   }
 });
