@@ -59,6 +59,9 @@ static void test_words_are_read_as_written(void **state)
 	"0000000000000000000000000000000000000000000000000000000000000000"
 #define WORD(low) \
 	"00000000000000000000000000000000000000000000000000000000000000" low
+/* 2^64 - 32: fits into 64 bits, and a header more does not. */
+#define WORD_2_64_LESS_32 \
+	"000000000000000000000000000000000000000000000000ffffffffffffffe0"
 #define WORD_MAX \
 	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 
@@ -67,9 +70,12 @@ static void test_hostile_answers_are_refused(void **state)
 	static const char *const bad_bytes[] = {
 		"0x", "0x00", "0x" WORD("20"), /* nothing behind the offset */
 		"0x" WORD("40") WORD_ZERO,     /* offset at the end */
-		"0x" WORD("20") WORD("01"),    /* length beyond the end */
-		"0x" WORD_MAX WORD("01"),      /* offset near 2^256 */
-		"0x" WORD("20") WORD_MAX,      /* length near 2^256 */
+		"0x" WORD("41") WORD_ZERO,     /* offset beyond the end */
+		"0x" WORD_2_64_LESS_32 WORD_ZERO, /* it would wrap round */
+		"0x" WORD("20") WORD_2_64_LESS_32,
+		"0x" WORD("20") WORD("01"), /* length beyond the end */
+		"0x" WORD_MAX WORD("01"),   /* offset near 2^256 */
+		"0x" WORD("20") WORD_MAX,   /* length near 2^256 */
 		"0x" WORD("21")
 			WORD_ZERO WORD_MAX, /* unaligned, into a length */
 	};

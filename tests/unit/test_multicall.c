@@ -13,6 +13,9 @@
 /* 2^256 - 32: added to an offset of 32 it would come to the start. */
 #define WORD_MINUS_32 \
 	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
+/* 2^64 - 32: the same for an addition in 64 bits. */
+#define WORD_2_64_LESS_32 \
+	"000000000000000000000000000000000000000000000000ffffffffffffffe0"
 #define WORD_2_64 \
 	"0000000000000000000000000000000000000000000000010000000000000000"
 
@@ -219,6 +222,10 @@ static void test_hostile_answers_are_refused(void **state)
 			WORD_MINUS_32 WORD("00"),
 		"0x" WORD("20") WORD("01") WORD("20") WORD("01") WORD("41")
 			WORD("00"),
+		"0x" WORD("20") WORD("01") WORD("20") WORD("01") WORD("61")
+			WORD("00"),
+		"0x" WORD("20") WORD("01") WORD("20") WORD("01")
+			WORD_2_64_LESS_32 WORD("00"),
 		/* Their length. */
 		"0x" WORD("20") WORD("01") WORD("20") WORD("01") WORD("40")
 			WORD("01"),

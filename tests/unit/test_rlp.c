@@ -229,6 +229,27 @@ static void test_long_form_of_short_text_is_refused(void **state)
 	}
 }
 
+/* Whole as well: only the zero before the length is one too many. */
+static void test_padded_length_is_refused(void **state)
+{
+	uint8_t text[1 + 8 + 56] = {0};
+
+	(void)state;
+	for (uint8_t n = 2; n <= 8; n++) {
+		for (size_t form = 0; form < 2; form++) {
+			struct x402_span input = x402_span(text, 1u + n + 56u);
+			struct x402_span item;
+			bool is_list;
+
+			memset(text, 0, sizeof(text));
+			text[0] = (uint8_t)((form ? 0xf7 : 0xb7) + n);
+			text[n] = 56;
+			assert_int_equal(x402_rlp_next(&input, &is_list, &item),
+				X402_ERR_SYNTAX);
+		}
+	}
+}
+
 static void test_numbers_refuse_leading_zeros_and_excess(void **state)
 {
 	static const uint8_t zero[] = {0};
@@ -270,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_items_are_taken_one_by_one),
 		cmocka_unit_test(test_other_forms_are_refused),
 		cmocka_unit_test(test_long_form_of_short_text_is_refused),
+		cmocka_unit_test(test_padded_length_is_refused),
 		cmocka_unit_test(test_numbers_refuse_leading_zeros_and_excess),
 	};
 
