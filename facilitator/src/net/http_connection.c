@@ -5,6 +5,10 @@
  *   on_read -> take_input -> http_parser_feed -> open_exchange -> handler
  *   http_exchange_reply -> flush -> write_out -> on_written
  *
+ * A stream's bytes take the same way piece by piece; its exchange stays at
+ * the head of the queue until the end. An exchange has two owners, the queue
+ * and whoever answers, and goes when both have let go.
+ *
  * A connection is in the server's list from accept until its handle begins
  * to close; its memory goes in the close callback.
  */
@@ -28,7 +32,10 @@ struct http_exchange {
 	struct http_exchange *next;         /* in order of arrival */
 	struct http_request request;
 	struct http_bytes answer;
-	bool replied;
+	bool held;      /* its user will still answer, or end the stream */
+	bool streaming; /* begun; parts of the answer may leave */
+	bool replied;   /* the answer is complete */
+	bool chunked;
 	bool keep_alive;
 	bool head;
 	void (*on_cancelled)(void *user);
@@ -55,6 +62,8 @@ struct http_connection {
 	bool corked;  /* inside take_input: answers are gathered */
 	bool closing; /* no more requests; close when all is sent */
 	bool lingering;
+	/* Broken, or its reader too slow: the sweep closes it. */
+	bool doomed;
 	bool closed;
 	uint64_t deadline; /* loop ms; 0: none */
 	char peer[HTTP_PEER_SIZE];
@@ -99,6 +108,15 @@ static void free_exchange(struct http_exchange *exchange)
 	free(exchange);
 }
 
+static void tell_cancelled(struct http_exchange *exchange)
+{
+	void (*tell)(void *user) = exchange->on_cancelled;
+
+	exchange->on_cancelled = NULL;
+	if (tell)
+		tell(exchange->user);
+}
+
 /* Unanswered exchanges live on without a connection until their reply. */
 static void abandon_exchanges(struct http_connection *connection)
 {
@@ -110,14 +128,10 @@ static void abandon_exchanges(struct http_connection *connection)
 
 		exchange->connection = NULL;
 		exchange->next = NULL;
-		if (exchange->replied) {
+		if (exchange->held)
+			tell_cancelled(exchange);
+		else
 			free_exchange(exchange);
-		} else if (exchange->on_cancelled) {
-			void (*tell)(void *user) = exchange->on_cancelled;
-
-			exchange->on_cancelled = NULL;
-			tell(exchange->user);
-		}
 		exchange = next;
 	}
 }
@@ -205,8 +219,16 @@ static void set_deadline(struct http_connection *connection)
 static void refuse(
 	struct http_connection *connection, int status, const char *text);
 
+static bool end_streams(struct http_connection *connection);
+
 void http__connection_sweep(struct http_connection *connection, uint64_t now)
 {
+	if (connection->doomed) {
+		http__connection_close(connection);
+		return;
+	}
+	if (connection->server->stopping && end_streams(connection))
+		return;
 	if (!connection->deadline || now < connection->deadline)
 		return;
 	if (!connection->write_under_way && !connection->lingering &&
@@ -270,18 +292,24 @@ static void gather_answers(struct http_connection *connection)
 {
 	struct http_exchange *exchange;
 
-	while ((exchange = connection->first) && exchange->replied) {
+	while ((exchange = connection->first) &&
+		(exchange->replied || exchange->streaming)) {
 		bool last = !exchange->keep_alive;
 
 		if (exchange->answer.failed)
 			connection->out.failed = true;
 		http_bytes_add(&connection->out, exchange->answer.ptr,
 			exchange->answer.len);
+		exchange->answer.len = 0;
+		if (!exchange->replied)
+			break;
 		connection->first = exchange->next;
 		if (!connection->first)
 			connection->last = NULL;
 		connection->exchanges_len--;
-		free_exchange(exchange);
+		exchange->connection = NULL;
+		if (!exchange->held)
+			free_exchange(exchange);
 		if (last) {
 			connection->closing = true;
 			/* Pipelined behind a close: never answered. */
@@ -336,16 +364,17 @@ static void resume_input(struct http_connection *connection)
 
 static void flush(struct http_connection *connection)
 {
-	if (connection->closed || connection->corked)
+	/*
+	 * An answer may be given from anywhere, so nobody is told of a broken
+	 * connection from here: that waits for the sweep.
+	 */
+	if (connection->closed || connection->corked || connection->doomed)
 		return;
 	gather_answers(connection);
-	if (connection->out.failed) {
-		http__connection_close(connection);
-		return;
-	}
-	if (connection->out.len > 0 && !connection->write_under_way &&
-		write_out(connection)) {
-		http__connection_close(connection);
+	if (connection->out.failed ||
+		(connection->out.len > 0 && !connection->write_under_way &&
+			write_out(connection))) {
+		connection->doomed = true;
 		return;
 	}
 	if (connection->closing && !connection->first &&
@@ -375,6 +404,7 @@ static struct http_exchange *open_exchange(
 	exchange->server = connection->server;
 	http__server_ref(connection->server);
 	exchange->connection = connection;
+	exchange->held = true;
 	exchange->request = *request;
 	exchange->keep_alive = request->keep_alive;
 	exchange->head = strcmp(request->method, "HEAD") == 0;
@@ -557,6 +587,8 @@ void http__connection_accept(struct http_server *server)
 
 void http__connection_drain(struct http_connection *connection)
 {
+	if (end_streams(connection))
+		return;
 	if (!connection->first && !connection->write_under_way &&
 		connection->out.len == 0)
 		http__connection_close(connection);
@@ -588,8 +620,10 @@ void http_exchange_reply(
 	struct http_connection *connection = exchange->connection;
 	struct http_response_framing framing = {.head = exchange->head};
 
-	assert(!exchange->replied); /* a second answer is our own bug */
+	/* A second answer is our own bug. */
+	assert(exchange->held && !exchange->replied && !exchange->streaming);
 	exchange->replied = true;
+	exchange->held = false;
 	exchange->on_cancelled = NULL;
 	if (!connection) {
 		free_exchange(exchange);
@@ -603,4 +637,109 @@ void http_exchange_reply(
 	/* The request is done with; only its answer may have to wait. */
 	http_request_clear(&exchange->request);
 	flush(connection);
+}
+
+/* ---- Streams. ---- */
+
+/* The answer is complete. Its exchange may be gone afterwards. */
+static void finish_stream(struct http_exchange *exchange)
+{
+	exchange->replied = true;
+	if (exchange->chunked && !exchange->head)
+		http_response_chunks_end(&exchange->answer);
+	flush(exchange->connection);
+}
+
+/*
+ * Draining: a stream has no end of its own, so it is given one and its user
+ * told. True when there was any: the connection may be closed then.
+ */
+static bool end_streams(struct http_connection *connection)
+{
+	bool ended = false;
+	struct http_exchange *exchange = connection->first;
+
+	while (exchange && !connection->closed) {
+		if (!exchange->streaming || exchange->replied) {
+			exchange = exchange->next;
+			continue;
+		}
+		/* Held by its user still, so it outlives finish_stream. */
+		exchange->keep_alive = false;
+		ended = true;
+		finish_stream(exchange);
+		tell_cancelled(exchange);
+		exchange = connection->closed ? NULL : connection->first;
+	}
+	return ended;
+}
+
+bool http_exchange_stream_start(
+	struct http_exchange *exchange, const struct http_response *head)
+{
+	struct http_connection *connection = exchange->connection;
+	struct http_response_framing framing = {
+		.head = exchange->head, .stream = true};
+
+	assert(exchange->held && !exchange->replied && !exchange->streaming);
+	exchange->streaming = true;
+	if (!connection)
+		return false;
+	exchange->chunked = !exchange->request.http_1_0;
+	if (connection->server->stopping || !exchange->chunked)
+		exchange->keep_alive = false;
+	framing.chunked = exchange->chunked;
+	framing.keep_alive = exchange->keep_alive;
+	framing.date = http__server_date(exchange->server);
+	http_response_write(head, &framing, &exchange->answer);
+	/* A whole 500 went out in its place: nothing may follow. */
+	if (head->spoiled || head->headers.failed) {
+		exchange->chunked = false;
+		exchange->replied = true;
+	}
+	flush(connection);
+	return !exchange->replied && !exchange->head && exchange->connection &&
+		!exchange->server->stopping;
+}
+
+/* How much of a stream its reader has left with us. */
+static size_t unread(const struct http_exchange *exchange)
+{
+	const struct http_connection *connection = exchange->connection;
+
+	return exchange->answer.len + connection->out.len +
+		connection->writing.len;
+}
+
+bool http_exchange_stream_write(
+	struct http_exchange *exchange, const void *data, size_t len)
+{
+	struct http_connection *connection = exchange->connection;
+
+	assert(exchange->held && exchange->streaming);
+	if (!connection || exchange->replied || exchange->head ||
+		connection->doomed)
+		return false;
+	if (unread(exchange) + len > HTTP_STREAM_UNSENT_MAX_BYTES) {
+		/* The sweep closes it: nothing calls back in here. */
+		connection->doomed = true;
+		return false;
+	}
+	if (exchange->chunked)
+		http_response_chunk(data, len, &exchange->answer);
+	else
+		http_bytes_add(&exchange->answer, data, len);
+	flush(connection);
+	return exchange->connection;
+}
+
+void http_exchange_stream_end(struct http_exchange *exchange)
+{
+	assert(exchange->held && exchange->streaming);
+	exchange->held = false;
+	exchange->on_cancelled = NULL;
+	if (!exchange->connection)
+		free_exchange(exchange);
+	else if (!exchange->replied)
+		finish_stream(exchange);
 }

@@ -460,6 +460,7 @@ static enum http_parse take_request(
 	ret_request->body = (uint8_t *)copy + target_len;
 	ret_request->body_len = parser->body_len;
 	ret_request->keep_alive = parser->keep_alive;
+	ret_request->http_1_0 = llhttp_get_http_minor(&parser->llhttp) == 0;
 	ret_request->memory = block;
 	free(parser->body);
 	reset(parser);

@@ -37,6 +37,7 @@ struct http_request {
 	const uint8_t *body;
 	size_t body_len;
 	bool keep_alive; /* what the client wants */
+	bool http_1_0;   /* knows no chunked answers */
 	void *memory;    /* private: the one block behind all of it */
 };
 

@@ -132,7 +132,9 @@ static void write_plain(const struct http_response *response,
 		add_str(out, framing->date);
 		add_str(out, "\r\n");
 	}
-	if (!bodiless) {
+	if (framing->chunked)
+		add_str(out, "Transfer-Encoding: chunked\r\n");
+	else if (!framing->stream && !bodiless) {
 		snprintf(line, sizeof(line), "Content-Length: %zu\r\n",
 			response->body_len);
 		add_str(out, line);
@@ -142,7 +144,7 @@ static void write_plain(const struct http_response *response,
 				    : "Connection: close\r\n");
 	http_bytes_add(out, response->headers.ptr, response->headers.len);
 	add_str(out, "\r\n");
-	if (!framing->head && !bodiless)
+	if (!framing->head && !framing->stream && !bodiless)
 		http_bytes_add(out, response->body, response->body_len);
 }
 
@@ -151,6 +153,7 @@ void http_response_write(const struct http_response *response,
 {
 	static const char spoiled_body[] =
 		"{\"error\":\"the answer could not be written as HTTP\"}";
+	struct http_response_framing whole = *framing;
 	struct http_response instead;
 
 	if (!response->spoiled && !response->headers.failed) {
@@ -159,5 +162,23 @@ void http_response_write(const struct http_response *response,
 	}
 	http_response_init(&instead, 500);
 	http_response_body(&instead, spoiled_body, sizeof(spoiled_body) - 1);
-	write_plain(&instead, framing, out);
+	whole.stream = whole.chunked = false;
+	write_plain(&instead, &whole, out);
+}
+
+void http_response_chunk(const void *data, size_t len, struct http_bytes *out)
+{
+	char size[24];
+
+	if (!len)
+		return;
+	snprintf(size, sizeof(size), "%zx\r\n", len);
+	add_str(out, size);
+	http_bytes_add(out, data, len);
+	add_str(out, "\r\n");
+}
+
+void http_response_chunks_end(struct http_bytes *out)
+{
+	add_str(out, "0\r\n\r\n");
 }

@@ -32,7 +32,10 @@ struct http_response {
 };
 
 void http_response_init(struct http_response *response, int status);
-/* Date, Content-Length and Connection are ours: do not add them. */
+/*
+ * Date, Content-Length, Transfer-Encoding and Connection are ours: do not add
+ * them.
+ */
 void http_response_header(
 	struct http_response *response, const char *name, const char *value);
 /* body must live until http_exchange_reply has returned. */
@@ -44,9 +47,22 @@ struct http_response_framing {
 	const char *date; /* RFC 9110 date, or NULL to leave it out */
 	bool keep_alive;
 	bool head; /* answer to HEAD: length without bytes */
+	/*
+	 * The head alone of an answer whose length nobody knows yet: with
+	 * chunked its end is a chunk, without it the end of the connection.
+	 */
+	bool stream;
+	bool chunked;
 };
-/* Append the whole answer to out. */
+/*
+ * Append the whole answer to out; with framing->stream only its head. A
+ * spoiled one becomes a whole 500 in either case.
+ */
 void http_response_write(const struct http_response *response,
 	const struct http_response_framing *framing, struct http_bytes *out);
+/* Append one chunk; nothing for no bytes, which would end the answer. */
+void http_response_chunk(const void *data, size_t len, struct http_bytes *out);
+/* Append the chunk that ends an answer. */
+void http_response_chunks_end(struct http_bytes *out);
 
 #endif

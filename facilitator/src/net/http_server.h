@@ -66,7 +66,7 @@ void http_server_stop(struct http_server *server);
  */
 void http_server_free(struct http_server *server);
 
-/* Valid until the reply. */
+/* Valid until the reply, or the end of a stream. */
 const struct http_request *http_exchange_request(
 	const struct http_exchange *exchange);
 /* The client's address as text; "" when it is gone. */
@@ -83,5 +83,36 @@ void http_exchange_on_cancelled(struct http_exchange *exchange,
  */
 void http_exchange_reply(
 	struct http_exchange *exchange, const struct http_response *response);
+
+/*
+ * Answers without a known length, such as server-sent events: start, any
+ * number of writes, end. In place of http_exchange_reply, not beside it.
+ *
+ * Nothing here calls back. Between start and end the exchange is the
+ * caller's, whatever happens to the client; on_cancelled says so once: the
+ * client has left, read too slowly, or the server is draining and has ended
+ * the answer by itself. Forgetting the end keeps the exchange's memory.
+ *
+ * What a client may leave unread before it is cut off: more than that and
+ * many slow readers would fill the memory.
+ */
+#define HTTP_STREAM_UNSENT_MAX_BYTES ((size_t)64 * 1024)
+
+/*
+ * Send the head; its body member is not used. True when somebody reads on.
+ * False: nobody will (the client has left, asked HEAD, or the server is
+ * stopping), so write at most what is ready and end it.
+ */
+bool http_exchange_stream_start(
+	struct http_exchange *exchange, const struct http_response *head);
+/*
+ * Send some bytes; they are copied. An idle connection that should not be
+ * taken for a dead one is kept up by the caller (SSE: a comment line). False:
+ * they went nowhere, and so will all others.
+ */
+bool http_exchange_stream_write(
+	struct http_exchange *exchange, const void *data, size_t len);
+/* The exchange and its request are gone when this returns. */
+void http_exchange_stream_end(struct http_exchange *exchange);
 
 #endif
