@@ -30,14 +30,38 @@ const PAYER_FUNDS = 1_000_000_000n; // 1,000 USDC
 const MINTS_PER_TRANSACTION = 400; // stays well below the block's gas limit
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-const {values: options} = parseArgs({options: {
-  port: {type: 'string', default: '0'},
-  'block-time': {type: 'string'},
-  accounts: {type: 'string', default: '0'},
-  fund: {type: 'string', default: '1000000'},
-  json: {type: 'string'},
-  'stdin-lifeline': {type: 'boolean', default: false},
-}});
+function refuse(text) {
+  process.stderr.write(`devnet: ${text}\n`);
+  process.exit(2);
+}
+
+/** The command line, or the end: a devnet that guesses measures nothing. */
+function readOptions() {
+  let values;
+  try {
+    ({values} = parseArgs({options: {
+      port: {type: 'string', default: '0'},
+      'block-time': {type: 'string'},
+      accounts: {type: 'string', default: '0'},
+      fund: {type: 'string', default: '1000000'},
+      json: {type: 'string'},
+      'stdin-lifeline': {type: 'boolean', default: false},
+    }}));
+  } catch (error) {
+    refuse(error.message.split('\n')[0]);
+  }
+  for (const name of ['port', 'accounts', 'fund']) {
+    if (!/^[0-9]{1,15}$/.test(values[name])) refuse(`--${name} takes a whole number, not ${values[name]}`);
+  }
+  if (Number(values.port) > 65535) refuse(`--port ends at 65535, not ${values.port}`);
+  const time = values['block-time'];
+  if (time !== undefined && !(/^[0-9]+(\.[0-9]+)?$/.test(time) && Number(time) > 0)) {
+    refuse(`--block-time takes seconds above 0, not ${time}`);
+  }
+  return values;
+}
+
+const options = readOptions();
 
 const fractional = options['block-time'] !== undefined && !Number.isInteger(Number(options['block-time']));
 let anvil;
@@ -69,7 +93,8 @@ async function startAnvil(port) {
     '--mnemonic', MNEMONIC, '--accounts', '10', '--silent'];
   // Interval mining can be set later in whole seconds only.
   if (fractional) args.push('--block-time', options['block-time']);
-  anvil = spawn(binary, args, {stdio: ['ignore', 'ignore', 'inherit']});
+  // The kernel ends it when this process ends, also by SIGKILL.
+  anvil = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...args], {stdio: ['ignore', 'ignore', 'inherit']});
   anvil.on('exit', (code, signal) => {
     console.error(`devnet: anvil ended (${signal ?? code})`);
     process.exit(1);

@@ -249,6 +249,26 @@ test('a devnet does not outlive the process that started it', async () => {
   await assertGone(stdout.trim());
 });
 
+test('a program does not outlive the test process that started it', async () => {
+  const lib = new URL('./lib.mjs', import.meta.url);
+  const script = `import {start} from '${lib}';
+    const {pid} = await start('sleep', ['600']); console.log(pid); process.kill(process.pid, 'SIGKILL');`;
+  const {code, stdout, stderr} = await run(process.execPath, ['--input-type=module', '-e', script]);
+  assert.equal(code, 'SIGKILL', stderr);
+  const pid = Number(stdout);
+  assert.ok(pid > 1, stdout);
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await sleep(50);
+  }
+  process.kill(pid, 'SIGKILL');
+  assert.fail(`${pid} still runs`);
+});
+
 test('options that mean nothing are refused', async () => {
   const devnetScript = new URL('./devnet.mjs', import.meta.url).pathname;
   for (const args of [['--accounts', 'many'], ['--fund', '1.5'], ['--port', '70000'], ['--block-time', 'x'],

@@ -39,6 +39,10 @@ export function scratchDir(name = 'x402-test-') {
   return dir;
 }
 
+// The kernel ends the child when this process ends, also when it is killed and
+// no handler of ours runs. Arguments for spawn().
+export const tied = (command, args) => ['setpriv', ['--pdeathsig', 'KILL', '--', command, ...args]];
+
 const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -51,7 +55,7 @@ process.on('exit', () => {
  * @returns {{child, pid, match, output(): string, stop(signal?): Promise<number|null>}}
  */
 export async function start(command, args, {env = {}, ready, timeoutMs = 30000, cwd} = {}) {
-  const child = spawn(command, args, {env: {PATH: process.env.PATH, HOME: process.env.HOME,
+  const child = spawn(...tied(command, args), {env: {PATH: process.env.PATH, HOME: process.env.HOME,
     ASAN_OPTIONS: process.env.ASAN_OPTIONS, UBSAN_OPTIONS: process.env.UBSAN_OPTIONS,
     TSAN_OPTIONS: process.env.TSAN_OPTIONS, ...env}, cwd, stdio: ['pipe', 'pipe', 'pipe']});
   let output = '';
@@ -104,7 +108,7 @@ export async function start(command, args, {env = {}, ready, timeoutMs = 30000, 
 
 /** Run to the end: {code, stdout, stderr}. */
 export async function run(command, args, {env = {}, input, timeoutMs = 60000} = {}) {
-  const child = spawn(command, args, {env: {PATH: process.env.PATH, HOME: process.env.HOME,
+  const child = spawn(...tied(command, args), {env: {PATH: process.env.PATH, HOME: process.env.HOME,
     ASAN_OPTIONS: process.env.ASAN_OPTIONS, UBSAN_OPTIONS: process.env.UBSAN_OPTIONS, ...env}});
   running.add(child);
   let stdout = '';

@@ -7,6 +7,8 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import { tied } from '../devnet/lib.mjs';
+
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
 export const viem = require('viem');
 export const accounts = require('viem/accounts');
@@ -31,7 +33,7 @@ export function temporaryDirectory() {
 // A daemon. env: variables; args: command line. Resolves when it listens;
 // rejects with its exit code and log when it ends first.
 export function startFacilitator({ env = {}, args = [] }) {
-  const child = spawn(binary, args, {
+  const child = spawn(...tied(binary, args), {
     env: { PATH: process.env.PATH, HOME: '/nonexistent', PORT: '0',
       ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '',
       UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1', ...env },
