@@ -6,7 +6,7 @@
  */
 #include "cmocka_house.h"
 
-#include "api/api.h"
+#include "api/watch.h"
 #include "net/http_server.h"
 #include "x402/eip712.h"
 
@@ -89,6 +89,39 @@ void http_exchange_reply(
 		(int)response->headers.len, response->headers.ptr);
 	snprintf(world.body, sizeof(world.body), "%.*s",
 		(int)response->body_len, (const char *)response->body);
+}
+
+/* Nothing here streams; test_payment_status.c does. */
+bool http_exchange_stream_start(
+	struct http_exchange *ex, const struct http_response *head)
+{
+	(void)ex;
+	(void)head;
+	fail_msg("a stream began");
+	return false;
+}
+
+bool http_exchange_stream_write(
+	struct http_exchange *ex, const void *data, size_t len)
+{
+	(void)ex;
+	(void)data;
+	(void)len;
+	return false;
+}
+
+void http_exchange_stream_end(struct http_exchange *ex)
+{
+	(void)ex;
+}
+
+struct fac_step fac_watch_begin(struct fac_request *request,
+	const struct fac_watch_options *options,
+	const struct fac_store_reply *reply)
+{
+	(void)options;
+	(void)reply;
+	return fac_fail(request, 503, "nobody waits here");
 }
 
 const char *http_request_header(

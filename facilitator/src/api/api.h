@@ -53,12 +53,18 @@ struct fac_app {
 	struct fac_settings settings; /* replaced on HUP, by mail */
 	struct fac_app_chain chains[FAC_ENGINE_CHAINS_MAX];
 	size_t chains_len;
-	uint32_t worker;        /* for request ids */
-	uint64_t boot_unix_ms;  /* for request ids */
-	uint64_t requests;      /* counted here */
-	uint64_t open_requests; /* not answered yet */
-	uint64_t health_at_ms;  /* when health_err was learnt */
+	uint32_t worker;             /* for request ids */
+	uint64_t boot_unix_ms;       /* for request ids */
+	uint64_t requests;           /* counted here */
+	uint64_t open_requests;      /* not answered yet */
+	struct fac_watches *watches; /* requests that wait; watch.h */
+	uint64_t health_at_ms;       /* when health_err was learnt */
 	enum x402_err health_err;
+	/*
+	 * Nothing new is accepted; what was asked is still answered, but
+	 * without waiting for anything that may take its time.
+	 */
+	bool draining;
 	/*
 	 * Set when the daemon stops: nothing new may be started, because the
 	 * rooms that would answer are being closed.
@@ -107,6 +113,14 @@ struct fac_step fac_reply_empty(struct fac_request *request, int status);
 /* {"error": text, "requestId": ...}: what was expected, and what came. */
 struct fac_step fac_fail(struct fac_request *request, int status,
 	const char *fmt, ...) X402_PRINTF(3, 4);
+/*
+ * An answer in pieces: begin, write, end; net/http_server.h has the rules.
+ * Begin uses the headers added so far. False: nobody reads on, so write what
+ * is ready and end. Only the end frees the request.
+ */
+bool fac_stream_begin(struct fac_request *request, const char *content_type);
+bool fac_stream_write(struct fac_request *request, struct x402_span bytes);
+struct fac_step fac_stream_end(struct fac_request *request);
 /* Something is under way; its callback will answer. */
 struct fac_step fac_wait(struct fac_request *request);
 /* The end of a callback. */

@@ -1,14 +1,18 @@
 /*
  * GET /payments/{id} (demands.md F1): what the journal knows of a payment.
  *
- *   1. fac_api_payment    id: 32 hex digits (paymentId of an answer), or a
- *                         transaction hash
+ *   1. fac_api_payment    id: 32 hex digits (paymentId of an answer), or the
+ *                         hash of one of its transactions
  *   2. on_payment         state and history, or 404
+ *   3. fac_watch_begin    ?wait=SECONDS: once the state is another one;
+ *                         /events or Accept: text/event-stream: each state
  *
  * An id is random and was given to the caller of /settle only; a hash is
  * public together with everything that is told here.
  */
-#include "api/api.h"
+#include "api/payments.h"
+
+#include "api/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +82,28 @@ static enum x402_err add_terms(
 	return X402_OK;
 }
 
-static struct x402_json *payment_json(const struct fac_store_reply *reply)
+struct x402_json *fac_payment_event_json(
+	const struct fac_store_reply *reply, size_t index)
+{
+	const struct fac_payment *payment = &reply->payments[0];
+	const struct fac_payment_event *event = &reply->events[index];
+	struct x402_json *json = x402_json_new_object();
+
+	if (!json || x402_json_set_string(json, "paymentId", payment->id) ||
+		x402_json_set_string(
+			json, "state", fac_payment_state_text(event->state)) ||
+		x402_json_set_bool(
+			json, "final", fac_payment_is_final(event->state)) ||
+		set_time(json, "at", event->at_ms) ||
+		set_optional(json, "note", event->note) ||
+		set_optional(json, "transaction", payment->transaction)) {
+		x402_json_unref(json);
+		return NULL;
+	}
+	return json;
+}
+
+struct x402_json *fac_payment_json(const struct fac_store_reply *reply)
 {
 	const struct fac_payment *payment = &reply->payments[0];
 	struct x402_json *json = x402_json_new_object();
@@ -107,45 +132,152 @@ static struct x402_json *payment_json(const struct fac_store_reply *reply)
 	return json;
 }
 
+/* ---- 2. Found, or not. ---- */
+
+/* The request's state until the store has answered. */
+struct asking {
+	bool events;
+	bool has_seen;
+	enum fac_payment_state seen;
+	uint64_t wait_ms;
+	size_t next_event;
+};
+
 static void on_payment(void *user, const struct fac_store_reply *reply)
 {
 	struct fac_request *request = user;
+	struct asking *asking = request->state;
 
-	if (reply->err == X402_ERR_NOT_FOUND)
+	if (reply->err == X402_ERR_NOT_FOUND) {
 		fac_end(fac_fail(request, 404, "no such payment here"));
-	else if (reply->err || !reply->payments_len)
+		return;
+	}
+	if (reply->err || !reply->payments_len) {
 		fac_end(fac_fail(request, 503, "the store did not answer"));
-	else
-		fac_end(fac_reply(request, 200, payment_json(reply)));
+		return;
+	}
+	if (!asking->events && !asking->wait_ms) {
+		fac_end(fac_reply(request, 200, fac_payment_json(reply)));
+		return;
+	}
+	struct fac_watch_options options = {
+		.events = asking->events,
+		.seen = asking->has_seen ? asking->seen
+					 : reply->payments[0].state,
+		.wait_ms = asking->wait_ms,
+		.next_event = asking->next_event,
+	};
+	request->state = NULL;
+	free(asking);
+	fac_end(fac_watch_begin(request, &options, reply));
+}
+
+/* ---- 1. What is asked. ---- */
+
+#define BAD_ID                                                       \
+	"expected /payments/ and a paymentId of 32 hex digits or a " \
+	"transaction hash"
+
+/* Lower case, and without the "/events" behind it. */
+static bool read_id(const struct fac_request *request,
+	char ret_id[FAC_HASH_TEXT_SIZE], bool *ret_events)
+{
+	static const char events[] = "/events";
+	const char *rest = fac_request_path_rest(request, "/payments/");
+	size_t len = rest ? strcspn(rest, "/") : 0;
+
+	if (!len || len >= FAC_HASH_TEXT_SIZE ||
+		(rest[len] && strcmp(rest + len, events)))
+		return false;
+	*ret_events = rest[len];
+	for (size_t i = 0; i < len; i++)
+		ret_id[i] = rest[i] >= 'A' && rest[i] <= 'F'
+			? (char)(rest[i] + 32)
+			: rest[i];
+	ret_id[len] = '\0';
+	return true;
 }
 
 static bool is_hex(const char *text, size_t len)
 {
-	return strlen(text) == len &&
-		strspn(text, "0123456789abcdefABCDEF") == len;
+	return strlen(text) == len && strspn(text, "0123456789abcdef") == len;
+}
+
+static bool read_query(const char *id, struct fac_payment_query *ret_query)
+{
+	if (is_hex(id, FAC_PAYMENT_ID_SIZE - 1))
+		ret_query->id = id;
+	else if (!strncmp(id, "0x", 2) && is_hex(id + 2, 64))
+		ret_query->transaction = id;
+	else
+		return false;
+	return true;
+}
+
+/* Decimal digits alone; false for all else, also for a number too large. */
+static bool read_number(const char *text, uint64_t *ret_number)
+{
+	struct x402_u256 value;
+
+	return !x402_u256_from_dec(text, &value) &&
+		x402_u256_to_u64(&value, ret_number);
+}
+
+static bool read_wait(const struct fac_request *request, struct asking *asking)
+{
+	bool bad = false;
+	char *wait = fac_request_query(request, "wait", &bad);
+	char *state = fac_request_query(request, "state", &bad);
+	uint64_t seconds = 0;
+
+	if (wait &&
+		(!read_number(wait, &seconds) || !seconds ||
+			seconds > FAC_WATCH_POLL_MAX_S))
+		bad = true;
+	if (state && !fac_payment_state_parse(state, &asking->seen))
+		bad = true;
+	asking->has_seen = state;
+	asking->wait_ms = seconds * 1000;
+	free(wait);
+	free(state);
+	return !bad;
+}
+
+/* A browser says which event it saw last; another text means none. */
+static void read_events(
+	const struct fac_request *request, struct asking *asking)
+{
+	const char *accept = fac_request_header(request, "Accept");
+	const char *last = fac_request_header(request, "Last-Event-ID");
+	uint64_t index;
+
+	if (accept && strstr(accept, "text/event-stream"))
+		asking->events = true;
+	if (last && read_number(last, &index) && index < UINT32_MAX)
+		asking->next_event = (size_t)index + 1;
 }
 
 struct fac_step fac_api_payment(struct fac_request *request)
 {
 	struct fac_app *app = request->app;
-	const char *id = fac_request_path_rest(request, "/payments/");
 	struct fac_payment_query query = {0};
-	char lower[FAC_HASH_TEXT_SIZE];
+	char id[FAC_HASH_TEXT_SIZE];
+	struct asking *asking = calloc(1, sizeof(*asking));
 
-	if (id && is_hex(id, FAC_PAYMENT_ID_SIZE - 1))
-		query.id = lower;
-	else if (id && !strncmp(id, "0x", 2) && is_hex(id + 2, 64))
-		query.transaction = lower;
-	else
+	if (!asking)
+		return fac_fail(request, 500, "out of memory");
+	request->state = asking;
+	request->state_free = free;
+	if (!read_id(request, id, &asking->events) || !read_query(id, &query))
+		return fac_fail(request, 400, BAD_ID);
+	if (!read_wait(request, asking))
 		return fac_fail(request, 400,
-			"expected /payments/ and a paymentId of 32 hex digits "
-			"or a transaction hash");
+			"expected wait=1 to %d seconds, and state= a state of "
+			"a payment",
+			FAC_WATCH_POLL_MAX_S);
+	read_events(request, asking);
 	if (app->stopping)
 		return fac_fail(request, 503, "the daemon is stopping");
-	size_t len = strlen(id);
-	for (size_t i = 0; i <= len; i++)
-		lower[i] = id[i] >= 'A' && id[i] <= 'F' ? (char)(id[i] + 32)
-							: id[i];
 	fac_store_payment_get(app->store, query,
 		(struct fac_store_to){app->loop, on_payment, request});
 	return fac_wait(request);

@@ -190,27 +190,58 @@ struct fac_step fac_wait(struct fac_request *request)
 	return (struct fac_step){request};
 }
 
-/* The one place where an answer leaves. Frees the request. */
-static struct fac_step send_answer(
-	struct fac_request *request, int status, struct x402_span body)
+static void fill_head(const struct fac_request *request, int status,
+	const char *content_type, struct http_response *ret_response)
 {
 	struct fac_header cors[FAC_CORS_HEADERS_MAX];
 	size_t cors_len = fac_cors_headers(&request->app->settings, cors);
+
+	http_response_init(ret_response, status);
+	for (size_t i = 0; i < cors_len; i++)
+		http_response_header(ret_response, cors[i].name, cors[i].value);
+	for (size_t i = 0; i < request->headers_len; i++)
+		http_response_header(ret_response, request->headers[i].name,
+			request->headers[i].value);
+	http_response_header(ret_response, "X-Request-Id", request->id);
+	if (content_type)
+		http_response_header(
+			ret_response, "Content-Type", content_type);
+}
+
+/* The one place where a whole answer leaves. Frees the request. */
+static struct fac_step send_answer(
+	struct fac_request *request, int status, struct x402_span body)
+{
 	struct http_response response;
 
-	http_response_init(&response, status);
-	for (size_t i = 0; i < cors_len; i++)
-		http_response_header(&response, cors[i].name, cors[i].value);
-	for (size_t i = 0; i < request->headers_len; i++)
-		http_response_header(&response, request->headers[i].name,
-			request->headers[i].value);
-	http_response_header(&response, "X-Request-Id", request->id);
-	if (body.len)
-		http_response_header(
-			&response, "Content-Type", "application/json");
+	fill_head(request, status, body.len ? "application/json" : NULL,
+		&response);
 	http_response_body(&response, body.ptr, body.len);
 	http_exchange_reply(request->exchange, &response);
 	http_response_clear(&response);
+	free_request(request);
+	return (struct fac_step){NULL};
+}
+
+bool fac_stream_begin(struct fac_request *request, const char *content_type)
+{
+	struct http_response head;
+
+	fill_head(request, 200, content_type, &head);
+	bool reads_on = http_exchange_stream_start(request->exchange, &head);
+	http_response_clear(&head);
+	return reads_on;
+}
+
+bool fac_stream_write(struct fac_request *request, struct x402_span bytes)
+{
+	return http_exchange_stream_write(
+		request->exchange, bytes.ptr, bytes.len);
+}
+
+struct fac_step fac_stream_end(struct fac_request *request)
+{
+	http_exchange_stream_end(request->exchange);
 	free_request(request);
 	return (struct fac_step){NULL};
 }
@@ -320,7 +351,8 @@ static struct fac_step route(struct fac_request *request)
 	}
 	return fac_fail(request, 404,
 		"no such path; expected one of /verify, /settle, /supported, "
-		"/health, /discovery/resources, /payments/{id}");
+		"/health, /discovery/resources, /payments/{id}, "
+		"/payments/{id}/events");
 }
 
 /* The exchange lives until it is answered, so request does too. */

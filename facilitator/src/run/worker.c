@@ -9,6 +9,7 @@
  */
 #include "run/worker.h"
 
+#include "api/watch.h"
 #include "net/http_server.h"
 
 #include <pthread.h>
@@ -107,6 +108,7 @@ static void free_worker(struct fac_worker *worker)
 	for (size_t i = 0; i < worker->app.chains_len; i++)
 		fac_chain_free(worker->app.chains[i].chain);
 	http_server_free(worker->server);
+	fac_watch_free(&worker->app);
 	fac_loop_free(worker->app.loop);
 	free(worker);
 }
@@ -209,6 +211,8 @@ static void begin_drain(void *arg)
 	struct end_mail *mail = arg;
 
 	mail->worker->draining = mail;
+	mail->worker->app.draining = true;
+	fac_watch_hurry(&mail->worker->app);
 	http_server_drain(mail->worker->server, on_drained, mail->worker);
 }
 
