@@ -1,0 +1,137 @@
+// GET /payments/{id}: a look, a long poll and a stream of events, while a real
+// chain mines. Blocks are far apart, so that there is something to wait for.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import http from 'node:http';
+
+import { startDevnet } from '../devnet/lib.mjs';
+import * as f from './facilitator.lib.mjs';
+
+// Server-sent events as a browser would read them: resolves at the end.
+function events(url, headers = {}) {
+  const read = { events: [], status: undefined, text: '' };
+  read.ended = new Promise((resolve, reject) => {
+    read.request = http.get(url, { headers }, response => {
+      read.status = response.statusCode;
+      read.headers = response.headers;
+      response.setEncoding('utf8');
+      response.on('data', text => {
+        read.text += text;
+        const blocks = read.text.split('\n\n');
+        read.text = blocks.pop();
+        for (const block of blocks) {
+          const event = {};
+          for (const line of block.split('\n')) {
+            const at = line.indexOf(': ');
+            if (at > 0) event[line.slice(0, at)] = line.slice(at + 2);
+          }
+          if (event.data)
+            read.events.push({ id: Number(event.id), ...JSON.parse(event.data) });
+        }
+      });
+      response.on('end', resolve);
+      response.on('error', reject);
+    });
+    read.request.on('error', reject);
+  });
+  return read;
+}
+
+describe('the status of a payment', () => {
+  let devnet;
+  let daemon;
+  before(async () => {
+    devnet = await startDevnet({ blockTime: 2 });
+    daemon = await f.startFacilitator({ env: f.facilitatorEnv(devnet.info) });
+  });
+  after(async () => {
+    await daemon?.stop();
+    await devnet?.stop();
+  });
+  // A payment that is on its way: its hash.
+  const pending = async () => {
+    const answer = await f.post(`${daemon.url}/settle`,
+      await f.goodBody(devnet.info), { 'x-request-timeout': '1' });
+    assert.equal(answer.json.errorReason, 'settlement_pending', answer.text);
+    return answer.json.transaction;
+  };
+
+  test('a long poll answers when the payment has settled', async () => {
+    const hash = await pending();
+    const seen = await f.request(`${daemon.url}/payments/${hash}`);
+    assert.equal(seen.json.final, false, seen.text);
+    const told = await f.request(
+      `${daemon.url}/payments/${hash}?wait=30&state=${seen.json.state}`);
+    assert.equal(told.status, 200, told.text);
+    assert.equal(told.json.state, 'settled', told.text);
+    assert.equal(told.json.transaction, hash);
+    assert.equal(told.json.paymentId, seen.json.paymentId);
+    const again = await f.request(
+      `${daemon.url}/payments/${told.json.paymentId}?wait=30`);
+    assert.equal(again.json.state, 'settled', again.text);
+  });
+
+  test('a stream tells each state once, in order, and ends', async () => {
+    const hash = await pending();
+    const read = events(`${daemon.url}/payments/${hash}/events`);
+    await read.ended;
+    assert.equal(read.status, 200);
+    assert.match(read.headers['content-type'], /^text\/event-stream/);
+    const states = read.events.map(event => event.state);
+    assert.equal(states[0], 'reserved');
+    assert.equal(states.at(-1), 'settled');
+    assert.deepEqual(read.events.map(event => event.id), states.map((_, i) => i));
+    assert.deepEqual(read.events.map(event => event.final),
+      states.map((_, i) => i === states.length - 1));
+
+    const { paymentId } = read.events[0];
+    const rest = events(`${daemon.url}/payments/${paymentId}`,
+      { accept: 'text/event-stream', 'last-event-id': '1' });
+    await rest.ended;
+    assert.deepEqual(rest.events, read.events.slice(2));
+    const none = events(`${daemon.url}/payments/${paymentId}/events`,
+      { 'last-event-id': String(states.length - 1) });
+    await none.ended;
+    assert.equal(none.status, 204);
+  });
+
+  test('a reader that leaves is forgotten', async () => {
+    const hash = await pending();
+    const read = events(`${daemon.url}/payments/${hash}/events`);
+    read.ended.catch(() => {});
+    while (!read.events.length) await f.sleep(20);
+    read.request.destroy();
+    const told = await f.request(`${daemon.url}/payments/${hash}?wait=30`);
+    assert.equal(told.json.state, 'settled', told.text);
+  });
+
+  test('what nobody knows is 404, whatever is asked of it', async () => {
+    const id = '00'.repeat(16);
+    for (const tail of ['', '?wait=5', '/events'])
+      assert.equal((await f.request(`${daemon.url}/payments/${id}${tail}`)).status, 404);
+    assert.equal((await f.request(`${daemon.url}/payments/0x${id}${id}`)).status, 404);
+  });
+
+  test('a daemon that stops lets nobody wait', async () => {
+    const own = await f.startFacilitator({ env: f.facilitatorEnv(devnet.info,
+      { EVM_PRIVATE_KEY: devnet.info.accounts.payer.privateKey }) });
+    const answer = await f.post(`${own.url}/settle`,
+      await f.goodBody(devnet.info), { 'x-request-timeout': '1' });
+    const url = `${own.url}/payments/${answer.json.transaction}`;
+    await f.chainRpc(devnet.info, 'evm_setIntervalMining', [0]);
+    try {
+      const poll = f.request(`${url}?wait=60`);
+      const read = events(`${url}/events`);
+      while (!read.events.length) await f.sleep(20);
+      const begun = Date.now();
+      assert.equal((await own.stop()).code, 0, own.log);
+      assert.equal((await poll).status, 200);
+      await read.ended;
+      // Far below the 30 s that a drain may take, whatever the machine does.
+      assert.ok(Date.now() - begun < 15000, own.log);
+      assert.doesNotMatch(own.log, /drain_late|unanswered/);
+    } finally {
+      await f.chainRpc(devnet.info, 'evm_setIntervalMining', [2]);
+    }
+  });
+});
