@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -35,6 +37,7 @@ struct bench {
 	int held_len;
 	int cancelled;
 	int requests;
+	char unix_path[64];
 	bool streamed; /* what the last stream call said */
 	bool drained;
 	atomic_bool let_go; /* the client may leave */
@@ -67,7 +70,8 @@ static void on_request(void *user, struct http_exchange *exchange)
 	const char *path = http_exchange_request(exchange)->path;
 
 	bench->requests++;
-	assert_string_equal(http_exchange_peer(exchange), "127.0.0.1");
+	assert_string_equal(http_exchange_peer(exchange),
+		bench->unix_path[0] ? "unix" : "127.0.0.1");
 	if (strcmp(path, "/now") == 0) {
 		answer(exchange, "now");
 		return;
@@ -77,6 +81,18 @@ static void on_request(void *user, struct http_exchange *exchange)
 }
 
 /* ---- The client's side. ---- */
+
+static int dial_unix(struct bench *bench)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s",
+		bench->unix_path);
+	if (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)))
+		abort();
+	return fd;
+}
 
 static int dial(struct bench *bench)
 {
@@ -148,7 +164,11 @@ static void start(struct bench *bench, struct http_server_options *options,
 	uv_timer_init(&bench->loop, &bench->later);
 	bench->later.data = bench;
 	options->loop = &bench->loop;
-	options->host = "127.0.0.1";
+	if (options->unix_path)
+		snprintf(bench->unix_path, sizeof(bench->unix_path), "%s",
+			options->unix_path);
+	else
+		options->host = "127.0.0.1";
 	options->on_request = on_request;
 	options->user = bench;
 	assert_int_equal(http_server_start(options, &bench->server), 0);
@@ -758,6 +778,108 @@ static void test_stream_with_spoiled_head_is_a_whole_500(void **state)
 	finish(&bench);
 }
 
+/* ---- Socket files. ---- */
+
+static void script_unix(struct bench *bench)
+{
+	int fd = dial_unix(bench);
+
+	say(fd, GET("/now"));
+	hear(bench, fd, "now", 1);
+	close(fd);
+}
+
+/* A directory of the test's own. */
+static const char *unix_path(void)
+{
+	static char path[64];
+	char dir[] = "/tmp/x402-net-XXXXXX";
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/admin", dir);
+	return path;
+}
+
+static void remove_directory_of(const char *path)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)strlen(path) - 6, path);
+	assert_int_equal(rmdir(dir), 0); /* the socket file is gone */
+}
+
+static void test_socket_file_is_for_its_owner_and_goes_with_it(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+	struct stat st;
+
+	(void)state;
+	options.unix_path = unix_path();
+	start(&bench, &options, script_unix);
+	assert_int_equal(lstat(options.unix_path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 07777 & ~0600u, 0);
+	assert_int_equal(http_server_port(bench.server), 0);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "now"));
+	finish(&bench);
+	remove_directory_of(options.unix_path);
+}
+
+static void leave_socket_file(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	assert_int_equal(
+		bind(fd, (struct sockaddr *)(void *)&address, sizeof(address)),
+		0);
+	close(fd);
+}
+
+static void test_socket_file_left_by_the_dead_is_replaced(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct http_server *second = NULL;
+	struct bench bench;
+
+	(void)state;
+	options.unix_path = unix_path();
+	leave_socket_file(options.unix_path);
+	start(&bench, &options, script_unix);
+	/* But not one of the living. */
+	assert_int_equal(http_server_start(&options, &second), UV_EADDRINUSE);
+	assert_null(second);
+	run(&bench);
+	assert_non_null(strstr(bench.seen, "now"));
+	finish(&bench);
+	remove_directory_of(options.unix_path);
+}
+
+static void test_socket_file_replaces_no_other_file(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct http_server *server = NULL;
+	uv_loop_t loop;
+	FILE *file;
+
+	(void)state;
+	options.unix_path = unix_path();
+	options.loop = &loop;
+	options.on_request = on_request;
+	file = fopen(options.unix_path, "w");
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(http_server_start(&options, &server), UV_EADDRINUSE);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	assert_int_equal(unlink(options.unix_path), 0);
+	remove_directory_of(options.unix_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -779,6 +901,10 @@ int main(void)
 		cmocka_unit_test(test_drain_ends_streams),
 		cmocka_unit_test(test_stream_begun_while_draining_is_ended),
 		cmocka_unit_test(test_stream_with_spoiled_head_is_a_whole_500),
+		cmocka_unit_test(
+			test_socket_file_is_for_its_owner_and_goes_with_it),
+		cmocka_unit_test(test_socket_file_left_by_the_dead_is_replaced),
+		cmocka_unit_test(test_socket_file_replaces_no_other_file),
 	};
 
 	/* As every program around a server must: clients leave. */

@@ -46,7 +46,7 @@ struct http_connection {
 	struct http_server *server;
 	struct http_connection *prev;
 	struct http_connection *next;
-	uv_tcp_t tcp;
+	union http_stream io;
 	struct http_parser *parser;
 	enum http_phase phase;
 	struct http_exchange *first; /* oldest unanswered */
@@ -150,7 +150,7 @@ void http__connection_close(struct http_connection *connection)
 	if (connection->next)
 		connection->next->prev = connection->prev;
 	server->connections_len--;
-	uv_close((uv_handle_t *)&connection->tcp, on_closed);
+	uv_close(&connection->io.handle, on_closed);
 	abandon_exchanges(connection);
 }
 
@@ -172,8 +172,8 @@ static void end_connection(struct http_connection *connection)
 		return;
 	}
 	connection->deadline = in_ms(connection, LINGER_MS);
-	if (uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp,
-		    on_shutdown))
+	if (uv_shutdown(
+		    &connection->shutdown, &connection->io.stream, on_shutdown))
 		http__connection_close(connection);
 }
 
@@ -263,7 +263,7 @@ static int write_out(struct http_connection *connection)
 {
 	struct http_bytes *out = &connection->out;
 	uv_buf_t buf = uv_buf_init(out->ptr, (unsigned)out->len);
-	int n = uv_try_write((uv_stream_t *)&connection->tcp, &buf, 1);
+	int n = uv_try_write(&connection->io.stream, &buf, 1);
 
 	if (n < 0 && n != UV_EAGAIN)
 		return n;
@@ -283,8 +283,8 @@ static int write_out(struct http_connection *connection)
 		connection, connection->server->options.write_timeout_ms);
 	buf = uv_buf_init(connection->writing.ptr + n,
 		(unsigned)(connection->writing.len - (size_t)n));
-	return uv_write(&connection->write, (uv_stream_t *)&connection->tcp,
-		&buf, 1, on_written);
+	return uv_write(&connection->write, &connection->io.stream, &buf, 1,
+		on_written);
 }
 
 /* Move the answers that are due to the output, oldest first. */
@@ -344,9 +344,8 @@ static void set_reading(struct http_connection *connection, bool reading)
 		return;
 	connection->reading = reading;
 	if (!reading)
-		uv_read_stop((uv_stream_t *)&connection->tcp);
-	else if (uv_read_start(
-			 (uv_stream_t *)&connection->tcp, on_alloc, on_read))
+		uv_read_stop(&connection->io.stream);
+	else if (uv_read_start(&connection->io.stream, on_alloc, on_read))
 		http__connection_close(connection);
 }
 
@@ -534,7 +533,11 @@ static void read_peer(struct http_connection *connection)
 	struct sockaddr_storage address;
 	int len = sizeof(address);
 
-	if (uv_tcp_getpeername(&connection->tcp,
+	if (connection->server->options.unix_path) {
+		memcpy(connection->peer, "unix", sizeof("unix"));
+		return;
+	}
+	if (uv_tcp_getpeername(&connection->io.tcp,
 		    (struct sockaddr *)(void *)&address, &len))
 		return;
 	if (address.ss_family == AF_INET6)
@@ -564,23 +567,23 @@ void http__connection_accept(struct http_server *server)
 	connection->server = server;
 	connection->parser = http_parser_new(server->options.max_body_bytes);
 	if (!connection->parser ||
-		uv_tcp_init(server->options.loop, &connection->tcp)) {
+		http__server_stream_init(server, &connection->io)) {
 		http_parser_free(connection->parser);
 		free(connection);
 		return;
 	}
 	http__server_ref(server);
-	connection->tcp.data = connection;
+	connection->io.handle.data = connection;
 	link_connection(server, connection);
-	if (uv_accept((uv_stream_t *)&server->listener,
-		    (uv_stream_t *)&connection->tcp) ||
+	if (uv_accept(&server->listener.stream, &connection->io.stream) ||
 		server->stopping ||
 		server->connections_len > server->options.max_connections) {
 		http__connection_close(connection);
 		return;
 	}
 	read_peer(connection);
-	(void)uv_tcp_nodelay(&connection->tcp, 1); /* slower without */
+	if (!server->options.unix_path) /* slower without */
+		(void)uv_tcp_nodelay(&connection->io.tcp, 1);
 	set_reading(connection, true);
 	set_deadline(connection);
 }

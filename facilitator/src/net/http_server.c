@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,8 +83,12 @@ void http__server_connection_closed(struct http_server *server)
 
 static void close_listener(struct http_server *server)
 {
-	if (!uv_is_closing((uv_handle_t *)&server->listener))
-		uv_close((uv_handle_t *)&server->listener, on_listener_closed);
+	if (server->unlink_path)
+		(void)unlink(server->unlink_path); /* may be gone */
+	free(server->unlink_path);
+	server->unlink_path = NULL;
+	if (!uv_is_closing(&server->listener.handle))
+		uv_close(&server->listener.handle, on_listener_closed);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -153,7 +159,7 @@ static int open_socket(
 		close(fd);
 		return rc;
 	}
-	rc = uv_tcp_open(&server->listener, fd);
+	rc = uv_tcp_open(&server->listener.tcp, fd);
 	if (rc)
 		close(fd);
 	return rc;
@@ -163,8 +169,8 @@ static int read_port(struct http_server *server)
 {
 	struct sockaddr_storage address;
 	int len = sizeof(address);
-	int rc = uv_tcp_getsockname(
-		&server->listener, (struct sockaddr *)(void *)&address, &len);
+	int rc = uv_tcp_getsockname(&server->listener.tcp,
+		(struct sockaddr *)(void *)&address, &len);
 
 	if (rc)
 		return rc;
@@ -174,18 +180,78 @@ static int read_port(struct http_server *server)
 	return 0;
 }
 
+int http__server_stream_init(
+	struct http_server *server, union http_stream *stream)
+{
+	uv_loop_t *loop = server->options.loop;
+
+	return server->options.unix_path ? uv_pipe_init(loop, &stream->pipe, 0)
+					 : uv_tcp_init(loop, &stream->tcp);
+}
+
+/*
+ * The mode of a socket before bind is the mode of its file (less the umask),
+ * so there is no moment in which others could connect. What is in the way is
+ * removed only when it is a socket of which nobody takes connections.
+ */
+static int bind_unix(struct http_server *server, int fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = server->options.unix_path;
+	const struct sockaddr *any = (const struct sockaddr *)(void *)&address;
+	struct stat st;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return UV_ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
+		int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool dead = probe >= 0 &&
+			connect(probe, any, sizeof(address)) &&
+			errno == ECONNREFUSED;
+		if (probe >= 0)
+			close(probe);
+		if (dead)
+			(void)unlink(path); /* bind says why not */
+	}
+	if (fchmod(fd, S_IRUSR | S_IWUSR) || bind(fd, any, sizeof(address)))
+		return uv_translate_sys_error(errno);
+	return 0;
+}
+
+static int listen_unix(struct http_server *server)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc = fd < 0 ? uv_translate_sys_error(errno) : bind_unix(server, fd);
+
+	if (fd >= 0 && rc) {
+		close(fd);
+	} else if (!rc) {
+		server->unlink_path = strdup(server->options.unix_path);
+		rc = uv_pipe_open(&server->listener.pipe, fd);
+		if (rc)
+			close(fd);
+	}
+	if (!rc)
+		rc = uv_listen(
+			&server->listener.stream, BACKLOG, on_connection);
+	return rc;
+}
+
 static int listen_on(struct http_server *server)
 {
 	struct sockaddr_storage address;
 	int rc;
 
+	if (server->options.unix_path)
+		return listen_unix(server);
 	memset(&address, 0, sizeof(address));
 	if ((rc = parse_address(&server->options, &address)) ||
 		(rc = open_socket(server, &address)) ||
-		(rc = uv_tcp_bind(&server->listener,
+		(rc = uv_tcp_bind(&server->listener.tcp,
 			 (const struct sockaddr *)(void *)&address, 0)) ||
-		(rc = uv_listen((uv_stream_t *)&server->listener, BACKLOG,
-			 on_connection)))
+		(rc = uv_listen(
+			 &server->listener.stream, BACKLOG, on_connection)))
 		return rc;
 	return read_port(server);
 }
@@ -201,13 +267,13 @@ int http_server_start(const struct http_server_options *options,
 	server->options = *options;
 	apply_defaults(&server->options);
 	server->refs = 1;
-	rc = uv_tcp_init(options->loop, &server->listener);
+	rc = http__server_stream_init(server, &server->listener);
 	if (rc) {
 		free(server);
 		return rc;
 	}
 	http__server_ref(server);
-	server->listener.data = server;
+	server->listener.handle.data = server;
 	rc = uv_timer_init(options->loop, &server->sweep);
 	if (!rc) {
 		http__server_ref(server);

@@ -23,7 +23,8 @@ struct http_exchange; /* one request and the place for its answer */
 
 struct http_server_options {
 	struct uv_loop_s *loop; /* Required, must outlive the server */
-	const char *host;       /* Required: an IPv4 or IPv6 address */
+	const char *host;       /* an IPv4 or IPv6 address, or... */
+	const char *unix_path;  /* ...a socket file, for this user alone */
 	uint16_t port;          /* 0 takes a free one */
 	bool reuse_port;        /* several servers on one port */
 	size_t max_body_bytes;  /* 0: HTTP_BODY_MAX_BYTES */
@@ -46,11 +47,13 @@ struct http_server_options {
 	}
 
 /*
- * Bind and listen. 0, or a negative libuv error (ret_server untouched). Free
- * with http_server_free.
+ * Bind and listen. 0, or a negative libuv error (ret_server untouched). A
+ * socket file that nobody listens on any more is replaced; it is removed by
+ * http_server_stop. Free with http_server_free.
  */
 int http_server_start(const struct http_server_options *options,
 	struct http_server **ret_server);
+/* 0 on a socket file. */
 uint16_t http_server_port(const struct http_server *server);
 /* Stop accepting, finish what was begun, then call done, never from here. */
 void http_server_drain(
@@ -69,7 +72,7 @@ void http_server_free(struct http_server *server);
 /* Valid until the reply, or the end of a stream. */
 const struct http_request *http_exchange_request(
 	const struct http_exchange *exchange);
-/* The client's address as text; "" when it is gone. */
+/* The client's address as text, or "unix"; "" when it is gone. */
 const char *http_exchange_peer(const struct http_exchange *exchange);
 /*
  * Called at most once when the client goes away before the reply. The

@@ -14,13 +14,22 @@
 
 struct http_connection;
 
+/* A listener or a connection: of either family, a stream all the same. */
+union http_stream {
+	uv_handle_t handle;
+	uv_stream_t stream;
+	uv_tcp_t tcp;
+	uv_pipe_t pipe;
+};
+
 struct http_server {
 	struct http_server_options options;
-	uv_tcp_t listener;
+	union http_stream listener;
 	uv_timer_t sweep;
 	struct http_connection *connections; /* doubly linked */
 	size_t connections_len;
 	uint16_t port;
+	char *unlink_path; /* our socket file */
 	bool stopping;
 	bool listener_closed;
 	void (*drained)(void *user);
@@ -35,6 +44,9 @@ struct http_server {
 
 void http__server_ref(struct http_server *server);
 void http__server_unref(struct http_server *server);
+/* Make a handle of the family that the server listens on. */
+int http__server_stream_init(
+	struct http_server *server, union http_stream *stream);
 /* The current Date, formatted once a second. */
 const char *http__server_date(struct http_server *server);
 /* A connection is closed: drain may be over. */
