@@ -170,8 +170,8 @@ export async function startFacilitator(devnet, env = {}) {
 }
 
 /** POST JSON and read JSON: {status, headers, body, text}. */
-export async function post(url, body, headers = {}) {
-  const response = await fetch(url, {method: 'POST', headers: {'content-type': 'application/json', ...headers},
+export async function post(url, body, headers = {}, {signal} = {}) {
+  const response = await fetch(url, {method: 'POST', headers: {'content-type': 'application/json', ...headers}, signal,
     body: typeof body === 'string' ? body : JSON.stringify(body)});
   const text = await response.text();
   let json = null;

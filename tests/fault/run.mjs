@@ -1,0 +1,100 @@
+// One fault under load, from the first payment to the comparison of the books:
+//
+//   1. a fresh chain, the proxy before it, a daemon on a fresh store
+//   2. callers arrive at a steady pace, each with its own payment, and ask
+//      again until they have a final answer
+//   3. a second later the fault is injected, lasts, and is healed
+//   4. callers go on arriving for a second, then everything must drain
+//   5. chain, journal and callers are compared (ledger.mjs)
+//
+// FAULT_FORM=full runs long and with more callers; FAULT_TABLE=FILE appends
+// one line of JSON per fault, for table.mjs.
+import assert from 'node:assert/strict';
+import {appendFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {assertAgreement, makePayments, startLoad} from './ledger.mjs';
+import {startProxy} from './proxy.mjs';
+
+export const FULL = process.env.FAULT_FORM === 'full';
+// Every scratch directory has its exit listener.
+process.setMaxListeners(0);
+
+const LEAD_MS = 1000;
+const TAIL_MS = 1000;
+const GAP_MS = FULL ? 50 : 100;
+const DRAIN_MS = 90000;
+
+export function report(row) {
+  if (process.env.FAULT_TABLE) appendFileSync(process.env.FAULT_TABLE, `${JSON.stringify(row)}\n`);
+}
+
+/** What a scenario works with; daemons may come and go while callers ask. */
+async function makeContext(scenario) {
+  const devnet = await startDevnet({blockTime: scenario.blockTime ?? 0.2});
+  const proxy = await startProxy(devnet.info.rpcUrl);
+  const context = {devnet, proxy, hits: 0, daemons: [],
+    store: join(scratchDir('x402-fault-'), 'facilitator.sqlite'),
+    url: (turn) => context.daemons[turn % context.daemons.length].url,
+    async startDaemon(env = {}) {
+      const urls = (scenario.endpoints ?? ['proxy']).map((kind) => (kind === 'proxy' ? proxy.url : devnet.info.rpcUrl));
+      return startFacilitator(devnet, {X402_STORE: context.store, X402_NETWORK: devnet.info.network,
+        EVM_RPC_URL: urls.join(','), ...env});
+    },
+    /** How the journal is read at the end; see ledger.mjs. */
+    journal: () => context.store,
+  };
+  return context;
+}
+
+async function stopAll(context) {
+  for (const daemon of context.daemons) await daemon.stop('SIGKILL');
+  await context.proxy.stop();
+  await context.devnet.stop();
+}
+
+/** Run it; the counts of the table. Throws when the books disagree. */
+export async function runFault(scenario) {
+  const context = await makeContext(scenario);
+  const lastsMs = FULL ? scenario.lastsMs.full : scenario.lastsMs.short;
+  let load;
+  try {
+    await (scenario.setup ?? (async () => { context.daemons.push(await context.startDaemon()); }))(context);
+    const {devnet} = context;
+    const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
+    const payments = await makePayments(devnet.info, Math.ceil((LEAD_MS + lastsMs + TAIL_MS) / GAP_MS),
+      scenario.name.replace(/[^a-z0-9]+/g, '-'));
+    load = startLoad(context.url, payments, {gapMs: GAP_MS});
+    await sleep(LEAD_MS);
+    await scenario.inject(context);
+    await sleep(lastsMs);
+    const healedMs = Date.now();
+    if (scenario.healLast) await load.drained(DRAIN_MS);
+    await scenario.heal(context);
+    await load.drained(DRAIN_MS);
+    await scenario.settled?.(context);
+    const struck = Object.values(context.proxy.hits).reduce((sum, n) => sum + n, context.hits);
+    assert.ok(struck > 0, 'the fault never struck');
+    if (!scenario.readsLive) await stopDaemons(context);
+    const count = await assertAgreement(devnet, await context.journal(), payments, balance, scenario);
+    const sum = (field) => payments.reduce((n, payment) => n + (payment[field] ?? 0), 0);
+    const row = {fault: scenario.name, what: scenario.what, payments: payments.length, struck, asked: sum('asked'),
+      unheard: sum('unheard'), ...count, doubled: 0, lost: 0,
+      drainedMs: Math.max(0, ...payments.map((payment) => payment.endedMs - healedMs))};
+    report(row);
+    return row;
+  } catch (error) {
+    error.message += `\nlog of the daemons:\n${context.daemons.map((d) => d.output().slice(-6000)).join('\n----\n')}`;
+    throw error;
+  } finally {
+    load?.abandon();
+    await stopAll(context);
+  }
+}
+
+async function stopDaemons(context) {
+  for (const daemon of context.daemons) {
+    daemon.child.kill('SIGCONT');
+    assert.equal(await daemon.stop(), 0, daemon.output().slice(-4000));
+  }
+}

@@ -1,0 +1,109 @@
+// The faults: what is broken, how, and how it is made whole again. Each runs
+// under the load of run.mjs; `full` is how long it lasts in the full form.
+//
+//   what       one line for the table in docs/reliability.md
+//   blockTime  seconds (default 0.2)
+//   lastsMs    {short, full}
+//   endpoints  the endpoints the daemon is given, in its order of preference
+//              (default: the proxy alone); 'direct' is anvil itself
+//   inject, heal   async (context); context: see run.mjs
+//   mayEnd     payments may end without money, when the chain never moved it
+//   healLast   the fault stays until every caller has an answer
+import {sleep} from '../devnet/lib.mjs';
+import {cut, delay, drop, garbage, hang, lag, lieAboutReceipts, rpcError, status} from './proxy.mjs';
+
+const SEND = ['eth_sendRawTransaction'];
+const GWEI = 1_000_000_000;
+const hex = (n) => `0x${BigInt(n).toString(16)}`;
+const headOf = (context) => async () => Number(await context.devnet.rpc('eth_blockNumber'));
+
+/** Again and again until healed; counted as a hit each time. */
+function repeat(context, everyMs, step) {
+  context.repeating = true;
+  const loop = async () => {
+    while (context.repeating) {
+      await step().catch(() => {});
+      context.hits++;
+      await sleep(everyMs);
+    }
+  };
+  context.repeated = loop();
+}
+
+async function endRepeat(context) {
+  context.repeating = false;
+  await context.repeated;
+}
+
+const proxied = (rule) => ({
+  inject: async (context) => { context.proxy.inject(rule(context)); },
+  heal: async (context) => { context.proxy.heal(); },
+});
+
+/** One of the base fee's setter: what the next block will ask for. */
+const baseFee = (context, gwei) =>
+  context.devnet.rpc('anvil_setNextBlockBaseFeePerGas', [hex(gwei * GWEI)]);
+
+export const scenarios = [
+  {name: 'send: accepted, answer dropped', what: 'the endpoint takes the transaction and cuts the connection',
+    lastsMs: {short: 3000, full: 60000}, ...proxied(() => drop({methods: SEND}))},
+  {name: 'send: accepted, never answered', what: 'the endpoint takes the transaction and is silent until the timeout',
+    lastsMs: {short: 3000, full: 60000}, ...proxied(() => hang({methods: SEND}))},
+  {name: 'send: cut before it was taken', what: 'the connection is cut before the transaction is forwarded',
+    lastsMs: {short: 3000, full: 60000}, ...proxied(() => cut({methods: SEND}))},
+  {name: 'every answer dropped', what: 'all requests reach the chain, no answer comes back',
+    lastsMs: {short: 3000, full: 60000}, ...proxied(() => drop())},
+  {name: 'endpoint dead', what: 'no request reaches the chain', mayEnd: true,
+    lastsMs: {short: 5000, full: 60000}, ...proxied(() => cut())},
+  {name: 'endpoint slow', what: 'every answer comes 1.5 s later',
+    lastsMs: {short: 4000, full: 60000}, ...proxied(() => delay({ms: 1500}))},
+  {name: 'endpoint busy', what: 'HTTP 429 with Retry-After, 503, no JSON, JSON-RPC errors, in turn',
+    lastsMs: {short: 4000, full: 60000},
+    async inject(context) {
+      const kinds = [() => status({code: 429, retryAfter: 1}), () => status({code: 503}), () => garbage(),
+        () => rpcError(), () => rpcError({code: -32005, message: 'limit exceeded'})];
+      let turn = 0;
+      repeat(context, 500, async () => {
+        context.proxy.heal();
+        context.proxy.inject(kinds[turn++ % kinds.length]());
+      });
+    },
+    async heal(context) {
+      await endRepeat(context);
+      context.proxy.heal();
+    }},
+  {name: 'two endpoints, the first one lags', what: 'the preferred endpoint is 4 blocks behind the other',
+    endpoints: ['proxy', 'direct'], lastsMs: {short: 4000, full: 60000},
+    ...proxied((context) => lag(4, {head: headOf(context)}))},
+  {name: 'head swings', what: 'every second answer is of a node 4 blocks behind',
+    lastsMs: {short: 4000, full: 60000},
+    ...proxied((context) => lag(4, {head: headOf(context), alternate: true}))},
+  {name: 'two endpoints, the first one hides receipts', what: 'the preferred endpoint has no receipts',
+    endpoints: ['proxy', 'direct'], lastsMs: {short: 4000, full: 60000},
+    ...proxied(() => lieAboutReceipts('none'))},
+  {name: 'mempool dropped', what: 'anvil_dropAllTransactions every 20 ms, with 1 s blocks', blockTime: 1,
+    lastsMs: {short: 3000, full: 60000},
+    inject: async (context) => repeat(context, 20, () => context.devnet.rpc('anvil_dropAllTransactions')),
+    heal: endRepeat},
+  {name: 'fee spike above the ceiling', what: 'the base fee is held at 2,000 gwei, the ceiling is 500',
+    lastsMs: {short: 4000, full: 60000},
+    async inject(context) {
+      await baseFee(context, 2000);
+      repeat(context, 50, () => baseFee(context, 2000));
+    },
+    async heal(context) {
+      await endRepeat(context);
+      await baseFee(context, 1);
+    }},
+  {name: 'signer out of gas', what: 'the signer has nothing to pay gas with, then is funded again',
+    lastsMs: {short: 4000, full: 60000},
+    async inject(context) {
+      const {address} = context.devnet.info.accounts.facilitator;
+      context.hits++;
+      await context.devnet.rpc('anvil_setBalance', [address, '0x0']);
+    },
+    async heal(context) {
+      const {address} = context.devnet.info.accounts.facilitator;
+      await context.devnet.rpc('anvil_setBalance', [address, hex(10n ** 21n)]);
+    }},
+];
