@@ -92,6 +92,7 @@ void fac_config_free(struct fac_config *config)
 	free(config->source);
 	free(config->store_path);
 	free(config->log_file);
+	free(config->admin_unix);
 	free(config);
 }
 
@@ -130,6 +131,33 @@ bool fac_config_parse_listen(const char *text, struct fac_config *config)
 		memcpy(config->host, host, len);
 		config->host[len] = '\0';
 	}
+	return true;
+}
+
+bool fac_config_parse_admin(const char *text, struct fac_config *config)
+{
+	struct fac_config scratch = {0};
+
+	free(config->admin_unix);
+	config->admin_unix = NULL;
+	config->admin_host[0] = '\0';
+	if (!*text)
+		return true;
+	if (!strncmp(text, "unix:", 5)) {
+		/* A relative path would depend on where one starts it. */
+		if (text[5] != '/')
+			return false;
+		config->admin_unix = strdup(text + 5);
+		return true;
+	}
+	/* Without a port it would be another one at each start. */
+	struct fac_config other = {.port = 1};
+	if (!fac_config_parse_listen(text, &scratch) || !scratch.host[0] ||
+		!fac_config_parse_listen(text, &other) ||
+		scratch.port != other.port)
+		return false;
+	memcpy(config->admin_host, scratch.host, sizeof(scratch.host));
+	config->admin_port = scratch.port;
 	return true;
 }
 
@@ -222,6 +250,22 @@ static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_admin(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct fac_config scratch = {0};
+	const char *text = cfg_opt_getnstr(opt, 0);
+	bool good = text && fac_config_parse_admin(text, &scratch);
+
+	free(scratch.admin_unix);
+	if (good)
+		return 0;
+	cfg_error(cfg,
+		"%s: expected \"host:port\", \"unix:/path\" or \"\", got "
+		"\"%.60s\"",
+		cfg_opt_name(opt), text ? text : "");
+	return -1;
+}
+
 static int check_level(cfg_t *cfg, cfg_opt_t *opt)
 {
 	enum fac_log_level level;
@@ -307,6 +351,7 @@ static const struct {
 	int (*check)(cfg_t *cfg, cfg_opt_t *opt);
 } checks[] = {
 	{"listen", check_listen},
+	{"admin_listen", check_admin},
 	{"workers", check_workers},
 	{"response_deadline", check_deadline},
 	{"verify_deadline", check_deadline},
@@ -388,6 +433,7 @@ static void fill_config(cfg_t *cfg, const char *path, struct fac_config *config,
 	const char *store = cfg_getstr(cfg, "store");
 
 	(void)fac_config_parse_listen(cfg_getstr(cfg, "listen"), config);
+	(void)fac_config_parse_admin(cfg_getstr(cfg, "admin_listen"), config);
 	if (cfg_getint(cfg, "workers") > 0)
 		config->workers = (unsigned)cfg_getint(cfg, "workers");
 	config->max_body_bytes = (uint64_t)cfg_getint(cfg, "max_body_bytes");
@@ -428,6 +474,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 	};
 	cfg_opt_t opts[] = {
 		CFG_STR("listen", "127.0.0.1:4022", CFGF_NONE),
+		CFG_STR("admin_listen", "", CFGF_NONE),
 		CFG_INT("workers", 0, CFGF_NONE),
 		CFG_STR("store", NULL, CFGF_NONE),
 		CFG_INT("response_deadline",
@@ -527,6 +574,17 @@ void fac_config_dump(const struct fac_config *config, struct x402_buf *buf)
 		strchr(config->host, ':') ? "listen = \"[%s]:%u\"\n"
 					  : "listen = \"%s:%u\"\n",
 		config->host, config->port);
+	if (config->admin_unix)
+		x402_buf_printf(buf, "admin_listen = \"unix:%s\"\n",
+			config->admin_unix);
+	else if (config->admin_host[0])
+		x402_buf_printf(buf,
+			strchr(config->admin_host, ':')
+				? "admin_listen = \"[%s]:%u\"\n"
+				: "admin_listen = \"%s:%u\"\n",
+			config->admin_host, config->admin_port);
+	else
+		x402_buf_add_str(buf, "admin_listen = \"\"\n");
 	x402_buf_printf(buf,
 		"workers = %u\nstore = \"%s\"\n"
 		"response_deadline = %u\nverify_deadline = %u\n"
@@ -577,6 +635,10 @@ void fac_config_compare(const struct fac_config *a, const struct fac_config *b,
 {
 	if (strcmp(a->host, b->host) || a->port != b->port)
 		x402_buf_add_str(ret_names, "listen ");
+	if (!same_text(a->admin_unix, b->admin_unix) ||
+		strcmp(a->admin_host, b->admin_host) ||
+		a->admin_port != b->admin_port)
+		x402_buf_add_str(ret_names, "admin_listen ");
 	if (a->workers != b->workers)
 		x402_buf_add_str(ret_names, "workers ");
 	if (!same_text(a->store_path, b->store_path))

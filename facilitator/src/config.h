@@ -59,6 +59,10 @@ struct fac_config {
 	uint32_t max_connections;
 	char *store_path;
 	char *log_file; /* or NULL: standard error */
+	/* The listener for operators: one of them, or none. */
+	char *admin_unix;                      /* a socket file, or NULL */
+	char admin_host[FAC_CONFIG_HOST_SIZE]; /* "": none */
+	uint16_t admin_port;
 	struct fac_settings settings;
 	struct fac_config_chain chains[FAC_ENGINE_CHAINS_MAX];
 	size_t chains_len;
@@ -103,6 +107,8 @@ struct fac_config *fac_config_new(const char *source);
 void fac_config_chain_init(struct fac_config_chain *chain);
 /* "host:port", "[::1]:port", "host" or ":port"; absent parts stay. */
 bool fac_config_parse_listen(const char *text, struct fac_config *config);
+/* As above, with a port; "unix:/path"; or "" for none. */
+bool fac_config_parse_admin(const char *text, struct fac_config *config);
 /* http or https with a host; what the RPC room will accept. */
 bool fac_config_url_ok(const char *url);
 /*

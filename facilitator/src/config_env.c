@@ -194,6 +194,12 @@ static void read_rest(struct fac_config *config, struct x402_buf *problems)
 			SOURCE ": X402_LISTEN: expected an address such as "
 			       "127.0.0.1 or [::1], got \"%.60s\"",
 			env("X402_LISTEN"));
+	if (env("X402_ADMIN_LISTEN") &&
+		!fac_config_parse_admin(env("X402_ADMIN_LISTEN"), config))
+		fac_config_problem(problems,
+			SOURCE ": X402_ADMIN_LISTEN: expected \"host:port\" or "
+			       "\"unix:/path\", got \"%.60s\"",
+			env("X402_ADMIN_LISTEN"));
 	config->store_path = env("X402_STORE") ? strdup(env("X402_STORE"))
 					       : default_store();
 	if (!config->store_path)

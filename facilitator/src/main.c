@@ -12,6 +12,7 @@
  * codes are in docs/facilitator.md and never change their meaning.
  */
 #include "config.h"
+#include "ops/admin.h"
 #include "run/worker.h"
 
 #include <argp.h>
@@ -62,6 +63,8 @@ struct daemon {
 				   [FAC_ENGINE_SIGNERS_MAX];
 	struct fac_store *store;
 	struct fac_settler *settler;
+	struct fac_admin *admin; /* or NULL: not configured */
+	struct fac_http_counts *counts[FAC_CONFIG_WORKERS_MAX];
 	struct fac_worker *workers[FAC_CONFIG_WORKERS_MAX];
 	size_t workers_len;
 	size_t awaited; /* workers that drain or close */
@@ -118,7 +121,8 @@ static const struct argp argp = {argp_options, parse_option, NULL,
 	"Verify and settle x402 payments over HTTP.\v"
 	"Without -c the environment alone is read: PORT, EVM_RPC_URL, "
 	"EVM_PRIVATE_KEY (or EVM_PRIVATE_KEY_FILE), and optionally "
-	"X402_NETWORK, X402_STORE, X402_LISTEN, X402_WORKERS.",
+	"X402_NETWORK, X402_STORE, X402_LISTEN, X402_ADMIN_LISTEN, "
+	"X402_WORKERS.",
 	NULL, NULL, NULL};
 
 /* ---- The system around. ---- */
@@ -212,6 +216,7 @@ static void close_all(struct daemon *daemon)
 		return;
 	daemon->state = CLOSING;
 	fac_timer_stop(daemon->drain_timer);
+	fac_admin_close(daemon->admin);
 	daemon->awaited = daemon->workers_len;
 	/* As mail: a callback of what will be freed may have brought us. */
 	if (!daemon->awaited)
@@ -248,6 +253,7 @@ static void drain(struct daemon *daemon)
 		return;
 	}
 	daemon->state = DRAINING;
+	fac_admin_drain(daemon->admin);
 	daemon->awaited = daemon->workers_len;
 	fac_timer_start(daemon->drain_timer, deadline_ms + DRAIN_MARGIN_MS, 0);
 	for (size_t i = 0; i < daemon->workers_len; i++)
@@ -427,7 +433,11 @@ static enum x402_err start_workers(
 	};
 
 	for (unsigned i = 0; i < daemon->config->workers; i++) {
+		daemon->counts[i] = calloc(1, sizeof(*daemon->counts[i]));
+		if (!daemon->counts[i])
+			return X402_ERR_NOMEM;
 		options.index = i;
+		options.counts = daemon->counts[i];
 		enum x402_err err = fac_worker_start(
 			&options, info, &daemon->workers[i]);
 		if (err)
@@ -437,6 +447,34 @@ static enum x402_err start_workers(
 		options.port = fac_worker_port(daemon->workers[i]);
 	}
 	return X402_OK;
+}
+
+static enum x402_err start_admin(
+	struct daemon *daemon, struct x402_errinfo *info)
+{
+	struct fac_admin_options options = {
+		.config = daemon->config,
+		.loop = daemon->loop,
+		.store = daemon->store,
+		.settler = daemon->settler,
+		.status = daemon->status,
+		.http = daemon->counts,
+		.http_len = daemon->workers_len,
+	};
+
+	return fac_admin_start(&options, info, &daemon->admin);
+}
+
+static void log_admin(const struct daemon *daemon)
+{
+	struct x402_buf url = {0};
+
+	if (!daemon->admin)
+		return;
+	fac_admin_url(daemon->admin, &url);
+	fac_log_text(FAC_LOG_INFO, "admin_listening",
+		url.failed ? NULL : (const char *)url.ptr);
+	x402_buf_clear(&url);
 }
 
 static void log_listening(const struct daemon *daemon)
@@ -476,6 +514,8 @@ static void serve(struct daemon *daemon)
 		return;
 	}
 	err = start_workers(daemon, &info);
+	if (!err)
+		err = start_admin(daemon, &info);
 	if (err) {
 		give_up(daemon,
 			err == X402_ERR_NETWORK ? EXIT_LISTEN : EXIT_INTERNAL,
@@ -484,6 +524,7 @@ static void serve(struct daemon *daemon)
 	}
 	daemon->state = SERVING;
 	fac_timer_start(daemon->watch_timer, WATCH_EVERY_MS, WATCH_EVERY_MS);
+	log_admin(daemon);
 	log_listening(daemon);
 	notify("READY=1");
 }
@@ -646,7 +687,10 @@ static enum exit_code run(struct daemon *daemon)
 	pthread_join(daemon->signal_thread, NULL);
 	fac_timer_free(daemon->watch_timer);
 	fac_timer_free(daemon->drain_timer);
+	fac_admin_free(daemon->admin);
 	fac_loop_free(daemon->loop);
+	for (size_t i = 0; i < FAC_CONFIG_WORKERS_MAX; i++)
+		free(daemon->counts[i]);
 	fac_log_text(FAC_LOG_INFO, "stopped", NULL);
 	return daemon->code;
 }

@@ -360,6 +360,34 @@ static void env_wrong_is_named(void **state)
 
 /* ---- Showing. ---- */
 
+static void admin_listen_is_an_address_a_file_or_off(void **state)
+{
+	static const char *const wrong[] = {"127.0.0.1", "[::1]", ":9402",
+		"host:", "host:70000", "unix:", "unix:relative", "host:1:2x",
+		"[::0]"};
+	struct fac_config *config = load_good(STORE CHAIN);
+
+	(void)state;
+	assert_null(config->admin_unix);
+	assert_string_equal(config->admin_host, "");
+	fac_config_free(config);
+	config = load_good(STORE CHAIN "admin_listen = \"[::1]:9402\"\n");
+	assert_string_equal(config->admin_host, "::1");
+	assert_int_equal(config->admin_port, 9402);
+	fac_config_free(config);
+	config = load_good(STORE CHAIN "admin_listen = \"127.0.0.1:0\"\n");
+	assert_string_equal(config->admin_host, "127.0.0.1");
+	assert_int_equal(config->admin_port, 0);
+	assert_true(fac_config_parse_admin("unix:/run/a b", config));
+	assert_string_equal(config->admin_unix, "/run/a b");
+	assert_string_equal(config->admin_host, "");
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		assert_false(fac_config_parse_admin(wrong[i], config));
+	assert_true(fac_config_parse_admin("", config));
+	assert_null(config->admin_unix);
+	fac_config_free(config);
+}
+
 static void dump_holds_no_secret(void **state)
 {
 	(void)state;
@@ -413,6 +441,7 @@ int main(void)
 		cmocka_unit_test(env_alone_is_enough),
 		cmocka_unit_test(env_key_is_wiped_after_reading),
 		cmocka_unit_test(env_wrong_is_named),
+		cmocka_unit_test(admin_listen_is_an_address_a_file_or_off),
 		cmocka_unit_test(dump_holds_no_secret),
 		cmocka_unit_test(compare_names_what_needs_a_restart),
 	};

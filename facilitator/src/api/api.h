@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+#include "api/counts.h"
 #include "config.h"
 #include "run/loop.h"
 #include "run/settler.h"
@@ -53,12 +54,16 @@ struct fac_app {
 	struct fac_settings settings; /* replaced on HUP, by mail */
 	struct fac_app_chain chains[FAC_ENGINE_CHAINS_MAX];
 	size_t chains_len;
-	uint32_t worker;             /* for request ids */
-	uint64_t boot_unix_ms;       /* for request ids */
-	uint64_t requests;           /* counted here */
-	uint64_t open_requests;      /* not answered yet */
-	struct fac_watches *watches; /* requests that wait; watch.h */
-	uint64_t health_at_ms;       /* when health_err was learnt */
+	/* Optional; NULL: the public endpoints. */
+	const struct fac_route *routes;
+	size_t routes_len;
+	struct fac_http_counts *counts; /* Optional */
+	uint32_t worker;                /* for request ids */
+	uint64_t boot_unix_ms;          /* for request ids */
+	uint64_t requests;              /* counted here */
+	uint64_t open_requests;         /* not answered yet */
+	struct fac_watches *watches;    /* requests that wait; watch.h */
+	uint64_t health_at_ms;          /* when health_err was learnt */
 	enum x402_err health_err;
 	/*
 	 * Nothing new is accepted; what was asked is still answered, but
@@ -85,6 +90,8 @@ struct fac_request {
 	const struct http_request *http;
 	char id[FAC_REQUEST_ID_SIZE];
 	uint64_t started_ms; /* the loop's clock */
+	enum fac_route_name route;
+	int status; /* answered; 0: not yet */
 	/* The client closed the connection; the answer goes nowhere. */
 	bool gone;
 	/* Optional: called once when that happens. */
@@ -100,6 +107,15 @@ struct fac_request {
 	size_t headers_len;
 };
 
+/* An endpoint. At least one of get and post. */
+struct fac_route {
+	const char *path;
+	bool prefix; /* what follows the path belongs to the endpoint */
+	enum fac_route_name name;
+	struct fac_step (*get)(struct fac_request *request);
+	struct fac_step (*post)(struct fac_request *request);
+};
+
 /* ---- Answers. Each frees the request. ---- */
 
 /* json is taken; NULL (memory was out) becomes a 500. */
@@ -108,6 +124,9 @@ struct fac_step fac_reply(
 /* Text that is JSON already. */
 struct fac_step fac_reply_text(
 	struct fac_request *request, int status, const char *text);
+/* Text of another kind. */
+struct fac_step fac_reply_as(struct fac_request *request, int status,
+	const char *content_type, const char *text);
 /* No body. */
 struct fac_step fac_reply_empty(struct fac_request *request, int status);
 /* {"error": text, "requestId": ...}: what was expected, and what came. */
@@ -180,7 +199,7 @@ struct fac_header {
 size_t fac_cors_headers(const struct fac_settings *settings,
 	struct fac_header ret_headers[FAC_CORS_HEADERS_MAX]);
 
-/* routes.c: called by the worker for each request of its server. */
+/* Called by the worker for each request of its server. */
 void fac_api_dispatch(struct fac_app *app, struct http_exchange *exchange);
 
 #endif

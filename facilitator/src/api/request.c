@@ -14,9 +14,21 @@
 #include <strings.h>
 #include <time.h>
 
+static void count_open(struct fac_app *app)
+{
+	if (app->counts)
+		atomic_store_explicit(&app->counts->open, app->open_requests,
+			memory_order_relaxed);
+}
+
 static void free_request(struct fac_request *request)
 {
-	request->app->open_requests--;
+	struct fac_app *app = request->app;
+
+	app->open_requests--;
+	fac_counts_answer(app->counts, request->route, request->status,
+		fac_loop_now_ms(app->loop) - request->started_ms);
+	count_open(app);
 	if (request->state_free)
 		request->state_free(request->state);
 	for (size_t i = 0; i < request->headers_len; i++)
@@ -190,12 +202,13 @@ struct fac_step fac_wait(struct fac_request *request)
 	return (struct fac_step){request};
 }
 
-static void fill_head(const struct fac_request *request, int status,
+static void fill_head(struct fac_request *request, int status,
 	const char *content_type, struct http_response *ret_response)
 {
 	struct fac_header cors[FAC_CORS_HEADERS_MAX];
 	size_t cors_len = fac_cors_headers(&request->app->settings, cors);
 
+	request->status = status;
 	http_response_init(ret_response, status);
 	for (size_t i = 0; i < cors_len; i++)
 		http_response_header(ret_response, cors[i].name, cors[i].value);
@@ -209,18 +222,29 @@ static void fill_head(const struct fac_request *request, int status,
 }
 
 /* The one place where a whole answer leaves. Frees the request. */
-static struct fac_step send_answer(
-	struct fac_request *request, int status, struct x402_span body)
+static struct fac_step send_as(struct fac_request *request, int status,
+	const char *content_type, struct x402_span body)
 {
 	struct http_response response;
 
-	fill_head(request, status, body.len ? "application/json" : NULL,
-		&response);
+	fill_head(request, status, body.len ? content_type : NULL, &response);
 	http_response_body(&response, body.ptr, body.len);
 	http_exchange_reply(request->exchange, &response);
 	http_response_clear(&response);
 	free_request(request);
 	return (struct fac_step){NULL};
+}
+
+static struct fac_step send_answer(
+	struct fac_request *request, int status, struct x402_span body)
+{
+	return send_as(request, status, "application/json", body);
+}
+
+struct fac_step fac_reply_as(struct fac_request *request, int status,
+	const char *content_type, const char *text)
+{
+	return send_as(request, status, content_type, x402_span_str(text));
 }
 
 bool fac_stream_begin(struct fac_request *request, const char *content_type)
@@ -300,19 +324,14 @@ struct fac_step fac_fail(
 
 /* ---- Routes. ---- */
 
-static const struct {
-	const char *path;
-	bool prefix; /* what follows the path belongs to the endpoint */
-	struct fac_step (*get)(struct fac_request *request);
-	struct fac_step (*post)(struct fac_request *request);
-} routes[] = {
-	{"/verify", false, NULL, fac_api_verify},
-	{"/settle", false, NULL, fac_api_settle},
-	{"/supported", false, fac_api_supported, NULL},
-	{"/health", false, fac_api_health, NULL},
-	{"/discovery/resources", false, fac_api_discovery_list,
-		fac_api_discovery_post},
-	{"/payments/", true, fac_api_payment, NULL},
+static const struct fac_route public_routes[] = {
+	{"/verify", false, FAC_ROUTE_VERIFY, NULL, fac_api_verify},
+	{"/settle", false, FAC_ROUTE_SETTLE, NULL, fac_api_settle},
+	{"/supported", false, FAC_ROUTE_SUPPORTED, fac_api_supported, NULL},
+	{"/health", false, FAC_ROUTE_HEALTH, fac_api_health, NULL},
+	{"/discovery/resources", false, FAC_ROUTE_RESOURCES,
+		fac_api_discovery_list, fac_api_discovery_post},
+	{"/payments/", true, FAC_ROUTE_PAYMENT, fac_api_payment, NULL},
 };
 
 static struct fac_step method_not_allowed(
@@ -329,30 +348,54 @@ static struct fac_step method_not_allowed(
 		request->http->method);
 }
 
-static struct fac_step route(struct fac_request *request)
+/* Says what there is: somebody who looks for a path is a person. */
+static struct fac_step not_found(struct fac_request *request,
+	const struct fac_route *routes, size_t routes_len)
 {
+	struct x402_buf paths = {0};
+
+	for (size_t i = 0; i < routes_len; i++)
+		x402_buf_printf(&paths, "%s%s%s", i ? ", " : "", routes[i].path,
+			routes[i].prefix ? "{id}" : "");
+	x402_buf_add_byte(&paths, '\0');
+	struct fac_step step = fac_fail(request, 404,
+		"no such path; expected one of %s",
+		paths.failed ? "those in the manual" : (char *)paths.ptr);
+	x402_buf_clear(&paths);
+	return step;
+}
+
+static bool matches(const struct fac_route *route, const char *path)
+{
+	return route->prefix ? !strncmp(path, route->path, strlen(route->path))
+			     : !strcmp(path, route->path);
+}
+
+static struct fac_step dispatch(struct fac_request *request)
+{
+	const struct fac_app *app = request->app;
+	const struct fac_route *routes = app->routes ? app->routes
+						     : public_routes;
+	size_t routes_len = app->routes
+		? app->routes_len
+		: sizeof(public_routes) / sizeof(*public_routes);
 	const char *method = request->http->method;
-	const char *path = request->http->path;
 	bool is_get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
 
 	if (!strcmp(method, "OPTIONS"))
 		return fac_api_preflight(request);
-	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
-		if (routes[i].prefix ? strncmp(path, routes[i].path,
-					       strlen(routes[i].path))
-				     : strcmp(path, routes[i].path))
+	for (size_t i = 0; i < routes_len; i++) {
+		const struct fac_route *route = &routes[i];
+		if (!matches(route, request->http->path))
 			continue;
-		if (is_get && routes[i].get)
-			return routes[i].get(request);
-		if (!strcmp(method, "POST") && routes[i].post)
-			return routes[i].post(request);
-		return method_not_allowed(
-			request, routes[i].get, routes[i].post);
+		request->route = route->name;
+		if (is_get && route->get)
+			return route->get(request);
+		if (!strcmp(method, "POST") && route->post)
+			return route->post(request);
+		return method_not_allowed(request, route->get, route->post);
 	}
-	return fac_fail(request, 404,
-		"no such path; expected one of /verify, /settle, /supported, "
-		"/health, /discovery/resources, /payments/{id}, "
-		"/payments/{id}/events");
+	return not_found(request, routes, routes_len);
 }
 
 /* The exchange lives until it is answered, so request does too. */
@@ -376,9 +419,10 @@ void fac_api_dispatch(struct fac_app *app, struct http_exchange *exchange)
 	request->http = http_exchange_request(exchange);
 	request->started_ms = fac_loop_now_ms(app->loop);
 	app->open_requests++;
+	count_open(app);
 	snprintf(request->id, sizeof(request->id), "%llx-%x-%llx",
 		(unsigned long long)app->boot_unix_ms, app->worker,
 		(unsigned long long)++app->requests);
 	http_exchange_on_cancelled(exchange, on_gone, request);
-	fac_end(route(request));
+	fac_end(dispatch(request));
 }

@@ -124,6 +124,7 @@ enum x402_err fac_worker_start(const struct fac_worker_options *options,
 	worker->app.store = options->store;
 	worker->app.settler = options->settler;
 	worker->app.settings = options->config->settings;
+	worker->app.counts = options->counts;
 	worker->app.worker = options->index;
 	worker->app.boot_unix_ms = fac_unix_ms();
 	enum x402_err err = fac_loop_new(&worker->app.loop);

@@ -1,0 +1,41 @@
+/*
+ * metrics.h: everything that GET /metrics tells, from plain structs.
+ *
+ * Not for: gathering them; see admin.c. docs/facilitator.md lists the names.
+ * Thread rule: pure, but for the atomics of struct fac_http_counts.
+ */
+#ifndef FAC_OPS_METRICS_H
+#define FAC_OPS_METRICS_H
+
+#include "api/counts.h"
+#include "core/engine.h"
+#include "ops/exposition.h"
+
+/* What was gathered. NULL members are left out of the page. */
+struct fac_metrics_view {
+	const char *version; /* Required */
+	uint64_t started_unix_ms;
+	uint64_t uptime_ms;
+	uint64_t resident_bytes; /* 0: not known */
+	uint64_t cpu_ms;
+	/* One for each worker; the page tells their sum. */
+	struct fac_http_counts *const *http;
+	size_t http_len;
+	const struct fac_engine_stats *engine;
+	/* Chains by the watch of the main thread. */
+	const struct fac_metrics_chain {
+		const char *network;
+		bool usable;
+	} * chains;
+	size_t chains_len;
+};
+
+/* Append the page; out->failed when memory was out. */
+void fac_metrics_write(
+	const struct fac_metrics_view *view, struct x402_buf *out);
+
+/* metrics_engine.c */
+void fac_metrics_engine(
+	struct fac_page *page, const struct fac_engine_stats *stats);
+
+#endif

@@ -1,0 +1,282 @@
+/*
+ * The page of metrics: its text form, and what it tells. A page is read back
+ * line by line, as Prometheus would, so that a family that begins twice or a
+ * histogram that does not add up fails here.
+ */
+#include "cmocka_house.h"
+
+#include "ops/metrics.h"
+
+#include <stdio.h>
+
+static char *text_of(struct fac_page *page)
+{
+	char *text = x402_buf_take_str(&page->text);
+
+	assert_non_null(text);
+	return text;
+}
+
+static void assert_page(struct fac_page *page, const char *expected)
+{
+	char *text = text_of(page);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+/* ---- The text form. ---- */
+
+static void family_begins_with_help_and_type(void **state)
+{
+	struct fac_page page = {0};
+
+	(void)state;
+	fac_page_family(&page, FAC_METRIC_COUNTER, "a_total", "What it is.");
+	fac_page_u64(&page, NULL, 0);
+	fac_page_family(&page, FAC_METRIC_GAUGE, "b", "Other.");
+	fac_page_u64(&page, NULL, UINT64_MAX);
+	assert_page(&page,
+		"# HELP a_total What it is.\n# TYPE a_total counter\n"
+		"a_total 0\n# HELP b Other.\n# TYPE b gauge\n"
+		"b 18446744073709551615\n");
+}
+
+static void label_values_are_escaped(void **state)
+{
+	struct fac_labels labels = {.label = {{"x", "a\"b\\c\nd"}, {"y", ""}}};
+	struct fac_page page = {.family = "f"};
+
+	(void)state;
+	fac_page_u64(&page, &labels, 1);
+	assert_page(&page, "f{x=\"a\\\"b\\\\c\\nd\",y=\"\"} 1\n");
+}
+
+static void times_are_told_in_seconds(void **state)
+{
+	static const struct {
+		uint64_t ms;
+		const char *text;
+	} cases[] = {{0, "f 0.000\n"}, {1, "f 0.001\n"}, {999, "f 0.999\n"},
+		{1000, "f 1.000\n"}, {61234, "f 61.234\n"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct fac_page page = {.family = "f"};
+		fac_page_ms(&page, NULL, cases[i].ms);
+		assert_page(&page, cases[i].text);
+	}
+}
+
+static void amounts_are_told_whole(void **state)
+{
+	struct fac_page page = {.family = "f"};
+	struct x402_u256 wei;
+
+	(void)state;
+	assert_int_equal(
+		x402_u256_from_dec("123456789012345678901234567890", &wei), 0);
+	fac_page_u256(&page, NULL, &wei);
+	assert_page(&page, "f 123456789012345678901234567890\n");
+}
+
+static void histogram_sums_its_buckets_up_to_inf(void **state)
+{
+	static const uint64_t bounds[] = {5, 1500};
+	static const uint64_t buckets[] = {2, 3, 4};
+	struct fac_histogram histogram = {.bounds = bounds,
+		.bounds_len = 2,
+		.buckets = buckets,
+		.sum = 77};
+	struct fac_labels labels = {.label = {{"x", "y"}}};
+	struct fac_page page = {.family = "f"};
+
+	(void)state;
+	fac_page_histogram(&page, &labels, &histogram);
+	assert_page(&page,
+		"f_bucket{x=\"y\",le=\"5\"} 2\nf_bucket{x=\"y\",le=\"1500\"} "
+		"5\n"
+		"f_bucket{x=\"y\",le=\"+Inf\"} 9\nf_sum{x=\"y\"} 77\n"
+		"f_count{x=\"y\"} 9\n");
+	page = (struct fac_page){.family = "f"};
+	histogram.in_ms = true;
+	fac_page_histogram(&page, NULL, &histogram);
+	assert_page(&page,
+		"f_bucket{le=\"0.005\"} 2\nf_bucket{le=\"1.500\"} 5\n"
+		"f_bucket{le=\"+Inf\"} 9\nf_sum 0.077\nf_count 9\n");
+}
+
+/* ---- Counting. ---- */
+
+static void answers_are_counted_by_route_and_status(void **state)
+{
+	static struct fac_http_counts counts;
+
+	(void)state;
+	fac_counts_answer(NULL, FAC_ROUTE_VERIFY, 200, 1); /* nobody counts */
+	fac_counts_answer(&counts, FAC_ROUTE_VERIFY, 200, 1);
+	fac_counts_answer(&counts, FAC_ROUTE_VERIFY, 200, 30000);
+	fac_counts_answer(&counts, FAC_ROUTE_VERIFY, 299, 30001);
+	assert_int_equal(counts.answers[FAC_ROUTE_VERIFY][0], 2);
+	/* A status that has no figure is one of the others. */
+	assert_int_equal(
+		counts.answers[FAC_ROUTE_VERIFY][FAC_COUNTED_STATUSES_LEN - 1],
+		1);
+	assert_int_equal(counts.answers[FAC_ROUTE_SETTLE][0], 0);
+	assert_int_equal(counts.duration_buckets[FAC_ROUTE_VERIFY][0], 1);
+	assert_int_equal(counts.duration_buckets[FAC_ROUTE_VERIFY]
+						[FAC_DURATION_BOUNDS_LEN - 1],
+		1);
+	assert_int_equal(counts.duration_buckets[FAC_ROUTE_VERIFY]
+						[FAC_DURATION_BOUNDS_LEN],
+		1);
+	assert_int_equal(counts.duration_ms[FAC_ROUTE_VERIFY], 60002);
+}
+
+/* ---- The whole page. ---- */
+
+#define FAMILIES_MAX 128
+struct reader {
+	char names[FAMILIES_MAX][80];
+	size_t len;
+	char type[16];
+	uint64_t last_bucket;
+};
+
+static void read_line(struct reader *reader, char *line)
+{
+	char name[80] = "";
+	char *family = reader->names[reader->len ? reader->len - 1 : 0];
+
+	if (sscanf(line, "# HELP %79s", name) == 1) {
+		for (size_t i = 0; i < reader->len; i++)
+			assert_string_not_equal(reader->names[i], name);
+		assert_true(reader->len < FAMILIES_MAX);
+		memcpy(reader->names[reader->len++], name, sizeof(name));
+		assert_non_null(strchr(line + 7, ' ')); /* some help */
+		return;
+	}
+	if (sscanf(line, "# TYPE %79s %15s", name, reader->type) == 2) {
+		assert_string_equal(name, family);
+		return;
+	}
+	/* A sample of the family that was begun, and of no other. */
+	assert_int_equal(strncmp(line, family, strlen(family)), 0);
+	char *rest = line + strlen(family);
+	if (strcmp(reader->type, "histogram"))
+		assert_non_null(strchr("{ ", *rest));
+	else
+		assert_int_equal(*rest, '_');
+	if (!strcmp(reader->type, "counter")) {
+		size_t len = strlen(family);
+		assert_true(len > 6 && !strcmp(family + len - 6, "_total"));
+	}
+	char *value = strrchr(line, ' ');
+	assert_non_null(value);
+	assert_true(strlen(value + 1) &&
+		strspn(value + 1, "0123456789.") == strlen(value + 1));
+}
+
+static char *write_page(const struct fac_metrics_view *view)
+{
+	struct fac_page page = {0};
+
+	fac_metrics_write(view, &page.text);
+	return text_of(&page);
+}
+
+static void read_page(const char *text)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+	char *copy = strdup(text);
+	char *rest = copy;
+	char *line;
+
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	while ((line = strsep(&rest, "\n")) && rest)
+		read_line(reader, line);
+	free(copy);
+	free(reader);
+}
+
+static void page_of_a_busy_daemon_reads_well(void **state)
+{
+	static struct fac_http_counts one;
+	static struct fac_http_counts two;
+	struct fac_http_counts *http[] = {&one, &two};
+	struct fac_engine_stats engine = {
+		.recovered = true, .in_flight = 7, .oldest_ms = 2500};
+	struct fac_metrics_chain chains[] = {
+		{"eip155:84532", true}, {"eip155:8453", false}};
+	struct fac_metrics_view view = {.version = "1.2.3",
+		.started_unix_ms = 1700000000123,
+		.uptime_ms = 61000,
+		.resident_bytes = 4096,
+		.cpu_ms = 5,
+		.http = http,
+		.http_len = 2,
+		.engine = &engine,
+		.chains = chains,
+		.chains_len = 2};
+	char *text;
+
+	(void)state;
+	fac_counts_answer(&one, FAC_ROUTE_SETTLE, 200, 700);
+	fac_counts_answer(&two, FAC_ROUTE_SETTLE, 200, 7);
+	fac_counts_answer(&two, FAC_ROUTE_OTHER, 404, 0);
+	atomic_store(&one.open, 3);
+	atomic_store(&two.open, 4);
+	text = write_page(&view);
+	read_page(text);
+	assert_non_null(
+		strstr(text, "\nx402_build_info{version=\"1.2.3\"} 1\n"));
+	assert_non_null(
+		strstr(text, "\nprocess_start_time_seconds 1700000000.123\n"));
+	assert_non_null(strstr(text,
+		"\nx402_http_requests_total{route=\"/settle\",status=\"200\"} "
+		"2\n"));
+	assert_non_null(strstr(text,
+		"\nx402_http_requests_total{route=\"other\",status=\"404\"} "
+		"1\n"));
+	assert_non_null(
+		strstr(text, "_bucket{route=\"/settle\",le=\"+Inf\"} 2\n"));
+	assert_non_null(strstr(text, "_sum{route=\"/settle\"} 0.707\n"));
+	assert_non_null(strstr(text, "\nx402_http_requests_open 7\n"));
+	assert_non_null(strstr(text, "\nx402_transactions_in_flight 7\n"));
+	assert_non_null(
+		strstr(text, "\nx402_transactions_oldest_seconds 2.500\n"));
+	assert_non_null(strstr(
+		text, "\nx402_chain_usable{network=\"eip155:8453\"} 0\n"));
+	/* What nobody asked for has no series. */
+	assert_null(strstr(text, "route=\"/verify\""));
+	free(text);
+}
+
+static void page_of_what_is_not_known_is_left_out(void **state)
+{
+	struct fac_metrics_view view = {.version = "0"};
+	char *text = write_page(&view);
+
+	(void)state;
+	read_page(text);
+	assert_null(strstr(text, "x402_http"));
+	assert_null(strstr(text, "x402_engine"));
+	assert_null(strstr(text, "x402_chain"));
+	assert_null(strstr(text, "resident"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(family_begins_with_help_and_type),
+		cmocka_unit_test(label_values_are_escaped),
+		cmocka_unit_test(times_are_told_in_seconds),
+		cmocka_unit_test(amounts_are_told_whole),
+		cmocka_unit_test(histogram_sums_its_buckets_up_to_inf),
+		cmocka_unit_test(answers_are_counted_by_route_and_status),
+		cmocka_unit_test(page_of_a_busy_daemon_reads_well),
+		cmocka_unit_test(page_of_what_is_not_known_is_left_out),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
