@@ -24,6 +24,8 @@ struct post {
 	struct post **slot; /* where the list points at us */
 	struct fac_http *http;
 	CURL *easy;
+	struct curl_slist *headers; /* of its own; NULL: those of all */
+	size_t answer_max;
 	struct x402_buf body;
 	char error[CURL_ERROR_SIZE];
 	bool too_large;
@@ -92,6 +94,7 @@ static void end_post(struct post *post, bool cancelled)
 	}
 	post->done(post->user, &answer);
 	curl_easy_cleanup(post->easy);
+	curl_slist_free_all(post->headers);
 	x402_buf_clear(&post->body);
 	free(post);
 }
@@ -207,7 +210,7 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 	struct post *post = user;
 	size_t len = size * count;
 
-	if (len > FAC_HTTP_ANSWER_MAX - post->body.len) {
+	if (len > post->answer_max - post->body.len) {
 		post->too_large = true;
 		return 0;
 	}
@@ -229,6 +232,23 @@ static void on_refuse(void *arg)
 	}
 }
 
+/* The headers of all posts, and the request's own behind them. */
+static void set_headers(
+	struct post *post, const struct fac_http_request *request)
+{
+	const struct curl_slist *shared = post->http->headers;
+
+	for (; request->headers[0] && shared; shared = shared->next)
+		post->headers = curl_slist_append(post->headers, shared->data);
+	for (size_t i = 0; i < FAC_HTTP_HEADERS_MAX && request->headers[i]; i++)
+		post->headers = curl_slist_append(
+			post->headers, request->headers[i]);
+	if (request->headers[0] && !post->headers)
+		abort();
+	curl_easy_setopt(post->easy, CURLOPT_HTTPHEADER,
+		post->headers ? post->headers : post->http->headers);
+}
+
 static void set_options(struct post *post, const char *url,
 	struct x402_span body, uint32_t timeout_ms)
 {
@@ -240,7 +260,6 @@ static void set_options(struct post *post, const char *url,
 	curl_easy_setopt(
 		easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.ptr);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, post->http->headers);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
@@ -260,6 +279,17 @@ void fac_http_post(struct fac_http *http, const char *url,
 	void (*done)(void *user, const struct fac_http_answer *answer),
 	void *user)
 {
+	struct fac_http_request request = {
+		.url = url, .body = body, .timeout_ms = timeout_ms};
+
+	fac_http_send(http, &request, done, user);
+}
+
+void fac_http_send(struct fac_http *http,
+	const struct fac_http_request *request,
+	void (*done)(void *user, const struct fac_http_answer *answer),
+	void *user)
+{
 	struct post *post = calloc(1, sizeof(*post));
 
 	if (!post)
@@ -275,7 +305,11 @@ void fac_http_post(struct fac_http *http, const char *url,
 	post->easy = curl_easy_init();
 	if (!post->easy)
 		abort();
-	set_options(post, url, body, timeout_ms ? timeout_ms : 1);
+	post->answer_max = request->answer_max ? request->answer_max
+					       : FAC_HTTP_ANSWER_MAX;
+	set_options(post, request->url, request->body,
+		request->timeout_ms ? request->timeout_ms : 1);
+	set_headers(post, request);
 	post->added = curl_multi_add_handle(http->multi, post->easy) ==
 		CURLM_OK;
 	if (!post->added)

@@ -1,6 +1,6 @@
 /*
  * http_p.h: POST a body and get a bounded answer, on libcurl's multi
- * interface over a libuv loop. Private to chain/.
+ * interface over a libuv loop. For chain/ and for ops/hooks.c.
  */
 #ifndef FAC_CHAIN_HTTP_P_H
 #define FAC_CHAIN_HTTP_P_H
@@ -29,6 +29,20 @@ void fac_http_free(struct fac_http *http);
 /* url and body are borrowed until done has run. done runs later, once. */
 void fac_http_post(struct fac_http *http, const char *url,
 	struct x402_span body, uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_http_answer *answer),
+	void *user);
+
+/* A post with more to say. Strings and body: borrowed until done has run. */
+#define FAC_HTTP_HEADERS_MAX 4
+struct fac_http_request {
+	const char *url;                           /* Required */
+	struct x402_span body;                     /* JSON */
+	uint32_t timeout_ms;                       /* Required */
+	size_t answer_max;                         /* 0: FAC_HTTP_ANSWER_MAX */
+	const char *headers[FAC_HTTP_HEADERS_MAX]; /* "Name: value", or NULL */
+};
+void fac_http_send(struct fac_http *http,
+	const struct fac_http_request *request,
 	void (*done)(void *user, const struct fac_http_answer *answer),
 	void *user);
 
