@@ -60,6 +60,10 @@ static void add_block(struct x402_buf *buf, uint64_t block)
 {
 	if (block == FAC_CHAIN_LATEST)
 		x402_buf_add_str(buf, "\"latest\"");
+	else if (block == FAC_CHAIN_SAFE)
+		x402_buf_add_str(buf, "\"safe\"");
+	else if (block == FAC_CHAIN_FINALIZED)
+		x402_buf_add_str(buf, "\"finalized\"");
 	else
 		x402_buf_printf(buf, "\"0x%llx\"", (unsigned long long)block);
 }
@@ -553,6 +557,55 @@ void fac_chain_head(struct fac_chain *chain, uint64_t number,
 		on_block, ask);
 }
 
+/* ---- Logs. ---- */
+
+struct logs_ask {
+	struct fac_chain_logs_query query;
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_log *logs, size_t logs_len);
+	void *user;
+};
+
+static void on_logs(void *user, const struct fac_rpc_answer *answer)
+{
+	struct logs_ask *ask = user;
+	struct fac_chain_log logs[FAC_CHAIN_LOGS_MAX];
+	size_t len = 0;
+	enum x402_err err = fac_decode_logs(answer, &ask->query, logs, &len);
+
+	ask->done(ask->user, err, logs, len);
+	free(ask);
+}
+
+void fac_chain_logs(struct fac_chain *chain,
+	const struct fac_chain_logs_query *query, uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_log *logs, size_t logs_len),
+	void *user)
+{
+	struct logs_ask *ask = must_calloc(1, sizeof(*ask));
+	struct x402_buf params = params_of("[{\"address\":");
+
+	assert(query->topics_len <= 4);
+	ask->query = *query;
+	ask->done = done;
+	ask->user = user;
+	add_quoted_hex(&params, x402_span(query->address.bytes, 20));
+	x402_buf_add_str(&params, ",\"topics\":[");
+	for (size_t i = 0; i < query->topics_len; i++) {
+		if (i)
+			x402_buf_add_byte(&params, ',');
+		add_quoted_hex(&params, x402_span(query->topics[i], 32));
+	}
+	x402_buf_add_str(&params, "],\"fromBlock\":");
+	add_block(&params, query->from_block);
+	x402_buf_add_str(&params, ",\"toBlock\":");
+	add_block(&params, query->to_block);
+	x402_buf_add_str(&params, "}]");
+	fac_rpc_call(
+		chain->rpc, "eth_getLogs", &params, timeout_ms, on_logs, ask);
+}
+
 /* ---- Fees: the head's base fee, and one of two opinions on the tip. ---- */
 
 struct fees {
@@ -637,4 +690,9 @@ void fac_chain_fees(struct fac_chain *chain, uint32_t timeout_ms,
 	params = params_of("[\"0x5\",\"latest\",[50]]");
 	fac_rpc_call(chain->rpc, "eth_feeHistory", &params, timeout_ms,
 		on_history, fees);
+}
+
+struct fac_chain_stats fac_chain_stats(const struct fac_chain *chain)
+{
+	return fac_rpc_stats(chain->rpc);
 }

@@ -42,6 +42,10 @@ struct fac_chain_options {
 	void (*warn)(void *user, const char *text);
 	void *user;
 };
+#define FAC_CHAIN_OPTIONS_INIT \
+	{                      \
+		0              \
+	}
 
 /*
  * INVALID_ARGUMENT without URLs or with too many, POLICY for a URL that is
@@ -61,8 +65,14 @@ void fac_chain_check(struct fac_chain *chain, uint32_t timeout_ms,
 	void (*done)(void *user, enum x402_err err, uint64_t chain_id),
 	void *user);
 
-/* Read the newest block. */
-#define FAC_CHAIN_LATEST UINT64_MAX
+/*
+ * Block numbers that are names: the newest, and those that the chain calls
+ * safe and finalized. A chain without finality answers the latter two with an
+ * error, which is CHAIN.
+ */
+#define FAC_CHAIN_LATEST    UINT64_MAX
+#define FAC_CHAIN_SAFE      (UINT64_MAX - 1)
+#define FAC_CHAIN_FINALIZED (UINT64_MAX - 2)
 
 struct fac_chain_read_options {
 	/* Required, copied; up to X402_PLAN_READS_MAX. */
@@ -127,6 +137,7 @@ struct fac_chain_receipt {
 	enum fac_receipt_status status;
 	struct x402_receipt receipt;
 	uint8_t block_hash32[32];
+	struct x402_u256 effective_gas_price; /* wei; zero when not said */
 };
 /* From one up to this many hashes in one call. */
 #define FAC_CHAIN_RECEIPTS_MAX 100
@@ -156,7 +167,7 @@ struct fac_chain_block {
 	struct x402_u256 base_fee_per_gas; /* wei; zero before EIP-1559 */
 	uint64_t gas_limit;
 };
-/* A block by number, or FAC_CHAIN_LATEST. CHAIN also when there is none. */
+/* A block by number or name. CHAIN also when there is none. */
 void fac_chain_head(struct fac_chain *chain, uint64_t number,
 	uint32_t timeout_ms,
 	void (*done)(void *user, enum x402_err err,
@@ -173,11 +184,70 @@ void fac_chain_fees(struct fac_chain *chain, uint32_t timeout_ms,
 		const struct fac_chain_fees *fees),
 	void *user);
 
+/* An event of a contract: which transaction made it, and where it stands. */
+struct fac_chain_log {
+	uint8_t transaction_hash32[32];
+	uint64_t block_number;
+	uint8_t block_hash32[32];
+};
+/* One payment's event is one log; a query that finds more is a wrong one. */
+#define FAC_CHAIN_LOGS_MAX 64
+struct fac_chain_logs_query {
+	struct x402_address address;
+	/* All must match, in order. Up to 4. */
+	uint8_t topics[4][32];
+	size_t topics_len;
+	/* Inclusive. Nodes cap the range; keep it to what a payment lived. */
+	uint64_t from_block;
+	uint64_t to_block; /* or FAC_CHAIN_LATEST */
+};
+/*
+ * eth_getLogs, without what a reorg removed. CHAIN also when one log is
+ * malformed or is not what was asked for; TOO_LARGE above FAC_CHAIN_LOGS_MAX.
+ * No log is no proof that there is none: a node may lag or have pruned.
+ */
+void fac_chain_logs(struct fac_chain *chain,
+	const struct fac_chain_logs_query *query, uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_log *logs, size_t logs_len),
+	void *user);
+
 /* Wei. CHAIN. */
 void fac_chain_balance(struct fac_chain *chain,
 	const struct x402_address *address, uint32_t timeout_ms,
 	void (*done)(
 		void *user, enum x402_err err, const struct x402_u256 *balance),
 	void *user);
+
+/* ---- What the pool saw, for metrics. Counters only grow. ---- */
+
+/* Upper bounds in ms of all latency buckets but the last, which has none. */
+#define FAC_CHAIN_LATENCY_BOUNDS_MS             \
+	{                                       \
+		5, 20, 50, 100, 250, 1000, 5000 \
+	}
+#define FAC_CHAIN_LATENCY_BUCKETS 8
+
+struct fac_chain_endpoint_stats {
+	char host[80];             /* no path, query or user */
+	uint64_t requests;         /* POSTs sent */
+	uint64_t transport_faults; /* of them: no usable answer */
+	uint64_t http_429;         /* of the faults: told to slow down */
+	uint64_t rpc_errors;       /* calls answered with an error */
+	/* Requests that were answered, each in one bucket. */
+	uint64_t latency[FAC_CHAIN_LATENCY_BUCKETS];
+	uint64_t latency_sum_ms;
+	uint64_t latency_count;
+	uint64_t head; /* newest block it told; 0: not known */
+	uint64_t lag;  /* blocks behind the best endpoint */
+	bool resting;  /* passed over while others are up */
+	uint64_t hedges_sent;
+	uint64_t hedges_won;
+};
+struct fac_chain_stats {
+	struct fac_chain_endpoint_stats endpoints[FAC_CHAIN_URLS_MAX];
+	size_t endpoints_len;
+};
+struct fac_chain_stats fac_chain_stats(const struct fac_chain *chain);
 
 #endif

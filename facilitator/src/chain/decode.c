@@ -229,6 +229,66 @@ void fac_decode_send(const struct fac_rpc_answer *answer,
 	*ret_outcome = outcome;
 }
 
+/* ---- Logs. ---- */
+
+static bool decode_event(const struct x402_json *json,
+	const struct fac_chain_logs_query *query, struct fac_chain_log *ret_log)
+{
+	const struct x402_json *topics = x402_json_get(json, "topics");
+	struct x402_address address;
+	uint8_t topic[32];
+
+	if (!decode_fixed(x402_json_get(json, "address"), address.bytes, 20) ||
+		!x402_address_equal(&address, &query->address) ||
+		x402_json_type(topics) != X402_JSON_ARRAY ||
+		x402_json_size(topics) < query->topics_len)
+		return false;
+	for (size_t i = 0; i < query->topics_len; i++)
+		if (!decode_fixed(x402_json_at(topics, i), topic, 32) ||
+			memcmp(topic, query->topics[i], 32) != 0)
+			return false;
+	return decode_fixed(x402_json_get(json, "transactionHash"),
+		       ret_log->transaction_hash32, 32) &&
+		decode_fixed(x402_json_get(json, "blockHash"),
+			ret_log->block_hash32, 32) &&
+		fac_decode_u64(x402_json_get(json, "blockNumber"),
+			&ret_log->block_number) &&
+		ret_log->block_number >= query->from_block &&
+		ret_log->block_number <= query->to_block;
+}
+
+enum x402_err fac_decode_logs(const struct fac_rpc_answer *answer,
+	const struct fac_chain_logs_query *query,
+	struct fac_chain_log *ret_logs, size_t *ret_logs_len)
+{
+	size_t len = x402_json_size(answer->result);
+	size_t taken = 0;
+
+	if (answer->status == FAC_RPC_CANCELLED)
+		return X402_ERR_CANCELLED;
+	if (answer->status != FAC_RPC_RESULT ||
+		x402_json_type(answer->result) != X402_JSON_ARRAY)
+		return X402_ERR_CHAIN;
+	if (len > FAC_CHAIN_LOGS_MAX)
+		return X402_ERR_TOO_LARGE;
+	for (size_t i = 0; i < len; i++) {
+		const struct x402_json *log = x402_json_at(answer->result, i);
+		bool removed = false;
+
+		if (x402_json_get(log, "removed") &&
+			!x402_json_bool(
+				x402_json_get(log, "removed"), &removed))
+			return X402_ERR_CHAIN;
+		if (removed)
+			continue;
+		if (!decode_event(log, query, &ret_logs[taken]))
+			return X402_ERR_CHAIN;
+		taken++;
+	}
+	*ret_logs_len = taken;
+	return X402_OK;
+}
+
 /* ---- Receipts. ---- */
 
 /* data spans are offsets until all logs are in: the buffer moves. */
@@ -302,6 +362,11 @@ static bool decode_fields(const struct x402_json *json,
 			x402_json_get(json, "gasUsed"), &fields->gas_used) ||
 		!fac_decode_u64(x402_json_get(json, "status"), &status) ||
 		status > 1)
+		return false;
+	/* Absent on some chains; it is told, never decided by. */
+	if (x402_json_get(json, "effectiveGasPrice") &&
+		!fac_decode_quantity(x402_json_get(json, "effectiveGasPrice"),
+			&receipt->effective_gas_price))
 		return false;
 	fields->success = status == 1;
 	return true;

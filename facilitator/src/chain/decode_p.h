@@ -38,6 +38,10 @@ struct fac_receipt_storage {
 void fac_decode_receipt(const struct fac_rpc_answer *answer,
 	const uint8_t hash32[32], struct fac_receipt_storage *storage,
 	struct fac_chain_receipt *ret_receipt);
+/* At most FAC_CHAIN_LOGS_MAX of them, each one that query asks for. */
+enum x402_err fac_decode_logs(const struct fac_rpc_answer *answer,
+	const struct fac_chain_logs_query *query,
+	struct fac_chain_log *ret_logs, size_t *ret_logs_len);
 void fac_receipt_storage_clear(struct fac_receipt_storage *storage);
 
 #endif

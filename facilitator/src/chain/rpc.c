@@ -43,6 +43,7 @@ struct endpoint {
 	char host[80]; /* for people: no path, query or user */
 	uint64_t rest_until_ms;
 	bool asked; /* it said Retry-After: do not come sooner */
+	struct fac_chain_endpoint_stats stats;
 };
 
 struct batch {
@@ -53,8 +54,9 @@ struct batch {
 	size_t calls_len;
 	struct x402_buf body;
 	uint64_t deadline_ms;
-	int only;               /* this endpoint alone, or -1 */
-	size_t endpoint;        /* under way now */
+	int only;        /* this endpoint alone, or -1 */
+	size_t endpoint; /* under way now */
+	uint64_t posted_ms;
 	unsigned tried;         /* bits of endpoints */
 	bool posted;            /* http owes an answer */
 	struct fac_timer *wait; /* made when every endpoint rests */
@@ -177,6 +179,8 @@ static bool take_one(struct batch *batch, const struct x402_json *json)
 
 	if (!call || !read_answer(json, &answer))
 		return false;
+	if (answer.status == FAC_RPC_ERROR)
+		batch->rpc->endpoints[batch->endpoint].stats.rpc_errors++;
 	answer_call(call, &answer);
 	return true;
 }
@@ -208,6 +212,9 @@ static void rest_endpoint(struct batch *batch, const struct fac_http_answer *a)
 	struct endpoint *endpoint = &rpc->endpoints[batch->endpoint];
 	uint64_t rest_ms = REST_MS;
 
+	endpoint->stats.transport_faults++;
+	if (a->status == 429)
+		endpoint->stats.http_429++;
 	endpoint->asked = (a->status == 429 || a->status == 503) &&
 		a->retry_after_s > 0;
 	if (endpoint->asked) {
@@ -221,15 +228,31 @@ static void rest_endpoint(struct batch *batch, const struct fac_http_answer *a)
 		a->status);
 }
 
+static void count_latency(struct fac_chain_endpoint_stats *stats, uint64_t ms)
+{
+	static const uint64_t bounds[] = FAC_CHAIN_LATENCY_BOUNDS_MS;
+	size_t bucket = 0;
+
+	while (bucket + 1 < FAC_CHAIN_LATENCY_BUCKETS && ms > bounds[bucket])
+		bucket++;
+	stats->latency[bucket]++;
+	stats->latency_sum_ms += ms;
+	stats->latency_count++;
+}
+
 static void on_post(void *user, const struct fac_http_answer *answer)
 {
 	struct batch *batch = user;
+	struct fac_rpc *rpc = batch->rpc;
 
 	batch->posted = false;
 	if (answer->cancelled) {
 		end_batch(batch, FAC_RPC_CANCELLED);
 		return;
 	}
+	if (answer->status)
+		count_latency(&rpc->endpoints[batch->endpoint].stats,
+			fac_loop_now_ms(rpc->loop) - batch->posted_ms);
 	if (answer->status == 200 && take_answers(batch, answer->body)) {
 		end_batch(batch, FAC_RPC_FAULT);
 		return;
@@ -309,6 +332,8 @@ static void send_batch(struct batch *batch)
 	if (batch->only < 0 && others > 1)
 		left_ms = left_ms / 2 + 1;
 	batch->posted = true;
+	batch->posted_ms = now_ms;
+	rpc->endpoints[batch->endpoint].stats.requests++;
 	fac_http_post(rpc->http, rpc->endpoints[batch->endpoint].url,
 		x402_buf_span(&batch->body), (uint32_t)left_ms, on_post, batch);
 }
@@ -408,6 +433,22 @@ void fac_rpc_call(struct fac_rpc *rpc, const char *method,
 		fac_timer_start(rpc->flush, 0, 0);
 	*rpc->queued_last = call;
 	rpc->queued_last = &call->next;
+}
+
+struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc)
+{
+	struct fac_chain_stats stats = {.endpoints_len = rpc->endpoints_len};
+	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
+
+	for (size_t i = 0; i < rpc->endpoints_len; i++) {
+		const struct endpoint *endpoint = &rpc->endpoints[i];
+
+		stats.endpoints[i] = endpoint->stats;
+		snprintf(stats.endpoints[i].host,
+			sizeof(stats.endpoints[i].host), "%s", endpoint->host);
+		stats.endpoints[i].resting = endpoint->rest_until_ms > now_ms;
+	}
+	return stats;
 }
 
 size_t fac_rpc_endpoints(const struct fac_rpc *rpc)

@@ -39,6 +39,8 @@ void fac_rpc_call(struct fac_rpc *rpc, const char *method,
 	void (*done)(void *user, const struct fac_rpc_answer *answer),
 	void *user);
 
+struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc);
+
 /* One call to one endpoint only, apart from every batch. */
 size_t fac_rpc_endpoints(const struct fac_rpc *rpc);
 void fac_rpc_call_endpoint(struct fac_rpc *rpc, size_t endpoint,

@@ -1,0 +1,308 @@
+/*
+ * A chain's JSON-RPC endpoints on the test's own loop: real HTTP servers
+ * whose answers the test scripts, one rule for each method.
+ */
+#ifndef CHAIN_HOUSE_H
+#define CHAIN_HOUSE_H
+
+#include "cmocka_house.h"
+
+#include "chain/chain.h"
+#include "net/http_server.h"
+#include "run/loop.h"
+#include "x402/json.h"
+
+#include <stdio.h>
+
+#define RULES_MAX     16
+#define ENDPOINTS_MAX 4
+#define HELD_MAX      16
+
+struct bench;
+
+struct endpoint {
+	struct bench *bench;
+	struct http_server *server;
+	char url[64];
+	/* Of every answer, unless 0: then the connection just waits. */
+	int status;
+	const char *retry_after;
+	const char *raw; /* a body as it is, in place of the rules */
+	bool hold;       /* keep what comes until let_go */
+	struct {
+		const char *method;
+		/* "\"result\":..." or "\"error\":{...}"; "" leaves it out. */
+		const char *says;
+	} rules[RULES_MAX];
+	/* Or by hand: true when it wrote the fragment. */
+	bool (*say)(struct endpoint *endpoint, const char *method,
+		const struct x402_json *params, struct x402_buf *ret_says);
+	unsigned posts;
+	unsigned calls;
+	unsigned heads;     /* eth_blockNumber asked by the pool itself */
+	char methods[4096]; /* every method asked, each with a comma */
+	char last[65536];   /* the last body */
+	struct http_exchange *held[HELD_MAX];
+	unsigned held_len;
+};
+
+struct bench {
+	struct fac_loop *loop;
+	struct fac_chain *chain;
+	struct endpoint endpoints[ENDPOINTS_MAX];
+	size_t endpoints_len;
+	unsigned waiting; /* callbacks that are still to come */
+	unsigned warnings;
+	char warning[256];
+	struct fac_timer *late; /* a test that hangs ends with a failure */
+	bool too_late;
+};
+
+static inline const char *rule_of(
+	const struct endpoint *endpoint, const char *method)
+{
+	for (size_t i = 0; i < RULES_MAX && endpoint->rules[i].method; i++)
+		if (strcmp(endpoint->rules[i].method, method) == 0)
+			return endpoint->rules[i].says;
+	return NULL;
+}
+
+/* Set or replace what the endpoint says to a method. */
+static inline void rule(
+	struct endpoint *endpoint, const char *method, const char *says)
+{
+	size_t i = 0;
+
+	while (i < RULES_MAX && endpoint->rules[i].method &&
+		strcmp(endpoint->rules[i].method, method) != 0)
+		i++;
+	assert_true(i < RULES_MAX);
+	endpoint->rules[i].method = method;
+	endpoint->rules[i].says = says;
+}
+
+static inline void answer_one(struct endpoint *endpoint,
+	const struct x402_json *call, struct x402_buf *body)
+{
+	const char *method = x402_json_get_string(call, "method");
+	const char *says;
+	struct x402_buf own = {0};
+	int64_t id = 0;
+
+	assert_non_null(method);
+	assert_true(x402_json_int64(x402_json_get(call, "id"), &id));
+	says = rule_of(endpoint, method);
+	if (strcmp(method, "eth_blockNumber") == 0) {
+		endpoint->heads++;
+	} else {
+		endpoint->calls++;
+		strncat(endpoint->methods, method,
+			sizeof(endpoint->methods) - strlen(endpoint->methods) -
+				1);
+		strncat(endpoint->methods, ",",
+			sizeof(endpoint->methods) - strlen(endpoint->methods) -
+				1);
+	}
+	if (endpoint->say &&
+		endpoint->say(endpoint, method, x402_json_get(call, "params"),
+			&own)) {
+		x402_buf_add_byte(&own, 0);
+		says = (const char *)own.ptr;
+	}
+	if (!says)
+		says = "\"result\":null";
+	if (*says) {
+		if (body->len && body->ptr[body->len - 1] != '[')
+			x402_buf_add_byte(body, ',');
+		x402_buf_printf(body, "{\"jsonrpc\":\"2.0\",\"id\":%lld,",
+			(long long)id);
+		x402_buf_add_str(body, says);
+		x402_buf_add_byte(body, '}');
+	}
+	x402_buf_clear(&own);
+}
+
+static inline void answer_exchange(
+	struct endpoint *endpoint, struct http_exchange *exchange)
+{
+	const struct http_request *request = http_exchange_request(exchange);
+	struct x402_json_limits limits = {1 << 20, 16};
+	struct http_response response;
+	struct x402_json *json;
+	struct x402_buf body = {0};
+
+	http_response_init(&response, endpoint->status);
+	assert_int_equal(
+		x402_json_parse(x402_span(request->body, request->body_len),
+			&limits, NULL, &json),
+		X402_OK);
+	if (x402_json_type(json) == X402_JSON_ARRAY) {
+		x402_buf_add_byte(&body, '[');
+		for (size_t i = 0; i < x402_json_size(json); i++)
+			answer_one(endpoint, x402_json_at(json, i), &body);
+		x402_buf_add_byte(&body, ']');
+	} else {
+		answer_one(endpoint, json, &body);
+	}
+	if (endpoint->retry_after)
+		http_response_header(
+			&response, "retry-after", endpoint->retry_after);
+	if (endpoint->raw)
+		http_response_body(
+			&response, endpoint->raw, strlen(endpoint->raw));
+	else
+		http_response_body(&response, body.ptr, body.len);
+	http_exchange_reply(exchange, &response);
+	http_response_clear(&response);
+	x402_buf_clear(&body);
+	x402_json_unref(json);
+}
+
+static inline void on_endpoint(void *user, struct http_exchange *exchange)
+{
+	struct endpoint *endpoint = user;
+	const struct http_request *request = http_exchange_request(exchange);
+	size_t len = request->body_len;
+
+	endpoint->posts++;
+	if (len >= sizeof(endpoint->last))
+		len = sizeof(endpoint->last) - 1;
+	memcpy(endpoint->last, request->body, len);
+	endpoint->last[len] = '\0';
+	if (endpoint->hold && endpoint->held_len < HELD_MAX)
+		endpoint->held[endpoint->held_len++] = exchange;
+	else
+		answer_exchange(endpoint, exchange);
+}
+
+static inline void let_go(struct endpoint *endpoint)
+{
+	endpoint->hold = false;
+	for (unsigned i = 0; i < endpoint->held_len; i++)
+		answer_exchange(endpoint, endpoint->held[i]);
+	endpoint->held_len = 0;
+}
+
+static inline void on_bench_warn(void *user, const char *text)
+{
+	struct bench *bench = user;
+
+	bench->warnings++;
+	snprintf(bench->warning, sizeof(bench->warning), "%s", text);
+}
+
+static inline void on_too_late(void *arg)
+{
+	struct bench *bench = arg;
+
+	bench->too_late = true;
+	fac_loop_stop(bench->loop);
+}
+
+/* Endpoints only; open_chain follows when they are scripted. */
+static inline struct bench *new_bench(size_t endpoints_len)
+{
+	struct bench *bench = calloc(1, sizeof(*bench));
+
+	assert_non_null(bench);
+	assert_int_equal(fac_loop_new(&bench->loop), X402_OK);
+	assert_int_equal(
+		fac_timer_new(bench->loop, on_too_late, bench, &bench->late),
+		X402_OK);
+	bench->endpoints_len = endpoints_len;
+	for (size_t i = 0; i < endpoints_len; i++) {
+		struct endpoint *endpoint = &bench->endpoints[i];
+		struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+
+		endpoint->bench = bench;
+		endpoint->status = 200;
+		options.loop = fac_loop_uv(bench->loop);
+		options.host = "127.0.0.1";
+		options.on_request = on_endpoint;
+		options.user = endpoint;
+		assert_int_equal(
+			http_server_start(&options, &endpoint->server), 0);
+		snprintf(endpoint->url, sizeof(endpoint->url),
+			"http://user:secret@127.0.0.1:%u/key",
+			http_server_port(endpoint->server));
+	}
+	return bench;
+}
+
+static inline void open_chain(
+	struct bench *bench, const struct fac_chain_options *wanted)
+{
+	struct fac_chain_options options = wanted
+		? *wanted
+		: (struct fac_chain_options)FAC_CHAIN_OPTIONS_INIT;
+	const char *urls[ENDPOINTS_MAX];
+
+	for (size_t i = 0; i < bench->endpoints_len; i++)
+		urls[i] = bench->endpoints[i].url;
+	options.loop = bench->loop;
+	options.rpc_urls = urls;
+	options.rpc_urls_len = bench->endpoints_len;
+	options.warn = on_bench_warn;
+	options.user = bench;
+	assert_int_equal(fac_chain_new(&options, &bench->chain), X402_OK);
+}
+
+static inline struct bench *open_bench(size_t endpoints_len)
+{
+	struct bench *bench = new_bench(endpoints_len);
+
+	open_chain(bench, NULL);
+	return bench;
+}
+
+/* In a done callback. */
+static inline void came(struct bench *bench)
+{
+	assert_true(bench->waiting > 0);
+	if (--bench->waiting == 0)
+		fac_loop_stop(bench->loop);
+}
+
+/* Until that many callbacks came. */
+static inline void wait_for(struct bench *bench, unsigned callbacks)
+{
+	bench->waiting += callbacks;
+	fac_timer_start(bench->late, 20000, 0);
+	fac_loop_run(bench->loop);
+	fac_timer_stop(bench->late);
+	assert_false(bench->too_late);
+}
+
+static inline void on_slept(void *arg)
+{
+	fac_loop_stop(arg);
+}
+
+/* Let the loop turn for a while. */
+static inline void turn_for(struct bench *bench, uint64_t ms)
+{
+	struct fac_timer *timer;
+
+	assert_int_equal(
+		fac_timer_new(bench->loop, on_slept, bench->loop, &timer),
+		X402_OK);
+	fac_timer_start(timer, ms, 0);
+	fac_loop_run(bench->loop);
+	fac_timer_free(timer);
+}
+
+static inline void close_bench(struct bench *bench)
+{
+	fac_chain_free(bench->chain);
+	for (size_t i = 0; i < bench->endpoints_len; i++) {
+		struct endpoint *endpoint = &bench->endpoints[i];
+
+		let_go(endpoint);
+		http_server_free(endpoint->server);
+	}
+	fac_timer_free(bench->late);
+	fac_loop_free(bench->loop);
+	free(bench);
+}
+
+#endif
