@@ -61,7 +61,7 @@ HEADER_ROOMS = {
     r"sqlite3\.h": ("facilitator/src/store/", "client-sdk/src/journal",
                     "tests/"),
     r"libpq-fe\.h": ("facilitator/src/store/",),
-    r"jansson\.h": ("libx402/src/base/json", "tests/"),
+    r"jansson\.h": ("tests/fuzz/",),
     r"curl/curl\.h": ("facilitator/src/chain/", "client-sdk/",
                       "provider-sdk/src/", "provider-sdk/gateway/",
                       "examples/", "tests/"),

@@ -2,10 +2,8 @@
  * Memory runs out, at every single allocation in turn, once for that one and
  * once from there on. Each entry point must say NOMEM, or succeed with the
  * right result; it must not crash, leak (LeakSanitizer looks), or blame the
- * peer. The linker wraps the library's malloc; jansson is given ours.
+ * peer. The linker wraps the library's malloc.
  */
-#include <jansson.h>
-
 #include "payment_house.h"
 #include "x402/bazaar.h"
 #include "x402/codec.h"
@@ -398,6 +396,5 @@ int main(void)
 		cmocka_unit_test(test_no_memory_from_some_point_on_is_nomem),
 	};
 
-	json_set_alloc_funcs(__wrap_malloc, free);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -2,6 +2,8 @@
  * The strict reader, its caps, and the value tree: what a lax reader would
  * let pass is refused, what is unknown survives.
  */
+#include <stdio.h>
+
 #include "cmocka_house.h"
 #include "x402/json.h"
 
@@ -320,6 +322,211 @@ static void test_real_survives_two_rounds(void **state)
 	x402_json_unref(again);
 }
 
+static void test_real_leaves_as_it_came(void **state)
+{
+	static const char text[] = "[0.10,1E+2,-0.0,1e-400,12.50e-3,"
+				   "0.00000000000000000000000000000000001]";
+	struct x402_json *json = parsed(text);
+	struct x402_json *copy = x402_json_copy(json);
+
+	(void)state;
+	assert_dump(json, text);
+	assert_dump(copy, text);
+	x402_json_unref(json);
+	x402_json_unref(copy);
+}
+
+static void test_real_equal_by_value(void **state)
+{
+	static const struct {
+		const char *a;
+		const char *b;
+		bool equal;
+	} cases[] = {{"1.0", "1.00", true}, {"1e2", "100.0", true},
+		{"-0.5", "-5e-1", true}, {"0.5", "-0.5", false},
+		{"1.5", "1.25", false}, {"1e308", "10e307", true},
+		{"1.0", "1", false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct x402_json *a = parsed(cases[i].a);
+		struct x402_json *b = parsed(cases[i].b);
+
+		assert_int_equal(x402_json_equal(a, b), cases[i].equal);
+		x402_json_unref(a);
+		x402_json_unref(b);
+	}
+}
+
+static void test_parse_number_bounds_are_exact(void **state)
+{
+	static const char *const good[] = {"9223372036854775807",
+		"-9223372036854775808", "-0", "1.7976931348623157e308",
+		"0.00000000017976931348623157e318", "5e-324", "1e-999"};
+	static const char *const bad[] = {"9223372036854775808",
+		"-9223372036854775809", "1.7976931348623159e308", "1e309",
+		"-1e99999999999999999999999999", "10e308"};
+	struct x402_json *json = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		x402_json_unref(parsed(good[i]));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(x402_json_parse(x402_span_str(bad[i]), NULL,
+					 NULL, &json),
+			X402_ERR_SYNTAX);
+}
+
+static void test_parse_decodes_escapes_in_place(void **state)
+{
+	struct x402_json *json = parsed(
+		"{\"\\u0061\\n\":\"12345678\\\"\\\\\\/\\b\\f\\n\\r\\t"
+		"\\u00e9\\u20AC\\ud83d\\ude00 end\"}");
+
+	(void)state;
+	assert_string_equal(x402_json_get_string(json, "a\n"),
+		"12345678\"\\/\b\f\n\r\t\xc3\xa9\xe2\x82\xac"
+		"\xf0\x9f\x98\x80 end");
+	assert_dump(json,
+		"{\"a\\n\":\"12345678\\\"\\\\/\\b\\f\\n\\r\\t\xc3\xa9"
+		"\xe2\x82\xac\xf0\x9f\x98\x80 end\"}");
+	x402_json_unref(json);
+}
+
+/* At every place of a string, so that looking ahead by eight is covered. */
+static void test_parse_refuses_bad_bytes_at_every_offset(void **state)
+{
+	static const uint8_t bad[] = {0, 1, '\n', 0x1f, 0x80, 0xc1, 0xf5, 0xff};
+
+	(void)state;
+	for (size_t i = 1; i < 20; i++) {
+		for (size_t j = 0; j < sizeof(bad); j++) {
+			char text[] = "\"abcdefghijklmnopqrstuv\"";
+			struct x402_json *json = NULL;
+
+			text[i] = (char)bad[j];
+			assert_int_equal(
+				x402_json_parse(
+					x402_span(text, sizeof(text) - 1), NULL,
+					NULL, &json),
+				X402_ERR_SYNTAX);
+		}
+	}
+}
+
+/* An object of n members "k<number>", last first; also the text of one. */
+static void add_members(struct x402_buf *text, unsigned n)
+{
+	x402_buf_add_byte(text, '{');
+	for (unsigned i = n; i-- > 0;)
+		x402_buf_printf(text, "\"k%u\":%u%s", i, i, i ? "," : "");
+	x402_buf_add_byte(text, '}');
+	x402_buf_add_byte(text, 0);
+}
+
+static void assert_members(const struct x402_json *json, unsigned n)
+{
+	char key[16];
+	int64_t number;
+
+	assert_int_equal(x402_json_size(json), n);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		assert_true(x402_json_int64(x402_json_get(json, key), &number));
+		assert_int_equal(number, i);
+	}
+	assert_false(x402_json_has(json, "k"));
+	assert_false(x402_json_has(json, "kk"));
+}
+
+static void test_large_objects_are_as_small_ones(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n < 40; n++) {
+		struct x402_buf text = {0};
+		struct x402_json *json;
+		struct x402_json *built = x402_json_new_object();
+		struct x402_json *copy;
+		char key[16];
+
+		add_members(&text, n);
+		json = parsed((char *)text.ptr);
+		assert_dump(json, (char *)text.ptr);
+		assert_members(json, n);
+		for (unsigned i = 0; i < n; i++) {
+			snprintf(key, sizeof(key), "k%u", i);
+			assert_int_equal(
+				x402_json_set_int(built, key, 0), X402_OK);
+			assert_int_equal(
+				x402_json_set_int(built, key, i), X402_OK);
+		}
+		assert_members(built, n);
+		assert_true(x402_json_equal(json, built));
+		/* What was read may grow and shrink as what was built. */
+		assert_int_equal(x402_json_set_int(json, "more", 1), X402_OK);
+		x402_json_remove(json, "more");
+		assert_members(json, n);
+		copy = x402_json_copy(json);
+		snprintf(key, sizeof(key), "k%u", n - 1);
+		x402_json_remove(copy, key);
+		assert_members(copy, n - 1);
+		assert_false(x402_json_equal(copy, json));
+		x402_json_unref(json);
+		x402_json_unref(built);
+		x402_json_unref(copy);
+		x402_buf_clear(&text);
+	}
+}
+
+static void test_parse_refuses_twins_in_large_objects(void **state)
+{
+	(void)state;
+	for (unsigned n = 15; n < 20; n++) {
+		struct x402_buf text = {0};
+		struct x402_json *json = NULL;
+
+		add_members(&text, n);
+		/* "k0" once more, behind all others. */
+		text.len -= 2;
+		x402_buf_add_str(&text, ",\"k0\":1}");
+		assert_int_equal(x402_json_parse(x402_buf_span(&text), NULL,
+					 NULL, &json),
+			X402_ERR_SYNTAX);
+		x402_buf_clear(&text);
+	}
+}
+
+static void test_part_outlives_its_text(void **state)
+{
+	struct x402_json *json = parsed("{\"a\":{\"b\":[\"text\"]},\"c\":1}");
+	struct x402_json *part = x402_json_ref(x402_json_get(json, "a"));
+	struct x402_json *other = x402_json_new_object();
+
+	(void)state;
+	x402_json_unref(json);
+	assert_dump(part, "{\"b\":[\"text\"]}");
+	assert_int_equal(x402_json_set_take(other, "p", part), X402_OK);
+	assert_dump(other, "{\"p\":{\"b\":[\"text\"]}}");
+	x402_json_unref(other);
+}
+
+static void test_set_replaces_in_place(void **state)
+{
+	struct x402_json *json = parsed("{\"a\":1,\"b\":[2]}");
+	struct x402_json *array = x402_json_ref(x402_json_get(json, "b"));
+
+	(void)state;
+	assert_int_equal(
+		x402_json_append_take(array, x402_json_new_null()), X402_OK);
+	assert_int_equal(x402_json_set_string(json, "a", "new"), X402_OK);
+	assert_dump(json, "{\"a\":\"new\",\"b\":[2,null]}");
+	/* Nothing may hold itself: that would never be freed. */
+	assert_int_not_equal(
+		x402_json_append_take(array, x402_json_ref(array)), X402_OK);
+	x402_json_unref(array);
+	x402_json_unref(json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +547,15 @@ int main(void)
 		cmocka_unit_test(test_copy_is_independent),
 		cmocka_unit_test(test_dump_sorted_is_one_form),
 		cmocka_unit_test(test_real_survives_two_rounds),
+		cmocka_unit_test(test_real_leaves_as_it_came),
+		cmocka_unit_test(test_real_equal_by_value),
+		cmocka_unit_test(test_parse_number_bounds_are_exact),
+		cmocka_unit_test(test_parse_decodes_escapes_in_place),
+		cmocka_unit_test(test_parse_refuses_bad_bytes_at_every_offset),
+		cmocka_unit_test(test_large_objects_are_as_small_ones),
+		cmocka_unit_test(test_parse_refuses_twins_in_large_objects),
+		cmocka_unit_test(test_part_outlives_its_text),
+		cmocka_unit_test(test_set_replaces_in_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,273 +1,221 @@
 /*
- * The only file that knows jansson. Values are jansson's own, seen from
- * outside as an opaque struct x402_json. Nesting is counted before jansson
- * sees the text, so that hostile depth never recurses; and two weaknesses
- * that jansson has when memory runs out are worked around (parse_once).
+ * The value tree: reading, building, sharing, comparing. json_p.h says how
+ * it lies in memory, json_read.c makes it from text, json_write.c makes text
+ * from it.
+ *
+ * Building allocates and can fail at every step; whatever was taken is then
+ * released, and the tree is as it was.
  */
-#include <jansson.h>
 #include <stdlib.h>
 
-#include "x402/json.h"
+#include "json_p.h"
 
-/* An opaque pointer is a json_t; constness is ours to keep. */
-static json_t *inside(const struct x402_json *json)
+/* ---- Life. ---- */
+
+void x402__json_doc_free(struct x402__json_doc *doc)
 {
-	return (json_t *)(uintptr_t)json;
-}
+	struct x402__json_chunk *chunk = doc->chunks;
 
-static struct x402_json *outside(json_t *json)
-{
-	return (struct x402_json *)json;
-}
+	/* The document itself lies in the last chunk of the list. */
+	while (chunk) {
+		struct x402__json_chunk *next = chunk->next;
 
-/* What is known of a text before jansson sees it. */
-struct shape {
-	size_t depth; /* deepest nesting */
-	size_t token; /* bytes of the longest token, quotes included */
-};
-
-static bool ends_token(uint8_t c)
-{
-	return c <= ' ' || c == ',' || c == ':' || c == '[' || c == ']' ||
-		c == '{' || c == '}';
-}
-
-/* After an opening quote: the index of the closing one, or the end. */
-static size_t string_end(struct x402_span text, size_t i)
-{
-	while (i < text.len && text.ptr[i] != '"')
-		i += text.ptr[i] == '\\' ? 2 : 1;
-	return i < text.len ? i : text.len;
-}
-
-/* Malformed text gives some shape; jansson refuses it afterwards. */
-static struct shape shape_of(struct x402_span text)
-{
-	struct shape shape = {0, 0};
-	size_t depth = 0;
-	size_t start = 0; /* of the token */
-
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.ptr[i];
-
-		if (c == '"')
-			i = string_end(text, i + 1);
-		else if (c == '{' || c == '[')
-			depth++;
-		else if ((c == '}' || c == ']') && depth > 0)
-			depth--;
-		if (ends_token(c))
-			start = i + 1;
-		if (i + 1 - start > shape.token)
-			shape.token = i + 1 - start;
-		if (depth > shape.depth)
-			shape.depth = depth;
+		free(chunk);
+		chunk = next;
 	}
-	return shape;
 }
 
-/*
- * jansson collects a token in a buffer that grows, and when growing fails it
- * goes on without the byte: "1000" would become "100". So the text is parsed
- * as the second element of an array whose first is a string as long as the
- * longest token. If that one is whole, the buffer grows no more.
- */
-#define PREFIX_EXTRA 4 /* [ " " , */
-
-static void add_prefix(struct x402_buf *buf, size_t token)
+static void free_array(struct x402_json *json)
 {
-	uint8_t *filler;
-
-	x402_buf_add_str(buf, "[\"");
-	filler = x402_buf_add_zeros(buf, token);
-	if (filler)
-		memset(filler, 'x', token);
-	x402_buf_add_str(buf, "\",");
+	for (uint32_t i = 0; i < json->array.len; i++)
+		x402_json_unref(json->array.items[i]);
+	if (json->array.cap)
+		free(json->array.items);
 }
 
-static enum x402_err take_second(json_t *outer, size_t token, json_t **ret_json)
+static void free_member(struct x402__json_member *member)
 {
-	enum x402_err err = X402_OK;
-
-	if (json_string_length(json_array_get(outer, 0)) != token)
-		err = X402_ERR_NOMEM;
-	else if (json_array_size(outer) != 2)
-		err = X402_ERR_SYNTAX;
-	else
-		*ret_json = json_incref(json_array_get(outer, 1));
-	json_decref(outer);
-	return err;
+	x402_json_unref(member->value);
+	if (member->owned)
+		free((void *)(uintptr_t)member->key);
 }
 
-/*
- * One try. SYNTAX may still mean that memory was out: jansson calls a token
- * invalid when it could not copy it. error->text is empty otherwise when no
- * byte of the text was at fault.
- */
-static enum x402_err parse_once(struct x402_span text, size_t token,
-	json_error_t *error, json_t **ret_json)
+static void free_object(struct x402_json *json)
 {
-	struct x402_buf buf = {0};
-	json_t *outer;
-
-	memset(error, 0, sizeof(*error));
-	add_prefix(&buf, token);
-	x402_buf_add(&buf, text);
-	x402_buf_add_byte(&buf, ']');
-	if (buf.failed) {
-		x402_buf_clear(&buf);
-		return X402_ERR_NOMEM;
+	for (uint32_t i = 0; i < json->object.len; i++)
+		free_member(&json->object.members[i]);
+	if (json->object.cap) {
+		free(json->object.members);
+		free(json->object.order);
 	}
-	outer = json_loadb(
-		(const char *)buf.ptr, buf.len, JSON_REJECT_DUPLICATES, error);
-	x402_buf_clear(&buf);
-	if (outer)
-		return take_second(outer, token, ret_json);
-	return error->text[0] ? X402_ERR_SYNTAX : X402_ERR_NOMEM;
 }
 
-/* Can a small text be parsed now? */
-static bool memory_is_there(void)
+/* Values of a document do not go one by one: its memory goes as a whole. */
+static void free_value(struct x402_json *json)
 {
-	json_error_t error;
-	json_t *json = NULL;
-	enum x402_err err = parse_once(
-		x402_span_str("{\"k\":\"v\"}"), 16, &error, &json);
+	struct x402__json_doc *doc = json->doc;
 
-	json_decref(json);
-	return err == X402_OK;
-}
-
-/* A refusal is believed when it comes twice and memory is there. */
-static enum x402_err parse_surely(struct x402_span text, size_t token,
-	json_error_t *error, json_t **ret_json)
-{
-	enum x402_err err = parse_once(text, token, error, ret_json);
-
-	if (err != X402_ERR_SYNTAX)
-		return err;
-	err = parse_once(text, token, error, ret_json);
-	if (err == X402_ERR_SYNTAX && !memory_is_there())
-		return X402_ERR_NOMEM;
-	return err;
-}
-
-static void say_what(const json_error_t *error, size_t token, size_t len,
-	struct x402_errinfo *info)
-{
-	size_t prefix = token + PREFIX_EXTRA;
-	size_t at = (size_t)error->position;
-
-	at = at > prefix ? at - prefix : 0;
-	x402_errinfo_set(info, "", "not strict JSON: %s at byte %zu",
-		error->text[0] ? error->text : "more than one value",
-		at < len ? at : len);
-}
-
-enum x402_err x402_json_parse(struct x402_span text,
-	const struct x402_json_limits *limits, struct x402_errinfo *info,
-	struct x402_json **ret_json)
-{
-	size_t max_bytes = X402_JSON_MAX_BYTES;
-	size_t max_depth = X402_JSON_MAX_DEPTH;
-	struct shape shape;
-	json_error_t error;
-	json_t *json = NULL;
-	enum x402_err err;
-
-	if (limits && limits->max_bytes)
-		max_bytes = limits->max_bytes;
-	if (limits && limits->max_depth)
-		max_depth = limits->max_depth;
-	if (text.len > max_bytes) {
-		x402_errinfo_set(info, "",
-			"expected at most %zu bytes, got %zu", max_bytes,
-			text.len);
-		return X402_ERR_TOO_LARGE;
-	}
-	shape = shape_of(text);
-	if (shape.depth > max_depth) {
-		x402_errinfo_set(info, "",
-			"expected nesting of at most %zu levels", max_depth);
-		return X402_ERR_TOO_LARGE;
-	}
-	if (text.len == 0) {
-		x402_errinfo_set(info, "", "expected JSON, got nothing");
-		return X402_ERR_SYNTAX;
-	}
-	err = parse_surely(text, shape.token, &error, &json);
-	if (err == X402_ERR_SYNTAX)
-		say_what(&error, shape.token, text.len, info);
-	if (err)
-		return err;
-	*ret_json = outside(json);
-	return X402_OK;
+	if (json->type == X402_JSON_ARRAY)
+		free_array(json);
+	else if (json->type == X402_JSON_OBJECT)
+		free_object(json);
+	if (!doc)
+		free(json);
+	else if (--doc->live == 0)
+		x402__json_doc_free(doc);
 }
 
 struct x402_json *x402_json_ref(const struct x402_json *json)
 {
-	return outside(json_incref(inside(json)));
+	struct x402_json *shared = (struct x402_json *)(uintptr_t)json;
+
+	if (shared)
+		shared->refs++;
+	return shared;
 }
 
 void x402_json_unref(struct x402_json *json)
 {
-	json_decref(inside(json));
+	if (json && --json->refs == 0)
+		free_value(json);
 }
+
+/* ---- Members. ---- */
+
+int x402__json_key_cmp(
+	const struct x402__json_member *a, const struct x402__json_member *b)
+{
+	uint32_t len = a->key_len < b->key_len ? a->key_len : b->key_len;
+	int order = memcmp(a->key, b->key, len);
+
+	if (order)
+		return order;
+	return a->key_len < b->key_len ? -1 : a->key_len > b->key_len;
+}
+
+static int by_key(const void *a, const void *b, void *members)
+{
+	const struct x402__json_member *of = members;
+
+	return x402__json_key_cmp(
+		&of[*(const uint32_t *)a], &of[*(const uint32_t *)b]);
+}
+
+void x402__json_sort(struct x402_json *object)
+{
+	for (uint32_t i = 0; i < object->object.len; i++)
+		object->object.order[i] = i;
+	qsort_r(object->object.order, object->object.len, sizeof(uint32_t),
+		by_key, object->object.members);
+}
+
+/* Where key is in the index, or where it belongs. */
+static uint32_t search(const struct x402_json *object,
+	const struct x402__json_member *key, bool *ret_found)
+{
+	uint32_t low = 0;
+	uint32_t high = object->object.len;
+
+	*ret_found = false;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		uint32_t index = object->object.order[middle];
+		int order = x402__json_key_cmp(
+			&object->object.members[index], key);
+
+		if (order == 0) {
+			*ret_found = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* NULL when it is no object or has no such member. */
+static struct x402__json_member *find(
+	const struct x402_json *object, const char *key)
+{
+	struct x402__json_member wanted = {.key = key};
+	size_t len;
+	bool found;
+
+	if (!object || object->type != X402_JSON_OBJECT)
+		return NULL;
+	len = strlen(key);
+	if (len > UINT32_MAX)
+		return NULL;
+	wanted.key_len = (uint32_t)len;
+	if (object->object.len > X402__JSON_SMALL) {
+		uint32_t at = search(object, &wanted, &found);
+
+		return found ? &object->object.members[object->object.order[at]]
+			     : NULL;
+	}
+	for (uint32_t i = 0; i < object->object.len; i++) {
+		struct x402__json_member *member = &object->object.members[i];
+
+		if (member->key_len == len &&
+			memcmp(member->key, key, len) == 0)
+			return member;
+	}
+	return NULL;
+}
+
+/* ---- Reading. ---- */
 
 enum x402_json_type x402_json_type(const struct x402_json *json)
 {
-	if (!json)
-		return X402_JSON_NULL;
-	switch (json_typeof(inside(json))) {
-	case JSON_OBJECT:
-		return X402_JSON_OBJECT;
-	case JSON_ARRAY:
-		return X402_JSON_ARRAY;
-	case JSON_STRING:
-		return X402_JSON_STRING;
-	case JSON_INTEGER:
-		return X402_JSON_INTEGER;
-	case JSON_REAL:
-		return X402_JSON_REAL;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return X402_JSON_BOOL;
-	case JSON_NULL:
-		return X402_JSON_NULL;
-	}
-	return X402_JSON_NULL;
+	return json ? (enum x402_json_type)json->type : X402_JSON_NULL;
 }
 
 const struct x402_json *x402_json_get(
 	const struct x402_json *object, const char *key)
 {
-	json_t *value = json_object_get(inside(object), key);
+	const struct x402__json_member *member = find(object, key);
 
-	return json_is_null(value) ? NULL : outside(value);
+	return member && member->value->type != X402_JSON_NULL ? member->value
+							       : NULL;
 }
 
 bool x402_json_has(const struct x402_json *object, const char *key)
 {
-	return json_object_get(inside(object), key) != NULL;
+	return find(object, key) != NULL;
 }
 
 size_t x402_json_size(const struct x402_json *json)
 {
-	json_t *value = inside(json);
-
-	return json_is_array(value) ? json_array_size(value)
-				    : json_object_size(value);
+	switch (x402_json_type(json)) {
+	case X402_JSON_ARRAY:
+		return json->array.len;
+	case X402_JSON_OBJECT:
+		return json->object.len;
+	case X402_JSON_NULL:
+	case X402_JSON_BOOL:
+	case X402_JSON_INTEGER:
+	case X402_JSON_REAL:
+	case X402_JSON_STRING:
+		return 0;
+	}
+	return 0;
 }
 
 const struct x402_json *x402_json_at(
 	const struct x402_json *array, size_t index)
 {
-	return outside(json_array_get(inside(array), index));
+	if (x402_json_type(array) != X402_JSON_ARRAY ||
+		index >= array->array.len)
+		return NULL;
+	return array->array.items[index];
 }
 
 const char *x402_json_string(const struct x402_json *json)
 {
-	return json_string_value(inside(json));
+	return x402_json_type(json) == X402_JSON_STRING ? json->string.text
+							: NULL;
 }
 
 const char *x402_json_get_string(
@@ -278,32 +226,90 @@ const char *x402_json_get_string(
 
 bool x402_json_int64(const struct x402_json *json, int64_t *ret_value)
 {
-	if (!json_is_integer(inside(json)))
+	if (x402_json_type(json) != X402_JSON_INTEGER)
 		return false;
-	*ret_value = json_integer_value(inside(json));
+	*ret_value = json->integer;
 	return true;
 }
 
 bool x402_json_bool(const struct x402_json *json, bool *ret_value)
 {
-	if (!json_is_boolean(inside(json)))
+	if (x402_json_type(json) != X402_JSON_BOOL)
 		return false;
-	*ret_value = json_is_true(inside(json));
+	*ret_value = json->boolean;
 	return true;
 }
 
 bool x402_json_next(const struct x402_json *object, void **iter,
 	const char **ret_key, const struct x402_json **ret_value)
 {
-	json_t *value = inside(object);
+	/* The iterator is the number of members that were told. */
+	uintptr_t told = (uintptr_t)*iter;
+	bool more = x402_json_type(object) == X402_JSON_OBJECT &&
+		told < object->object.len;
 
-	*iter = *iter ? json_object_iter_next(value, *iter)
-		      : json_object_iter(value);
-	if (!*iter)
+	*iter = more ? (void *)(told + 1) : NULL;
+	if (!more)
 		return false;
-	*ret_key = json_object_iter_key(*iter);
-	*ret_value = outside(json_object_iter_value(*iter));
+	*ret_key = object->object.members[told].key;
+	*ret_value = object->object.members[told].value;
 	return true;
+}
+
+/* ---- Comparing. ---- */
+
+static bool equal(const struct x402_json *a, const struct x402_json *b);
+
+static bool equal_arrays(const struct x402_json *a, const struct x402_json *b)
+{
+	if (a->array.len != b->array.len)
+		return false;
+	for (uint32_t i = 0; i < a->array.len; i++)
+		if (!equal(a->array.items[i], b->array.items[i]))
+			return false;
+	return true;
+}
+
+static bool equal_objects(const struct x402_json *a, const struct x402_json *b)
+{
+	/* Keys are unique, so as many and all found means the same ones. */
+	if (a->object.len != b->object.len)
+		return false;
+	for (uint32_t i = 0; i < a->object.len; i++) {
+		const struct x402__json_member *member = &a->object.members[i];
+		const struct x402__json_member *other = find(b, member->key);
+
+		if (!other || !equal(member->value, other->value))
+			return false;
+	}
+	return true;
+}
+
+static bool equal(const struct x402_json *a, const struct x402_json *b)
+{
+	if (a->type != b->type)
+		return false;
+	switch ((enum x402_json_type)a->type) {
+	case X402_JSON_NULL:
+		return true;
+	case X402_JSON_BOOL:
+		return a->boolean == b->boolean;
+	case X402_JSON_INTEGER:
+		return a->integer == b->integer;
+	case X402_JSON_REAL:
+		/* "1.0" is "1.00": neither less nor more. */
+		return !(a->real.value < b->real.value) &&
+			!(a->real.value > b->real.value);
+	case X402_JSON_STRING:
+		return a->string.len == b->string.len &&
+			memcmp(a->string.text, b->string.text, a->string.len) ==
+			0;
+	case X402_JSON_ARRAY:
+		return equal_arrays(a, b);
+	case X402_JSON_OBJECT:
+		return equal_objects(a, b);
+	}
+	return false;
 }
 
 bool x402_json_equal(const struct x402_json *a, const struct x402_json *b)
@@ -313,59 +319,227 @@ bool x402_json_equal(const struct x402_json *a, const struct x402_json *b)
 
 	if (null_a || null_b)
 		return null_a && null_b;
-	return json_equal(inside(a), inside(b)) == 1;
+	return equal(a, b);
+}
+
+/* ---- Building. ---- */
+
+/* extra bytes behind the value are for its text. */
+static struct x402_json *new_value(enum x402_json_type type, size_t extra)
+{
+	struct x402_json *json = malloc(sizeof(*json) + extra);
+
+	if (!json)
+		return NULL;
+	memset(json, 0, sizeof(*json));
+	json->refs = 1;
+	json->type = (uint8_t)type;
+	return json;
 }
 
 struct x402_json *x402_json_new_object(void)
 {
-	return outside(json_object());
+	return new_value(X402_JSON_OBJECT, 0);
 }
 
 struct x402_json *x402_json_new_array(void)
 {
-	return outside(json_array());
+	return new_value(X402_JSON_ARRAY, 0);
 }
 
 struct x402_json *x402_json_new_null(void)
 {
-	return outside(json_null());
+	return new_value(X402_JSON_NULL, 0);
 }
 
 struct x402_json *x402_json_new_bool(bool value)
 {
-	return outside(json_boolean(value));
+	struct x402_json *json = new_value(X402_JSON_BOOL, 0);
+
+	if (json)
+		json->boolean = value;
+	return json;
 }
 
 struct x402_json *x402_json_new_int(int64_t value)
 {
-	return outside(json_integer(value));
+	struct x402_json *json = new_value(X402_JSON_INTEGER, 0);
+
+	if (json)
+		json->integer = value;
+	return json;
+}
+
+static struct x402_json *new_string(const char *text, size_t len)
+{
+	struct x402_json *json = new_value(X402_JSON_STRING, len + 1);
+
+	if (!json)
+		return NULL;
+	memcpy(json + 1, text, len + 1);
+	json->string.text = (const char *)(json + 1);
+	json->string.len = len;
+	return json;
+}
+
+static bool is_utf8(const char *text)
+{
+	while (*text) {
+		size_t n = x402__json_utf8(text);
+
+		if (n == 0)
+			return false;
+		text += n;
+	}
+	return true;
 }
 
 struct x402_json *x402_json_new_string(const char *text)
 {
-	return outside(json_string(text));
+	return text && is_utf8(text) ? new_string(text, strlen(text)) : NULL;
 }
 
-struct x402_json *x402_json_copy(const struct x402_json *json)
+/* ---- Changing arrays and objects. ---- */
+
+/* Room for so many; what lay in a document moves to blocks of its own. */
+static bool reserve_items(struct x402_json *array, uint32_t len)
 {
-	return outside(json_deep_copy(inside(json)));
+	uint32_t cap = array->array.cap;
+	struct x402_json **items;
+
+	if (len <= cap)
+		return true;
+	cap = cap ? cap : 8;
+	while (cap < len)
+		cap = cap > UINT32_MAX / 2 ? UINT32_MAX : cap * 2;
+	items = realloc(array->array.cap ? array->array.items : NULL,
+		cap * sizeof(struct x402_json *));
+	if (!items)
+		return false;
+	if (!array->array.cap && array->array.len)
+		memcpy(items, array->array.items,
+			array->array.len * sizeof(struct x402_json *));
+	array->array.items = items;
+	array->array.cap = cap;
+	return true;
+}
+
+/* Both blocks or neither: cap says how much both of them hold. */
+static bool reserve_members(struct x402_json *object, uint32_t len)
+{
+	struct x402__json_member *members;
+	uint32_t *order = NULL;
+	uint32_t cap = object->object.cap ? object->object.cap : 8;
+
+	if (len <= object->object.cap)
+		return true;
+	while (cap < len)
+		cap = cap > UINT32_MAX / 2 ? UINT32_MAX : cap * 2;
+	members = malloc(cap * sizeof(*members));
+	if (cap > X402__JSON_SMALL)
+		order = malloc(cap * sizeof(*order));
+	if (!members || (cap > X402__JSON_SMALL && !order)) {
+		free(members);
+		free(order);
+		return false;
+	}
+	if (object->object.len)
+		memcpy(members, object->object.members,
+			object->object.len * sizeof(*members));
+	if (object->object.len > X402__JSON_SMALL)
+		memcpy(order, object->object.order,
+			object->object.len * sizeof(*order));
+	if (object->object.cap) {
+		free(object->object.members);
+		free(object->object.order);
+	}
+	object->object.members = members;
+	object->object.order = order;
+	object->object.cap = cap;
+	return true;
+}
+
+/* The new last member, whose place has been reserved, enters the index. */
+static void index_last(struct x402_json *object)
+{
+	uint32_t last = object->object.len;
+	uint32_t *order = object->object.order;
+	bool found;
+	uint32_t at;
+
+	if (last < X402__JSON_SMALL) {
+		object->object.len++;
+	} else if (last == X402__JSON_SMALL) {
+		object->object.len++;
+		x402__json_sort(object);
+	} else {
+		at = search(object, &object->object.members[last], &found);
+		memmove(order + at + 1, order + at,
+			(last - at) * sizeof(*order));
+		order[at] = last;
+		object->object.len++;
+	}
+}
+
+/* Takes nothing when it fails. */
+static bool add_member(
+	struct x402_json *object, const char *key, struct x402_json *value)
+{
+	size_t len = strlen(key);
+	char *copy;
+
+	if (len >= UINT32_MAX || object->object.len == UINT32_MAX ||
+		!is_utf8(key) ||
+		!reserve_members(object, object->object.len + 1))
+		return false;
+	copy = malloc(len + 1);
+	if (!copy)
+		return false;
+	memcpy(copy, key, len + 1);
+	object->object.members[object->object.len] = (struct x402__json_member){
+		.key = copy,
+		.value = value,
+		.key_len = (uint32_t)len,
+		.owned = true};
+	index_last(object);
+	return true;
 }
 
 enum x402_err x402_json_set_take(
 	struct x402_json *object, const char *key, struct x402_json *value)
 {
-	/* Both of jansson's _new functions consume value in every case. */
-	return json_object_set_new(inside(object), key, inside(value)) == 0
-		? X402_OK
-		: X402_ERR_NOMEM;
+	struct x402__json_member *member = find(object, key);
+
+	if (!value)
+		return X402_ERR_NOMEM;
+	if (member && value != object) {
+		/* The old value may be what keeps the new one: it goes last. */
+		struct x402_json *old = member->value;
+
+		member->value = value;
+		x402_json_unref(old);
+		return X402_OK;
+	}
+	if (x402_json_type(object) == X402_JSON_OBJECT && value != object &&
+		add_member(object, key, value))
+		return X402_OK;
+	x402_json_unref(value);
+	return X402_ERR_NOMEM;
 }
 
 enum x402_err x402_json_append_take(
 	struct x402_json *array, struct x402_json *value)
 {
-	return json_array_append_new(inside(array), inside(value)) == 0
-		? X402_OK
-		: X402_ERR_NOMEM;
+	if (!value)
+		return X402_ERR_NOMEM;
+	if (x402_json_type(array) != X402_JSON_ARRAY || value == array ||
+		array->array.len == UINT32_MAX ||
+		!reserve_items(array, array->array.len + 1)) {
+		x402_json_unref(value);
+		return X402_ERR_NOMEM;
+	}
+	array->array.items[array->array.len++] = value;
+	return X402_OK;
 }
 
 enum x402_err x402_json_set_string(
@@ -390,43 +564,102 @@ enum x402_err x402_json_set_bool(
 
 void x402_json_remove(struct x402_json *object, const char *key)
 {
-	(void)json_object_del(inside(object), key); /* absent is fine */
+	struct x402__json_member *member = find(object, key);
+	uint32_t *order;
+	uint32_t index;
+	uint32_t kept = 0;
+
+	if (!member)
+		return;
+	index = (uint32_t)(member - object->object.members);
+	order = object->object.order;
+	free_member(member);
+	memmove(member, member + 1,
+		(object->object.len - index - 1) * sizeof(*member));
+	/* An index that is no longer needed may be left as it is. */
+	if (object->object.len > X402__JSON_SMALL)
+		for (uint32_t i = 0; i < object->object.len; i++)
+			if (order[i] != index)
+				order[kept++] = order[i] -
+					(order[i] > index ? 1 : 0);
+	object->object.len--;
 }
 
-/* 17 digits carry any number that was read through unchanged. */
-#define DUMP_FLAGS \
-	((size_t)JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17))
+/* ---- Copying. ---- */
 
-/* NULL is JSON null, as for the readers. */
-static json_t *inside_or_null(const struct x402_json *json)
+static bool copy_items(const struct x402_json *from, struct x402_json *to)
 {
-	return json ? inside(json) : json_null();
+	if (!reserve_items(to, from->array.len))
+		return false;
+	for (uint32_t i = 0; i < from->array.len; i++) {
+		struct x402_json *item = x402_json_copy(from->array.items[i]);
+
+		if (!item)
+			return false;
+		to->array.items[to->array.len++] = item;
+	}
+	return true;
 }
 
-/* Our buffer remembers a failed append; jansson forgets some of them. */
-static int add_dumped(const char *bytes, size_t len, void *data)
+static bool copy_members(const struct x402_json *from, struct x402_json *to)
 {
-	struct x402_buf *buf = data;
+	if (!reserve_members(to, from->object.len))
+		return false;
+	for (uint32_t i = 0; i < from->object.len; i++) {
+		const struct x402__json_member *member =
+			&from->object.members[i];
+		struct x402_json *value = x402_json_copy(member->value);
 
-	x402_buf_add(buf, x402_span(bytes, len));
-	return buf->failed ? -1 : 0;
+		if (!value || !add_member(to, member->key, value)) {
+			x402_json_unref(value);
+			return false;
+		}
+	}
+	return true;
 }
 
-static char *dump(const struct x402_json *json, size_t flags)
+static struct x402_json *copy_real(const struct x402_json *from)
 {
-	struct x402_buf buf = {0};
+	size_t len = strlen(from->real.text);
+	struct x402_json *to = new_value(X402_JSON_REAL, len + 1);
 
-	if (json_dump_callback(inside_or_null(json), add_dumped, &buf, flags))
-		buf.failed = true;
-	return x402_buf_take_str(&buf);
+	if (!to)
+		return NULL;
+	memcpy(to + 1, from->real.text, len + 1);
+	to->real.text = (const char *)(to + 1);
+	to->real.value = from->real.value;
+	return to;
 }
 
-char *x402_json_dump(const struct x402_json *json)
+struct x402_json *x402_json_copy(const struct x402_json *json)
 {
-	return dump(json, DUMP_FLAGS);
-}
+	struct x402_json *copy = NULL;
+	bool whole = true;
 
-char *x402_json_dump_sorted(const struct x402_json *json)
-{
-	return dump(json, DUMP_FLAGS | JSON_SORT_KEYS);
+	if (!json)
+		return NULL;
+	switch ((enum x402_json_type)json->type) {
+	case X402_JSON_NULL:
+		return x402_json_new_null();
+	case X402_JSON_BOOL:
+		return x402_json_new_bool(json->boolean);
+	case X402_JSON_INTEGER:
+		return x402_json_new_int(json->integer);
+	case X402_JSON_REAL:
+		return copy_real(json);
+	case X402_JSON_STRING:
+		return new_string(json->string.text, json->string.len);
+	case X402_JSON_ARRAY:
+		copy = x402_json_new_array();
+		whole = copy && copy_items(json, copy);
+		break;
+	case X402_JSON_OBJECT:
+		copy = x402_json_new_object();
+		whole = copy && copy_members(json, copy);
+		break;
+	}
+	if (whole)
+		return copy;
+	x402_json_unref(copy);
+	return NULL;
 }
