@@ -37,9 +37,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (err == X402_ERR_TOO_LARGE)
 		return 0;
 	expected = by_jansson(data, size);
-	must((err == X402_OK) == (expected != NULL));
-	if (err)
+	/* jansson swallows a NUL behind a number or a word; we do not. */
+	if (memchr(data, 0, size))
+		must(err == X402_ERR_SYNTAX);
+	else
+		must((err == X402_OK) == (expected != NULL));
+	if (err) {
+		json_decref(expected);
 		return 0;
+	}
 	text = x402_json_dump(json);
 	must(text != NULL);
 	must_mean(text, expected);

@@ -109,6 +109,12 @@ static void test_parse_refuses_raw_nul(void **state)
 	assert_int_equal(
 		x402_json_parse(x402_span("{}\0", 3), NULL, NULL, &json),
 		X402_ERR_SYNTAX);
+	assert_int_equal(
+		x402_json_parse(x402_span("[17\0,1]", 7), NULL, NULL, &json),
+		X402_ERR_SYNTAX);
+	assert_int_equal(
+		x402_json_parse(x402_span("[true\0]", 7), NULL, NULL, &json),
+		X402_ERR_SYNTAX);
 }
 
 /* n opening brackets and as many closing ones. */
