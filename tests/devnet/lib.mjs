@@ -156,10 +156,14 @@ export async function startDevnet({blockTime, accounts, fund, port} = {}) {
   };
 }
 
-/** Start the facilitator; environment alone, as the README shows. */
-export async function startFacilitator(devnet, env = {}) {
+/**
+ * Start the facilitator; environment alone, as the README shows. under: a
+ * command that runs it; args: its own.
+ */
+export async function startFacilitator(devnet, env = {}, {under = [], args = []} = {}) {
   const dir = scratchDir();
-  const facilitator = await start(programs.facilitator, [], {
+  const [command, ...rest] = [...under, programs.facilitator, ...args];
+  const facilitator = await start(command, rest, {
     env: {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl,
       EVM_PRIVATE_KEY: devnet.info.accounts.facilitator.privateKey,
       X402_STORE: join(dir, 'facilitator.sqlite'), ...env},

@@ -8,7 +8,8 @@ import assert from 'node:assert/strict';
 import {join} from 'node:path';
 import {after, before, test} from 'node:test';
 import {scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
-import {assertAgreement, makePayments, settle, settleAll} from './ledger.mjs';
+import {assertAgreement, makePayments, settle, settleAll, tally} from './ledger.mjs';
+import {report} from './run.mjs';
 
 const STEPS = ['before_reserve', 'after_reserve', 'before_journal', 'after_journal', 'before_broadcast',
   'after_broadcast', 'before_finish', 'after_finish', 'before_credit', 'after_credit', 'before_answer'];
@@ -24,6 +25,7 @@ after(() => devnet?.stop());
 const open = (store, env = {}) => startFacilitator(devnet,
   {X402_STORE: store, X402_NETWORK: devnet.info.network, ...env});
 
+const stepped = {payments: [], settled: 0};
 for (const step of STEPS) {
   test(`killed ${step.replace('_', ' ')}: settled exactly once after a restart`, async () => {
     const store = join(scratchDir('x402-fault-'), 'facilitator.sqlite');
@@ -36,7 +38,12 @@ for (const step of STEPS) {
     const facilitator = await open(store);
     await settleAll(facilitator.url, payments);
     await facilitator.stop();
-    await assertAgreement(devnet, store, payments, balance);
+    stepped.settled += (await assertAgreement(devnet, store, payments, balance)).settled;
+    stepped.payments.push(...payments);
+    if (step === STEPS.at(-1)) {
+      report({fault: 'kill -9 between two steps', what: `at each of ${STEPS.length} crash points, then a restart`,
+        struck: STEPS.length, ...tally(stepped.payments, stepped)});
+    }
   });
 }
 
@@ -59,7 +66,9 @@ test(`killed ${KILLS} times at random under load: settled exactly once`, async (
   const facilitator = await open(store);
   await settleAll(facilitator.url, payments, 120000);
   await facilitator.stop();
-  await assertAgreement(devnet, store, payments, balance);
+  const count = await assertAgreement(devnet, store, payments, balance);
+  report({fault: 'kill -9 at random', what: 'at any moment under load, then a restart', struck: KILLS,
+    ...tally(payments, count)});
   const told = payments.reduce((sum, payment) => sum + payment.successes.length, 0);
   t.diagnostic(`${KILLS} kills, ${payments.length} payments, ${lost.answers} answers lost, ${told} successes told, ` +
     `${payments.length} settled on chain, 0 doubled, 0 lost`);

@@ -13,7 +13,7 @@ import assert from 'node:assert/strict';
 import {appendFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
-import {assertAgreement, makePayments, startLoad} from './ledger.mjs';
+import {assertAgreement, makePayments, startLoad, tally} from './ledger.mjs';
 import {startProxy} from './proxy.mjs';
 
 export const FULL = process.env.FAULT_FORM === 'full';
@@ -36,13 +36,11 @@ async function makeContext(scenario) {
   const context = {devnet, proxy, hits: 0, daemons: [],
     store: join(scratchDir('x402-fault-'), 'facilitator.sqlite'),
     url: (turn) => context.daemons[turn % context.daemons.length].url,
-    async startDaemon(env = {}) {
+    async startDaemon(env = {}, how = {}) {
       const urls = (scenario.endpoints ?? ['proxy']).map((kind) => (kind === 'proxy' ? proxy.url : devnet.info.rpcUrl));
       return startFacilitator(devnet, {X402_STORE: context.store, X402_NETWORK: devnet.info.network,
-        EVM_RPC_URL: urls.join(','), ...env});
+        EVM_RPC_URL: urls.join(','), ...env}, how);
     },
-    /** How the journal is read at the end; see ledger.mjs. */
-    journal: () => context.store,
   };
   return context;
 }
@@ -64,6 +62,7 @@ export async function runFault(scenario) {
     const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
     const payments = await makePayments(devnet.info, Math.ceil((LEAD_MS + lastsMs + TAIL_MS) / GAP_MS),
       scenario.name.replace(/[^a-z0-9]+/g, '-'));
+    context.payments = payments;
     load = startLoad(context.url, payments, {gapMs: GAP_MS});
     await sleep(LEAD_MS);
     await scenario.inject(context);
@@ -75,11 +74,11 @@ export async function runFault(scenario) {
     await scenario.settled?.(context);
     const struck = Object.values(context.proxy.hits).reduce((sum, n) => sum + n, context.hits);
     assert.ok(struck > 0, 'the fault never struck');
-    if (!scenario.readsLive) await stopDaemons(context);
-    const count = await assertAgreement(devnet, await context.journal(), payments, balance, scenario);
-    const sum = (field) => payments.reduce((n, payment) => n + (payment[field] ?? 0), 0);
-    const row = {fault: scenario.name, what: scenario.what, payments: payments.length, struck, asked: sum('asked'),
-      unheard: sum('unheard'), ...count, doubled: 0, lost: 0,
+    // Where the store is out of reach once its daemon has ended.
+    const rows = await scenario.readJournal?.(context);
+    await stopDaemons(context);
+    const count = await assertAgreement(devnet, rows ? () => rows : context.store, payments, balance, scenario);
+    const row = {fault: scenario.name, what: scenario.what, struck, ...tally(payments, count),
       drainedMs: Math.max(0, ...payments.map((payment) => payment.endedMs - healedMs))};
     report(row);
     return row;
@@ -88,6 +87,7 @@ export async function runFault(scenario) {
     throw error;
   } finally {
     load?.abandon();
+    context.repeating = false;
     await stopAll(context);
   }
 }

@@ -9,7 +9,13 @@
 //   inject, heal   async (context); context: see run.mjs
 //   mayEnd     payments may end without money, when the chain never moved it
 //   healLast   the fault stays until every caller has an answer
-import {sleep} from '../devnet/lib.mjs';
+//   setup      starts the daemons (default: one, on SQLite)
+//   settled    what else must become true once all callers have an answer
+//   readJournal  where the store is out of reach when its daemon has ended
+import assert from 'node:assert/strict';
+import {join} from 'node:path';
+import {run, scratchDir, sleep} from '../devnet/lib.mjs';
+import {isUsed, readSqlite} from './ledger.mjs';
 import {cut, delay, drop, garbage, hang, lag, lieAboutReceipts, rpcError, status} from './proxy.mjs';
 
 const SEND = ['eth_sendRawTransaction'];
@@ -17,13 +23,12 @@ const GWEI = 1_000_000_000;
 const hex = (n) => `0x${BigInt(n).toString(16)}`;
 const headOf = (context) => async () => Number(await context.devnet.rpc('eth_blockNumber'));
 
-/** Again and again until healed; counted as a hit each time. */
+/** Again and again until healed; each time that worked counts as a hit. */
 function repeat(context, everyMs, step) {
   context.repeating = true;
   const loop = async () => {
     while (context.repeating) {
-      await step().catch(() => {});
-      context.hits++;
+      await step().then(() => context.hits++, () => {});
       await sleep(everyMs);
     }
   };
@@ -40,9 +45,28 @@ const proxied = (rule) => ({
   heal: async (context) => { context.proxy.heal(); },
 });
 
-/** One of the base fee's setter: what the next block will ask for. */
+/** What the next block will ask for. */
 const baseFee = (context, gwei) =>
   context.devnet.rpc('anvil_setNextBlockBaseFeePerGas', [hex(gwei * GWEI)]);
+
+/** What was told as settled may have left the chain: it must come back. */
+async function untilAllLanded(context, ms = 60000) {
+  const end = Date.now() + ms;
+  for (const payment of context.payments) {
+    while (!await isUsed(context.devnet.info, payment)) {
+      assert.ok(Date.now() < end, `${payment.name} has left the chain and does not come back`);
+      await sleep(200);
+    }
+  }
+}
+
+// A disk of its own, gone with its daemon.
+const ON_SMALL_DISK = 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"';
+const inside = (context) => ['nsenter', '-t', String(context.daemons[0].pid), '-m'];
+const shell = (context, text) => {
+  const [command, ...args] = [...inside(context), 'sh', '-c', text, context.dir];
+  return run(command, args);
+};
 
 export const scenarios = [
   {name: 'send: accepted, answer dropped', what: 'the endpoint takes the transaction and cuts the connection',
@@ -106,4 +130,29 @@ export const scenarios = [
       const {address} = context.devnet.info.accounts.facilitator;
       await context.devnet.rpc('anvil_setBalance', [address, hex(10n ** 21n)]);
     }},
+  {name: 'disk full', what: 'the file system of the store is filled, then has room again',
+    lastsMs: {short: 4000, full: 60000},
+    async setup(context) {
+      context.dir = scratchDir('x402-fault-');
+      context.store = join(context.dir, 'facilitator.sqlite');
+      context.daemons.push(await context.startDaemon({},
+        {under: ['unshare', '--mount', 'sh', '-c', ON_SMALL_DISK, context.dir]}));
+    },
+    async inject(context) {
+      repeat(context, 200, () => shell(context, 'cat /dev/zero >> "$0"/ballast'));
+    },
+    async heal(context) {
+      await endRepeat(context);
+      const {code} = await shell(context, 'rm "$0"/ballast');
+      assert.equal(code, 0);
+    },
+    async settled(context) {
+      const refused = context.payments.filter(({refusals}) => refusals.includes('unexpected_settle_error'));
+      assert.ok(refused.length > 0, 'no write failed');
+    },
+    readJournal: async (context) => readSqlite(context.store, inside(context))},
+  {name: 'reorg of 3 blocks', what: 'anvil_reorg drops the last 3 blocks and what was in them, every 1.5 s',
+    blockTime: 0.5, lastsMs: {short: 4000, full: 60000},
+    inject: async (context) => repeat(context, 1500, () => context.devnet.rpc('anvil_reorg', [3, []])),
+    heal: endRepeat, settled: untilAllLanded},
 ];
