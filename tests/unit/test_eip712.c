@@ -70,11 +70,75 @@ static void test_domain_separator_depends_on_every_member(void **state)
 	}
 }
 
+/* Twice through a cache that is too small for all, so hits and misses mix. */
+static void test_cached_separator_is_the_same(void **state)
+{
+	struct x402_eip712_cache cache = {0};
+	struct x402_address contract = {{7}};
+	struct x402_eip712_domain domain = {.name = "USDC",
+		.version = "2",
+		.verifying_contract = &contract};
+	uint8_t expected[32];
+	uint8_t separator[32];
+
+	(void)state;
+	for (uint64_t i = 0; i < 4 * X402_EIP712_CACHE_MAX; i++) {
+		domain.chain_id = i % (X402_EIP712_CACHE_MAX + 1);
+		x402_eip712_domain_separator(&domain, expected);
+		for (int round = 0; round < 2; round++) {
+			memset(separator, 0, 32);
+			x402_eip712_domain_separator_cached(
+				&cache, &domain, separator);
+			assert_memory_equal(separator, expected, 32);
+		}
+	}
+	x402_eip712_domain_separator_cached(NULL, &domain, separator);
+	assert_memory_equal(separator, expected, 32);
+}
+
+/* A neighbour of what is cached is not what is cached. */
+static void test_cached_separator_depends_on_every_member(void **state)
+{
+	struct x402_eip712_cache cache = {0};
+	struct x402_address contract = {{1}};
+	struct x402_address other = {{2}};
+	struct x402_eip712_domain base = {.name = "USDC",
+		.version = "2",
+		.chain_id = 84532,
+		.verifying_contract = &contract};
+	struct x402_eip712_domain changed[8] = {
+		base, base, base, base, base, base, base, base};
+	uint8_t expected[32];
+	uint8_t separator[32];
+
+	(void)state;
+	changed[0].name = "USDCx";
+	changed[1].version = "20";
+	changed[2].chain_id = 8453;
+	changed[3].verifying_contract = &other;
+	changed[4].version = NULL;
+	changed[5].verifying_contract = NULL;
+	changed[6].name =
+		"a name that is much longer than what the cache keeps";
+	changed[7].name = "USD";
+	x402_eip712_domain_separator_cached(&cache, &base, separator);
+	for (size_t i = 0; i < 2 * ARRAY_LEN(changed); i++) {
+		const struct x402_eip712_domain *domain =
+			&changed[i % ARRAY_LEN(changed)];
+
+		x402_eip712_domain_separator(domain, expected);
+		x402_eip712_domain_separator_cached(&cache, domain, separator);
+		assert_memory_equal(separator, expected, 32);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_domain_separator_equals_golden),
 		cmocka_unit_test(test_domain_separator_depends_on_every_member),
+		cmocka_unit_test(test_cached_separator_is_the_same),
+		cmocka_unit_test(test_cached_separator_depends_on_every_member),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

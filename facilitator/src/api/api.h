@@ -57,13 +57,14 @@ struct fac_app {
 	/* Optional; NULL: the public endpoints. */
 	const struct fac_route *routes;
 	size_t routes_len;
-	struct fac_http_counts *counts; /* Optional */
-	uint32_t worker;                /* for request ids */
-	uint64_t boot_unix_ms;          /* for request ids */
-	uint64_t requests;              /* counted here */
-	uint64_t open_requests;         /* not answered yet */
-	struct fac_watches *watches;    /* requests that wait; watch.h */
-	uint64_t health_at_ms;          /* when health_err was learnt */
+	struct fac_http_counts *counts;   /* Optional */
+	struct x402_eip712_cache domains; /* of the tokens that were seen */
+	uint32_t worker;                  /* for request ids */
+	uint64_t boot_unix_ms;            /* for request ids */
+	uint64_t requests;                /* counted here */
+	uint64_t open_requests;           /* not answered yet */
+	struct fac_watches *watches;      /* requests that wait; watch.h */
+	uint64_t health_at_ms;            /* when health_err was learnt */
 	enum x402_err health_err;
 	/*
 	 * Nothing new is accepted; what was asked is still answered, but

@@ -145,6 +145,7 @@ static struct fac_step start_plan(struct fac_judging *judging)
 	}
 	struct x402_verify_options options = {
 		.now_unix_s = fac_unix_ms() / 1000,
+		.domains = &judging->request->app->domains,
 	};
 	if (x402_verify_plan(&judging->question, &options, &judging->plan))
 		return fac_fail(judging->request, 500, "out of memory");

@@ -118,15 +118,28 @@ static const char *phrase(int status)
 	return "Status";
 }
 
+static void add_number(struct http_bytes *bytes, size_t value)
+{
+	char text[20]; /* as many digits as 2^64 has */
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	http_bytes_add(bytes, text + at, sizeof(text) - at);
+}
+
 static void write_plain(const struct http_response *response,
 	const struct http_response_framing *framing, struct http_bytes *out)
 {
 	bool bodiless = response->status == 204 || response->status == 304;
-	char line[96];
 
-	snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\n", response->status,
-		phrase(response->status));
-	add_str(out, line);
+	add_str(out, "HTTP/1.1 ");
+	add_number(out, (size_t)response->status);
+	add_str(out, " ");
+	add_str(out, phrase(response->status));
+	add_str(out, "\r\n");
 	if (framing->date) {
 		add_str(out, "Date: ");
 		add_str(out, framing->date);
@@ -135,9 +148,9 @@ static void write_plain(const struct http_response *response,
 	if (framing->chunked)
 		add_str(out, "Transfer-Encoding: chunked\r\n");
 	else if (!framing->stream && !bodiless) {
-		snprintf(line, sizeof(line), "Content-Length: %zu\r\n",
-			response->body_len);
-		add_str(out, line);
+		add_str(out, "Content-Length: ");
+		add_number(out, response->body_len);
+		add_str(out, "\r\n");
 	}
 	add_str(out,
 		framing->keep_alive ? "Connection: keep-alive\r\n"

@@ -25,6 +25,7 @@
 #define X402_SCHEME_H
 
 #include "x402/eip3009.h"
+#include "x402/eip712.h"
 #include "x402/network.h"
 #include "x402/payment.h"
 #include "x402/sign.h"
@@ -87,6 +88,8 @@ struct x402_verify_options {
 	/* Optional: the factories of F-034; NULL denies all. */
 	const struct x402_address *factories_6492;
 	size_t factories_6492_len;
+	/* Optional: borrowed for the call; makes the next ones quicker. */
+	struct x402_eip712_cache *domains;
 };
 
 /*

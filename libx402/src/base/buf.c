@@ -37,7 +37,11 @@ static bool reserve(struct x402_buf *buf, size_t n)
 
 void x402_buf_add(struct x402_buf *buf, struct x402_span bytes)
 {
-	if (bytes.len == 0 || !reserve(buf, bytes.len))
+	if (bytes.len == 0)
+		return;
+	/* Usually there is room; a NUL must fit behind the bytes as well. */
+	if ((buf->failed || bytes.len >= buf->cap - buf->len) &&
+		!reserve(buf, bytes.len))
 		return;
 	memcpy(buf->ptr + buf->len, bytes.ptr, bytes.len);
 	buf->len += bytes.len;
@@ -58,12 +62,22 @@ void x402_buf_printf(struct x402_buf *buf, const char *fmt, ...)
 	va_list args;
 	int n;
 
+	/* Most texts fit in what there is, or in the first block. */
+	if (!reserve(buf, 0))
+		return;
 	va_start(args, fmt);
-	n = vsnprintf(NULL, 0, fmt, args);
+	n = vsnprintf(
+		(char *)buf->ptr + buf->len, buf->cap - buf->len, fmt, args);
 	va_end(args);
 	if (n < 0)
 		buf->failed = true;
-	if (n < 0 || !reserve(buf, (size_t)n))
+	if (n < 0)
+		return;
+	if ((size_t)n < buf->cap - buf->len) {
+		buf->len += (size_t)n;
+		return;
+	}
+	if (!reserve(buf, (size_t)n))
 		return;
 	va_start(args, fmt);
 	(void)vsnprintf((char *)buf->ptr + buf->len, (size_t)n + 1, fmt, args);

@@ -26,44 +26,64 @@ void x402_hex_encode_0x(struct x402_span bytes, struct x402_buf *buf)
 	add_hex(bytes, buf);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* A digit's value plus one; what is no digit is 0. */
+static const uint8_t hex_digits[256] = {['0'] = 1,
+	['1'] = 2,
+	['2'] = 3,
+	['3'] = 4,
+	['4'] = 5,
+	['5'] = 6,
+	['6'] = 7,
+	['7'] = 8,
+	['8'] = 9,
+	['9'] = 10,
+	['a'] = 11,
+	['b'] = 12,
+	['c'] = 13,
+	['d'] = 14,
+	['e'] = 15,
+	['f'] = 16,
+	['A'] = 11,
+	['B'] = 12,
+	['C'] = 13,
+	['D'] = 14,
+	['E'] = 15,
+	['F'] = 16};
 
-/* Both digits of a byte, or -1. A NUL is no digit, so text is not overrun. */
-static int hex_byte(const char *text)
+/* Exactly 2 * len digits; false when one is none. */
+static bool decode_digits(const char *text, uint8_t *bytes, size_t len)
 {
-	int high = hex_digit(text[0]);
-	int low = high < 0 ? -1 : hex_digit(text[1]);
+	bool good = true;
 
-	return low < 0 ? -1 : high << 4 | low;
+	for (size_t i = 0; i < len; i++) {
+		unsigned high = hex_digits[(uint8_t)text[2 * i]];
+		unsigned low = hex_digits[(uint8_t)text[2 * i + 1]];
+
+		good &= high && low;
+		bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+	}
+	return good;
 }
 
 enum x402_err x402_hex_decode(const char *text, struct x402_buf *ret_buf)
 {
 	struct x402_buf buf = {0};
+	uint8_t *bytes;
+	size_t len;
 
 	if (!text || text[0] != '0' || text[1] != 'x')
 		return X402_ERR_SYNTAX;
-	for (text += 2; *text; text += 2) {
-		int byte = hex_byte(text);
-
-		if (byte < 0) {
+	len = strlen(text + 2);
+	if (len % 2)
+		return X402_ERR_SYNTAX;
+	if (len) {
+		bytes = x402_buf_add_zeros(&buf, len / 2);
+		if (!bytes)
+			return X402_ERR_NOMEM;
+		if (!decode_digits(text + 2, bytes, len / 2)) {
 			x402_buf_clear(&buf);
 			return X402_ERR_SYNTAX;
 		}
-		x402_buf_add_byte(&buf, (uint8_t)byte);
-	}
-	if (buf.failed) {
-		x402_buf_clear(&buf);
-		return X402_ERR_NOMEM;
 	}
 	x402_buf_clear(ret_buf);
 	*ret_buf = buf;
@@ -74,18 +94,19 @@ enum x402_err x402_hex_decode_fixed(
 	const char *text, uint8_t *ret_bytes, size_t len)
 {
 	const char *digits;
+	bool good = true;
 
 	if (!text || text[0] != '0' || text[1] != 'x')
 		return X402_ERR_SYNTAX;
 	digits = text + 2;
 	if (strlen(digits) != 2 * len)
 		return X402_ERR_SYNTAX;
-	for (size_t i = 0; i < len; i++) {
-		if (hex_byte(digits + 2 * i) < 0)
-			return X402_ERR_SYNTAX;
-	}
-	for (size_t i = 0; i < len; i++)
-		ret_bytes[i] = (uint8_t)hex_byte(digits + 2 * i);
+	/* Outputs are set on success only, so look before writing. */
+	for (size_t i = 0; i < 2 * len; i++)
+		good &= hex_digits[(uint8_t)digits[i]] != 0;
+	if (!good)
+		return X402_ERR_SYNTAX;
+	(void)decode_digits(digits, ret_bytes, len); /* seen to be good */
 	return X402_OK;
 }
 

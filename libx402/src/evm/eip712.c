@@ -60,6 +60,63 @@ void x402_eip712_domain_separator(
 	x402_keccak_final(&keccak, ret_hash32);
 }
 
+/*
+ * The whole domain is compared, so a hit is the separator of this very
+ * domain and of no other. Domains without a version or a contract, or with
+ * long texts, are not kept.
+ */
+static bool fits_cache(const struct x402_eip712_domain *domain)
+{
+	return domain->version && domain->verifying_contract &&
+		strlen(domain->name) < X402_EIP712_CACHE_TEXT_SIZE &&
+		strlen(domain->version) < X402_EIP712_CACHE_TEXT_SIZE;
+}
+
+static bool find_cached(const struct x402_eip712_cache *cache,
+	const struct x402_eip712_domain *domain, uint8_t ret_hash32[32])
+{
+	for (size_t i = 0; i < X402_EIP712_CACHE_MAX; i++) {
+		if (!cache->entries[i].used ||
+			cache->entries[i].chain_id != domain->chain_id ||
+			!x402_address_equal(
+				&cache->entries[i].verifying_contract,
+				domain->verifying_contract) ||
+			strcmp(cache->entries[i].name, domain->name) != 0 ||
+			strcmp(cache->entries[i].version, domain->version) != 0)
+			continue;
+		memcpy(ret_hash32, cache->entries[i].separator32, 32);
+		return true;
+	}
+	return false;
+}
+
+static void remember(struct x402_eip712_cache *cache,
+	const struct x402_eip712_domain *domain, const uint8_t hash32[32])
+{
+	size_t i = cache->next;
+
+	memcpy(cache->entries[i].name, domain->name, strlen(domain->name) + 1);
+	memcpy(cache->entries[i].version, domain->version,
+		strlen(domain->version) + 1);
+	cache->entries[i].chain_id = domain->chain_id;
+	cache->entries[i].verifying_contract = *domain->verifying_contract;
+	memcpy(cache->entries[i].separator32, hash32, 32);
+	cache->entries[i].used = true;
+	cache->next = (i + 1) % X402_EIP712_CACHE_MAX;
+}
+
+void x402_eip712_domain_separator_cached(struct x402_eip712_cache *cache,
+	const struct x402_eip712_domain *domain, uint8_t ret_hash32[32])
+{
+	bool keep = cache && fits_cache(domain);
+
+	if (keep && find_cached(cache, domain, ret_hash32))
+		return;
+	x402_eip712_domain_separator(domain, ret_hash32);
+	if (keep)
+		remember(cache, domain, ret_hash32);
+}
+
 void x402_eip712_digest(const uint8_t domain_separator32[32],
 	const uint8_t struct_hash32[32], uint8_t ret_hash32[32])
 {

@@ -55,12 +55,19 @@ enum x402_err x402_u256_from_dec(const char *text, struct x402_u256 *ret_value)
 		if (*p < '0' || *p > '9')
 			return X402_ERR_SYNTAX;
 	}
-	for (const char *p = text; *p; p++) {
-		struct x402_u256 digit = x402_u256_from_u64(
-			(uint64_t)(*p - '0'));
+	/* As many digits at a time as a limb holds for certain. */
+	for (const char *p = text; *p;) {
+		struct x402_u256 part;
+		uint64_t digits = 0;
+		uint64_t power = 1;
 
-		if (!x402_u256_mul_u64(&value, 10, &value) ||
-			!x402_u256_add(&value, &digit, &value))
+		for (int i = 0; i < 19 && *p; i++, p++) {
+			digits = digits * 10 + (uint64_t)(*p - '0');
+			power *= 10;
+		}
+		part = x402_u256_from_u64(digits);
+		if (!x402_u256_mul_u64(&value, power, &value) ||
+			!x402_u256_add(&value, &part, &value))
 			return X402_ERR_OVERFLOW;
 	}
 	*ret_value = value;

@@ -340,7 +340,8 @@ static enum x402_err ask_why(struct x402_verify_plan *plan)
 
 /* ---- Plan. ---- */
 
-static void compute_digest(struct x402__exact_evm *state)
+static void compute_digest(
+	struct x402__exact_evm *state, struct x402_eip712_cache *domains)
 {
 	struct x402_eip712_domain domain = {.name = state->name,
 		.version = state->version,
@@ -348,16 +349,17 @@ static void compute_digest(struct x402__exact_evm *state)
 		.verifying_contract = &state->asset};
 	uint8_t separator[32];
 
-	x402_eip712_domain_separator(&domain, separator);
+	x402_eip712_domain_separator_cached(domains, &domain, separator);
 	x402_eip3009_digest(
 		&state->payload.authorization, separator, state->digest32);
 }
 
-static enum x402_err plan_signature_and_terms(struct x402_verify_plan *plan)
+static enum x402_err plan_signature_and_terms(
+	struct x402_verify_plan *plan, struct x402_eip712_cache *domains)
 {
 	struct x402__exact_evm *state = state_of(plan);
 
-	compute_digest(state);
+	compute_digest(state, domains);
 	if (is_wrapped(x402_buf_span(&state->payload.signature))) {
 		enum x402_err err = unwrap(&state->payload.signature);
 
@@ -394,7 +396,7 @@ static enum x402_err verify_plan(const struct x402_facilitator_request *request,
 		return err;
 	if (!check_requirements(request, plan))
 		return X402_OK;
-	return plan_signature_and_terms(plan);
+	return plan_signature_and_terms(plan, options->domains);
 }
 
 /* ---- Judge. ---- */
