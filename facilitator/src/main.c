@@ -454,9 +454,16 @@ static enum x402_err start_admin(
 {
 	struct fac_admin_options options = {
 		.config = daemon->config,
-		.loop = daemon->loop,
 		.store = daemon->store,
-		.settler = daemon->settler,
+		.sources =
+			{
+				.loop = daemon->loop,
+				.settler = daemon->settler,
+				.workers = daemon->workers,
+				.workers_len = daemon->workers_len,
+				.watch = daemon->watch,
+				.chains_len = daemon->config->chains_len,
+			},
 		.status = daemon->status,
 		.http = daemon->counts,
 		.http_len = daemon->workers_len,

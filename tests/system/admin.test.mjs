@@ -86,6 +86,10 @@ describe('the admin listener', () => {
     assert.equal(then.get('x402_chain_usable{network="eip155:84532"}'), 1);
     assert.equal(then.get('x402_engine_recovered'), 1);
     assert.ok(then.get('process_resident_memory_bytes') > 1e6);
+    const endpoint = `{network="eip155:84532",endpoint="1:${new URL(proxy.url).hostname}"}`;
+    assert.ok(grown(`x402_rpc_requests_total${endpoint}`) >= 2, answer.text);
+    assert.ok(grown(`x402_rpc_latency_seconds_count${endpoint}`) >= 2);
+    assert.equal(then.get(`x402_rpc_resting${endpoint}`), 0);
     assert.ok(!answer.text.includes('/no/such'));
     const keys = [...then.keys()];
     assert.ok(!keys.some(key => /0x[0-9a-f]{64}/.test(key)), 'a hash as label');

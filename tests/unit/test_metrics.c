@@ -82,10 +82,10 @@ static void amounts_are_told_whole(void **state)
 
 static void histogram_sums_its_buckets_up_to_inf(void **state)
 {
-	static const uint64_t bounds[] = {5, 1500};
-	static const uint64_t buckets[] = {2, 3, 4};
+	static const uint64_t bounds[] = {5, 1500, 30000};
+	static const uint64_t buckets[] = {2, 3, 0, 4};
 	struct fac_histogram histogram = {.bounds = bounds,
-		.bounds_len = 2,
+		.bounds_len = 3,
 		.buckets = buckets,
 		.sum = 77};
 	struct fac_labels labels = {.label = {{"x", "y"}}};
@@ -96,13 +96,15 @@ static void histogram_sums_its_buckets_up_to_inf(void **state)
 	assert_page(&page,
 		"f_bucket{x=\"y\",le=\"5\"} 2\nf_bucket{x=\"y\",le=\"1500\"} "
 		"5\n"
+		"f_bucket{x=\"y\",le=\"30000\"} 5\n"
 		"f_bucket{x=\"y\",le=\"+Inf\"} 9\nf_sum{x=\"y\"} 77\n"
 		"f_count{x=\"y\"} 9\n");
 	page = (struct fac_page){.family = "f"};
 	histogram.in_ms = true;
 	fac_page_histogram(&page, NULL, &histogram);
 	assert_page(&page,
-		"f_bucket{le=\"0.005\"} 2\nf_bucket{le=\"1.500\"} 5\n"
+		"f_bucket{le=\"0.005\"} 2\nf_bucket{le=\"1.5\"} 5\n"
+		"f_bucket{le=\"30\"} 5\n"
 		"f_bucket{le=\"+Inf\"} 9\nf_sum 0.077\nf_count 9\n");
 }
 
@@ -207,7 +209,8 @@ static void page_of_a_busy_daemon_reads_well(void **state)
 	struct fac_engine_stats engine = {
 		.recovered = true, .in_flight = 7, .oldest_ms = 2500};
 	struct fac_metrics_chain chains[] = {
-		{"eip155:84532", true}, {"eip155:8453", false}};
+		{.network = "eip155:84532", .usable = true},
+		{.network = "eip155:8453"}};
 	struct fac_metrics_view view = {.version = "1.2.3",
 		.started_unix_ms = 1700000000123,
 		.uptime_ms = 61000,
@@ -266,6 +269,56 @@ static void page_of_what_is_not_known_is_left_out(void **state)
 	free(text);
 }
 
+/* ---- Endpoints. ---- */
+
+static void endpoints_of_all_threads_add_up(void **state)
+{
+	struct fac_chain_stats one = {.endpoints_len = 2};
+	struct fac_chain_stats two = {.endpoints_len = 2};
+	struct fac_chain_stats closed = {0};
+	struct fac_metrics_chain chain = {
+		"eip155:1", true, {.endpoints_len = 0}};
+	struct fac_metrics_view view = {
+		.version = "0", .chains = &chain, .chains_len = 1};
+	char *text;
+
+	(void)state;
+	memcpy(one.endpoints[0].host, "a.example", 10);
+	memcpy(one.endpoints[1].host, "a.example", 10);
+	two = one;
+	one.endpoints[0].requests = 5;
+	one.endpoints[0].latency[0] = 4;
+	one.endpoints[0].latency[FAC_CHAIN_LATENCY_BUCKETS - 1] = 1;
+	one.endpoints[0].latency_sum_ms = 7000;
+	one.endpoints[0].head = 100;
+	one.endpoints[1].head = 90;
+	two.endpoints[0].requests = 2;
+	two.endpoints[0].transport_faults = 1;
+	/* This thread has not heard of a block for long. */
+	two.endpoints[0].head = 50;
+	two.endpoints[1].head = 98;
+	two.endpoints[1].resting = true;
+	fac_metrics_add_chain(&chain.rpc, &one);
+	fac_metrics_add_chain(&chain.rpc, &closed);
+	fac_metrics_add_chain(&chain.rpc, &two);
+	text = write_page(&view);
+	read_page(text);
+#define FIRST  "{network=\"eip155:1\",endpoint=\"1:a.example\"} "
+#define SECOND "{network=\"eip155:1\",endpoint=\"2:a.example\"} "
+	assert_non_null(strstr(text, "\nx402_rpc_requests_total" FIRST "7\n"));
+	assert_non_null(strstr(text, "\nx402_rpc_requests_total" SECOND "0\n"));
+	assert_non_null(strstr(text, "\nx402_rpc_faults_total" FIRST "1\n"));
+	assert_non_null(strstr(text, "\nx402_rpc_head" FIRST "100\n"));
+	assert_non_null(strstr(text, "\nx402_rpc_lag_blocks" SECOND "2\n"));
+	assert_non_null(strstr(text, "\nx402_rpc_resting" FIRST "0\n"));
+	assert_non_null(strstr(text, "\nx402_rpc_resting" SECOND "1\n"));
+	assert_non_null(
+		strstr(text, "x402_rpc_latency_seconds_sum" FIRST "7.000\n"));
+	assert_non_null(
+		strstr(text, "x402_rpc_latency_seconds_count" FIRST "5\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +330,7 @@ int main(void)
 		cmocka_unit_test(answers_are_counted_by_route_and_status),
 		cmocka_unit_test(page_of_a_busy_daemon_reads_well),
 		cmocka_unit_test(page_of_what_is_not_known_is_left_out),
+		cmocka_unit_test(endpoints_of_all_threads_add_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,8 @@
  *   GET /readyz    1. api_readyz   ask the store to write, once a second
  *                  2. ask_engine   ask the engine how it stands
  *                  3. on_ready     200 or 503; a line each with ?verbose
- *   GET /metrics   1. api_metrics  ask the engine
- *                  2. on_metrics   write the page
+ *   GET /metrics   1. api_metrics  ask every thread (gather.c)
+ *                  2. on_gathered  write the page
  */
 #include "ops/admin.h"
 
@@ -82,14 +82,13 @@ static void on_ready(void *user, const struct fac_engine_stats *stats)
 	x402_buf_clear(&lines);
 }
 
-static struct fac_step ask_engine(struct fac_request *request,
-	void (*done)(void *user, const struct fac_engine_stats *stats))
+static struct fac_step ask_engine(struct fac_request *request)
 {
 	struct fac_app *app = request->app;
 
 	if (app->stopping)
 		return fac_fail(request, 503, "the daemon is stopping");
-	fac_settler_stats(app->settler, app->loop, done, request);
+	fac_settler_stats(app->settler, app->loop, on_ready, request);
 	return fac_wait(request);
 }
 
@@ -99,7 +98,7 @@ static void on_store(void *user, const struct fac_store_reply *reply)
 
 	request->app->health_err = reply->err;
 	request->app->health_at_ms = fac_loop_now_ms(request->app->loop);
-	fac_end(ask_engine(request, on_ready));
+	fac_end(ask_engine(request));
 }
 
 static struct fac_step api_readyz(struct fac_request *request)
@@ -111,7 +110,7 @@ static struct fac_step api_readyz(struct fac_request *request)
 		return fac_fail(request, 503, "the daemon is stopping");
 	if (app->health_at_ms &&
 		now_ms - app->health_at_ms < STORE_ASK_EVERY_MS)
-		return ask_engine(request, on_ready);
+		return ask_engine(request);
 	fac_store_health(app->store,
 		(struct fac_store_to){app->loop, on_store, request});
 	return fac_wait(request);
@@ -144,7 +143,7 @@ static uint64_t cpu_ms(void)
 		1000;
 }
 
-static void on_metrics(void *user, const struct fac_engine_stats *stats)
+static void on_gathered(void *user, const struct fac_gathered *gathered)
 {
 	struct fac_request *request = user;
 	const struct fac_admin *admin = admin_of(request);
@@ -157,7 +156,7 @@ static void on_metrics(void *user, const struct fac_engine_stats *stats)
 		.cpu_ms = cpu_ms(),
 		.http = admin->options.http,
 		.http_len = admin->options.http_len,
-		.engine = stats,
+		.engine = &gathered->engine,
 		.chains = chains,
 		.chains_len = admin->app.chains_len,
 	};
@@ -165,8 +164,8 @@ static void on_metrics(void *user, const struct fac_engine_stats *stats)
 
 	for (size_t i = 0; i < admin->app.chains_len; i++) {
 		const struct fac_app_chain *chain = &admin->app.chains[i];
-		chains[i] = (struct fac_metrics_chain){
-			chain->network.caip2, fac_app_chain_usable(chain)};
+		chains[i] = (struct fac_metrics_chain){chain->network.caip2,
+			fac_app_chain_usable(chain), gathered->chains[i]};
 	}
 	fac_metrics_write(&view, &page);
 	x402_buf_add_byte(&page, '\0');
@@ -180,7 +179,12 @@ static void on_metrics(void *user, const struct fac_engine_stats *stats)
 
 static struct fac_step api_metrics(struct fac_request *request)
 {
-	return ask_engine(request, on_metrics);
+	struct fac_admin *admin = admin_of(request);
+
+	if (request->app->stopping)
+		return fac_fail(request, 503, "the daemon is stopping");
+	fac_gather(&admin->options.sources, on_gathered, request);
+	return fac_wait(request);
 }
 
 /* ---- The listener. ---- */
@@ -227,9 +231,9 @@ static void fill_app(struct fac_admin *admin)
 	const struct fac_config *config = admin->options.config;
 	struct fac_app *app = &admin->app;
 
-	app->loop = admin->options.loop;
+	app->loop = admin->options.sources.loop;
 	app->store = admin->options.store;
-	app->settler = admin->options.settler;
+	app->settler = admin->options.sources.settler;
 	app->settings = config->settings;
 	app->settings.cors_origin[0] = '\0'; /* no page may read it */
 	app->routes = routes;
@@ -260,7 +264,7 @@ enum x402_err fac_admin_start(const struct fac_admin_options *options,
 	admin->options = *options;
 	admin->started_unix_ms = fac_unix_ms();
 	fill_app(admin);
-	http.loop = fac_loop_uv(options->loop);
+	http.loop = fac_loop_uv(options->sources.loop);
 	http.host = config->admin_host;
 	http.port = config->admin_port;
 	http.unix_path = config->admin_unix;

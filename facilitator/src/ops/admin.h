@@ -11,16 +11,15 @@
 #ifndef FAC_OPS_ADMIN_H
 #define FAC_OPS_ADMIN_H
 
-#include "api/api.h"
+#include "ops/gather.h"
 
 struct fac_admin;
 
 struct fac_admin_options {
 	/* Required; all must outlive the admin. */
 	const struct fac_config *config;
-	struct fac_loop *loop;
 	struct fac_store *store;
-	struct fac_settler *settler;
+	struct fac_gather_sources sources;
 	struct fac_chain_status *status;     /* one for each chain of config */
 	struct fac_http_counts *const *http; /* one for each worker */
 	size_t http_len;

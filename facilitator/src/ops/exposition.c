@@ -85,6 +85,15 @@ static void add_number(struct x402_buf *text, uint64_t value, bool in_ms)
 		x402_buf_printf(text, "%llu", (unsigned long long)value);
 }
 
+/* A bound is a label, and one text for one bound is the custom: 0.01. */
+static void trim_zeros(struct x402_buf *text)
+{
+	while (!text->failed && text->len && text->ptr[text->len - 1] == '0')
+		text->len--;
+	if (!text->failed && text->len && text->ptr[text->len - 1] == '.')
+		text->len--;
+}
+
 static void add_sample(struct fac_page *page, const char *suffix,
 	const struct fac_labels *labels, uint64_t value, bool in_ms)
 {
@@ -133,6 +142,8 @@ void fac_page_histogram(struct fac_page *page, const struct fac_labels *labels,
 		struct x402_buf le = {0};
 		count += histogram->buckets[i];
 		add_number(&le, histogram->bounds[i], histogram->in_ms);
+		if (histogram->in_ms)
+			trim_zeros(&le);
 		x402_buf_add_byte(&le, '\0');
 		/* Without memory the page is void as a whole. */
 		page->text.failed |= le.failed;

@@ -37,6 +37,12 @@ struct fac_labels {
 	struct fac_label label[FAC_LABELS_MAX];
 };
 
+/* LABELS({"name", value}, ...): for the calls below. */
+#define LABELS(...)                     \
+	(&(const struct fac_labels){    \
+		.label = {__VA_ARGS__}, \
+	})
+
 void fac_page_family(struct fac_page *page, enum fac_metric_type type,
 	const char *name, const char *help);
 /* labels NULL: none. */

@@ -1,5 +1,6 @@
 /*
- * The page of metrics: process and HTTP here, the engine in metrics_engine.c.
+ * The page of metrics: process and HTTP here, the engine in metrics_engine.c,
+ * the endpoints of the chains in metrics_rpc.c.
  * Every label has a bounded number of values: routes, statuses, and what the
  * configuration names.
  */
@@ -7,11 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-#define LABELS(...)                     \
-	(&(const struct fac_labels){    \
-		.label = {__VA_ARGS__}, \
-	})
 
 static void tell_process(
 	struct fac_page *page, const struct fac_metrics_view *view)
@@ -141,8 +137,10 @@ void fac_metrics_write(
 	tell_process(&page, view);
 	if (view->http)
 		tell_http(&page, view);
-	if (view->chains)
+	if (view->chains) {
 		tell_chains(&page, view);
+		fac_metrics_rpc(&page, view);
+	}
 	if (view->engine)
 		fac_metrics_engine(&page, view->engine);
 	*out = page.text;

@@ -26,6 +26,8 @@ struct fac_metrics_view {
 	const struct fac_metrics_chain {
 		const char *network;
 		bool usable;
+		/* Of all threads together: fac_metrics_add_chain. */
+		struct fac_chain_stats rpc;
 	} * chains;
 	size_t chains_len;
 };
@@ -34,6 +36,16 @@ struct fac_metrics_view {
 void fac_metrics_write(
 	const struct fac_metrics_view *view, struct x402_buf *out);
 
+/*
+ * Add what one thread's pool of a chain saw. Counters add up; heads are the
+ * newest that any thread was told.
+ */
+void fac_metrics_add_chain(
+	struct fac_chain_stats *sum, const struct fac_chain_stats *stats);
+
+/* metrics_rpc.c */
+void fac_metrics_rpc(
+	struct fac_page *page, const struct fac_metrics_view *view);
 /* metrics_engine.c */
 void fac_metrics_engine(
 	struct fac_page *page, const struct fac_engine_stats *stats);

@@ -558,6 +558,31 @@ void fac_settler_stats(struct fac_settler *settler, struct fac_loop *reply_to,
 	fac_loop_post(settler->loop, do_stats, mail);
 }
 
+struct chain_stats_mail {
+	struct fac_settler *settler;
+	struct fac_chain_stats_to to;
+};
+
+static void do_chain_stats(void *arg)
+{
+	struct chain_stats_mail *mail = arg;
+
+	fac_chain_stats_mail(
+		mail->settler->chains, mail->settler->chains_len, mail->to);
+	free(mail);
+}
+
+void fac_settler_chain_stats(
+	struct fac_settler *settler, struct fac_chain_stats_to to)
+{
+	struct chain_stats_mail *mail = malloc(sizeof(*mail));
+
+	if (!mail)
+		abort();
+	*mail = (struct chain_stats_mail){settler, to};
+	fac_loop_post(settler->loop, do_chain_stats, mail);
+}
+
 /* ---- Stopping. ---- */
 
 /*

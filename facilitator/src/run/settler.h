@@ -11,6 +11,7 @@
 #define FAC_RUN_SETTLER_H
 
 #include "core/engine.h"
+#include "run/chain_stats.h"
 #include "run/loop.h"
 
 struct fac_settler;
@@ -64,5 +65,8 @@ void fac_settler_leave(struct fac_settler *settler, uint64_t ticket);
 void fac_settler_stats(struct fac_settler *settler, struct fac_loop *reply_to,
 	void (*done)(void *user, const struct fac_engine_stats *stats),
 	void *user);
+/* What the settler's own pools saw. */
+void fac_settler_chain_stats(
+	struct fac_settler *settler, struct fac_chain_stats_to to);
 
 #endif

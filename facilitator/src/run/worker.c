@@ -173,6 +173,34 @@ void fac_worker_set(
 	fac_loop_post(worker->app.loop, take_settings, mail);
 }
 
+struct stats_mail {
+	struct fac_worker *worker;
+	struct fac_chain_stats_to to;
+};
+
+static void do_chain_stats(void *arg)
+{
+	struct stats_mail *mail = arg;
+	const struct fac_app *app = &mail->worker->app;
+	struct fac_chain *chains[FAC_ENGINE_CHAINS_MAX];
+
+	for (size_t i = 0; i < app->chains_len; i++)
+		chains[i] = app->chains[i].chain;
+	fac_chain_stats_mail(chains, app->chains_len, mail->to);
+	free(mail);
+}
+
+void fac_worker_chain_stats(
+	struct fac_worker *worker, struct fac_chain_stats_to to)
+{
+	struct stats_mail *mail = malloc(sizeof(*mail));
+
+	if (!mail)
+		abort();
+	*mail = (struct stats_mail){worker, to};
+	fac_loop_post(worker->app.loop, do_chain_stats, mail);
+}
+
 /* done runs on the main thread. */
 struct end_mail {
 	struct fac_worker *worker;

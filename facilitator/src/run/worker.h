@@ -9,6 +9,7 @@
 #define FAC_RUN_WORKER_H
 
 #include "api/api.h"
+#include "run/chain_stats.h"
 
 struct fac_worker;
 
@@ -40,6 +41,9 @@ uint16_t fac_worker_port(const struct fac_worker *worker);
 /* Settings for requests that come from now on. Copied. */
 void fac_worker_set(
 	struct fac_worker *worker, const struct fac_settings *settings);
+/* What the worker's own pools saw. */
+void fac_worker_chain_stats(
+	struct fac_worker *worker, struct fac_chain_stats_to to);
 /* Stop accepting, answer what was asked, then done on the main loop. */
 void fac_worker_drain(
 	struct fac_worker *worker, void (*done)(void *user), void *user);
