@@ -2,12 +2,14 @@
  * A load of distinct payments against /verify or /settle, closed loop:
  *
  *   bench-load --url http://127.0.0.1:PORT/verify --devnet FILE
- *       [--connections N] [--requests M] [--payers K]
+ *       [--connections N] [--requests M] [--pipeline P]
  *
  * Signs all M payments before the clock starts (so the client's own work is
- * not measured), then keeps one request in flight on each of N keep-alive
- * connections. Prints one line of JSON: requests, ok, failed, reasons,
- * seconds, per_second, p50_ms, p95_ms, p99_ms.
+ * not measured), then keeps P requests (one unless said) in flight on each of
+ * N keep-alive connections, each sent without waiting for those before it.
+ * Answers must come in the order of the requests: each must name its payer.
+ * Prints one line of JSON: requests, ok, failed, reasons, seconds, per_second,
+ * p50_ms, p95_ms, p99_ms. Latencies count from the moment of sending.
  *
  * It is a program of its own and in C because a load generator in a script
  * takes more of two cores than the daemon under test.
@@ -30,6 +32,7 @@
 #include "x402/x402.h"
 
 #define CONNECTIONS_MAX  4096
+#define PIPELINE_MAX     256
 #define ANSWER_MAX_BYTES 16384
 #define REASONS_MAX      16
 #define AMOUNT           "1000"
@@ -38,15 +41,22 @@
 struct payer {
 	struct x402_secret key;
 	struct x402_address address;
+	char text[X402_ADDRESS_TEXT_SIZE];
+};
+
+struct flight {
+	size_t request;
+	uint64_t started_ns;
 };
 
 struct connection {
 	int fd;
-	bool active;
-	size_t request; /* index of what is in flight */
-	size_t sent;
+	struct flight flights[PIPELINE_MAX]; /* a ring */
+	size_t first;                        /* the oldest without answer */
+	size_t len;                          /* in flight */
+	size_t unsent;                       /* the newest of them */
+	size_t sent;                         /* bytes of the oldest unsent */
 	size_t got;
-	uint64_t started_ns;
 	char answer[ANSWER_MAX_BYTES + 1];
 };
 
@@ -61,6 +71,7 @@ static struct {
 	char path[256];
 	size_t connections;
 	size_t requests;
+	size_t pipeline;
 	struct x402_address token;
 	struct x402_address payee;
 	struct payer *payers;
@@ -72,7 +83,7 @@ static struct {
 	size_t ok;
 	struct reason reasons[REASONS_MAX];
 	size_t reasons_len;
-} load = {.connections = 8, .requests = 1000};
+} load = {.connections = 8, .requests = 1000, .pipeline = 1};
 
 static void die(const char *what, const char *detail)
 {
@@ -118,6 +129,7 @@ static void read_payer(const struct x402_secp256k1 *secp,
 		x402_secret_address(secp, &payer->key, &payer->address) !=
 			X402_OK)
 		die("devnet", "a payer without a good privateKey");
+	x402_address_format(&payer->address, payer->text);
 }
 
 static void read_devnet(const struct x402_secp256k1 *secp, const char *path)
@@ -277,10 +289,13 @@ static void count_reason(const char *body)
 
 static void send_more(struct connection *connection)
 {
-	const char *text = load.bodies[connection->request];
-	size_t len = strlen(text);
-
-	while (connection->sent < len) {
+	while (connection->unsent > 0) {
+		size_t at = connection->first + connection->len -
+			connection->unsent;
+		const char *text =
+			load.bodies[connection->flights[at % PIPELINE_MAX]
+					    .request];
+		size_t len = strlen(text);
 		ssize_t n = send(connection->fd, text + connection->sent,
 			len - connection->sent, MSG_NOSIGNAL);
 
@@ -289,24 +304,29 @@ static void send_more(struct connection *connection)
 		if (n <= 0)
 			die("send", strerror(errno));
 		connection->sent += (size_t)n;
+		if (connection->sent == len) {
+			connection->sent = 0;
+			connection->unsent--;
+		}
 	}
 }
 
-static bool start_next(struct connection *connection)
+/* As many in flight as there may be. */
+static void start_next(struct connection *connection)
 {
-	connection->active = load.started < load.requests;
-	if (!connection->active)
-		return false;
-	connection->request = load.started++;
-	connection->sent = 0;
-	connection->got = 0;
-	connection->started_ns = now_ns();
+	while (connection->len < load.pipeline &&
+		load.started < load.requests) {
+		size_t at = connection->first + connection->len++;
+
+		connection->flights[at % PIPELINE_MAX] = (struct flight){
+			load.started++, now_ns()};
+		connection->unsent++;
+	}
 	send_more(connection);
-	return true;
 }
 
-/* The body, once the answer is whole; NULL before that. */
-static const char *whole_body(struct connection *connection)
+/* The first answer's body, once it is whole; NULL before that. */
+static char *whole_body(struct connection *connection, size_t *ret_len)
 {
 	char *end = strstr(connection->answer, "\r\n\r\n");
 	char *length;
@@ -316,31 +336,55 @@ static const char *whole_body(struct connection *connection)
 	length = strcasestr(connection->answer, "content-length:");
 	if (!length || length > end)
 		die("answer", "no Content-Length");
-	if (connection->got < (size_t)(end + 4 - connection->answer) +
-			strtoul(length + 15, NULL, 10))
+	*ret_len = strtoul(length + 15, NULL, 10);
+	if (connection->got < (size_t)(end + 4 - connection->answer) + *ret_len)
 		return NULL;
 	return end + 4;
 }
 
-static void finish(struct connection *connection, const char *body)
+static void judge(size_t request, const char *body)
 {
-	load.latencies_ns[load.finished++] = now_ns() - connection->started_ns;
-	if (strstr(body, "\"isValid\":true") ||
-		strstr(body, "\"success\":true"))
-		load.ok++;
-	else
+	const char *payer = load.payers[request % load.payers_len].text;
+
+	if (!strstr(body, "\"isValid\":true") &&
+		!strstr(body, "\"success\":true"))
 		count_reason(body);
-	(void)start_next(connection);
+	else if (!strcasestr(body, payer))
+		count_reason("Reason\":\"answer to another request\"");
+	else
+		load.ok++;
+}
+
+/* Take the answers that are whole. */
+static void take_answers(struct connection *connection)
+{
+	size_t len = 0;
+	char *body;
+
+	while (connection->len > 0 && (body = whole_body(connection, &len))) {
+		const struct flight *flight =
+			&connection->flights[connection->first % PIPELINE_MAX];
+		char after = body[len];
+		size_t used = (size_t)(body + len - connection->answer);
+
+		body[len] = '\0';
+		load.latencies_ns[load.finished++] = now_ns() -
+			flight->started_ns;
+		judge(flight->request, body);
+		body[len] = after;
+		connection->got -= used;
+		memmove(connection->answer, connection->answer + used,
+			connection->got + 1);
+		connection->first++;
+		connection->len--;
+	}
 }
 
 static void on_event(struct connection *connection, uint32_t events)
 {
-	if (!connection->active)
-		return;
 	if (events & EPOLLOUT)
 		send_more(connection);
-	for (;;) {
-		const char *body;
+	while (connection->len > 0) {
 		ssize_t n = recv(connection->fd,
 			connection->answer + connection->got,
 			ANSWER_MAX_BYTES - connection->got, 0);
@@ -351,14 +395,10 @@ static void on_event(struct connection *connection, uint32_t events)
 			die("connection", n ? strerror(errno) : "closed");
 		connection->got += (size_t)n;
 		connection->answer[connection->got] = '\0';
-		body = whole_body(connection);
-		if (body) {
-			finish(connection, body);
-			if (!connection->active)
-				return;
-		} else if (connection->got == ANSWER_MAX_BYTES) {
+		take_answers(connection);
+		start_next(connection);
+		if (connection->got == ANSWER_MAX_BYTES)
 			die("answer", "too large");
-		}
 	}
 }
 
@@ -409,10 +449,8 @@ static void run(void)
 	for (size_t i = 0; i < load.connections; i++)
 		dial(&connections[i], epoll);
 	start = now_ns();
-	for (size_t i = 0; i < load.connections; i++) {
-		if (!start_next(&connections[i]))
-			break;
-	}
+	for (size_t i = 0; i < load.connections; i++)
+		start_next(&connections[i]);
 	while (load.finished < load.requests) {
 		int n = epoll_wait(epoll, events, 256, STALL_TIMEOUT_MS);
 
@@ -441,7 +479,8 @@ int main(int argc, char **argv)
 		{"url", required_argument, NULL, 'u'},
 		{"devnet", required_argument, NULL, 'd'},
 		{"connections", required_argument, NULL, 'c'},
-		{"requests", required_argument, NULL, 'r'}, {0}};
+		{"requests", required_argument, NULL, 'r'},
+		{"pipeline", required_argument, NULL, 'p'}, {0}};
 	struct x402_secp256k1 *secp;
 	const char *devnet = NULL;
 	uint8_t seed[32] = {1};
@@ -456,14 +495,17 @@ int main(int argc, char **argv)
 			load.connections = strtoul(optarg, NULL, 10);
 		else if (option == 'r')
 			load.requests = strtoul(optarg, NULL, 10);
+		else if (option == 'p')
+			load.pipeline = strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	}
 	if (!devnet || !load.port || !load.requests || !load.connections ||
-		load.connections > CONNECTIONS_MAX)
+		load.connections > CONNECTIONS_MAX || !load.pipeline ||
+		load.pipeline > PIPELINE_MAX)
 		die("usage",
 			"--url URL --devnet FILE [--connections N] "
-			"[--requests M]");
+			"[--requests M] [--pipeline P]");
 	if (x402_secp256k1_new(seed, &secp) != X402_OK)
 		die("memory", "out of it");
 	read_devnet(secp, devnet);

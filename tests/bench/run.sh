@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmarks in full:  sh tests/bench/run.sh [--only verify|settle|memory|micro]
+# The benchmarks in full:  sh tests/bench/run.sh [--only NAME]
 # Installs what is missing, makes a release build, prints markdown.
 set -eu
 cd "$(dirname "$0")/../.."

@@ -19,8 +19,12 @@
 
 #include "net/http_server_p.h"
 
-/* Reading pauses while so many requests are unanswered... */
-#define PIPELINE_MAX 16
+/*
+ * Reading pauses while so many requests are unanswered: payments that wait for
+ * a block are answered together, so a server that pipelines them on a few
+ * connections should not wait for its own answers...
+ */
+#define PIPELINE_MAX 32
 /* ...or so many bytes of answers unsent. */
 #define UNSENT_MAX_BYTES ((size_t)1024 * 1024)
 /* After a refusal: time for the answer to arrive before the reset. */
