@@ -8,7 +8,7 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {createPublicClient, http, toHex} from 'viem';
+import {createPublicClient, http, parseTransaction, toHex} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -20,6 +20,7 @@ export const programs = {
   site: join(buildDir, 'examples/content-site'),
 };
 
+export {parseTransaction}; // for tests that cannot see our packages
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function freePort() {

@@ -15,7 +15,7 @@
 //   tell(call, answer)  the answer to give in place of this one
 //   after(list, res)    true: forwarded, and the answer is dealt with
 import http from 'node:http';
-import {sleep} from '../devnet/lib.mjs';
+import {parseTransaction, sleep} from '../devnet/lib.mjs';
 
 export async function startProxy(target) {
   const agent = new http.Agent({keepAlive: true});
@@ -157,6 +157,29 @@ export const rpcError = ({code = -32603, message = 'internal error', methods} = 
     res.end(JSON.stringify(list.isBatch ? list.map(error) : error(list[0])));
     return true;
   }});
+
+/**
+ * What is sent is first landed by a stranger, who has read it in the mempool:
+ * the same call, mined before ours gets there. rpc: of the chain, where the
+ * stranger's account is unlocked.
+ */
+export function preempt({rpc, from}) {
+  const seen = new Set();
+  const land = async (raw) => {
+    const {to, data, gas} = parseTransaction(raw);
+    const hash = await rpc('eth_sendTransaction', [{from, to, data, gas: `0x${(gas * 2n).toString(16)}`}]);
+    while (!await rpc('eth_getTransactionReceipt', [hash])) await sleep(20);
+  };
+  return {name: 'preempted', methods: ['eth_sendRawTransaction'],
+    async before(list) {
+      for (const {method, params: [raw]} of list) {
+        if (method !== 'eth_sendRawTransaction' || seen.has(raw)) continue;
+        seen.add(raw);
+        await land(raw).catch(() => {}); // of a transaction that pays nobody: not worth a stranger's gas
+      }
+      return false;
+    }};
+}
 
 // ---- Lies. ----
 

@@ -8,9 +8,10 @@
 //   5. chain, journal and callers are compared (ledger.mjs)
 //
 // FAULT_FORM=full runs long and with more callers; FAULT_TABLE=FILE appends
-// one line of JSON per fault, for table.mjs.
+// one line of JSON per fault, for table.mjs; FAULT_LOGS=DIR keeps the daemons'
+// logs there.
 import assert from 'node:assert/strict';
-import {appendFileSync} from 'node:fs';
+import {appendFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
 import {assertAgreement, makePayments, startLoad, tally} from './ledger.mjs';
@@ -46,7 +47,11 @@ async function makeContext(scenario) {
 }
 
 async function stopAll(context) {
-  for (const daemon of context.daemons) await daemon.stop('SIGKILL');
+  for (const daemon of context.daemons) {
+    await daemon.stop('SIGKILL');
+    if (process.env.FAULT_LOGS) writeFileSync(join(process.env.FAULT_LOGS, `${daemon.pid}.log`), daemon.output());
+  }
+  await context.cleanUp?.();
   await context.proxy.stop();
   await context.devnet.stop();
 }

@@ -24,7 +24,7 @@ const hex = (n) => `0x${BigInt(n).toString(16)}`;
 const headOf = (context) => async () => Number(await context.devnet.rpc('eth_blockNumber'));
 
 /** Again and again until healed; each time that worked counts as a hit. */
-function repeat(context, everyMs, step) {
+export function repeat(context, everyMs, step) {
   context.repeating = true;
   const loop = async () => {
     while (context.repeating) {
@@ -35,22 +35,22 @@ function repeat(context, everyMs, step) {
   context.repeated = loop();
 }
 
-async function endRepeat(context) {
+export async function endRepeat(context) {
   context.repeating = false;
   await context.repeated;
 }
 
-const proxied = (rule) => ({
+export const proxied = (rule) => ({
   inject: async (context) => { context.proxy.inject(rule(context)); },
   heal: async (context) => { context.proxy.heal(); },
 });
 
 /** What the next block will ask for. */
-const baseFee = (context, gwei) =>
+export const baseFee = (context, gwei) =>
   context.devnet.rpc('anvil_setNextBlockBaseFeePerGas', [hex(gwei * GWEI)]);
 
 /** What was told as settled may have left the chain: it must come back. */
-async function untilAllLanded(context, ms = 60000) {
+export async function untilAllLanded(context, ms = 60000) {
   const end = Date.now() + ms;
   for (const payment of context.payments) {
     while (!await isUsed(context.devnet.info, payment)) {
