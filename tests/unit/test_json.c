@@ -516,6 +516,44 @@ static void test_part_outlives_its_text(void **state)
 	x402_json_unref(other);
 }
 
+static void test_removed_part_outlives_its_text(void **state)
+{
+	struct x402_json *json = parsed("{\"a\":{\"b\":[\"text\"]},\"c\":1}");
+	struct x402_json *part = x402_json_ref(x402_json_get(json, "a"));
+
+	(void)state;
+	x402_json_remove(json, "a");
+	x402_json_unref(json);
+	assert_dump(part, "{\"b\":[\"text\"]}");
+	x402_json_unref(part);
+}
+
+/* Whatever order references go in, all is freed once: ASan looks. */
+static void test_parts_are_freed_in_any_order(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order < 6; order++) {
+		struct x402_json *json = parsed(
+			"{\"a\":[{\"b\":{}}],\"c\":[]}");
+		struct x402_json *held[3] = {json,
+			x402_json_ref(x402_json_get(json, "a")),
+			x402_json_ref(x402_json_get(json, "c"))};
+		size_t first = order % 3;
+		size_t second = (first + 1 + order / 3) % 3;
+
+		/* Values of another text and of none, in between. */
+		assert_int_equal(
+			x402_json_append_take(held[1], parsed("[1]")), X402_OK);
+		assert_int_equal(
+			x402_json_append_take(held[2], x402_json_ref(held[1])),
+			X402_OK);
+		x402_json_remove(json, "a");
+		x402_json_unref(held[first]);
+		x402_json_unref(held[second]);
+		x402_json_unref(held[3 - first - second]);
+	}
+}
+
 static void test_set_replaces_in_place(void **state)
 {
 	struct x402_json *json = parsed("{\"a\":1,\"b\":[2]}");
@@ -561,6 +599,8 @@ int main(void)
 		cmocka_unit_test(test_large_objects_are_as_small_ones),
 		cmocka_unit_test(test_parse_refuses_twins_in_large_objects),
 		cmocka_unit_test(test_part_outlives_its_text),
+		cmocka_unit_test(test_removed_part_outlives_its_text),
+		cmocka_unit_test(test_parts_are_freed_in_any_order),
 		cmocka_unit_test(test_set_replaces_in_place),
 	};
 

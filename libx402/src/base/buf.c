@@ -12,7 +12,8 @@
 /* Room for n more bytes and a NUL after them. */
 static bool reserve(struct x402_buf *buf, size_t n)
 {
-	size_t cap = buf->cap ? buf->cap : 64;
+	/* Calldata, a call's parameters, a short answer: in two or three. */
+	size_t cap = buf->cap ? buf->cap : 256;
 	uint8_t *ptr;
 
 	if (buf->failed)

@@ -50,11 +50,18 @@ static void free_object(struct x402_json *json)
 	}
 }
 
-/* Values of a document do not go one by one: its memory goes as a whole. */
+/*
+ * The memory of a document goes as a whole. When nothing but the tree as it
+ * was read holds any of its values, there is no need to look at them.
+ */
 static void free_value(struct x402_json *json)
 {
 	struct x402__json_doc *doc = json->doc;
 
+	if (doc && doc->root == json && !doc->shared && !doc->changed) {
+		x402__json_doc_free(doc);
+		return;
+	}
 	if (json->type == X402_JSON_ARRAY)
 		free_array(json);
 	else if (json->type == X402_JSON_OBJECT)
@@ -69,15 +76,25 @@ struct x402_json *x402_json_ref(const struct x402_json *json)
 {
 	struct x402_json *shared = (struct x402_json *)(uintptr_t)json;
 
-	if (shared)
-		shared->refs++;
+	if (!shared)
+		return NULL;
+	shared->refs++;
+	if (shared->doc)
+		shared->doc->shared++;
 	return shared;
 }
 
 void x402_json_unref(struct x402_json *json)
 {
-	if (json && --json->refs == 0)
+	if (!json)
+		return;
+	if (json->refs == 1) {
 		free_value(json);
+		return;
+	}
+	json->refs--;
+	if (json->doc)
+		json->doc->shared--;
 }
 
 /* ---- Members. ---- */
@@ -401,12 +418,19 @@ struct x402_json *x402_json_new_string(const char *text)
 
 /* ---- Changing arrays and objects. ---- */
 
+static void note_change(struct x402_json *json)
+{
+	if (json->doc)
+		json->doc->changed = true;
+}
+
 /* Room for so many; what lay in a document moves to blocks of its own. */
 static bool reserve_items(struct x402_json *array, uint32_t len)
 {
 	uint32_t cap = array->array.cap;
 	struct x402_json **items;
 
+	note_change(array);
 	if (len <= cap)
 		return true;
 	cap = cap ? cap : 8;
@@ -431,6 +455,7 @@ static bool reserve_members(struct x402_json *object, uint32_t len)
 	uint32_t *order = NULL;
 	uint32_t cap = object->object.cap ? object->object.cap : 8;
 
+	note_change(object);
 	if (len <= object->object.cap)
 		return true;
 	while (cap < len)
@@ -516,6 +541,7 @@ enum x402_err x402_json_set_take(
 		/* The old value may be what keeps the new one: it goes last. */
 		struct x402_json *old = member->value;
 
+		note_change(object);
 		member->value = value;
 		x402_json_unref(old);
 		return X402_OK;
@@ -573,6 +599,8 @@ void x402_json_remove(struct x402_json *object, const char *key)
 		return;
 	index = (uint32_t)(member - object->object.members);
 	order = object->object.order;
+	/* Whoever else holds the value now does so without the tree. */
+	note_change(object);
 	free_member(member);
 	memmove(member, member + 1,
 		(object->object.len - index - 1) * sizeof(*member));

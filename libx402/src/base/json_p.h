@@ -29,7 +29,10 @@ struct x402__json_chunk {
 };
 
 struct x402__json_doc {
-	size_t live; /* its values that are not freed yet */
+	size_t live;   /* its values that are not freed yet */
+	size_t shared; /* references beyond the one that each began with */
+	bool changed;  /* something in it may hold what is not of it */
+	struct x402_json *root;
 	struct x402__json_chunk *chunks;
 };
 

@@ -118,7 +118,7 @@ static enum x402_err begin_doc(struct reader *reader, struct x402_span text)
 	if (!chunk)
 		return X402_ERR_NOMEM;
 	reader->doc = cut(chunk, sizeof(*reader->doc));
-	reader->doc->live = 0;
+	memset(reader->doc, 0, sizeof(*reader->doc));
 	reader->doc->chunks = chunk;
 	reader->at = cut(chunk, copy);
 	reader->start = reader->at;
@@ -766,6 +766,7 @@ static enum x402_err read_within(struct x402_span text, size_t max_depth,
 	if (reader.open != reader.first)
 		free(reader.open);
 	if (!err) {
+		reader.doc->root = json;
 		*ret_json = json;
 		return X402_OK;
 	}
