@@ -4,33 +4,19 @@
  */
 #include "chain/chain.h"
 #include "chain/decode_p.h"
-#include "run/loop.h"
-#include "x402/encoding.h"
+#include "chain/params_p.h"
+#include "chain/reads_p.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-/* How long "has code" of an asset is believed. */
-#define CODE_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
-/* Assets that one chain's payments use; the oldest makes room. */
-#define CODE_CACHE_MAX 64
-
 struct fac_chain {
 	struct fac_loop *loop;
 	struct fac_rpc *rpc;
+	struct fac_reads *reads;
 	uint64_t chain_id;
-	struct {
-		struct x402_address address;
-		uint64_t until_ms;
-	} code[CODE_CACHE_MAX];
-	size_t code_next;
-	/* Reads that the cache answered: told in the next turn. */
-	struct reads *cached;
-	struct fac_timer *tell;
+	struct x402_buf params;
 };
-
-static void on_tell(void *arg);
-static void tell_cached(struct fac_chain *chain, bool cancelled);
 
 static void *must_calloc(size_t count, size_t size)
 {
@@ -41,31 +27,29 @@ static void *must_calloc(size_t count, size_t size)
 	return memory;
 }
 
-static struct x402_buf params_of(const char *text)
+/* One buffer for the params of all calls: they are copied at once. */
+static struct x402_buf *params_of(struct fac_chain *chain, const char *text)
 {
-	struct x402_buf params = {0};
-
-	x402_buf_add_str(&params, text);
-	return params;
+	chain->params.len = 0;
+	x402_buf_add_str(&chain->params, text);
+	return &chain->params;
 }
 
-static void add_quoted_hex(struct x402_buf *buf, struct x402_span bytes)
+/* With what params_of began. */
+static void ask_chain(struct fac_chain *chain, const char *method,
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_rpc_answer *answer),
+	void *user)
 {
-	x402_buf_add_byte(buf, '"');
-	x402_hex_encode_0x(bytes, buf);
-	x402_buf_add_byte(buf, '"');
-}
+	struct fac_rpc_question question = {.method = method,
+		.params = x402_buf_span(&chain->params),
+		.timeout_ms = timeout_ms,
+		.done = done,
+		.user = user};
 
-static void add_block(struct x402_buf *buf, uint64_t block)
-{
-	if (block == FAC_CHAIN_LATEST)
-		x402_buf_add_str(buf, "\"latest\"");
-	else if (block == FAC_CHAIN_SAFE)
-		x402_buf_add_str(buf, "\"safe\"");
-	else if (block == FAC_CHAIN_FINALIZED)
-		x402_buf_add_str(buf, "\"finalized\"");
-	else
-		x402_buf_printf(buf, "\"0x%llx\"", (unsigned long long)block);
+	if (chain->params.failed)
+		abort();
+	fac_rpc_call(chain->rpc, &question);
 }
 
 enum x402_err fac_chain_new(
@@ -80,10 +64,9 @@ enum x402_err fac_chain_new(
 	chain->chain_id = options->chain_id;
 	err = fac_rpc_new(options, &chain->rpc);
 	if (!err)
-		err = fac_timer_new(chain->loop, on_tell, chain, &chain->tell);
+		err = fac_reads_new(chain->loop, chain->rpc, &chain->reads);
 	if (err) {
-		fac_rpc_free(chain->rpc);
-		free(chain);
+		fac_chain_free(chain);
 		return err;
 	}
 	*ret_chain = chain;
@@ -95,8 +78,8 @@ void fac_chain_free(struct fac_chain *chain)
 	if (!chain)
 		return;
 	fac_rpc_free(chain->rpc);
-	tell_cached(chain, true);
-	fac_timer_free(chain->tell);
+	fac_reads_free(chain->reads);
+	x402_buf_clear(&chain->params);
 	free(chain);
 }
 
@@ -154,145 +137,21 @@ void fac_chain_check(struct fac_chain *chain, uint32_t timeout_ms,
 	void *user)
 {
 	struct check *check = must_calloc(1, sizeof(*check));
+	struct fac_rpc_question question = {.method = "eth_chainId",
+		.params = x402_span_str("[]"),
+		.timeout_ms = timeout_ms,
+		.done = on_chain_id,
+		.user = check};
 
 	check->expected = chain->chain_id;
 	check->left = fac_rpc_endpoints(chain->rpc);
 	check->done = done;
 	check->user = user;
 	for (size_t i = 0, n = check->left; i < n; i++)
-		fac_rpc_call_endpoint(chain->rpc, i, "eth_chainId", timeout_ms,
-			on_chain_id, check);
+		fac_rpc_call_endpoint(chain->rpc, i, &question);
 }
 
-/* ---- Reads. ---- */
-
-struct reads {
-	struct reads *next; /* of the cached */
-	struct fac_chain *chain;
-	size_t len;
-	size_t left;
-	struct read {
-		struct reads *all;
-		bool is_code;
-		bool cacheable;
-		struct x402_address to;
-		struct x402_buf bytes;
-	} each[X402_PLAN_READS_MAX];
-	struct x402_chain_answer answers[X402_PLAN_READS_MAX];
-	bool cancelled;
-	void (*done)(void *user, enum x402_err err,
-		const struct x402_chain_answer *answers, size_t answers_len);
-	void *user;
-};
-
-static bool code_is_known(
-	const struct fac_chain *chain, const struct x402_address *address)
-{
-	uint64_t now_ms = fac_loop_now_ms(chain->loop);
-
-	for (size_t i = 0; i < CODE_CACHE_MAX; i++)
-		if (chain->code[i].until_ms > now_ms &&
-			x402_address_equal(&chain->code[i].address, address))
-			return true;
-	return false;
-}
-
-static void remember_code(
-	struct fac_chain *chain, const struct x402_address *address)
-{
-	if (code_is_known(chain, address))
-		return;
-	chain->code[chain->code_next].address = *address;
-	chain->code[chain->code_next].until_ms = fac_loop_now_ms(chain->loop) +
-		CODE_LIFETIME_MS;
-	chain->code_next = (chain->code_next + 1) % CODE_CACHE_MAX;
-}
-
-static void end_reads(struct reads *reads)
-{
-	enum x402_err err = X402_OK;
-
-	for (size_t i = 0; i < reads->len; i++) {
-		reads->answers[i].data = x402_buf_span(&reads->each[i].bytes);
-		if (reads->answers[i].status == X402_ANSWER_FAULT)
-			err = X402_ERR_CHAIN;
-	}
-	if (reads->cancelled)
-		err = X402_ERR_CANCELLED;
-	reads->done(reads->user, err, reads->answers, reads->len);
-	for (size_t i = 0; i < reads->len; i++)
-		x402_buf_clear(&reads->each[i].bytes);
-	free(reads);
-}
-
-static void on_read(void *user, const struct fac_rpc_answer *answer)
-{
-	struct read *read = user;
-	struct reads *reads = read->all;
-	size_t index = (size_t)(read - reads->each);
-
-	reads->answers[index].status = fac_decode_read(answer, &read->bytes);
-	if (read->bytes.failed)
-		abort();
-	if (answer->status == FAC_RPC_CANCELLED)
-		reads->cancelled = true;
-	/* A read of code cannot revert. */
-	if (read->is_code &&
-		reads->answers[index].status == X402_ANSWER_REVERTED)
-		reads->answers[index].status = X402_ANSWER_FAULT;
-	if (read->cacheable && read->bytes.len &&
-		reads->answers[index].status == X402_ANSWER_OK)
-		remember_code(reads->chain, &read->to);
-	if (--reads->left == 0)
-		end_reads(reads);
-}
-
-static struct x402_buf read_params(const struct x402_chain_read *read,
-	const struct fac_chain_read_options *options)
-{
-	struct x402_buf params = params_of("[");
-
-	if (read->kind == X402_READ_CODE) {
-		add_quoted_hex(&params, x402_span(read->to.bytes, 20));
-	} else {
-		x402_buf_add_str(&params, "{\"to\":");
-		add_quoted_hex(&params, x402_span(read->to.bytes, 20));
-		if (read->needs_sender) {
-			x402_buf_add_str(&params, ",\"from\":");
-			add_quoted_hex(
-				&params, x402_span(options->sender.bytes, 20));
-		}
-		if (read->gas)
-			x402_buf_printf(&params, ",\"gas\":\"0x%llx\"",
-				(unsigned long long)read->gas);
-		x402_buf_add_str(&params, ",\"data\":");
-		add_quoted_hex(&params, read->data);
-		x402_buf_add_byte(&params, '}');
-	}
-	x402_buf_add_byte(&params, ',');
-	add_block(&params, options->block);
-	x402_buf_add_byte(&params, ']');
-	return params;
-}
-
-static void tell_cached(struct fac_chain *chain, bool cancelled)
-{
-	struct reads *reads = chain->cached;
-
-	chain->cached = NULL;
-	while (reads) {
-		struct reads *next = reads->next;
-
-		reads->cancelled = cancelled;
-		end_reads(reads);
-		reads = next;
-	}
-}
-
-static void on_tell(void *arg)
-{
-	tell_cached(arg, false);
-}
+/* ---- Reads: reads.c. ---- */
 
 void fac_chain_read(struct fac_chain *chain,
 	const struct fac_chain_read_options *options,
@@ -300,52 +159,32 @@ void fac_chain_read(struct fac_chain *chain,
 		const struct x402_chain_answer *answers, size_t answers_len),
 	void *user)
 {
-	struct reads *reads = must_calloc(1, sizeof(*reads));
-	size_t len = options->reads_len < X402_PLAN_READS_MAX
-		? options->reads_len
-		: X402_PLAN_READS_MAX;
-
-	reads->chain = chain;
-	reads->len = reads->left = len;
-	reads->done = done;
-	reads->user = user;
-	for (size_t i = 0; i < len; i++) {
-		const struct x402_chain_read *read = &options->reads[i];
-		struct x402_buf params;
-
-		reads->each[i].all = reads;
-		reads->each[i].to = read->to;
-		reads->each[i].is_code = read->kind == X402_READ_CODE;
-		reads->each[i].cacheable = reads->each[i].is_code &&
-			options->cacheable &&
-			options->block == FAC_CHAIN_LATEST &&
-			x402_address_equal(options->cacheable, &read->to);
-		if (reads->each[i].cacheable &&
-			code_is_known(chain, &read->to)) {
-			x402_buf_add_byte(&reads->each[i].bytes, 0);
-			reads->left--;
-			continue;
-		}
-		params = read_params(read, options);
-		fac_rpc_call(chain->rpc,
-			reads->each[i].is_code ? "eth_getCode" : "eth_call",
-			&params, options->timeout_ms, on_read, &reads->each[i]);
-	}
-	/* Never inside the call, also when nothing had to be asked. */
-	if (!reads->left) {
-		reads->next = chain->cached;
-		chain->cached = reads;
-		fac_timer_start(chain->tell, 0, 0);
-	}
+	fac_reads_ask(chain->reads, options, done, user);
 }
 
-/* ---- Sending. ---- */
+/* ---- Sending: to every endpoint. ---- */
 
 struct sending {
 	uint8_t hash32[32];
+	size_t left;
+	bool told;
+	bool any;    /* best is filled */
+	bool silent; /* an endpoint gave no answer */
+	struct fac_send_outcome best;
 	void (*done)(void *user, const struct fac_send_outcome *outcome);
 	void *user;
 };
+
+/* The statuses stand in the order of what they tell. */
+static void merge_outcome(
+	struct sending *sending, const struct fac_send_outcome *outcome)
+{
+	if (outcome->status == FAC_SEND_FAULT)
+		sending->silent = true;
+	if (!sending->any || outcome->status < sending->best.status)
+		sending->best = *outcome;
+	sending->any = true;
+}
 
 static void on_sent(void *user, const struct fac_rpc_answer *answer)
 {
@@ -353,8 +192,19 @@ static void on_sent(void *user, const struct fac_rpc_answer *answer)
 	struct fac_send_outcome outcome;
 
 	fac_decode_send(answer, sending->hash32, &outcome);
-	sending->done(sending->user, &outcome);
-	free(sending);
+	merge_outcome(sending, &outcome);
+	sending->left--;
+	if (!sending->told &&
+		(!sending->left || outcome.status <= FAC_SEND_ALREADY_KNOWN)) {
+		sending->told = true;
+		/* The silent one may have taken what others refuse. */
+		if (sending->best.status == FAC_SEND_REJECTED &&
+			sending->silent)
+			sending->best.status = FAC_SEND_FAULT;
+		sending->done(sending->user, &sending->best);
+	}
+	if (!sending->left)
+		free(sending);
 }
 
 void fac_chain_send_raw(struct fac_chain *chain, struct x402_span raw,
@@ -363,15 +213,23 @@ void fac_chain_send_raw(struct fac_chain *chain, struct x402_span raw,
 	void *user)
 {
 	struct sending *sending = must_calloc(1, sizeof(*sending));
-	struct x402_buf params = params_of("[");
+	struct x402_buf *params = params_of(chain, "[");
+	struct fac_rpc_question question = {.method = "eth_sendRawTransaction",
+		.timeout_ms = timeout_ms,
+		.done = on_sent,
+		.user = sending};
 
 	memcpy(sending->hash32, hash32, 32);
+	sending->left = fac_rpc_endpoints(chain->rpc);
 	sending->done = done;
 	sending->user = user;
-	add_quoted_hex(&params, raw);
-	x402_buf_add_byte(&params, ']');
-	fac_rpc_call(chain->rpc, "eth_sendRawTransaction", &params, timeout_ms,
-		on_sent, sending);
+	fac_params_hex(params, raw);
+	x402_buf_add_byte(params, ']');
+	if (params->failed)
+		abort();
+	question.params = x402_buf_span(params);
+	for (size_t i = 0, n = sending->left; i < n; i++)
+		fac_rpc_call_endpoint(chain->rpc, i, &question);
 }
 
 /* ---- Receipts. ---- */
@@ -430,14 +288,14 @@ void fac_chain_receipts(struct fac_chain *chain, const uint8_t (*hashes32)[32],
 	receipts->done = done;
 	receipts->user = user;
 	for (size_t i = 0; i < hashes_len; i++) {
-		struct x402_buf params = params_of("[");
+		struct x402_buf *params = params_of(chain, "[");
 
 		receipts->asks[i].all = receipts;
 		memcpy(receipts->asks[i].hash32, hashes32[i], 32);
-		add_quoted_hex(&params, x402_span(hashes32[i], 32));
-		x402_buf_add_byte(&params, ']');
-		fac_rpc_call(chain->rpc, "eth_getTransactionReceipt", &params,
-			timeout_ms, on_receipt, &receipts->asks[i]);
+		fac_params_hex(params, x402_span(hashes32[i], 32));
+		x402_buf_add_byte(params, ']');
+		ask_chain(chain, "eth_getTransactionReceipt", timeout_ms,
+			on_receipt, &receipts->asks[i]);
 	}
 }
 
@@ -474,26 +332,25 @@ void fac_chain_nonce(struct fac_chain *chain,
 	void (*done)(void *user, enum x402_err err, uint64_t nonce), void *user)
 {
 	struct number_ask *ask = must_calloc(1, sizeof(*ask));
-	struct x402_buf params = params_of("[");
+	struct x402_buf *params = params_of(chain, "[");
 
 	ask->nonce = done;
 	ask->user = user;
-	add_quoted_hex(&params, x402_span(query->address.bytes, 20));
-	x402_buf_add_byte(&params, ',');
+	fac_params_hex(params, x402_span(query->address.bytes, 20));
+	x402_buf_add_byte(params, ',');
 	switch (query->tag) {
 	case FAC_NONCE_LATEST:
-		add_block(&params, FAC_CHAIN_LATEST);
+		fac_params_block(params, FAC_CHAIN_LATEST);
 		break;
 	case FAC_NONCE_PENDING:
-		x402_buf_add_str(&params, "\"pending\"");
+		x402_buf_add_str(params, "\"pending\"");
 		break;
 	case FAC_NONCE_AT_BLOCK:
-		add_block(&params, query->block);
+		fac_params_block(params, query->block);
 		break;
 	}
-	x402_buf_add_byte(&params, ']');
-	fac_rpc_call(chain->rpc, "eth_getTransactionCount", &params, timeout_ms,
-		on_number, ask);
+	x402_buf_add_byte(params, ']');
+	ask_chain(chain, "eth_getTransactionCount", timeout_ms, on_number, ask);
 }
 
 void fac_chain_balance(struct fac_chain *chain,
@@ -503,14 +360,13 @@ void fac_chain_balance(struct fac_chain *chain,
 	void *user)
 {
 	struct number_ask *ask = must_calloc(1, sizeof(*ask));
-	struct x402_buf params = params_of("[");
+	struct x402_buf *params = params_of(chain, "[");
 
 	ask->balance = done;
 	ask->user = user;
-	add_quoted_hex(&params, x402_span(address->bytes, 20));
-	x402_buf_add_str(&params, ",\"latest\"]");
-	fac_rpc_call(chain->rpc, "eth_getBalance", &params, timeout_ms,
-		on_number, ask);
+	fac_params_hex(params, x402_span(address->bytes, 20));
+	x402_buf_add_str(params, ",\"latest\"]");
+	ask_chain(chain, "eth_getBalance", timeout_ms, on_number, ask);
 }
 
 struct block_ask {
@@ -533,13 +389,12 @@ static void on_block(void *user, const struct fac_rpc_answer *answer)
 	free(ask);
 }
 
-static struct x402_buf block_params(uint64_t number)
+static void block_params(struct fac_chain *chain, uint64_t number)
 {
-	struct x402_buf params = params_of("[");
+	struct x402_buf *params = params_of(chain, "[");
 
-	add_block(&params, number);
-	x402_buf_add_str(&params, ",false]");
-	return params;
+	fac_params_block(params, number);
+	x402_buf_add_str(params, ",false]");
 }
 
 void fac_chain_head(struct fac_chain *chain, uint64_t number,
@@ -549,12 +404,11 @@ void fac_chain_head(struct fac_chain *chain, uint64_t number,
 	void *user)
 {
 	struct block_ask *ask = must_calloc(1, sizeof(*ask));
-	struct x402_buf params = block_params(number);
 
 	ask->done = done;
 	ask->user = user;
-	fac_rpc_call(chain->rpc, "eth_getBlockByNumber", &params, timeout_ms,
-		on_block, ask);
+	block_params(chain, number);
+	ask_chain(chain, "eth_getBlockByNumber", timeout_ms, on_block, ask);
 }
 
 /* ---- Logs. ---- */
@@ -584,26 +438,25 @@ void fac_chain_logs(struct fac_chain *chain,
 	void *user)
 {
 	struct logs_ask *ask = must_calloc(1, sizeof(*ask));
-	struct x402_buf params = params_of("[{\"address\":");
+	struct x402_buf *params = params_of(chain, "[{\"address\":");
 
 	assert(query->topics_len <= 4);
 	ask->query = *query;
 	ask->done = done;
 	ask->user = user;
-	add_quoted_hex(&params, x402_span(query->address.bytes, 20));
-	x402_buf_add_str(&params, ",\"topics\":[");
+	fac_params_hex(params, x402_span(query->address.bytes, 20));
+	x402_buf_add_str(params, ",\"topics\":[");
 	for (size_t i = 0; i < query->topics_len; i++) {
 		if (i)
-			x402_buf_add_byte(&params, ',');
-		add_quoted_hex(&params, x402_span(query->topics[i], 32));
+			x402_buf_add_byte(params, ',');
+		fac_params_hex(params, x402_span(query->topics[i], 32));
 	}
-	x402_buf_add_str(&params, "],\"fromBlock\":");
-	add_block(&params, query->from_block);
-	x402_buf_add_str(&params, ",\"toBlock\":");
-	add_block(&params, query->to_block);
-	x402_buf_add_str(&params, "}]");
-	fac_rpc_call(
-		chain->rpc, "eth_getLogs", &params, timeout_ms, on_logs, ask);
+	x402_buf_add_str(params, "],\"fromBlock\":");
+	fac_params_block(params, query->from_block);
+	x402_buf_add_str(params, ",\"toBlock\":");
+	fac_params_block(params, query->to_block);
+	x402_buf_add_str(params, "}]");
+	ask_chain(chain, "eth_getLogs", timeout_ms, on_logs, ask);
 }
 
 /* ---- Fees: the head's base fee, and one of two opinions on the tip. ---- */
@@ -677,19 +530,17 @@ void fac_chain_fees(struct fac_chain *chain, uint32_t timeout_ms,
 	void *user)
 {
 	struct fees *fees = must_calloc(1, sizeof(*fees));
-	struct x402_buf params = block_params(FAC_CHAIN_LATEST);
 
 	fees->left = 3;
 	fees->done = done;
 	fees->user = user;
-	fac_rpc_call(chain->rpc, "eth_getBlockByNumber", &params, timeout_ms,
-		on_fees_block, fees);
-	params = params_of("[]");
-	fac_rpc_call(chain->rpc, "eth_maxPriorityFeePerGas", &params,
-		timeout_ms, on_tip, fees);
-	params = params_of("[\"0x5\",\"latest\",[50]]");
-	fac_rpc_call(chain->rpc, "eth_feeHistory", &params, timeout_ms,
-		on_history, fees);
+	block_params(chain, FAC_CHAIN_LATEST);
+	ask_chain(
+		chain, "eth_getBlockByNumber", timeout_ms, on_fees_block, fees);
+	(void)params_of(chain, "[]");
+	ask_chain(chain, "eth_maxPriorityFeePerGas", timeout_ms, on_tip, fees);
+	(void)params_of(chain, "[\"0x5\",\"latest\",[50]]");
+	ask_chain(chain, "eth_feeHistory", timeout_ms, on_history, fees);
 }
 
 struct fac_chain_stats fac_chain_stats(const struct fac_chain *chain)

@@ -1,10 +1,12 @@
 /*
  * chain.h: one EVM chain, asked through JSON-RPC over libcurl on a loop.
  *
- * All calls made in one turn of the loop travel as one JSON-RPC batch. RPC
- * URLs are tried in order: a transport fault (connect, timeout, HTTP 429 or
- * 5xx, an answer that is no JSON-RPC) moves on to the next, an answer of the
- * chain never does. So a revert is final, and a fault is never a verdict.
+ * All calls made in one turn of the loop travel as one JSON-RPC batch to the
+ * best of the endpoints (docs/facilitator.md, The RPC pool). A fault of the
+ * endpoint (connect, timeout, HTTP 429 or 5xx, an answer that is no JSON-RPC,
+ * an error by which it says that it is overrun or behind) moves on to the
+ * next, an answer of the chain never does. So a revert is final, and a fault
+ * is never a verdict.
  *
  * Not for: deciding about money. See core/engine.h.
  *
@@ -35,6 +37,22 @@ struct fac_chain_options {
 	size_t rpc_urls_len;
 	/* Optional: default 10000. */
 	uint32_t timeout_ms;
+	/*
+	 * Optional: an endpoint that is more blocks than this behind the best
+	 * one is passed over. Default 3.
+	 */
+	uint32_t head_lag_max;
+	/*
+	 * Optional: when a read without an answer is asked of a second
+	 * endpoint as well. 0: after the 95th percentile of the first one's
+	 * times, at least 50 ms. -1: never.
+	 */
+	int32_t hedge_ms;
+	/*
+	 * Optional: calls per second that one endpoint gets from this object,
+	 * with one second's worth at once. 0: no limit.
+	 */
+	uint32_t rps;
 	/*
 	 * Optional: something a person should know, such as an endpoint that
 	 * fails. Names endpoints by number and host, without path or user.
@@ -120,8 +138,11 @@ struct fac_send_outcome {
 	char message[FAC_SEND_MESSAGE_SIZE]; /* the node's; cleaned, cut */
 };
 /*
- * eth_sendRawTransaction. Journal raw and hash before (R1). A FAULT says
- * nothing about the bytes: they may be mined; send the same ones again.
+ * eth_sendRawTransaction, to every endpoint. Journal raw and hash before (R1).
+ * The first ACCEPTED or ALREADY_KNOWN decides; else, when all have answered,
+ * the first of the other statuses in the order above that one of them gave.
+ * But where an endpoint gave no answer, REJECTED is told as FAULT. A FAULT
+ * says nothing about the bytes: they may be mined; send the same ones again.
  */
 void fac_chain_send_raw(struct fac_chain *chain, struct x402_span raw,
 	const uint8_t hash32[32], uint32_t timeout_ms,
@@ -238,11 +259,11 @@ struct fac_chain_endpoint_stats {
 	uint64_t latency[FAC_CHAIN_LATENCY_BUCKETS];
 	uint64_t latency_sum_ms;
 	uint64_t latency_count;
-	uint64_t head; /* newest block it told; 0: not known */
-	uint64_t lag;  /* blocks behind the best endpoint */
-	bool resting;  /* passed over while others are up */
-	uint64_t hedges_sent;
-	uint64_t hedges_won;
+	uint64_t head;        /* newest block it told; 0: not known */
+	uint64_t lag;         /* blocks behind the best endpoint */
+	bool resting;         /* passed over while others are up */
+	uint64_t hedges_sent; /* to this one, as the second */
+	uint64_t hedges_won;  /* of them: it was the first to answer */
 };
 struct fac_chain_stats {
 	struct fac_chain_endpoint_stats endpoints[FAC_CHAIN_URLS_MAX];

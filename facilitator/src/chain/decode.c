@@ -107,6 +107,94 @@ static bool has_words(const char *text, const char *const *words)
 	return false;
 }
 
+/* Appended where it belongs, without a buffer of its own. */
+static bool append_hex(const char *text, struct x402_buf *buf)
+{
+	size_t digits = text ? strlen(text) : 0;
+	size_t before = buf->len;
+	uint8_t *bytes;
+
+	if (digits < 2 || digits % 2)
+		return false;
+	bytes = x402_buf_add_zeros(buf, digits / 2 - 1);
+	if (buf->failed)
+		abort();
+	if (digits == 2)
+		return text[0] == '0' && text[1] == 'x';
+	if (x402_hex_decode_fixed(text, bytes, digits / 2 - 1) == X402_OK)
+		return true;
+	buf->len = before;
+	return false;
+}
+
+/* ---- Answers. ---- */
+
+bool fac_decode_answer(
+	const struct x402_json *json, struct fac_rpc_answer *ret_answer)
+{
+	const struct x402_json *error = x402_json_get(json, "error");
+	struct fac_rpc_answer answer = {.message = ""};
+
+	if (error) {
+		const char *message = x402_json_get_string(error, "message");
+
+		if (x402_json_type(error) != X402_JSON_OBJECT)
+			return false;
+		answer.status = FAC_RPC_ERROR;
+		(void)x402_json_int64(
+			x402_json_get(error, "code"), &answer.code);
+		answer.message = message ? message : "";
+		answer.data = x402_json_get(error, "data");
+	} else if (x402_json_has(json, "result")) {
+		answer.status = FAC_RPC_RESULT;
+		answer.result = x402_json_get(json, "result");
+	} else {
+		return false;
+	}
+	*ret_answer = answer;
+	return true;
+}
+
+/*
+ * An execution that failed is the chain's word, also where a node gives it no
+ * code of its own; a wallet that burns the gas of its check must not look
+ * like a broken node.
+ */
+static bool is_execution_failure(const struct fac_rpc_answer *answer)
+{
+	static const char *const words[] = {"revert", "out of gas", "outofgas",
+		"invalid opcode", "invalid jump", "invalidfeopcode",
+		"stack underflow", "stack limit", NULL};
+
+	/* Those with the first codes carry data too, about a quota say. */
+	if (answer->code == 429 || answer->code == -32005 ||
+		(answer->code <= -32600 && answer->code >= -32602))
+		return false;
+	return answer->code == 3 || answer->data ||
+		has_words(answer->message, words);
+}
+
+enum fac_trouble fac_decode_trouble(const struct fac_rpc_answer *answer)
+{
+	static const char *const rate[] = {"rate limit", "ratelimit",
+		"too many requests", "request limit", "requests per",
+		"rate limited", "request count exceeded", "compute units",
+		"daily limit", "quota", NULL};
+	static const char *const lag[] = {"header not found", "block not found",
+		"unknown block", "missing trie node", "state not available",
+		NULL};
+
+	/* What a contract says in its revert is not the endpoint's word. */
+	if (answer->status != FAC_RPC_ERROR || is_execution_failure(answer))
+		return FAC_TROUBLE_NONE;
+	if (answer->code == 429 || has_words(answer->message, rate))
+		return FAC_TROUBLE_RATE;
+	/* Also said of a query that is too wide, which is no reason to rest. */
+	if (answer->code == -32005 || has_words(answer->message, lag))
+		return FAC_TROUBLE_LAG;
+	return FAC_TROUBLE_NONE;
+}
+
 /* ---- Reads. ---- */
 
 /* data of an execution error: hex, or hex inside an object or a text. */
@@ -121,22 +209,7 @@ static void decode_revert(
 		text = strstr(text, "0x");
 	/* Data that cannot be read leaves a revert without reason. */
 	if (text)
-		(void)!x402_hex_decode(text, ret_bytes);
-}
-
-/*
- * An execution that failed is the chain's word, also where a node gives it no
- * code of its own; a wallet that burns the gas of its check must not look
- * like a broken node.
- */
-static bool is_execution_failure(const struct fac_rpc_answer *answer)
-{
-	static const char *const words[] = {"revert", "out of gas", "outofgas",
-		"invalid opcode", "invalid jump", "invalidfeopcode",
-		"stack underflow", "stack limit", NULL};
-
-	return answer->code == 3 || answer->data ||
-		has_words(answer->message, words);
+		(void)append_hex(text, ret_bytes);
 }
 
 enum x402_answer_status fac_decode_read(
@@ -144,8 +217,7 @@ enum x402_answer_status fac_decode_read(
 {
 	switch (answer->status) {
 	case FAC_RPC_RESULT:
-		return x402_hex_decode(x402_json_string(answer->result),
-			       ret_bytes) == X402_OK
+		return append_hex(x402_json_string(answer->result), ret_bytes)
 			? X402_ANSWER_OK
 			: X402_ANSWER_FAULT;
 	case FAC_RPC_ERROR:
@@ -297,7 +369,7 @@ static bool decode_log(const struct x402_json *json,
 {
 	const struct x402_json *topics = x402_json_get(json, "topics");
 	struct x402_log log = {.topics_len = x402_json_size(topics)};
-	struct x402_buf data = {0};
+	size_t before = storage->data.len;
 
 	if (x402_json_type(topics) != X402_JSON_ARRAY || log.topics_len > 4 ||
 		!decode_fixed(
@@ -306,13 +378,9 @@ static bool decode_log(const struct x402_json *json,
 	for (size_t i = 0; i < log.topics_len; i++)
 		if (!decode_fixed(x402_json_at(topics, i), log.topics[i], 32))
 			return false;
-	if (x402_hex_decode(x402_json_get_string(json, "data"), &data)) {
-		x402_buf_clear(&data);
+	if (!append_hex(x402_json_get_string(json, "data"), &storage->data))
 		return false;
-	}
-	log.data.len = data.len;
-	x402_buf_add(&storage->data, x402_buf_span(&data));
-	x402_buf_clear(&data);
+	log.data.len = storage->data.len - before;
 	*ret_log = log;
 	return true;
 }
@@ -333,8 +401,6 @@ static bool decode_logs(const struct x402_json *json,
 		if (!decode_log(
 			    x402_json_at(json, i), storage, &storage->logs[i]))
 			return false;
-	if (storage->data.failed)
-		abort();
 	for (size_t i = 0; i < len; i++) {
 		storage->logs[i].data.ptr =
 			storage->data.ptr ? storage->data.ptr + at : NULL;

@@ -7,6 +7,21 @@
 
 #include "chain/rpc_p.h"
 
+/* Answers nest: batch, answer, receipt, logs, log, topics. */
+#define FAC_ANSWER_DEPTH_MAX 16
+
+/* One JSON-RPC answer; false when it has neither result nor error. */
+X402_MUST_USE bool fac_decode_answer(
+	const struct x402_json *json, struct fac_rpc_answer *ret_answer);
+
+/* An error by which an endpoint speaks of itself, not of the chain. */
+enum fac_trouble {
+	FAC_TROUBLE_NONE,
+	FAC_TROUBLE_LAG, /* it does not have the block yet */
+	FAC_TROUBLE_RATE /* it wants to be asked less */
+};
+enum fac_trouble fac_decode_trouble(const struct fac_rpc_answer *answer);
+
 /* "0x" and 1 to 64 hex digits. */
 X402_MUST_USE bool fac_decode_quantity(
 	const struct x402_json *json, struct x402_u256 *ret_value);

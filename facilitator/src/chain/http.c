@@ -18,16 +18,21 @@
 #define CONNECTIONS_MAX 16L
 /* A dead endpoint must not eat the whole deadline. */
 #define CONNECT_TIMEOUT_MS 3000L
+/* Idle connections that are kept, over all endpoints of a chain. */
+#define CONNECTIONS_KEPT 64L
+/* Ended posts that wait to be used again, their curl handles set up. */
+#define SPARE_MAX 32
+/* A spare's buffer above this is given back: most answers are far smaller. */
+#define SPARE_BYTES_MAX ((size_t)64 * 1024)
 
-struct post {
-	struct post *next;
-	struct post **slot; /* where the list points at us */
+struct fac_http_post {
+	struct fac_http_post *next;
+	struct fac_http_post **slot; /* where the list points at us */
 	struct fac_http *http;
 	CURL *easy;
 	struct curl_slist *headers; /* of its own; NULL: those of all */
 	size_t answer_max;
 	struct x402_buf body;
-	char error[CURL_ERROR_SIZE];
 	bool too_large;
 	CURLcode code;
 	bool added;
@@ -47,7 +52,9 @@ struct fac_http {
 	struct curl_slist *headers;
 	struct fac_timer *timer;  /* curl's wish to be woken */
 	struct fac_timer *refuse; /* answers posts that could not start */
-	struct post *posts;
+	struct fac_http_post *posts;
+	struct fac_http_post *spare; /* linked by next */
+	size_t spare_len;
 	bool closing;
 };
 
@@ -61,21 +68,46 @@ static void init_curl(void)
 
 /* ---- Ends. ---- */
 
-static void unlink_post(struct post *post)
+static void unlink_post(struct fac_http_post *post)
 {
 	*post->slot = post->next;
 	if (post->next)
 		post->next->slot = post->slot;
 }
 
-static void end_post(struct post *post, bool cancelled)
+/* Kept for the next post, or given up. */
+static void drop_post(struct fac_http_post *post)
+{
+	struct fac_http *http = post->http;
+
+	curl_slist_free_all(post->headers);
+	post->headers = NULL;
+	if (http->closing || http->spare_len == SPARE_MAX ||
+		post->body.cap > SPARE_BYTES_MAX) {
+		curl_easy_cleanup(post->easy);
+		x402_buf_clear(&post->body);
+		free(post);
+		return;
+	}
+	post->body.len = 0;
+	post->next = http->spare;
+	http->spare = post;
+	http->spare_len++;
+}
+
+static void leave_multi(struct fac_http_post *post)
+{
+	unlink_post(post);
+	if (post->added)
+		(void)curl_multi_remove_handle(post->http->multi, post->easy);
+}
+
+static void end_post(struct fac_http_post *post, bool cancelled)
 {
 	struct fac_http_answer answer = {.cancelled = cancelled, .error = ""};
 	curl_off_t retry_after = 0;
 
-	unlink_post(post);
-	if (post->added)
-		(void)curl_multi_remove_handle(post->http->multi, post->easy);
+	leave_multi(post);
 	if (!cancelled && !post->code && post->added) {
 		curl_easy_getinfo(
 			post->easy, CURLINFO_RESPONSE_CODE, &answer.status);
@@ -93,10 +125,13 @@ static void end_post(struct post *post, bool cancelled)
 		answer.error = curl_easy_strerror(post->code);
 	}
 	post->done(post->user, &answer);
-	curl_easy_cleanup(post->easy);
-	curl_slist_free_all(post->headers);
-	x402_buf_clear(&post->body);
-	free(post);
+	drop_post(post);
+}
+
+void fac_http_cancel(struct fac_http_post *post)
+{
+	leave_multi(post);
+	drop_post(post);
 }
 
 static void take_messages(struct fac_http *http)
@@ -105,7 +140,7 @@ static void take_messages(struct fac_http *http)
 	int left;
 
 	while ((message = curl_multi_info_read(http->multi, &left))) {
-		struct post *post = NULL;
+		struct fac_http_post *post = NULL;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
@@ -207,7 +242,7 @@ static int set_socket(
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 {
-	struct post *post = user;
+	struct fac_http_post *post = user;
 	size_t len = size * count;
 
 	if (len > post->answer_max - post->body.len) {
@@ -221,20 +256,22 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 static void on_refuse(void *arg)
 {
 	struct fac_http *http = arg;
-	struct post *post = http->posts;
+	struct fac_http_post *post = http->posts;
 
+	/* From the start after each: its done may have cancelled others. */
 	while (post) {
-		struct post *next = post->next;
-
-		if (!post->added)
-			end_post(post, false);
-		post = next;
+		if (post->added) {
+			post = post->next;
+			continue;
+		}
+		end_post(post, false);
+		post = http->posts;
 	}
 }
 
 /* The headers of all posts, and the request's own behind them. */
 static void set_headers(
-	struct post *post, const struct fac_http_request *request)
+	struct fac_http_post *post, const struct fac_http_request *request)
 {
 	const struct curl_slist *shared = post->http->headers;
 
@@ -249,20 +286,15 @@ static void set_headers(
 		post->headers ? post->headers : post->http->headers);
 }
 
-static void set_options(struct post *post, const char *url,
-	struct x402_span body, uint32_t timeout_ms)
+/* What is the same for all posts, set once in the life of a handle. */
+static void set_constants(struct fac_http_post *post)
 {
 	CURL *easy = post->easy;
 
-	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	curl_easy_setopt(
-		easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.ptr);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -274,7 +306,48 @@ static void set_options(struct post *post, const char *url,
 		easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 }
 
-void fac_http_post(struct fac_http *http, const char *url,
+static void set_request(
+	struct fac_http_post *post, const struct fac_http_request *request)
+{
+	CURL *easy = post->easy;
+	long timeout_ms = request->timeout_ms ? (long)request->timeout_ms : 1;
+
+	curl_easy_setopt(easy, CURLOPT_URL, request->url);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		(curl_off_t)request->body.len);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.ptr);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+	set_headers(post, request);
+}
+
+static struct fac_http_post *take_post(struct fac_http *http)
+{
+	struct fac_http_post *post = http->spare;
+
+	if (post) {
+		http->spare = post->next;
+		http->spare_len--;
+		post->too_large = false;
+		post->code = CURLE_OK;
+	} else {
+		post = calloc(1, sizeof(*post));
+		if (!post)
+			abort();
+		post->http = http;
+		post->easy = curl_easy_init();
+		if (!post->easy)
+			abort();
+		set_constants(post);
+	}
+	post->slot = &http->posts;
+	post->next = http->posts;
+	if (post->next)
+		post->next->slot = &post->next;
+	http->posts = post;
+	return post;
+}
+
+struct fac_http_post *fac_http_post(struct fac_http *http, const char *url,
 	struct x402_span body, uint32_t timeout_ms,
 	void (*done)(void *user, const struct fac_http_answer *answer),
 	void *user)
@@ -282,38 +355,26 @@ void fac_http_post(struct fac_http *http, const char *url,
 	struct fac_http_request request = {
 		.url = url, .body = body, .timeout_ms = timeout_ms};
 
-	fac_http_send(http, &request, done, user);
+	return fac_http_send(http, &request, done, user);
 }
 
-void fac_http_send(struct fac_http *http,
+struct fac_http_post *fac_http_send(struct fac_http *http,
 	const struct fac_http_request *request,
 	void (*done)(void *user, const struct fac_http_answer *answer),
 	void *user)
 {
-	struct post *post = calloc(1, sizeof(*post));
+	struct fac_http_post *post = take_post(http);
 
-	if (!post)
-		abort();
-	post->http = http;
 	post->done = done;
 	post->user = user;
-	post->slot = &http->posts;
-	post->next = http->posts;
-	if (post->next)
-		post->next->slot = &post->next;
-	http->posts = post;
-	post->easy = curl_easy_init();
-	if (!post->easy)
-		abort();
 	post->answer_max = request->answer_max ? request->answer_max
 					       : FAC_HTTP_ANSWER_MAX;
-	set_options(post, request->url, request->body,
-		request->timeout_ms ? request->timeout_ms : 1);
-	set_headers(post, request);
+	set_request(post, request);
 	post->added = curl_multi_add_handle(http->multi, post->easy) ==
 		CURLM_OK;
 	if (!post->added)
 		fac_timer_start(http->refuse, 0, 0);
+	return post;
 }
 
 enum x402_err fac_http_new(struct fac_loop *loop, struct fac_http **ret_http)
@@ -342,6 +403,7 @@ enum x402_err fac_http_new(struct fac_loop *loop, struct fac_http **ret_http)
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
 	curl_multi_setopt(
 		http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, CONNECTIONS_MAX);
+	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
 	*ret_http = http;
 	return X402_OK;
 }
@@ -353,6 +415,13 @@ void fac_http_free(struct fac_http *http)
 	http->closing = true;
 	while (http->posts)
 		end_post(http->posts, true);
+	while (http->spare) {
+		struct fac_http_post *post = http->spare;
+
+		http->spare = post->next;
+		http->spare_len--;
+		drop_post(post);
+	}
 	/* Closes kept connections, and so removes their watches. */
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->headers);

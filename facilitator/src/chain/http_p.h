@@ -10,6 +10,7 @@
 
 struct fac_loop;
 struct fac_http;
+struct fac_http_post; /* one request under way */
 
 /* A batch of 100 receipts of full multicalls stays far below. */
 #define FAC_HTTP_ANSWER_MAX ((size_t)16 * 1024 * 1024)
@@ -26,8 +27,11 @@ X402_MUST_USE enum x402_err fac_http_new(
 	struct fac_loop *loop, struct fac_http **ret_http);
 /* Posts under way are answered with cancelled. */
 void fac_http_free(struct fac_http *http);
-/* url and body are borrowed until done has run. done runs later, once. */
-void fac_http_post(struct fac_http *http, const char *url,
+/*
+ * url and body are borrowed until done has run, or until the cancel. done
+ * runs later, once. What is returned is for fac_http_cancel only.
+ */
+struct fac_http_post *fac_http_post(struct fac_http *http, const char *url,
 	struct x402_span body, uint32_t timeout_ms,
 	void (*done)(void *user, const struct fac_http_answer *answer),
 	void *user);
@@ -41,9 +45,11 @@ struct fac_http_request {
 	size_t answer_max;                         /* 0: FAC_HTTP_ANSWER_MAX */
 	const char *headers[FAC_HTTP_HEADERS_MAX]; /* "Name: value", or NULL */
 };
-void fac_http_send(struct fac_http *http,
+struct fac_http_post *fac_http_send(struct fac_http *http,
 	const struct fac_http_request *request,
 	void (*done)(void *user, const struct fac_http_answer *answer),
 	void *user);
+/* done will not run. Only before it has run, or from inside another's. */
+void fac_http_cancel(struct fac_http_post *post);
 
 #endif

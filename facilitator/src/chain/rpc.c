@@ -1,19 +1,27 @@
 /*
- * Calls of one loop turn become one batch; a batch goes to the first endpoint
- * that is not resting, and on a transport fault to the next, until its
- * deadline. An endpoint that failed rests for a moment, one that said
- * Retry-After for as long as it said.
+ * Calls of one loop turn become one batch; a batch goes to the endpoint that
+ * pool.c chooses, and on a fault of the endpoint to the next, until its
+ * deadline.
  *
- * A transport fault is: no HTTP answer, a status other than 200, or a body
- * that is not the JSON-RPC answer to our request as a whole. A single call
- * that is missing from a good answer, or malformed in it, is a fault of that
- * call only, and is not retried: the endpoint has spoken.
+ * 1. fac_rpc_call writes the call into the open batch.
+ * 2. on_flush, at the end of the turn: send_batch posts it (post_batch), or
+ *    waits when every endpoint asked us to.
+ * 3. on_timer, when no answer came for long: the same batch goes to a second
+ *    endpoint that is well. The first good answer wins.
+ * 4. on_post: take_answers answers the calls. What is left over goes to the
+ *    next endpoint, or ends as a fault.
+ *
+ * A fault of the endpoint is: no HTTP answer, a status other than 200, a body
+ * that answers none of our calls, a call that it left out, and an error by
+ * which it speaks of itself (fac_decode_trouble). Every other error is the
+ * chain's word: final, and never asked elsewhere.
  */
 #include "chain/rpc_p.h"
+#include "chain/decode_p.h"
 #include "chain/http_p.h"
+#include "chain/pool_p.h"
 #include "run/loop.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,82 +30,100 @@
 /* Bytes in one POST: some endpoints refuse more than 1 MiB. */
 #define BATCH_BYTES_MAX    ((size_t)512 * 1024)
 #define DEFAULT_TIMEOUT_MS 10000
-/* A failed endpoint is passed over for so long while others are there. */
-#define REST_MS 2000
-/* Answers nest: batch, answer, receipt, logs, log, topics. */
-#define ANSWER_DEPTH_MAX 16
+/* An endpoint that is slower at telling its head is no good one. */
+#define HEAD_TIMEOUT_MS 2000
+#define HEAD_LAG_MAX    3
+/* The batches of reads, which may go anywhere. */
+#define ANYWHERE FAC_CHAIN_URLS_MAX
 
 struct call {
-	struct call *next;
-	uint64_t id;
-	const char *method; /* literal */
-	struct x402_buf params;
-	uint64_t deadline_ms;
+	size_t at; /* its text in the body */
+	size_t len;
 	bool answered;
 	void (*done)(void *user, const struct fac_rpc_answer *answer);
 	void *user;
 };
 
-struct endpoint {
-	char *url;
-	char host[80]; /* for people: no path, query or user */
-	uint64_t rest_until_ms;
-	bool asked; /* it said Retry-After: do not come sooner */
-	struct fac_chain_endpoint_stats stats;
+struct attempt {
+	struct batch *batch;
+	struct fac_http_post *post; /* NULL: not under way */
+	size_t endpoint;
+	uint64_t since_ms;
+	bool hedge;
 };
 
 struct batch {
 	struct batch *next;
-	struct batch **slot;
+	struct batch **slot; /* NULL while it is queued */
 	struct fac_rpc *rpc;
 	struct call *calls;
 	size_t calls_len;
+	size_t calls_cap;
+	size_t unanswered;
+	uint64_t first_id; /* of calls[0]; the others follow */
 	struct x402_buf body;
 	uint64_t deadline_ms;
-	int only;        /* this endpoint alone, or -1 */
-	size_t endpoint; /* under way now */
-	uint64_t posted_ms;
-	unsigned tried;         /* bits of endpoints */
-	bool posted;            /* http owes an answer */
-	struct fac_timer *wait; /* made when every endpoint rests */
+	size_t only;    /* this endpoint alone, or ANYWHERE */
+	unsigned tried; /* bits of endpoints */
+	struct attempt attempts[2];
+	struct fac_timer *timer; /* to wait or to hedge; made when needed */
 };
 
 struct fac_rpc {
 	struct fac_loop *loop;
 	struct fac_http *http;
-	struct endpoint endpoints[FAC_CHAIN_URLS_MAX];
-	size_t endpoints_len;
+	struct fac_pool pool;
 	uint32_t timeout_ms;
 	void (*warn)(void *user, const char *text);
 	void *user;
 	struct fac_timer *flush;
-	struct call *queued;
-	struct call **queued_last;
+	struct batch *queued;
+	struct batch **queued_last;
+	struct batch *open[FAC_CHAIN_URLS_MAX + 1]; /* by only; of the queued */
 	struct batch *batches;
 	uint64_t next_id;
+	struct head_ask {
+		struct fac_rpc *rpc;
+		size_t endpoint;
+	} heads[FAC_CHAIN_URLS_MAX];
 };
 
 static void send_batch(struct batch *batch);
+static void on_post(void *user, const struct fac_http_answer *answer);
 
 /* ---- Answers. ---- */
 
-static void answer_call(struct call *call, const struct fac_rpc_answer *answer)
+static void answer_call(struct batch *batch, struct call *call,
+	const struct fac_rpc_answer *answer)
 {
 	if (call->answered)
 		return;
 	call->answered = true;
+	batch->unanswered--;
 	call->done(call->user, answer);
 }
 
-static void free_calls(struct call *call)
+static void free_batch(struct batch *batch)
 {
-	while (call) {
-		struct call *next = call->next;
+	fac_timer_free(batch->timer);
+	x402_buf_clear(&batch->body);
+	free(batch->calls);
+	free(batch);
+}
 
-		x402_buf_clear(&call->params);
-		free(call);
-		call = next;
-	}
+/* An attempt that nobody waits for any more. */
+static void drop_attempt(struct attempt *attempt)
+{
+	struct fac_rpc *rpc;
+
+	if (!attempt->post)
+		return;
+	rpc = attempt->batch->rpc;
+	fac_http_cancel(attempt->post);
+	attempt->post = NULL;
+	/* Or the slow ones would be missing in its 95th percentile. */
+	fac_pool_was_slow(&rpc->pool, attempt->endpoint,
+		fac_loop_now_ms(rpc->loop) - attempt->since_ms);
 }
 
 /* Whoever has no answer yet gets this one, and the batch is over. */
@@ -105,401 +131,465 @@ static void end_batch(struct batch *batch, enum fac_rpc_status status)
 {
 	struct fac_rpc_answer answer = {.status = status, .message = ""};
 
-	*batch->slot = batch->next;
-	if (batch->next)
-		batch->next->slot = batch->slot;
-	for (struct call *call = batch->calls; call; call = call->next)
-		answer_call(call, &answer);
-	free_calls(batch->calls);
-	fac_timer_free(batch->wait);
-	x402_buf_clear(&batch->body);
-	free(batch);
+	if (batch->slot) {
+		*batch->slot = batch->next;
+		if (batch->next)
+			batch->next->slot = batch->slot;
+	}
+	for (size_t i = 0; i < 2; i++)
+		drop_attempt(&batch->attempts[i]);
+	for (size_t i = 0; i < batch->calls_len; i++)
+		answer_call(batch, &batch->calls[i], &answer);
+	free_batch(batch);
 }
 
 static void warn_endpoint(
 	struct fac_rpc *rpc, size_t index, const char *what, long status)
 {
+	const char *host = rpc->pool.endpoints[index].stats.host;
 	char text[256];
 
 	if (!rpc->warn)
 		return;
 	if (status)
 		snprintf(text, sizeof(text),
-			"rpc endpoint %zu (%s): HTTP %ld%s", index + 1,
-			rpc->endpoints[index].host, status, what);
+			"rpc endpoint %zu (%s): HTTP %ld%.80s", index + 1, host,
+			status, what);
 	else
 		snprintf(text, sizeof(text), "rpc endpoint %zu (%s): %.120s",
-			index + 1, rpc->endpoints[index].host, what);
+			index + 1, host, what);
 	rpc->warn(rpc->user, text);
 }
 
-/* False when it is no answer at all: neither result nor error. */
-static bool read_answer(
-	const struct x402_json *json, struct fac_rpc_answer *ret_answer)
+/* Somebody else may still answer what this attempt does not. */
+static bool others_are_left(const struct attempt *attempt)
 {
-	const struct x402_json *error = x402_json_get(json, "error");
-	struct fac_rpc_answer answer = {.message = ""};
+	const struct batch *batch = attempt->batch;
+	unsigned all = (1u << batch->rpc->pool.len) - 1;
 
-	if (error) {
-		const char *message = x402_json_get_string(error, "message");
-
-		if (x402_json_type(error) != X402_JSON_OBJECT)
-			return false;
-		answer.status = FAC_RPC_ERROR;
-		(void)x402_json_int64(
-			x402_json_get(error, "code"), &answer.code);
-		answer.message = message ? message : "";
-		answer.data = x402_json_get(error, "data");
-	} else if (x402_json_has(json, "result")) {
-		answer.status = FAC_RPC_RESULT;
-		answer.result = x402_json_get(json, "result");
-	} else {
-		return false;
-	}
-	*ret_answer = answer;
-	return true;
+	return batch->only == ANYWHERE &&
+		(batch->tried != all || batch->attempts[0].post ||
+			batch->attempts[1].post);
 }
 
-static struct call *find_call(struct batch *batch, const struct x402_json *json)
+/* False: no answer to a call of ours. */
+static bool take_one(struct attempt *attempt, const struct x402_json *json,
+	enum fac_trouble *trouble)
 {
+	struct batch *batch = attempt->batch;
+	struct fac_pool *pool = &batch->rpc->pool;
+	struct fac_rpc_answer answer;
+	enum fac_trouble its;
 	int64_t id;
 
-	if (!x402_json_int64(x402_json_get(json, "id"), &id) || id < 0)
-		return NULL;
-	for (struct call *call = batch->calls; call; call = call->next)
-		if (call->id == (uint64_t)id)
-			return call;
-	return NULL;
-}
-
-static bool take_one(struct batch *batch, const struct x402_json *json)
-{
-	struct call *call = find_call(batch, json);
-	struct fac_rpc_answer answer;
-
-	if (!call || !read_answer(json, &answer))
+	if (!x402_json_int64(x402_json_get(json, "id"), &id) ||
+		(uint64_t)id - batch->first_id >= batch->calls_len ||
+		!fac_decode_answer(json, &answer))
 		return false;
 	if (answer.status == FAC_RPC_ERROR)
-		batch->rpc->endpoints[batch->endpoint].stats.rpc_errors++;
-	answer_call(call, &answer);
+		pool->endpoints[attempt->endpoint].stats.rpc_errors++;
+	its = fac_decode_trouble(&answer);
+	if (its > *trouble)
+		*trouble = its;
+	/* The last one's word stands: it is all that there is to tell. */
+	if (its == FAC_TROUBLE_NONE || !others_are_left(attempt))
+		answer_call(batch,
+			&batch->calls[(uint64_t)id - batch->first_id], &answer);
 	return true;
 }
 
-/* False: not a JSON-RPC answer to this batch, so another may be asked. */
-static bool take_answers(struct batch *batch, struct x402_span body)
+/* False: not a JSON-RPC answer to this batch. */
+static bool take_answers(struct attempt *attempt, struct x402_span body,
+	enum fac_trouble *ret_trouble)
 {
 	struct x402_json_limits limits = {
-		FAC_HTTP_ANSWER_MAX, ANSWER_DEPTH_MAX};
+		FAC_HTTP_ANSWER_MAX, FAC_ANSWER_DEPTH_MAX};
 	struct x402_json *json;
 	bool any = false;
 
 	if (x402_json_parse(body, &limits, NULL, &json))
 		return false;
 	if (x402_json_type(json) == X402_JSON_OBJECT)
-		any = take_one(batch, json);
+		any = take_one(attempt, json, ret_trouble);
 	else if (x402_json_type(json) == X402_JSON_ARRAY)
 		for (size_t i = 0; i < x402_json_size(json); i++)
-			any |= take_one(batch, x402_json_at(json, i));
+			any |= take_one(
+				attempt, x402_json_at(json, i), ret_trouble);
 	x402_json_unref(json);
 	return any;
 }
 
 /* ---- Sending. ---- */
 
-static void rest_endpoint(struct batch *batch, const struct fac_http_answer *a)
+static void on_timer(void *arg);
+
+static void start_timer(struct batch *batch, uint64_t delay_ms)
 {
-	struct fac_rpc *rpc = batch->rpc;
-	struct endpoint *endpoint = &rpc->endpoints[batch->endpoint];
-	uint64_t rest_ms = REST_MS;
-
-	endpoint->stats.transport_faults++;
-	if (a->status == 429)
-		endpoint->stats.http_429++;
-	endpoint->asked = (a->status == 429 || a->status == 503) &&
-		a->retry_after_s > 0;
-	if (endpoint->asked) {
-		rest_ms = (uint64_t)a->retry_after_s * 1000;
-		/* It may be asked again when its time has come. */
-		batch->tried &= ~(1u << batch->endpoint);
-	}
-	endpoint->rest_until_ms = fac_loop_now_ms(rpc->loop) + rest_ms;
-	warn_endpoint(rpc, batch->endpoint,
-		a->status == 200 ? ", not a JSON-RPC answer" : a->error,
-		a->status);
-}
-
-static void count_latency(struct fac_chain_endpoint_stats *stats, uint64_t ms)
-{
-	static const uint64_t bounds[] = FAC_CHAIN_LATENCY_BOUNDS_MS;
-	size_t bucket = 0;
-
-	while (bucket + 1 < FAC_CHAIN_LATENCY_BUCKETS && ms > bounds[bucket])
-		bucket++;
-	stats->latency[bucket]++;
-	stats->latency_sum_ms += ms;
-	stats->latency_count++;
-}
-
-static void on_post(void *user, const struct fac_http_answer *answer)
-{
-	struct batch *batch = user;
-	struct fac_rpc *rpc = batch->rpc;
-
-	batch->posted = false;
-	if (answer->cancelled) {
-		end_batch(batch, FAC_RPC_CANCELLED);
-		return;
-	}
-	if (answer->status)
-		count_latency(&rpc->endpoints[batch->endpoint].stats,
-			fac_loop_now_ms(rpc->loop) - batch->posted_ms);
-	if (answer->status == 200 && take_answers(batch, answer->body)) {
-		end_batch(batch, FAC_RPC_FAULT);
-		return;
-	}
-	rest_endpoint(batch, answer);
-	if (batch->only >= 0)
-		end_batch(batch, FAC_RPC_FAULT);
-	else
-		send_batch(batch);
-}
-
-static void on_wait(void *arg)
-{
-	send_batch(arg);
-}
-
-/*
- * The first untried endpoint that does not rest; else the one that is up
- * soonest. One that merely failed may be tried before its rest is over when
- * nobody else is left; one that said Retry-After may not.
- */
-static bool choose_endpoint(struct batch *batch, uint64_t now_ms,
-	size_t *ret_index, uint64_t *ret_wait_ms)
-{
-	const struct fac_rpc *rpc = batch->rpc;
-	uint64_t best = UINT64_MAX;
-
-	for (size_t i = 0; i < rpc->endpoints_len; i++) {
-		const struct endpoint *endpoint = &rpc->endpoints[i];
-		uint64_t until = endpoint->rest_until_ms;
-		uint64_t rank = until <= now_ms ? 0 : until;
-
-		if (batch->only >= 0 ? (size_t)batch->only != i
-				     : (batch->tried >> i) & 1)
-			continue;
-		if (rank && !endpoint->asked)
-			rank = 1;
-		if (rank >= best)
-			continue;
-		best = rank;
-		*ret_index = i;
-		*ret_wait_ms = rank > 1 && batch->only < 0 ? until - now_ms : 0;
-	}
-	return best != UINT64_MAX;
-}
-
-static void wait_for_endpoint(struct batch *batch, uint64_t wait_ms)
-{
-	if (!batch->wait &&
-		fac_timer_new(batch->rpc->loop, on_wait, batch, &batch->wait))
+	if (!batch->timer &&
+		fac_timer_new(batch->rpc->loop, on_timer, batch, &batch->timer))
 		abort();
-	fac_timer_start(batch->wait, wait_ms, 0);
+	fac_timer_start(batch->timer, delay_ms, 0);
+}
+
+/* A lone call is no array: some endpoints know no batches. */
+static struct x402_span text_of(const struct batch *batch)
+{
+	if (batch->calls_len == 1)
+		return x402_span(batch->body.ptr + batch->calls[0].at,
+			batch->calls[0].len);
+	return x402_buf_span(&batch->body);
+}
+
+static void post_batch(
+	struct batch *batch, size_t endpoint, uint64_t timeout_ms, bool hedge)
+{
+	struct fac_rpc *rpc = batch->rpc;
+	struct attempt *attempt = &batch->attempts[0];
+	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
+
+	if (attempt->post)
+		attempt++;
+	batch->tried |= 1u << endpoint;
+	fac_pool_posted(&rpc->pool, endpoint, batch->unanswered, now_ms);
+	*attempt = (struct attempt){.batch = batch,
+		.endpoint = endpoint,
+		.since_ms = now_ms,
+		.hedge = hedge};
+	attempt->post = fac_http_post(rpc->http,
+		rpc->pool.endpoints[endpoint].url, text_of(batch),
+		(uint32_t)timeout_ms, on_post, attempt);
+}
+
+static uint64_t left_ms_of(const struct batch *batch)
+{
+	uint64_t now_ms = fac_loop_now_ms(batch->rpc->loop);
+
+	return batch->deadline_ms > now_ms ? batch->deadline_ms - now_ms : 0;
 }
 
 static void send_batch(struct batch *batch)
 {
-	struct fac_rpc *rpc = batch->rpc;
-	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
-	uint64_t left_ms =
-		batch->deadline_ms > now_ms ? batch->deadline_ms - now_ms : 0;
+	struct fac_pool *pool = &batch->rpc->pool;
+	uint64_t now_ms = fac_loop_now_ms(batch->rpc->loop);
+	uint64_t left_ms = left_ms_of(batch);
 	uint64_t wait_ms = 0;
-	size_t others = rpc->endpoints_len -
-		(size_t)__builtin_popcount(batch->tried);
+	uint64_t hedge_ms;
+	size_t endpoint = batch->only;
 
-	if (!left_ms ||
-		!choose_endpoint(batch, now_ms, &batch->endpoint, &wait_ms)) {
+	if (endpoint != ANYWHERE)
+		wait_ms = fac_pool_wait_ms(pool, endpoint, now_ms);
+	else if (!fac_pool_choose(pool, batch->tried, FAC_POOL_READ, now_ms,
+			 &endpoint, &wait_ms))
+		left_ms = 0;
+	if (!left_ms) {
 		end_batch(batch, FAC_RPC_FAULT);
 		return;
 	}
 	if (wait_ms) {
 		/* Everyone asked us to wait: do so while there is time. */
-		wait_for_endpoint(batch, wait_ms < left_ms ? wait_ms : left_ms);
+		start_timer(batch, wait_ms < left_ms ? wait_ms : left_ms);
 		return;
 	}
-	batch->tried |= 1u << batch->endpoint;
+	if (batch->only != ANYWHERE) {
+		post_batch(batch, endpoint, left_ms, false);
+		return;
+	}
 	/* Leave time for another endpoint when this one hangs. */
-	if (batch->only < 0 && others > 1)
+	if ((batch->tried | 1u << endpoint) != (1u << pool->len) - 1)
 		left_ms = left_ms / 2 + 1;
-	batch->posted = true;
-	batch->posted_ms = now_ms;
-	rpc->endpoints[batch->endpoint].stats.requests++;
-	fac_http_post(rpc->http, rpc->endpoints[batch->endpoint].url,
-		x402_buf_span(&batch->body), (uint32_t)left_ms, on_post, batch);
+	post_batch(batch, endpoint, left_ms, false);
+	hedge_ms = fac_pool_hedge_ms(pool, endpoint);
+	if (hedge_ms && hedge_ms < left_ms)
+		start_timer(batch, hedge_ms);
 }
 
-static void write_call(struct x402_buf *body, const struct call *call)
+static void hedge_batch(struct batch *batch)
 {
-	x402_buf_printf(body,
-		"{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\","
-		"\"params\":",
-		(unsigned long long)call->id, call->method);
-	x402_buf_add(body, x402_buf_span(&call->params));
-	x402_buf_add_byte(body, '}');
+	struct fac_pool *pool = &batch->rpc->pool;
+	uint64_t left_ms = left_ms_of(batch);
+	uint64_t wait_ms;
+	size_t endpoint;
+
+	if (!left_ms ||
+		!fac_pool_choose(pool, batch->tried, FAC_POOL_HEDGE,
+			fac_loop_now_ms(batch->rpc->loop), &endpoint, &wait_ms))
+		return;
+	pool->endpoints[endpoint].stats.hedges_sent++;
+	post_batch(batch, endpoint, left_ms, true);
 }
 
-/* Takes calls. A lone call is no array: some endpoints know no batches. */
-static void start_batch(struct fac_rpc *rpc, struct call *calls, int only)
+static void on_timer(void *arg)
+{
+	struct batch *batch = arg;
+
+	if (!batch->attempts[0].post && !batch->attempts[1].post)
+		send_batch(batch);
+	else if (!batch->attempts[0].post || !batch->attempts[1].post)
+		hedge_batch(batch);
+}
+
+/* ---- What came back. ---- */
+
+/* The text of the calls that are still without an answer. */
+static void keep_unanswered(struct batch *batch)
+{
+	struct x402_buf body = {0};
+	size_t kept = 0;
+
+	if (batch->unanswered == batch->calls_len)
+		return;
+	x402_buf_add_byte(&body, '[');
+	for (size_t i = 0; i < batch->calls_len; i++) {
+		struct call *call = &batch->calls[i];
+
+		if (call->answered)
+			continue;
+		if (kept++)
+			x402_buf_add_byte(&body, ',');
+		x402_buf_add(&body,
+			x402_span(batch->body.ptr + call->at, call->len));
+	}
+	x402_buf_add_byte(&body, ']');
+	if (body.failed)
+		abort();
+	/* The ids stay, so the calls stay where they are; texts move. */
+	for (size_t i = 0, at = 1; i < batch->calls_len; i++) {
+		if (batch->calls[i].answered)
+			continue;
+		batch->calls[i].at = at;
+		at += batch->calls[i].len + 1;
+	}
+	x402_buf_clear(&batch->body);
+	batch->body = body;
+}
+
+static void judge_endpoint(struct attempt *attempt,
+	const struct fac_http_answer *answer, bool good,
+	enum fac_trouble trouble)
+{
+	struct fac_rpc *rpc = attempt->batch->rpc;
+	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
+	long status = answer->status;
+	const char *why = answer->error;
+
+	if (good && trouble != FAC_TROUBLE_RATE) {
+		fac_pool_well(&rpc->pool, attempt->endpoint);
+		return;
+	}
+	if (good) {
+		status = 429;
+		why = ", said in a JSON-RPC error";
+	} else if (status == 200) {
+		why = ", not a JSON-RPC answer";
+	}
+	if (fac_pool_fault(&rpc->pool, attempt->endpoint, status,
+		    answer->retry_after_s, now_ms))
+		warn_endpoint(rpc, attempt->endpoint, why, status);
+	/* It may be asked again when its time has come. */
+	if (rpc->pool.endpoints[attempt->endpoint].asked)
+		attempt->batch->tried &= ~(1u << attempt->endpoint);
+}
+
+static void on_post(void *user, const struct fac_http_answer *answer)
+{
+	struct attempt *attempt = user;
+	struct batch *batch = attempt->batch;
+	struct fac_rpc *rpc = batch->rpc;
+	enum fac_trouble trouble = FAC_TROUBLE_NONE;
+	bool good = false;
+
+	attempt->post = NULL;
+	if (answer->cancelled) {
+		end_batch(batch, FAC_RPC_CANCELLED);
+		return;
+	}
+	if (answer->status)
+		fac_pool_took(&rpc->pool, attempt->endpoint,
+			fac_loop_now_ms(rpc->loop) - attempt->since_ms);
+	if (answer->status == 200)
+		good = take_answers(attempt, answer->body, &trouble);
+	judge_endpoint(attempt, answer, good, trouble);
+	if (!batch->unanswered) {
+		if (attempt->hedge)
+			rpc->pool.endpoints[attempt->endpoint]
+				.stats.hedges_won++;
+		end_batch(batch, FAC_RPC_FAULT);
+	} else if (batch->only != ANYWHERE) {
+		end_batch(batch, FAC_RPC_FAULT);
+	} else if (!batch->attempts[0].post && !batch->attempts[1].post) {
+		keep_unanswered(batch);
+		send_batch(batch);
+	}
+}
+
+/* ---- Heads, so that the pool knows who lags. ---- */
+
+static void on_head(void *user, const struct fac_rpc_answer *answer)
+{
+	struct head_ask *ask = user;
+	uint64_t head = 0;
+
+	if (answer->status == FAC_RPC_RESULT &&
+		!fac_decode_u64(answer->result, &head))
+		head = 0;
+	fac_pool_round_told(&ask->rpc->pool, ask->endpoint, head);
+}
+
+static struct batch *add_batch(struct fac_rpc *rpc, size_t only);
+static void add_call(
+	struct batch *batch, const struct fac_rpc_question *question);
+
+/* In a POST of their own: the reads' answer must not wait for the slowest. */
+static void ask_heads(struct fac_rpc *rpc)
+{
+	unsigned asks = fac_pool_round(&rpc->pool, fac_loop_now_ms(rpc->loop));
+
+	for (size_t i = 0; i < rpc->pool.len; i++) {
+		struct fac_rpc_question question = {.method = "eth_blockNumber",
+			.params = x402_span_str("[]"),
+			.timeout_ms = HEAD_TIMEOUT_MS,
+			.done = on_head,
+			.user = &rpc->heads[i]};
+
+		if (!((asks >> i) & 1))
+			continue;
+		rpc->heads[i].rpc = rpc;
+		rpc->heads[i].endpoint = i;
+		add_call(add_batch(rpc, i), &question);
+	}
+}
+
+/* ---- Queueing. ---- */
+
+static struct batch *add_batch(struct fac_rpc *rpc, size_t only)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 
 	if (!batch)
 		abort();
 	batch->rpc = rpc;
-	batch->calls = calls;
 	batch->only = only;
 	batch->deadline_ms = UINT64_MAX;
-	batch->slot = &rpc->batches;
-	batch->next = rpc->batches;
-	if (batch->next)
-		batch->next->slot = &batch->next;
-	rpc->batches = batch;
-	if (calls->next)
-		x402_buf_add_byte(&batch->body, '[');
-	for (struct call *call = calls; call; call = call->next) {
-		if (call != calls)
-			x402_buf_add_byte(&batch->body, ',');
-		write_call(&batch->body, call);
-		if (call->deadline_ms < batch->deadline_ms)
-			batch->deadline_ms = call->deadline_ms;
+	batch->first_id = rpc->next_id;
+	rpc->next_id += BATCH_MAX;
+	x402_buf_add_byte(&batch->body, '[');
+	*rpc->queued_last = batch;
+	rpc->queued_last = &batch->next;
+	return batch;
+}
+
+static void add_call(
+	struct batch *batch, const struct fac_rpc_question *question)
+{
+	struct fac_rpc *rpc = batch->rpc;
+	uint64_t deadline_ms = fac_loop_now_ms(rpc->loop) +
+		fac_rpc_timeout_ms(rpc, question->timeout_ms);
+	struct call *call;
+
+	if (batch->calls_len == batch->calls_cap) {
+		batch->calls_cap = batch->calls_cap ? 4 * batch->calls_cap : 4;
+		batch->calls = realloc(
+			batch->calls, batch->calls_cap * sizeof(*batch->calls));
+		if (!batch->calls)
+			abort();
 	}
-	if (calls->next)
-		x402_buf_add_byte(&batch->body, ']');
-	if (batch->body.failed)
-		abort();
-	send_batch(batch);
+	if (batch->calls_len)
+		x402_buf_add_byte(&batch->body, ',');
+	call = &batch->calls[batch->calls_len];
+	*call = (struct call){.at = batch->body.len,
+		.done = question->done,
+		.user = question->user};
+	x402_buf_printf(&batch->body,
+		"{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\","
+		"\"params\":",
+		(unsigned long long)(batch->first_id + batch->calls_len),
+		question->method);
+	x402_buf_add(&batch->body, question->params);
+	x402_buf_add_byte(&batch->body, '}');
+	call->len = batch->body.len - call->at;
+	batch->calls_len++;
+	batch->unanswered++;
+	if (deadline_ms < batch->deadline_ms)
+		batch->deadline_ms = deadline_ms;
 }
 
 static void on_flush(void *arg)
 {
 	struct fac_rpc *rpc = arg;
+	struct batch *batch;
 
-	while (rpc->queued) {
-		struct call *first = rpc->queued;
-		struct call *last = first;
-		size_t bytes = first->params.len;
+	ask_heads(rpc);
+	memset(rpc->open, 0, sizeof(rpc->open));
+	batch = rpc->queued;
+	rpc->queued = NULL;
+	rpc->queued_last = &rpc->queued;
+	while (batch) {
+		struct batch *next = batch->next;
 
-		for (size_t n = 1; last->next && n < BATCH_MAX; n++) {
-			bytes += last->next->params.len;
-			if (bytes > BATCH_BYTES_MAX)
-				break;
-			last = last->next;
-		}
-		rpc->queued = last->next;
-		last->next = NULL;
-		if (!rpc->queued)
-			rpc->queued_last = &rpc->queued;
-		start_batch(rpc, first, -1);
+		x402_buf_add_byte(&batch->body, ']');
+		if (batch->body.failed)
+			abort();
+		batch->slot = &rpc->batches;
+		batch->next = rpc->batches;
+		if (batch->next)
+			batch->next->slot = &batch->next;
+		rpc->batches = batch;
+		send_batch(batch);
+		batch = next;
 	}
 }
 
-static struct call *new_call(struct fac_rpc *rpc, const char *method,
-	struct x402_buf *params, uint32_t timeout_ms)
+static void queue_call(struct fac_rpc *rpc, size_t only,
+	const struct fac_rpc_question *question)
 {
-	struct call *call = calloc(1, sizeof(*call));
+	struct batch *batch = rpc->open[only];
 
-	if (!call || params->failed)
-		abort();
-	call->id = ++rpc->next_id;
-	call->method = method;
-	call->params = *params;
-	*params = (struct x402_buf){0};
-	call->deadline_ms = fac_loop_now_ms(rpc->loop) +
-		(timeout_ms ? timeout_ms : rpc->timeout_ms);
-	return call;
-}
-
-void fac_rpc_call(struct fac_rpc *rpc, const char *method,
-	struct x402_buf *params, uint32_t timeout_ms,
-	void (*done)(void *user, const struct fac_rpc_answer *answer),
-	void *user)
-{
-	struct call *call = new_call(rpc, method, params, timeout_ms);
-
-	call->done = done;
-	call->user = user;
 	/* Timers run before sockets: the whole turn is in by then. */
 	if (!rpc->queued)
 		fac_timer_start(rpc->flush, 0, 0);
-	*rpc->queued_last = call;
-	rpc->queued_last = &call->next;
+	if (!batch || batch->calls_len == BATCH_MAX ||
+		batch->body.len + question->params.len > BATCH_BYTES_MAX)
+		batch = rpc->open[only] = add_batch(rpc, only);
+	add_call(batch, question);
 }
 
-struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc)
+void fac_rpc_call(struct fac_rpc *rpc, const struct fac_rpc_question *question)
 {
-	struct fac_chain_stats stats = {.endpoints_len = rpc->endpoints_len};
-	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
+	queue_call(rpc, ANYWHERE, question);
+}
 
-	for (size_t i = 0; i < rpc->endpoints_len; i++) {
-		const struct endpoint *endpoint = &rpc->endpoints[i];
+void fac_rpc_call_endpoint(struct fac_rpc *rpc, size_t endpoint,
+	const struct fac_rpc_question *question)
+{
+	queue_call(rpc, endpoint, question);
+}
 
-		stats.endpoints[i] = endpoint->stats;
-		snprintf(stats.endpoints[i].host,
-			sizeof(stats.endpoints[i].host), "%s", endpoint->host);
-		stats.endpoints[i].resting = endpoint->rest_until_ms > now_ms;
-	}
-	return stats;
+uint32_t fac_rpc_timeout_ms(const struct fac_rpc *rpc, uint32_t timeout_ms)
+{
+	return timeout_ms ? timeout_ms : rpc->timeout_ms;
 }
 
 size_t fac_rpc_endpoints(const struct fac_rpc *rpc)
 {
-	return rpc->endpoints_len;
+	return rpc->pool.len;
 }
 
-void fac_rpc_call_endpoint(struct fac_rpc *rpc, size_t endpoint,
-	const char *method, uint32_t timeout_ms,
-	void (*done)(void *user, const struct fac_rpc_answer *answer),
-	void *user)
+struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc)
 {
-	struct x402_buf params = {0};
-	struct call *call;
+	struct fac_chain_stats stats = {.endpoints_len = rpc->pool.len};
+	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
 
-	x402_buf_add_str(&params, "[]");
-	call = new_call(rpc, method, &params, timeout_ms);
-	call->done = done;
-	call->user = user;
-	start_batch(rpc, call, (int)endpoint);
+	for (size_t i = 0; i < rpc->pool.len; i++) {
+		const struct fac_endpoint *endpoint = &rpc->pool.endpoints[i];
+
+		stats.endpoints[i] = endpoint->stats;
+		stats.endpoints[i].resting = endpoint->faults ||
+			endpoint->rest_until_ms > now_ms;
+	}
+	return stats;
 }
 
 /* ---- Making and ending. ---- */
-
-/* Scheme and host only: paths and users hold the secrets of RPC URLs. */
-static enum x402_err add_endpoint(struct fac_rpc *rpc, const char *url)
-{
-	struct endpoint *endpoint = &rpc->endpoints[rpc->endpoints_len];
-	CURLU *parts = curl_url();
-	char *scheme = NULL;
-	char *host = NULL;
-	enum x402_err err = X402_ERR_POLICY;
-
-	if (!parts)
-		return X402_ERR_NOMEM;
-	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-		curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) ==
-			CURLUE_OK &&
-		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-		(strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0)) {
-		snprintf(endpoint->host, sizeof(endpoint->host), "%s", host);
-		endpoint->url = strdup(url);
-		err = endpoint->url ? X402_OK : X402_ERR_NOMEM;
-	}
-	if (!err)
-		rpc->endpoints_len++;
-	curl_free(scheme);
-	curl_free(host);
-	curl_url_cleanup(parts);
-	return err;
-}
 
 enum x402_err fac_rpc_new(
 	const struct fac_chain_options *options, struct fac_rpc **ret_rpc)
@@ -518,9 +608,14 @@ enum x402_err fac_rpc_new(
 					      : DEFAULT_TIMEOUT_MS;
 	rpc->warn = options->warn;
 	rpc->user = options->user;
+	rpc->next_id = 1;
 	rpc->queued_last = &rpc->queued;
+	rpc->pool.head_lag_max = options->head_lag_max ? options->head_lag_max
+						       : HEAD_LAG_MAX;
+	rpc->pool.hedge_ms = options->hedge_ms;
+	rpc->pool.rps = options->rps;
 	for (size_t i = 0; i < options->rpc_urls_len && !err; i++)
-		err = add_endpoint(rpc, options->rpc_urls[i]);
+		err = fac_pool_add(&rpc->pool, options->rpc_urls[i]);
 	if (!err)
 		err = fac_http_new(rpc->loop, &rpc->http);
 	if (!err)
@@ -535,21 +630,18 @@ enum x402_err fac_rpc_new(
 
 void fac_rpc_free(struct fac_rpc *rpc)
 {
-	struct fac_rpc_answer cancelled = {
-		.status = FAC_RPC_CANCELLED, .message = ""};
-
 	if (!rpc)
 		return;
 	fac_timer_free(rpc->flush);
 	fac_http_free(rpc->http); /* ends the batches that were posted */
 	while (rpc->batches)
 		end_batch(rpc->batches, FAC_RPC_CANCELLED);
-	for (struct call *call = rpc->queued; call; call = call->next)
-		answer_call(call, &cancelled);
-	free_calls(rpc->queued);
-	for (size_t i = 0; i < rpc->endpoints_len; i++) {
-		x402_wipe(rpc->endpoints[i].url, strlen(rpc->endpoints[i].url));
-		free(rpc->endpoints[i].url);
+	while (rpc->queued) {
+		struct batch *batch = rpc->queued;
+
+		rpc->queued = batch->next;
+		end_batch(batch, FAC_RPC_CANCELLED);
 	}
+	fac_pool_clear(&rpc->pool);
 	free(rpc);
 }

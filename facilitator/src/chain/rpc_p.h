@@ -30,22 +30,26 @@ X402_MUST_USE enum x402_err fac_rpc_new(
 	const struct fac_chain_options *options, struct fac_rpc **ret_rpc);
 void fac_rpc_free(struct fac_rpc *rpc);
 
+/* A question and who waits for its answer. */
+struct fac_rpc_question {
+	const char *method;      /* a literal */
+	struct x402_span params; /* JSON text of an array; copied */
+	uint32_t timeout_ms;     /* 0: the default */
+	void (*done)(void *user, const struct fac_rpc_answer *answer);
+	void *user;
+};
+/* Queue it for this turn's batch. done runs once, later, in time. */
+void fac_rpc_call(struct fac_rpc *rpc, const struct fac_rpc_question *question);
 /*
- * Queue a call for this turn's batch. params is taken: JSON text of an array.
- * done runs once, later, by timeout_ms (0: the default).
+ * To one endpoint only, also while it rests: with what else of this turn goes
+ * to it alone, apart from the reads, never hedged and never repeated.
  */
-void fac_rpc_call(struct fac_rpc *rpc, const char *method,
-	struct x402_buf *params, uint32_t timeout_ms,
-	void (*done)(void *user, const struct fac_rpc_answer *answer),
-	void *user);
-
-struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc);
-
-/* One call to one endpoint only, apart from every batch. */
-size_t fac_rpc_endpoints(const struct fac_rpc *rpc);
 void fac_rpc_call_endpoint(struct fac_rpc *rpc, size_t endpoint,
-	const char *method, uint32_t timeout_ms,
-	void (*done)(void *user, const struct fac_rpc_answer *answer),
-	void *user);
+	const struct fac_rpc_question *question);
+
+/* What a timeout of 0 means. */
+uint32_t fac_rpc_timeout_ms(const struct fac_rpc *rpc, uint32_t timeout_ms);
+size_t fac_rpc_endpoints(const struct fac_rpc *rpc);
+struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc);
 
 #endif
