@@ -16,6 +16,8 @@
 
 /* Ceilings of the ceilings: beyond these a figure is a typing error. */
 #define DEADLINE_MAX_S    600
+#define HEAD_LAG_MAX      100000
+#define RPS_MAX           1000000
 #define MAX_BODY_MAX      (16 * 1024 * 1024)
 #define CONNECTIONS_MAX   100000
 #define FEE_MAX_GWEI      1000000
@@ -70,6 +72,7 @@ void fac_config_chain_init(struct fac_config_chain *chain)
 {
 	memset(chain, 0, sizeof(*chain));
 	chain->rpc_timeout_ms = 10000;
+	chain->rpc_head_lag_max = 3;
 	chain->max_fee_gwei = 500;
 	chain->max_priority_fee_gwei = 100;
 	chain->max_gas = 1000000;
@@ -211,6 +214,21 @@ static int check_workers(cfg_t *cfg, cfg_opt_t *opt)
 static int check_deadline(cfg_t *cfg, cfg_opt_t *opt)
 {
 	return check_range(cfg, opt, 1, DEADLINE_MAX_S);
+}
+
+static int check_head_lag(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, HEAD_LAG_MAX);
+}
+
+static int check_hedge(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, -1, DEADLINE_MAX_S * 1000);
+}
+
+static int check_rps(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 0, RPS_MAX);
 }
 
 static int check_body(cfg_t *cfg, cfg_opt_t *opt)
@@ -362,6 +380,9 @@ static const struct {
 	{"chain", check_chain},
 	{"chain|rpc_urls", check_url},
 	{"chain|rpc_timeout", check_deadline},
+	{"chain|rpc_head_lag_max", check_head_lag},
+	{"chain|rpc_hedge_ms", check_hedge},
+	{"chain|rpc_rps", check_rps},
 	{"chain|max_fee_gwei", check_fee},
 	{"chain|max_priority_fee_gwei", check_fee},
 	{"chain|max_gas", check_gas},
@@ -406,6 +427,9 @@ static void fill_chain(cfg_t *cfg, const char *path,
 		chain->signer_sources[chain->signers_len++] = strdup(file);
 	}
 	chain->rpc_timeout_ms = (uint32_t)cfg_getint(cfg, "rpc_timeout") * 1000;
+	chain->rpc_head_lag_max = (uint32_t)cfg_getint(cfg, "rpc_head_lag_max");
+	chain->rpc_hedge_ms = (int32_t)cfg_getint(cfg, "rpc_hedge_ms");
+	chain->rpc_rps = (uint32_t)cfg_getint(cfg, "rpc_rps");
 	chain->max_fee_gwei = (uint64_t)cfg_getint(cfg, "max_fee_gwei");
 	chain->max_priority_fee_gwei = (uint64_t)cfg_getint(
 		cfg, "max_priority_fee_gwei");
@@ -463,6 +487,11 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_STR_LIST("signer_key_file", NULL, CFGF_NODEFAULT),
 		CFG_INT("rpc_timeout", chain_defaults->rpc_timeout_ms / 1000,
 			CFGF_NONE),
+		CFG_INT("rpc_head_lag_max", chain_defaults->rpc_head_lag_max,
+			CFGF_NONE),
+		CFG_INT("rpc_hedge_ms", chain_defaults->rpc_hedge_ms,
+			CFGF_NONE),
+		CFG_INT("rpc_rps", chain_defaults->rpc_rps, CFGF_NONE),
 		CFG_INT("max_fee_gwei", (long)chain_defaults->max_fee_gwei,
 			CFGF_NONE),
 		CFG_INT("max_priority_fee_gwei",
@@ -556,10 +585,13 @@ static void dump_chain(
 		x402_buf_printf(buf, "%s\"%s\"", i ? ", " : "",
 			chain->signer_sources[i]);
 	x402_buf_printf(buf,
-		"}\n\trpc_timeout = %u\n\tmax_fee_gwei = %llu\n"
+		"}\n\trpc_timeout = %u\n\trpc_head_lag_max = %u\n"
+		"\trpc_hedge_ms = %d\n\trpc_rps = %u\n"
+		"\tmax_fee_gwei = %llu\n"
 		"\tmax_priority_fee_gwei = %llu\n\tmax_gas = %llu\n"
 		"\tconfirmations = %u\n}\n",
-		chain->rpc_timeout_ms / 1000,
+		chain->rpc_timeout_ms / 1000, chain->rpc_head_lag_max,
+		chain->rpc_hedge_ms, chain->rpc_rps,
 		(unsigned long long)chain->max_fee_gwei,
 		(unsigned long long)chain->max_priority_fee_gwei,
 		(unsigned long long)chain->max_gas, chain->confirmations);
@@ -615,6 +647,9 @@ static bool same_chain(
 		a->rpc_urls_len != b->rpc_urls_len ||
 		a->signers_len != b->signers_len ||
 		a->rpc_timeout_ms != b->rpc_timeout_ms ||
+		a->rpc_head_lag_max != b->rpc_head_lag_max ||
+		a->rpc_hedge_ms != b->rpc_hedge_ms ||
+		a->rpc_rps != b->rpc_rps ||
 		a->max_fee_gwei != b->max_fee_gwei ||
 		a->max_priority_fee_gwei != b->max_priority_fee_gwei ||
 		a->max_gas != b->max_gas ||

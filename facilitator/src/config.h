@@ -34,6 +34,10 @@ struct fac_config_chain {
 	char *signer_sources[FAC_ENGINE_SIGNERS_MAX];
 	size_t signers_len;
 	uint32_t rpc_timeout_ms;
+	/* The RPC pool: see struct fac_chain_options. */
+	uint32_t rpc_head_lag_max;
+	int32_t rpc_hedge_ms;
+	uint32_t rpc_rps;
 	/* Ceilings: see struct fac_engine_chain. */
 	uint64_t max_fee_gwei;
 	uint64_t max_priority_fee_gwei;

@@ -412,6 +412,9 @@ static enum x402_err start_settler(struct daemon *daemon)
 			.rpc_urls = (const char *const *)chain->rpc_urls,
 			.rpc_urls_len = chain->rpc_urls_len,
 			.timeout_ms = chain->rpc_timeout_ms,
+			.head_lag_max = chain->rpc_head_lag_max,
+			.hedge_ms = chain->rpc_hedge_ms,
+			.rps = chain->rpc_rps,
 		};
 	}
 	return fac_settler_start(&options, &daemon->settler);

@@ -97,7 +97,8 @@ static void file_full_reads_every_member(void **state)
 		"cors_origin = \"https://a.example\"\ndiscovery_post = false\n"
 		"log_level = debug\n" CHAIN_OPEN
 		"max_fee_gwei = 9\nmax_priority_fee_gwei = 2\n"
-		"max_gas = 300000\nconfirmations = 4\nrpc_timeout = 2\n}\n"
+		"max_gas = 300000\nconfirmations = 4\nrpc_timeout = 2\n"
+		"rpc_head_lag_max = 8\nrpc_hedge_ms = -1\nrpc_rps = 25\n}\n"
 		"chain \"eip155:8453\" {\nrpc_urls = "
 		"{\"https://a.example/k\", \"https://b.example\"}\n"
 		"signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n");
@@ -115,6 +116,12 @@ static void file_full_reads_every_member(void **state)
 	assert_int_equal(config->chains[0].max_gas, 300000);
 	assert_int_equal(config->chains[0].confirmations, 4);
 	assert_int_equal(config->chains[0].rpc_timeout_ms, 2000);
+	assert_int_equal(config->chains[0].rpc_head_lag_max, 8);
+	assert_int_equal(config->chains[0].rpc_hedge_ms, -1);
+	assert_int_equal(config->chains[0].rpc_rps, 25);
+	assert_int_equal(config->chains[1].rpc_head_lag_max, 3);
+	assert_int_equal(config->chains[1].rpc_hedge_ms, 0);
+	assert_int_equal(config->chains[1].rpc_rps, 0);
 	assert_int_equal(config->chains_len, 2);
 	assert_int_equal(config->chains[1].rpc_urls_len, 2);
 	fac_config_free(config);
@@ -157,6 +164,10 @@ static const struct {
 		"rpc_urls: entry 1 is no http"},
 	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://\"}\n}\n",
 		"rpc_urls: entry 1 is no http"},
+	{STORE CHAIN_OPEN "rpc_head_lag_max = 0\n}\n",
+		"rpc_head_lag_max: expected"},
+	{STORE CHAIN_OPEN "rpc_hedge_ms = -2\n}\n", "rpc_hedge_ms: expected"},
+	{STORE CHAIN_OPEN "rpc_rps = -1\n}\n", "rpc_rps: expected"},
 	{STORE CHAIN_OPEN "max_fee_gwei = 0\n}\n", "max_fee_gwei: expected"},
 	{STORE CHAIN_OPEN "max_gas = 20999\n}\n", "max_gas: expected"},
 	{STORE CHAIN_OPEN "confirmations = 0\n}\n", "confirmations: expected"},

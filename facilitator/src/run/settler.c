@@ -691,6 +691,9 @@ static enum x402_err make_chains(struct fac_settler *settler,
 			.rpc_urls = chain->rpc_urls,
 			.rpc_urls_len = chain->rpc_urls_len,
 			.timeout_ms = chain->timeout_ms,
+			.head_lag_max = chain->head_lag_max,
+			.hedge_ms = chain->hedge_ms,
+			.rps = chain->rps,
 			.warn = warn_chain,
 			.user = settler};
 		enum x402_err err = fac_chain_new(&wanted, &settler->chains[i]);

@@ -23,6 +23,9 @@ struct fac_settler_chain {
 	const char *const *rpc_urls;
 	size_t rpc_urls_len;
 	uint32_t timeout_ms;
+	uint32_t head_lag_max;
+	int32_t hedge_ms;
+	uint32_t rps;
 };
 
 struct fac_settler_options {

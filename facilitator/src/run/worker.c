@@ -49,6 +49,9 @@ static enum x402_err make_chains(
 			.rpc_urls = (const char *const *)from->rpc_urls,
 			.rpc_urls_len = from->rpc_urls_len,
 			.timeout_ms = from->rpc_timeout_ms,
+			.head_lag_max = from->rpc_head_lag_max,
+			.hedge_ms = from->rpc_hedge_ms,
+			.rps = from->rpc_rps,
 			.warn = warn,
 		};
 		chain->network = from->network;
