@@ -109,7 +109,9 @@ const usedCalldata = ({from, nonce}) =>
 /** What the store's journal says, read with the sqlite3 program; under: a command that runs it. */
 export function readSqlite(store, under = []) {
   const [command, ...args] = [...under, 'sqlite3', '-json', store,
-    'select state, lower(hex(nonce)) as nonce, transaction_hash as hash from payments'];
+    "select state, lower(hex(nonce)) as nonce, case when transaction_hash is null then '' " +
+      "when typeof(transaction_hash) = 'blob' then '0x' || lower(hex(transaction_hash)) " +
+      'else transaction_hash end as hash from payments'];
   return JSON.parse(execFileSync(command, args, {encoding: 'utf8', maxBuffer: 1 << 28}) || '[]');
 }
 
