@@ -83,7 +83,7 @@ struct fac_step {
 	struct fac_request *private_only;
 };
 
-#define FAC_REQUEST_ID_SIZE     32
+#define FAC_REQUEST_ID_SIZE     48
 #define FAC_REQUEST_HEADERS_MAX 4
 struct fac_request {
 	struct fac_app *app;

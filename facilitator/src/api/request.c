@@ -408,6 +408,33 @@ static void on_gone(void *user)
 		request->on_gone(request);
 }
 
+static char *add_hex(char *to, uint64_t value)
+{
+	char digits[16];
+	size_t n = 0;
+
+	do
+		digits[n++] = "0123456789abcdef"[value & 15];
+	while (value >>= 4);
+	while (n)
+		*to++ = digits[--n];
+	return to;
+}
+
+/* Daemon, worker, number: unlike any other's, and guessed by anybody. */
+static void make_id(struct fac_app *app, char ret_id[FAC_REQUEST_ID_SIZE])
+{
+	static_assert(FAC_REQUEST_ID_SIZE >= 16 + 1 + 8 + 1 + 16 + 1,
+		"64, 32 and 64 bits in hex");
+	char *to = add_hex(ret_id, app->boot_unix_ms);
+
+	*to++ = '-';
+	to = add_hex(to, app->worker);
+	*to++ = '-';
+	to = add_hex(to, ++app->requests);
+	*to = '\0';
+}
+
 void fac_api_dispatch(struct fac_app *app, struct http_exchange *exchange)
 {
 	struct fac_request *request = calloc(1, sizeof(*request));
@@ -420,9 +447,7 @@ void fac_api_dispatch(struct fac_app *app, struct http_exchange *exchange)
 	request->started_ms = fac_loop_now_ms(app->loop);
 	app->open_requests++;
 	count_open(app);
-	snprintf(request->id, sizeof(request->id), "%llx-%x-%llx",
-		(unsigned long long)app->boot_unix_ms, app->worker,
-		(unsigned long long)++app->requests);
+	make_id(app, request->id);
 	http_exchange_on_cancelled(exchange, on_gone, request);
 	fac_end(dispatch(request));
 }

@@ -175,7 +175,8 @@ static struct x402__json_member *find(
 	for (uint32_t i = 0; i < object->object.len; i++) {
 		struct x402__json_member *member = &object->object.members[i];
 
-		if (member->key_len == len &&
+		/* The first byte tells most of them apart. */
+		if (member->key_len == len && member->key[0] == key[0] &&
 			memcmp(member->key, key, len) == 0)
 			return member;
 	}

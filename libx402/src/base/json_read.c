@@ -618,6 +618,7 @@ static bool has_twins(const struct x402_json *object)
 	for (uint32_t i = 1; i < len; i++)
 		for (uint32_t j = 0; j < i; j++)
 			if (members[i].key_len == members[j].key_len &&
+				members[i].key[0] == members[j].key[0] &&
 				memcmp(members[i].key, members[j].key,
 					members[i].key_len) == 0)
 				return true;
