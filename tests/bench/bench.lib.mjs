@@ -5,7 +5,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {cpus} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {buildDir, programs, run, scratchDir, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {buildDir, programs, rpc, run, scratchDir, sleep, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
 
 // Each scratch directory and each child cleans up at the end of the process.
 process.setMaxListeners(0);
@@ -66,7 +66,8 @@ async function reference(devnet) {
   return peer;
 }
 
-function keepDevnet(info) {
+/** What bench-load reads: a devnet's description, in a file. */
+export function keepDevnet(info) {
   const file = join(scratchDir('x402-bench-'), 'devnet.json');
   writeFileSync(file, JSON.stringify(info), {mode: 0o600});
   return file;
@@ -94,15 +95,15 @@ export async function withNullRpc(env, measure) {
   const info = {token: address(), network: 'eip155:84532',
     accounts: {payee: {address: address()}, payer: {privateKey: key()}, facilitator: {privateKey: key()}},
     extra: Array.from({length: 200}, () => ({privateKey: key()}))};
-  const rpc = await start(program('bench-null-rpc'), ['--asset', info.token], {ready: /url=(http:\/\/[0-9.:]+)/});
-  info.rpcUrl = rpc.match[1];
+  const chain = await start(program('bench-null-rpc'), ['--asset', info.token], {ready: /url=(http:\/\/[0-9.:]+)/});
+  info.rpcUrl = chain.match[1];
   const file = keepDevnet(info);
   const ours = await startFacilitator({info}, {X402_NETWORK: info.network, X402_WORKERS: '1', ...env});
   try {
-    return await measure({info, rpc, file, ours});
+    return await measure({info, rpc: chain, file, ours});
   } finally {
     await ours.stop();
-    await rpc.stop();
+    await chain.stop();
   }
 }
 
@@ -117,6 +118,59 @@ export async function startConfigured(info, lines) {
   const daemon = await start(programs.facilitator, ['-c', file], {ready: /url=(http:\/\/[0-9.:]+)/});
   daemon.url = daemon.match[1];
   return daemon;
+}
+
+/* The balance while a load runs: when it last changed, and to what. */
+function watchBalance(devnet, address) {
+  const seen = {balance: null, at: 0, done: false};
+  seen.finished = (async () => {
+    while (!seen.done) {
+      const balance = await devnet.balanceOf(address);
+      if (balance !== seen.balance) {
+        seen.balance = balance;
+        seen.at = performance.now();
+      }
+      await sleep(20);
+    }
+  })();
+  return seen;
+}
+
+/** Gas of all transactions that an address sent, from a block on. */
+async function gasUsed(devnet, sender, fromBlock) {
+  const url = devnet.info.rpcUrl;
+  const head = Number(await rpc(url, 'eth_blockNumber'));
+  let gas = 0n;
+  let transactions = 0;
+  for (let number = fromBlock; number <= head; number++) {
+    const receipts = await rpc(url, 'eth_getBlockReceipts', [`0x${number.toString(16)}`]);
+    for (const receipt of receipts ?? []) {
+      if (receipt.from.toLowerCase() !== sender.toLowerCase()) continue;
+      gas += BigInt(receipt.gasUsed);
+      transactions++;
+    }
+  }
+  return {gas, transactions};
+}
+
+/** One load against one facilitator; figures of the answers and of the chain. */
+export async function settleLoad({devnet, file}, facilitator, sender, [connections, requests, pipeline]) {
+  const {payee} = devnet.info.accounts;
+  const block = Number(await devnet.rpc('eth_blockNumber')) + 1;
+  const before = await devnet.balanceOf(payee.address);
+  const watch = watchBalance(devnet, payee.address);
+  const result = await load(`${facilitator.url}/settle`, file, connections, requests, {pipeline});
+  const started = performance.now() - result.seconds * 1000;
+  // What was answered as pending, or given up, may still be mined.
+  if (result.ok < requests) await sleep(5000);
+  await sleep(1200);
+  watch.done = true;
+  await watch.finished;
+  const moved = Number((watch.balance - before) / AMOUNT);
+  const {gas, transactions} = await gasUsed(devnet, sender, block);
+  const seconds = (watch.at - started) / 1000;
+  return {...result, moved, transactions, confirmed_per_second: moved ? moved / seconds : 0,
+    gas_each: moved ? Number(gas) / moved : 0};
 }
 
 export const tableHead = '| facilitator | connections | requests | ok | per second | p50 ms | p95 ms | p99 ms |\n' +

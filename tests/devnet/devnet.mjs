@@ -2,6 +2,7 @@
 //
 //   --port N          RPC port on 127.0.0.1; 0 (default) takes a free one
 //   --block-time S    a block every S seconds; without it a block per transaction
+//   --gas-limit N     of a block (default 30000000, anvil's own)
 //   --accounts N      N more payers, derived from the same development seed
 //   --fund N          atomic units of USDC for each of those (default 1000000)
 //   --json FILE       write the description there too
@@ -42,6 +43,7 @@ function readOptions() {
     ({values} = parseArgs({options: {
       port: {type: 'string', default: '0'},
       'block-time': {type: 'string'},
+      'gas-limit': {type: 'string', default: '30000000'},
       accounts: {type: 'string', default: '0'},
       fund: {type: 'string', default: '1000000'},
       json: {type: 'string'},
@@ -50,7 +52,7 @@ function readOptions() {
   } catch (error) {
     refuse(error.message.split('\n')[0]);
   }
-  for (const name of ['port', 'accounts', 'fund']) {
+  for (const name of ['port', 'gas-limit', 'accounts', 'fund']) {
     if (!/^[0-9]{1,15}$/.test(values[name])) refuse(`--${name} takes a whole number, not ${values[name]}`);
   }
   if (Number(values.port) > 65535) refuse(`--port ends at 65535, not ${values.port}`);
@@ -90,7 +92,7 @@ async function freePort() {
 async function startAnvil(port) {
   const binary = join(here, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
   const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(CHAIN_ID),
-    '--mnemonic', MNEMONIC, '--accounts', '10', '--silent'];
+    '--mnemonic', MNEMONIC, '--accounts', '10', '--silent', '--gas-limit', options['gas-limit']];
   // Interval mining can be set later in whole seconds only.
   if (fractional) args.push('--block-time', options['block-time']);
   // The kernel ends it when this process ends, also by SIGKILL.

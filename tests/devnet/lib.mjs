@@ -134,13 +134,14 @@ export async function rpc(url, method, params = []) {
 }
 
 /**
- * Start a devnet. Options are devnet.mjs's: blockTime, accounts, fund, port.
+ * Start a devnet. Options are devnet.mjs's: blockTime, gasLimit, accounts, fund, port.
  * @returns {{info, rpc(method, params), balanceOf(address): Promise<bigint>, read, stop()}}
  */
-export async function startDevnet({blockTime, accounts, fund, port} = {}) {
+export async function startDevnet({blockTime, gasLimit, accounts, fund, port} = {}) {
   const args = [join(here, 'devnet.mjs'), '--stdin-lifeline'];
   if (port) args.push('--port', String(port));
   if (blockTime) args.push('--block-time', String(blockTime));
+  if (gasLimit) args.push('--gas-limit', String(gasLimit));
   if (accounts) args.push('--accounts', String(accounts));
   if (fund) args.push('--fund', String(fund));
   const devnet = await start(process.execPath, args, {ready: /^(\{.*\})$/m, timeoutMs: 120000});
