@@ -127,6 +127,25 @@ async function journal(store) {
   return new Map(rows.map((row) => [`0x${row.nonce}`, row]));
 }
 
+/** What was told as settled may have left the chain: chain and journal must come back to it. */
+export async function untilSettled(info, store, payments, ms = 60000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const rows = await journal(store);
+    let open = null;
+    for (const payment of payments) {
+      const {nonce} = JSON.parse(payment.body).paymentPayload.payload.authorization;
+      if (rows.get(nonce)?.state !== 'settled' || !await isUsed(info, payment)) {
+        open = `${payment.name} ${rows.get(nonce)?.state}`;
+        break;
+      }
+    }
+    if (!open) return;
+    assert.ok(Date.now() < end, `has left the chain and does not come back: ${open}`);
+    await sleep(200);
+  }
+}
+
 /** What callers were told of this payment is no more than may be told. */
 function assertTold(payment) {
   if (payment.key) {

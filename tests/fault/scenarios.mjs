@@ -15,7 +15,7 @@
 import assert from 'node:assert/strict';
 import {join} from 'node:path';
 import {run, scratchDir, sleep} from '../devnet/lib.mjs';
-import {isUsed, readSqlite} from './ledger.mjs';
+import {readSqlite, untilSettled} from './ledger.mjs';
 import {cut, delay, drop, garbage, hang, lag, lieAboutReceipts, rpcError, status} from './proxy.mjs';
 
 const SEND = ['eth_sendRawTransaction'];
@@ -48,17 +48,6 @@ export const proxied = (rule) => ({
 /** What the next block will ask for. */
 export const baseFee = (context, gwei) =>
   context.devnet.rpc('anvil_setNextBlockBaseFeePerGas', [hex(gwei * GWEI)]);
-
-/** What was told as settled may have left the chain: it must come back. */
-export async function untilAllLanded(context, ms = 60000) {
-  const end = Date.now() + ms;
-  for (const payment of context.payments) {
-    while (!await isUsed(context.devnet.info, payment)) {
-      assert.ok(Date.now() < end, `${payment.name} has left the chain and does not come back`);
-      await sleep(200);
-    }
-  }
-}
 
 // A disk of its own, gone with its daemon.
 const ON_SMALL_DISK = 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"';
@@ -154,5 +143,5 @@ export const scenarios = [
   {name: 'reorg of 3 blocks', what: 'anvil_reorg drops the last 3 blocks and what was in them, every 1.5 s',
     blockTime: 0.5, lastsMs: {short: 4000, full: 60000},
     inject: async (context) => repeat(context, 1500, () => context.devnet.rpc('anvil_reorg', [3, []])),
-    heal: endRepeat, settled: untilAllLanded},
+    heal: endRepeat, settled: (context) => untilSettled(context.devnet.info, context.store, context.payments)},
 ];
