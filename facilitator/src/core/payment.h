@@ -34,7 +34,10 @@ enum fac_payment_state {
 /* May a payment step from one state to the other? The one table. */
 bool fac_payment_may_follow(
 	enum fac_payment_state from, enum fac_payment_state to);
-/* True when no work of the engine remains. */
+/*
+ * True when no work of the engine remains. A block that falls out of the
+ * chain takes SETTLED and REVERTED back to BROADCAST all the same.
+ */
 bool fac_payment_is_final(enum fac_payment_state state);
 /* Never NULL for a state; false for a text that is none. */
 const char *fac_payment_state_text(enum fac_payment_state state);
@@ -49,6 +52,10 @@ bool fac_payment_state_parse(
 #define FAC_IDEMPOTENCY_SIZE 129
 #define FAC_SCHEME_SIZE      24
 #define FAC_MESSAGE_SIZE     256
+/* Who works on it: 32 hex digits, random for each run of a daemon. */
+#define FAC_OWNER_SIZE 33
+/* Who asked, for ceilings: an address or the name of a key. */
+#define FAC_CALLER_SIZE 64
 /* Network as the caller spelled it: CAIP-2 or a v1 name. */
 #define FAC_WIRE_NETWORK_SIZE X402_NETWORK_SIZE
 
@@ -65,15 +72,21 @@ struct fac_payment {
 	uint64_t valid_before_unix_s;
 	char scheme[FAC_SCHEME_SIZE];
 	int x402_version;
-	uint8_t fingerprint32[32]; /* of the whole request */
+	uint8_t fingerprint32[32];  /* of the whole request */
+	uint8_t payload_hash32[32]; /* of its paymentPayload */
 	/* Both "" when the caller sent none. */
 	char idempotency_scope[FAC_IDEMPOTENCY_SIZE];
 	char idempotency_key[FAC_IDEMPOTENCY_SIZE];
+	char caller[FAC_CALLER_SIZE];
+	/* The instance that works on it; "" when it is anybody's. */
+	char owner[FAC_OWNER_SIZE];
 	/* What to send, so that a restarted daemon can sign it anew. */
 	struct x402_address call_to;
 	struct x402_buf calldata;
 	struct x402_buf state_calldata;
 	uint64_t gas_limit;
+	bool may_share;     /* may travel in a batch */
+	uint64_t cost_gwei; /* of its gas: an estimate, then what it was */
 	enum fac_payment_state state;
 	enum x402_reason reason;              /* of an end without success */
 	char message[FAC_MESSAGE_SIZE];       /* for a person */
@@ -86,10 +99,11 @@ struct fac_payment {
 };
 
 /* X(name, text) */
-#define FAC_TRANSACTION_STATE_MAP(X)                               \
-	X(SIGNED, "signed")       /* journalled, maybe sent */     \
-	X(BROADCAST, "broadcast") /* a node took it */             \
-	X(MINED, "mined")         /* has a receipt, good or bad */ \
+#define FAC_TRANSACTION_STATE_MAP(X)                                          \
+	X(SIGNED, "signed")       /* journalled, maybe sent */                \
+	X(BROADCAST, "broadcast") /* a node took it */                        \
+	X(MINED, "mined")         /* has a receipt; its block may yet fall */ \
+	X(FINAL, "final")         /* so deep that it will not */              \
 	X(REPLACED, "replaced")   /* another took its nonce */
 
 enum fac_transaction_state {
@@ -101,16 +115,36 @@ const char *fac_transaction_state_text(enum fac_transaction_state state);
 bool fac_transaction_state_parse(
 	const char *text, enum fac_transaction_state *ret_state);
 
-/* One signed transaction. It pays payment keys_len payments; 0: fills a gap. */
-struct fac_transaction {
+/* Signed bytes. */
+struct fac_attempt {
 	uint8_t hash32[32];
+	struct x402_buf raw;
+	struct x402_u256 max_fee_per_gas;
+	struct x402_u256 max_priority_fee_per_gas;
+	uint64_t created_ms;
+};
+
+/* Times that one nonce may be signed: 12.5% each is a factor of 2.3. */
+#define FAC_ATTEMPTS_MAX 8
+/* Payments in one transaction: their calldata stays below what nodes take. */
+#define FAC_BATCH_MAX 220
+
+/*
+ * One nonce of one signer: what it pays for, and every set of bytes that was
+ * signed for it. Attempts differ in fees only, so whichever of them lands,
+ * the same payments land. keys_len 0: it fills a gap.
+ */
+struct fac_transaction {
+	uint8_t id32[32]; /* hash of the first attempt */
 	char network[X402_NETWORK_SIZE];
 	struct x402_address signer;
 	uint64_t nonce;
-	struct x402_buf raw;
+	struct fac_attempt attempts[FAC_ATTEMPTS_MAX];
+	size_t attempts_len;
 	enum fac_transaction_state state;
-	struct x402_u256 max_fee_per_gas;
-	struct x402_u256 max_priority_fee_per_gas;
+	uint8_t mined_hash32[32]; /* MINED, FINAL: which attempt */
+	uint64_t block_number;    /* ... and where */
+	uint8_t block_hash32[32];
 	uint64_t created_ms;
 	uint8_t (*keys32)[32]; /* settle keys of its payments */
 	size_t keys_len;
