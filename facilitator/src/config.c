@@ -15,16 +15,18 @@
 #include <unistd.h>
 
 /* Ceilings of the ceilings: beyond these a figure is a typing error. */
-#define DEADLINE_MAX_S    600
-#define HEAD_LAG_MAX      100000
-#define RPS_MAX           1000000
-#define MAX_BODY_MAX      (16 * 1024 * 1024)
-#define CONNECTIONS_MAX   100000
-#define FEE_MAX_GWEI      1000000
-#define GAS_MAX           30000000
-#define CONFIRMATIONS_MAX 1000
-#define DEFAULT_PORT      4022 /* as the reference facilitators' examples */
-#define DEFAULT_WORKERS   4
+#define DEADLINE_MAX_S  600
+#define HEAD_LAG_MAX    100000
+#define RPS_MAX         1000000
+#define MAX_BODY_MAX    (16 * 1024 * 1024)
+#define CONNECTIONS_MAX 100000
+#define FEE_MAX_GWEI    1000000
+#define GAS_MAX         30000000
+#define PROOF_DEPTH_MAX 100000
+#define WINDOW_MAX_MS   5000
+#define BATCH_GAS_MAX   1000000000
+#define DEFAULT_PORT    4022 /* as the reference facilitators' examples */
+#define DEFAULT_WORKERS 4
 
 void fac_config_problem(struct x402_buf *problems, const char *fmt, ...)
 {
@@ -76,7 +78,7 @@ void fac_config_chain_init(struct fac_config_chain *chain)
 	chain->max_fee_gwei = 500;
 	chain->max_priority_fee_gwei = 100;
 	chain->max_gas = 1000000;
-	chain->confirmations = 1;
+	fac_config_settling_init(&chain->settling);
 }
 
 void fac_config_free(struct fac_config *config)
@@ -253,7 +255,75 @@ static int check_gas(cfg_t *cfg, cfg_opt_t *opt)
 
 static int check_confirmations(cfg_t *cfg, cfg_opt_t *opt)
 {
-	return check_range(cfg, opt, 1, CONFIRMATIONS_MAX);
+	const char *text = cfg_opt_getnstr(opt, 0);
+	uint32_t value;
+
+	if (text && fac_config_parse_confirmations(text, &value))
+		return 0;
+	cfg_error(cfg,
+		"%s: expected a number from 1, submitted, safe or finalized, "
+		"got \"%.40s\"",
+		cfg_opt_name(opt), text ? text : "");
+	return -1;
+}
+
+static int check_depth(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, PROOF_DEPTH_MAX);
+}
+
+static int check_batch(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, FAC_BATCH_MAX);
+}
+
+static int check_window(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, WINDOW_MAX_MS);
+}
+
+static int check_batch_gas(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 30000, BATCH_GAS_MAX);
+}
+
+/* Gwei, as the payments' rows keep them. */
+static int check_cost(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 0, LONG_MAX);
+}
+
+static int check_token(cfg_t *cfg, cfg_opt_t *opt)
+{
+	unsigned count = cfg_opt_size(opt);
+	const char *text = cfg_opt_getnstr(opt, count - 1);
+	struct x402_address token;
+
+	if (count > FAC_ENGINE_TOKENS_MAX) {
+		cfg_error(cfg, "%s: more than %d tokens", cfg_opt_name(opt),
+			FAC_ENGINE_TOKENS_MAX);
+		return -1;
+	}
+	if (text && !x402_address_parse(text, &token))
+		return 0;
+	cfg_error(cfg, "%s: expected token addresses, got \"%.60s\"",
+		cfg_opt_name(opt), text ? text : "");
+	return -1;
+}
+
+static int check_instance(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+
+	if (text && strlen(text) < FAC_OWNER_SIZE &&
+		strspn(text,
+			"abcdefghijklmnopqrstuvwxyz"
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+			strlen(text))
+		return 0;
+	cfg_error(cfg, "%s: expected up to %d letters, digits, -, _ and .",
+		cfg_opt_name(opt), FAC_OWNER_SIZE - 1);
+	return -1;
 }
 
 static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
@@ -387,6 +457,18 @@ static const struct {
 	{"chain|max_priority_fee_gwei", check_fee},
 	{"chain|max_gas", check_gas},
 	{"chain|confirmations", check_confirmations},
+	{"chain|proof_depth", check_depth},
+	{"chain|batch_max", check_batch},
+	{"chain|batch_window_ms", check_window},
+	{"chain|batch_payment_gas", check_batch_gas},
+	{"chain|batch_max_gas", check_batch_gas},
+	{"chain|stuck_after", check_deadline},
+	{"chain|batch_tokens", check_token},
+	{"chain|max_payment_cost_gwei", check_cost},
+	{"chain|daily_payer_gwei", check_cost},
+	{"chain|daily_caller_gwei", check_cost},
+	{"chain|daily_total_gwei", check_cost},
+	{"instance", check_instance},
 };
 
 /* ---- From libconfuse to struct fac_config. ---- */
@@ -403,6 +485,35 @@ __attribute__((format(printf, 2, 0))) static void on_problem(
 	fac_config_problem(current_problems, "%s:%d: %s",
 		cfg && cfg->filename ? cfg->filename : "config",
 		cfg ? cfg->line : 0, text);
+}
+
+static void fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
+{
+	/* Validated as they were read. */
+	(void)!fac_config_parse_confirmations(
+		cfg_getstr(cfg, "confirmations"), &settling->confirmations);
+	settling->proof_depth = (uint32_t)cfg_getint(cfg, "proof_depth");
+	settling->batch_max = (uint32_t)cfg_getint(cfg, "batch_max");
+	settling->batch_window_ms = (uint32_t)cfg_getint(
+		cfg, "batch_window_ms");
+	settling->batch_payment_gas = (uint64_t)cfg_getint(
+		cfg, "batch_payment_gas");
+	settling->batch_max_gas = (uint64_t)cfg_getint(cfg, "batch_max_gas");
+	settling->stuck_after_s = (uint32_t)cfg_getint(cfg, "stuck_after");
+	settling->credit_preempted = cfg_getbool(cfg, "credit_preempted");
+	settling->max_payment_cost_gwei = (uint64_t)cfg_getint(
+		cfg, "max_payment_cost_gwei");
+	settling->daily_payer_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_payer_gwei");
+	settling->daily_caller_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_caller_gwei");
+	settling->daily_total_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_total_gwei");
+	settling->has_tokens = cfg_size(cfg, "batch_tokens") > 0;
+	for (unsigned i = 0; i < cfg_size(cfg, "batch_tokens"); i++)
+		if (!x402_address_parse(cfg_getnstr(cfg, "batch_tokens", i),
+			    &settling->tokens[settling->tokens_len]))
+			settling->tokens_len++;
 }
 
 static void fill_chain(cfg_t *cfg, const char *path,
@@ -434,7 +545,7 @@ static void fill_chain(cfg_t *cfg, const char *path,
 	chain->max_priority_fee_gwei = (uint64_t)cfg_getint(
 		cfg, "max_priority_fee_gwei");
 	chain->max_gas = (uint64_t)cfg_getint(cfg, "max_gas");
-	chain->confirmations = (uint32_t)cfg_getint(cfg, "confirmations");
+	fill_settling(cfg, &chain->settling);
 }
 
 static void fill_settings(cfg_t *cfg, struct fac_settings *settings)
@@ -467,6 +578,8 @@ static void fill_config(cfg_t *cfg, const char *path, struct fac_config *config,
 		config->store_path = strdup(store);
 	else
 		fac_config_problem(problems, "%s: store is missing", path);
+	snprintf(config->instance, sizeof(config->instance), "%s",
+		cfg_getstr(cfg, "instance"));
 	fill_settings(cfg, &config->settings);
 	for (unsigned i = 0; i < cfg_size(cfg, "chain"); i++)
 		fill_chain(cfg_getnsec(cfg, "chain", i), path,
@@ -482,6 +595,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 	const struct fac_config_chain *chain_defaults)
 {
 	const struct fac_settings *settings = &defaults->settings;
+	const struct fac_config_settling *settling = &chain_defaults->settling;
 	cfg_opt_t chain_opts[] = {
 		CFG_STR_LIST("rpc_urls", NULL, CFGF_NODEFAULT),
 		CFG_STR_LIST("signer_key_file", NULL, CFGF_NODEFAULT),
@@ -497,8 +611,22 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_INT("max_priority_fee_gwei",
 			(long)chain_defaults->max_priority_fee_gwei, CFGF_NONE),
 		CFG_INT("max_gas", (long)chain_defaults->max_gas, CFGF_NONE),
-		CFG_INT("confirmations", chain_defaults->confirmations,
+		CFG_STR("confirmations", "1", CFGF_NONE),
+		CFG_INT("proof_depth", settling->proof_depth, CFGF_NONE),
+		CFG_INT("batch_max", settling->batch_max, CFGF_NONE),
+		CFG_INT("batch_window_ms", settling->batch_window_ms,
 			CFGF_NONE),
+		CFG_INT("batch_payment_gas", (long)settling->batch_payment_gas,
+			CFGF_NONE),
+		CFG_INT("batch_max_gas", (long)settling->batch_max_gas,
+			CFGF_NONE),
+		CFG_INT("stuck_after", settling->stuck_after_s, CFGF_NONE),
+		CFG_BOOL("credit_preempted", cfg_true, CFGF_NONE),
+		CFG_STR_LIST("batch_tokens", NULL, CFGF_NODEFAULT),
+		CFG_INT("max_payment_cost_gwei", 0, CFGF_NONE),
+		CFG_INT("daily_payer_gwei", 0, CFGF_NONE),
+		CFG_INT("daily_caller_gwei", 0, CFGF_NONE),
+		CFG_INT("daily_total_gwei", 0, CFGF_NONE),
 		CFG_END(),
 	};
 	cfg_opt_t opts[] = {
@@ -506,6 +634,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_STR("admin_listen", "", CFGF_NONE),
 		CFG_INT("workers", 0, CFGF_NONE),
 		CFG_STR("store", NULL, CFGF_NONE),
+		CFG_STR("instance", "", CFGF_NONE),
 		CFG_INT("response_deadline",
 			settings->response_deadline_ms / 1000, CFGF_NONE),
 		CFG_INT("verify_deadline", settings->verify_deadline_ms / 1000,
@@ -588,13 +717,14 @@ static void dump_chain(
 		"}\n\trpc_timeout = %u\n\trpc_head_lag_max = %u\n"
 		"\trpc_hedge_ms = %d\n\trpc_rps = %u\n"
 		"\tmax_fee_gwei = %llu\n"
-		"\tmax_priority_fee_gwei = %llu\n\tmax_gas = %llu\n"
-		"\tconfirmations = %u\n}\n",
+		"\tmax_priority_fee_gwei = %llu\n\tmax_gas = %llu\n",
 		chain->rpc_timeout_ms / 1000, chain->rpc_head_lag_max,
 		chain->rpc_hedge_ms, chain->rpc_rps,
 		(unsigned long long)chain->max_fee_gwei,
 		(unsigned long long)chain->max_priority_fee_gwei,
-		(unsigned long long)chain->max_gas, chain->confirmations);
+		(unsigned long long)chain->max_gas);
+	fac_config_settling_dump(&chain->settling, buf);
+	x402_buf_add_str(buf, "}\n");
 }
 
 void fac_config_dump(const struct fac_config *config, struct x402_buf *buf)
@@ -617,14 +747,15 @@ void fac_config_dump(const struct fac_config *config, struct x402_buf *buf)
 			config->admin_host, config->admin_port);
 	else
 		x402_buf_add_str(buf, "admin_listen = \"\"\n");
+	x402_buf_printf(buf, "workers = %u\nstore = \"", config->workers);
+	fac_config_redact_store(config->store_path, buf);
 	x402_buf_printf(buf,
-		"workers = %u\nstore = \"%s\"\n"
+		"\"\ninstance = \"%s\"\n"
 		"response_deadline = %u\nverify_deadline = %u\n"
 		"max_body_bytes = %llu\nmax_connections = %u\n"
 		"cors_origin = \"%s\"\ndiscovery_post = %s\n"
 		"log_file = \"%s\"\nlog_level = %s\n",
-		config->workers, config->store_path,
-		settings->response_deadline_ms / 1000,
+		config->instance, settings->response_deadline_ms / 1000,
 		settings->verify_deadline_ms / 1000,
 		(unsigned long long)config->max_body_bytes,
 		config->max_connections, settings->cors_origin,
@@ -653,7 +784,7 @@ static bool same_chain(
 		a->max_fee_gwei != b->max_fee_gwei ||
 		a->max_priority_fee_gwei != b->max_priority_fee_gwei ||
 		a->max_gas != b->max_gas ||
-		a->confirmations != b->confirmations)
+		!fac_config_settling_equal(&a->settling, &b->settling))
 		return false;
 	for (size_t i = 0; i < a->rpc_urls_len; i++)
 		if (strcmp(a->rpc_urls[i], b->rpc_urls[i]))
@@ -678,6 +809,8 @@ void fac_config_compare(const struct fac_config *a, const struct fac_config *b,
 		x402_buf_add_str(ret_names, "workers ");
 	if (!same_text(a->store_path, b->store_path))
 		x402_buf_add_str(ret_names, "store ");
+	if (strcmp(a->instance, b->instance))
+		x402_buf_add_str(ret_names, "instance ");
 	if (a->max_body_bytes != b->max_body_bytes)
 		x402_buf_add_str(ret_names, "max_body_bytes ");
 	if (a->max_connections != b->max_connections)

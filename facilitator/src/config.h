@@ -23,6 +23,26 @@
 /* More threads than this wait for the one engine and store anyway. */
 #define FAC_CONFIG_WORKERS_MAX 64
 
+/* How a chain's payments are settled: see struct fac_engine_chain. */
+struct fac_config_settling {
+	uint32_t confirmations; /* or FAC_CONFIRM_... */
+	uint32_t proof_depth;
+	uint32_t batch_max;
+	uint32_t batch_window_ms;
+	uint64_t batch_payment_gas;
+	uint64_t batch_max_gas;
+	uint32_t stuck_after_s;
+	bool credit_preempted;
+	/* Tokens that may share transactions; has_tokens: the operator's. */
+	bool has_tokens;
+	struct x402_address tokens[FAC_ENGINE_TOKENS_MAX];
+	size_t tokens_len;
+	uint64_t max_payment_cost_gwei; /* 0: no ceiling, and so on */
+	uint64_t daily_payer_gwei;
+	uint64_t daily_caller_gwei;
+	uint64_t daily_total_gwei;
+};
+
 struct fac_config_chain {
 	/* caip2 "": ask the chain (environment without X402_NETWORK). */
 	struct x402_network network;
@@ -42,7 +62,7 @@ struct fac_config_chain {
 	uint64_t max_fee_gwei;
 	uint64_t max_priority_fee_gwei;
 	uint64_t max_gas;
-	uint32_t confirmations;
+	struct fac_config_settling settling;
 };
 
 /* What HUP may change while the daemon runs. Plain values. */
@@ -61,8 +81,9 @@ struct fac_config {
 	unsigned workers;
 	uint64_t max_body_bytes;
 	uint32_t max_connections;
-	char *store_path;
-	char *log_file; /* or NULL: standard error */
+	char *store_path;              /* a file, or postgresql://... */
+	char instance[FAC_OWNER_SIZE]; /* "": a random name */
+	char *log_file;                /* or NULL: standard error */
 	/* The listener for operators: one of them, or none. */
 	char *admin_unix;                      /* a socket file, or NULL */
 	char admin_host[FAC_CONFIG_HOST_SIZE]; /* "": none */
@@ -102,6 +123,20 @@ void fac_config_compare(const struct fac_config *a, const struct fac_config *b,
 	struct x402_buf *ret_names);
 /* Append scheme and host of a URL, without user, path and query. */
 void fac_config_redact_url(const char *url, struct x402_buf *buf);
+
+/* ---- config_settling.c ---- */
+void fac_config_settling_init(struct fac_config_settling *settling);
+/* "submitted", "safe", "finalized" or a number from 1. */
+bool fac_config_parse_confirmations(const char *text, uint32_t *ret_value);
+void fac_config_settling_dump(
+	const struct fac_config_settling *settling, struct x402_buf *buf);
+bool fac_config_settling_equal(const struct fac_config_settling *a,
+	const struct fac_config_settling *b);
+/* Without tokens of the operator's: those that libx402 knows there. */
+void fac_config_settling_tokens(const struct fac_config_settling *settling,
+	const char *caip2, struct fac_engine_chain *chain);
+/* A store's place without its password, for logs and --dump-config. */
+void fac_config_redact_store(const char *path, struct x402_buf *buf);
 
 /* Shared by the two sources (config.c, config_env.c, config_key.c). */
 void fac_config_problem(struct x402_buf *problems, const char *fmt, ...)

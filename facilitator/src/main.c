@@ -382,6 +382,34 @@ static struct x402_u256 gwei(uint64_t amount)
 	return wei;
 }
 
+static void fill_engine_chain(const struct fac_config_chain *chain,
+	struct fac_engine_chain *ret_engine)
+{
+	const struct fac_config_settling *settling = &chain->settling;
+
+	*ret_engine = (struct fac_engine_chain){
+		.network = chain->network,
+		.signers = (const struct x402_secret *const *)chain->signers,
+		.signers_len = chain->signers_len,
+		.max_fee_per_gas = gwei(chain->max_fee_gwei),
+		.max_priority_fee_per_gas = gwei(chain->max_priority_fee_gwei),
+		.max_gas_limit = chain->max_gas,
+		.confirmations = settling->confirmations,
+		.proof_depth = settling->proof_depth,
+		.batch_max = settling->batch_max,
+		.batch_window_ms = settling->batch_window_ms,
+		.batch_payment_gas = settling->batch_payment_gas,
+		.batch_max_gas = settling->batch_max_gas,
+		.stuck_ms = settling->stuck_after_s * 1000,
+		.credit_preempted = settling->credit_preempted,
+		.max_payment_cost_gwei = settling->max_payment_cost_gwei,
+		.limits = {settling->daily_payer_gwei,
+			settling->daily_caller_gwei,
+			settling->daily_total_gwei},
+	};
+	fac_config_settling_tokens(settling, chain->network.caip2, ret_engine);
+}
+
 static enum x402_err start_settler(struct daemon *daemon)
 {
 	const struct fac_config *config = daemon->config;
@@ -390,25 +418,13 @@ static enum x402_err start_settler(struct daemon *daemon)
 		.chains = chains,
 		.chains_len = config->chains_len,
 		.store = daemon->store,
+		.owner = config->instance,
 		.note = settler_note,
 	};
 
 	for (size_t i = 0; i < config->chains_len; i++) {
 		const struct fac_config_chain *chain = &config->chains[i];
 		chains[i] = (struct fac_settler_chain){
-			.engine =
-				{
-					.network = chain->network,
-					.signers = (const struct x402_secret
-							*const *)chain->signers,
-					.signers_len = chain->signers_len,
-					.max_fee_per_gas = gwei(
-						chain->max_fee_gwei),
-					.max_priority_fee_per_gas = gwei(
-						chain->max_priority_fee_gwei),
-					.max_gas_limit = chain->max_gas,
-					.confirmations = chain->confirmations,
-				},
 			.rpc_urls = (const char *const *)chain->rpc_urls,
 			.rpc_urls_len = chain->rpc_urls_len,
 			.timeout_ms = chain->rpc_timeout_ms,
@@ -416,6 +432,7 @@ static enum x402_err start_settler(struct daemon *daemon)
 			.hedge_ms = chain->rpc_hedge_ms,
 			.rps = chain->rpc_rps,
 		};
+		fill_engine_chain(chain, &chains[i].engine);
 	}
 	return fac_settler_start(&options, &daemon->settler);
 }
@@ -491,6 +508,7 @@ static void log_listening(const struct daemon *daemon)
 {
 	const char *host = daemon->config->host;
 	char url[FAC_CONFIG_HOST_SIZE + 32];
+	struct x402_buf store = {0};
 	struct fac_log_line line;
 
 	snprintf(url, sizeof(url),
@@ -500,8 +518,12 @@ static void log_listening(const struct daemon *daemon)
 	fac_log_str(&line, "url", url);
 	fac_log_u64(&line, "workers", daemon->workers_len);
 	fac_log_u64(&line, "chains", daemon->config->chains_len);
-	fac_log_str(&line, "store", daemon->config->store_path);
+	fac_config_redact_store(daemon->config->store_path, &store);
+	x402_buf_add_byte(&store, '\0');
+	fac_log_str(
+		&line, "store", store.failed ? "" : (const char *)store.ptr);
 	fac_log_end(&line);
+	x402_buf_clear(&store);
 }
 
 static void serve(struct daemon *daemon)
@@ -663,7 +685,7 @@ static enum x402_err read_signers(struct daemon *daemon)
 static void begin(void *user)
 {
 	struct daemon *daemon = user;
-	struct fac_store_options options = {daemon->config->store_path};
+	struct fac_store_options options = {.path = daemon->config->store_path};
 	struct x402_errinfo info = {0};
 
 	if (fac_store_open(&options, &info, &daemon->store)) {

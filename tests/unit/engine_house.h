@@ -17,7 +17,7 @@
 #include "cmocka_house.h"
 
 #include "core/engine.h"
-#include "store/db_p.h"
+#include "store/sqlite_p.h"
 #include "x402/transaction.h"
 
 #include <stdio.h>
@@ -27,12 +27,13 @@
 #define WORLD_TX_MAX   256
 #define WORLD_PAYMENTS 64
 #define WORLD_START_S  UINT64_C(1800000000)
+#define WORLD_FORKS    8
 
 struct event {
 	struct event *next;
 	void (*run)(struct event *event);
 	struct world *world;
-	struct fac_store_job *job;
+	struct fac_verb *verb;
 	void (*store_done)(void *arg, const struct fac_store_reply *reply);
 	/* Chain calls. */
 	struct x402_buf raw;
@@ -44,11 +45,15 @@ struct event {
 	void (*receipts_done)(
 		void *arg, const struct fac_chain_receipt *r, size_t len);
 	void (*nonce_done)(void *arg, enum x402_err err, uint64_t nonce);
+	void (*balance_done)(
+		void *arg, enum x402_err err, const struct x402_u256 *wei);
 	void (*block_done)(void *arg, enum x402_err err,
 		const struct fac_chain_block *block);
 	void (*fees_done)(void *arg, enum x402_err err,
 		const struct fac_chain_fees *fees);
 	void (*call_done)(void *arg, const struct x402_chain_answer *answer);
+	void (*logs_done)(void *arg, enum x402_err err,
+		const struct fac_chain_log *logs, size_t len);
 	void *arg;
 };
 
@@ -56,27 +61,37 @@ struct world_tx {
 	uint8_t hash32[32];
 	struct x402_address sender;
 	uint64_t nonce;
-	int payment; /* -1: none of ours, a filler or a stranger's */
+	uint64_t max_fee;
+	uint64_t max_priority;
+	uint8_t payments[WORLD_PAYMENTS];
+	bool paid[WORLD_PAYMENTS];
+	size_t payments_len; /* 0: none of ours, a filler or a stranger's */
+	bool batch;
 	bool mined;
 	bool success;
+	bool gone; /* replaced in the mempool, or dropped from it */
 	uint64_t block;
 };
 
 struct world_payment {
 	bool used;
 	uint64_t used_block;
-	unsigned transfers; /* by our transactions */
+	unsigned transfers; /* of its money */
 	uint64_t valid_before;
+	bool fails_in_company;
+	bool fails; /* always, though its authorization stays unused */
 };
 
 struct world {
 	char path[64];
-	struct fac_db db;
+	struct fac_sqlite db;
 	bool db_open;
 	uint64_t now_ms;
 	struct event *first;
 	struct event **last;
 	struct fac_engine *engine;
+	const char *owner;
+	bool shared;
 	struct x402_secp256k1 *secp;
 	struct x402_secret keys[2];
 	size_t keys_len;
@@ -87,13 +102,18 @@ struct world {
 	size_t txs_len;
 	struct world_payment payments[WORLD_PAYMENTS];
 	uint64_t head;
+	uint64_t forks[WORLD_FORKS]; /* blocks from which on it forked */
+	size_t forks_len;
 	uint64_t base_fee;
+	uint64_t balance; /* wei, of every signer */
+	bool has_multicall;
 	bool mining;    /* a block each 100 ms */
-	bool lies_logs; /* receipts without logs */
+	bool lies_logs;  /* receipts without logs */
+	bool moves_none; /* authorizations are used, no Transfer comes */
 	/* Faults, while positive. */
 	int store_faults;
-	enum x402_err (*fault_verb)(struct fac_db *, struct fac_store_job *);
-	int send_faults; /* taken, but the answer is lost */
+	enum fac_verb_kind fault_verb; /* this one; 0: any */
+	int send_faults;               /* taken, but the answer is lost */
 	int send_status; /* -1: natural; else say this and drop the bytes */
 	int receipt_faults;
 	int chain_faults;
@@ -132,27 +152,9 @@ static inline struct event *event_new(
 	return event;
 }
 
-static inline void job_free(struct fac_store_job *job)
-{
-	if (!job)
-		return;
-	fac_payment_clear(&job->payment);
-	fac_transaction_clear(&job->transaction);
-	for (size_t i = 0; i < 8; i++)
-		free(job->texts[i]);
-	for (size_t i = 0; i < job->reply.payments_len; i++)
-		fac_payment_clear(&job->payments[i]);
-	for (size_t i = 0; i < job->reply.transactions_len; i++)
-		fac_transaction_clear(&job->transactions[i]);
-	free(job->payments);
-	free(job->transactions);
-	free(job->events);
-	free(job);
-}
-
 static inline void event_free(struct event *event)
 {
-	job_free(event->job);
+	fac_verb_free(event->verb);
 	x402_buf_clear(&event->raw);
 	free(event);
 }
@@ -173,174 +175,39 @@ static inline bool world_step(struct world *w)
 	return true;
 }
 
-/* ---- The store's ports. ---- */
+/* ---- The store's port. ---- */
 
 static inline void run_store_reply(struct event *event)
 {
-	struct fac_store_job *job = event->job;
-
-	job->reply.payments = job->payments;
-	job->reply.transactions = job->transactions;
-	job->reply.events = job->events;
-	event->store_done(event->arg, &job->reply);
+	event->store_done(event->arg, fac_verb_reply(event->verb));
 }
 
 static inline void run_store_verb(struct event *event)
 {
 	struct world *w = event->world;
-	struct fac_store_job *job = event->job;
 	struct event *reply = event_new(w, run_store_reply, event->arg);
 
-	reply->job = job;
+	reply->verb = event->verb;
 	reply->store_done = event->store_done;
-	event->job = NULL;
+	event->verb = NULL;
 	if (w->store_faults > 0 &&
-		(!w->fault_verb || w->fault_verb == job->run)) {
+		(!w->fault_verb || w->fault_verb == reply->verb->kind)) {
 		w->store_faults--;
-		job->reply.err = X402_ERR_STORE;
+		reply->verb->reply.err = X402_ERR_STORE;
 		return;
 	}
-	assert_int_equal(fac_db_exec(&w->db, "BEGIN IMMEDIATE"), X402_OK);
-	job->reply.err = job->run(&w->db, job);
-	assert_int_equal(
-		fac_db_exec(&w->db, job->reply.err ? "ROLLBACK" : "COMMIT"),
-		X402_OK);
+	fac_sqlite_run(&w->db, reply->verb);
 }
 
 typedef void (*store_done_fn)(void *arg, const struct fac_store_reply *reply);
 
-static inline struct fac_store_job *store_event(struct world *w,
-	enum x402_err (*run)(struct fac_db *, struct fac_store_job *),
-	store_done_fn done, void *arg)
+static inline void port_store(
+	void *user, struct fac_verb *verb, store_done_fn done, void *arg)
 {
-	struct event *event = event_new(w, run_store_verb, arg);
+	struct event *event = event_new(user, run_store_verb, arg);
 
-	event->job = calloc(1, sizeof(*event->job));
-	assert_non_null(event->job);
-	event->job->run = run;
+	event->verb = verb;
 	event->store_done = done;
-	return event->job;
-}
-
-static inline void port_reserve(void *user, const struct fac_payment *payment,
-	store_done_fn done, void *arg)
-{
-	fac_payment_copy(payment,
-		&store_event(user, fac_db_reserve, done, arg)->payment);
-}
-
-static inline void port_release(void *user, const uint8_t key32[32],
-	const char *note, store_done_fn done, void *arg)
-{
-	struct fac_store_job *job = store_event(
-		user, fac_db_release, done, arg);
-
-	memcpy(job->key32, key32, 32);
-	job->texts[0] = strdup(note);
-}
-
-static inline void port_journal(void *user,
-	const struct fac_transaction *transaction, store_done_fn done,
-	void *arg)
-{
-	fac_transaction_copy(transaction,
-		&store_event(user, fac_db_journal_signed, done, arg)
-			 ->transaction);
-}
-
-static inline void port_hash(struct world *w, const uint8_t hash32[32],
-	enum x402_err (*run)(struct fac_db *, struct fac_store_job *),
-	store_done_fn done, void *arg)
-{
-	memcpy(store_event(w, run, done, arg)->key32, hash32, 32);
-}
-
-static inline void port_mark_broadcast(
-	void *user, const uint8_t hash32[32], store_done_fn done, void *arg)
-{
-	port_hash(user, hash32, fac_db_mark_broadcast, done, arg);
-}
-
-static inline void port_mark_replaced(
-	void *user, const uint8_t hash32[32], store_done_fn done, void *arg)
-{
-	port_hash(user, hash32, fac_db_mark_replaced, done, arg);
-}
-
-static inline void port_mark_mined(void *user, const uint8_t hash32[32],
-	uint64_t block, store_done_fn done, void *arg)
-{
-	struct fac_store_job *job = store_event(
-		user, fac_db_mark_mined, done, arg);
-
-	memcpy(job->key32, hash32, 32);
-	job->number = block;
-}
-
-static inline void port_finish(void *user, const struct fac_store_end *end,
-	store_done_fn done, void *arg)
-{
-	store_event(user, fac_db_finish, done, arg)->end = *end;
-}
-
-static inline void port_credit(void *user, const uint8_t key32[32],
-	const char *answer, store_done_fn done, void *arg)
-{
-	struct fac_store_job *job = store_event(user, fac_db_credit, done, arg);
-
-	memcpy(job->key32, key32, 32);
-	job->texts[0] = strdup(answer);
-}
-
-static inline void port_load(
-	void *user, const char *network, store_done_fn done, void *arg)
-{
-	store_event(user, fac_db_load_unfinished, done, arg)->texts[0] = strdup(
-		network);
-}
-
-static inline void port_floor(void *user, const char *network,
-	const struct x402_address *signer, store_done_fn done, void *arg)
-{
-	struct fac_store_job *job = store_event(
-		user, fac_db_next_nonce_floor, done, arg);
-
-	job->texts[0] = strdup(network);
-	job->transaction.signer = *signer;
-}
-
-static inline void port_revive(void *user, const char *network,
-	const struct x402_address *signer, uint64_t nonce, store_done_fn done,
-	void *arg)
-{
-	struct fac_store_job *job = store_event(user, fac_db_revive, done, arg);
-
-	job->texts[0] = strdup(network);
-	job->transaction.signer = *signer;
-	job->number = nonce;
-}
-
-static inline char *maybe_dup(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
-static inline void port_get(void *user, struct fac_payment_query query,
-	store_done_fn done, void *arg)
-{
-	struct fac_store_job *job = store_event(
-		user, fac_db_payment_get, done, arg);
-
-	job->texts[FAC_JOB_ID] = maybe_dup(query.id);
-	job->texts[FAC_JOB_TRANSACTION] = maybe_dup(query.transaction);
-	job->texts[FAC_JOB_SCOPE] = maybe_dup(query.idempotency_scope);
-	job->texts[FAC_JOB_IDEMPOTENCY] = maybe_dup(query.idempotency_key);
-	job->has_key32 = query.key32;
-	if (query.key32)
-		memcpy(job->key32, query.key32, 32);
-	job->has_fingerprint32 = query.fingerprint32;
-	if (query.fingerprint32)
-		memcpy(job->fingerprint32, query.fingerprint32, 32);
 }
 
 /* ---- The chain. ---- */
@@ -363,23 +230,44 @@ static inline uint64_t block_time(const struct world *w, uint64_t number)
 	return WORLD_START_S + number;
 }
 
-static inline void execute(struct world *w, struct world_tx *tx)
+/* A block's hash: its number, and the forks that it came after. */
+static inline void block_hash(
+	const struct world *w, uint64_t number, uint8_t ret_hash32[32])
 {
-	struct world_payment *payment;
+	uint64_t forks = 0;
 
-	tx->mined = true;
-	tx->block = w->head;
-	tx->success = true;
-	if (tx->payment < 0)
-		return;
-	payment = &w->payments[tx->payment];
-	if (payment->used || block_time(w, w->head) >= payment->valid_before) {
-		tx->success = false;
-		return;
-	}
+	for (size_t i = 0; i < w->forks_len; i++)
+		forks += w->forks[i] <= number;
+	memset(ret_hash32, 0x5b, 32);
+	memcpy(ret_hash32, &number, 8);
+	memcpy(ret_hash32 + 8, &forks, 8);
+}
+
+static inline bool pay(
+	struct world *w, const struct world_tx *tx, uint8_t index)
+{
+	struct world_payment *payment = &w->payments[index];
+
+	if (payment->used || payment->fails ||
+		(payment->fails_in_company && tx->batch) ||
+		block_time(w, w->head) >= payment->valid_before)
+		return false;
 	payment->used = true;
 	payment->used_block = w->head;
 	payment->transfers++;
+	return true;
+}
+
+static inline void execute(struct world *w, struct world_tx *tx)
+{
+	tx->mined = true;
+	tx->block = w->head;
+	tx->success = true;
+	for (size_t i = 0; i < tx->payments_len; i++) {
+		tx->paid[i] = pay(w, tx, tx->payments[i]);
+		if (!tx->paid[i] && !tx->batch)
+			tx->success = false;
+	}
 }
 
 static inline void world_mine(struct world *w)
@@ -392,12 +280,39 @@ static inline void world_mine(struct world *w)
 		for (size_t i = 0; i < w->txs_len; i++) {
 			struct world_tx *tx = &w->txs[i];
 
-			if (tx->mined ||
+			if (tx->mined || tx->gone ||
+				tx->max_fee < w->base_fee ||
 				tx->nonce !=
 					chain_nonce(w, &tx->sender, w->head))
 				continue;
 			execute(w, tx);
 			again = true;
+		}
+	}
+}
+
+/* The last blocks fall out; lost: their transactions leave the mempool too. */
+static inline void world_reorg(struct world *w, uint64_t blocks, bool lost)
+{
+	uint64_t from = w->head - blocks + 1;
+
+	assert_in_range(w->forks_len, 0, WORLD_FORKS - 1);
+	w->forks[w->forks_len++] = from;
+	for (size_t i = 0; i < w->txs_len; i++) {
+		struct world_tx *tx = &w->txs[i];
+
+		if (!tx->mined || tx->block < from)
+			continue;
+		tx->mined = false;
+		tx->gone = lost;
+		for (size_t at = 0; at < tx->payments_len; at++) {
+			struct world_payment *payment =
+				&w->payments[tx->payments[at]];
+
+			if (!tx->paid[at])
+				continue;
+			payment->used = false;
+			payment->transfers--;
 		}
 	}
 }
@@ -413,13 +328,16 @@ static inline struct world_tx *find_tx(
 
 static inline bool is_journalled(struct world *w, const uint8_t hash32[32])
 {
-	sqlite3_stmt *stmt = fac_db_prepare(
-		&w->db, "SELECT 1 FROM transactions WHERE hash = ?1");
-	bool row = false;
+	sqlite3_stmt *stmt = NULL;
+	bool row;
 
-	fac_db_bind_bytes(stmt, 1, x402_span(hash32, 32));
-	assert_int_equal(fac_db_row(&w->db, stmt, &row), X402_OK);
-	sqlite3_reset(stmt);
+	assert_int_equal(sqlite3_prepare_v2(w->db.sqlite,
+				 "SELECT 1 FROM attempts WHERE hash = ?1", -1,
+				 &stmt, NULL),
+		SQLITE_OK);
+	sqlite3_bind_blob(stmt, 1, hash32, 32, SQLITE_STATIC);
+	row = sqlite3_step(stmt) == SQLITE_ROW;
+	sqlite3_finalize(stmt);
 	return row;
 }
 
@@ -428,42 +346,109 @@ static inline void world_steal_nonce(struct world *w, uint64_t nonce)
 {
 	struct world_tx *tx = &w->txs[w->txs_len++];
 
-	*tx = (struct world_tx){.nonce = nonce, .payment = -1};
+	*tx = (struct world_tx){.nonce = nonce, .max_fee = UINT64_MAX};
 	memset(tx->hash32, 0xee, 32);
 	assert_int_equal(x402_secret_address(w->secp, &w->keys[0], &tx->sender),
 		X402_OK);
 }
 
+/* A stranger lands a payment; mined with the next block. */
+static inline void world_preempt(struct world *w, uint8_t payment)
+{
+	struct world_tx *tx = &w->txs[w->txs_len++];
+
+	*tx = (struct world_tx){.max_fee = UINT64_MAX,
+		.payments = {payment},
+		.payments_len = 1};
+	memset(tx->hash32, 0xdd, 32);
+	tx->hash32[0] = payment;
+	memset(tx->sender.bytes, 0x99, 20);
+	tx->nonce = 0;
+	for (size_t i = 0; i + 1 < w->txs_len; i++)
+		tx->nonce += x402_address_equal(&w->txs[i].sender, &tx->sender);
+}
+
+/* The payments of a call: calldata of payment i is i, twice. */
+static inline void read_payments(
+	const struct x402_transaction *plain, struct world_tx *tx)
+{
+	static const uint8_t aggregate3[4] = {0x82, 0xad, 0x56, 0xcb};
+	const uint8_t *data = plain->data.ptr;
+	size_t count;
+
+	if (!plain->data.len)
+		return;
+	if (plain->data.len == 2) {
+		tx->payments[tx->payments_len++] = data[0];
+		return;
+	}
+	/* selector, offset, count, offsets; elements of five words. */
+	assert_memory_equal(data, aggregate3, 4);
+	count = data[4 + 63];
+	assert_int_equal(plain->data.len, 4 + 64 + count * 32 + count * 160);
+	tx->batch = true;
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *call = data + 4 + 64 + count * 32 + i * 160;
+
+		assert_int_equal(call[63], 1); /* allowed to fail alone */
+		assert_int_equal(call[128], call[129]);
+		tx->payments[tx->payments_len++] = call[128];
+	}
+}
+
+/* Nodes take another on the same nonce for a tenth more. */
+static inline enum fac_send_status replace(
+	struct world *w, const struct world_tx *tx)
+{
+	for (size_t i = 0; i < w->txs_len; i++) {
+		struct world_tx *there = &w->txs[i];
+
+		if (there->mined || there->gone || there->nonce != tx->nonce ||
+			!x402_address_equal(&there->sender, &tx->sender))
+			continue;
+		if (tx->max_fee * 10 < there->max_fee * 11 ||
+			tx->max_priority * 10 < there->max_priority * 11)
+			return FAC_SEND_UNDERPRICED;
+		there->gone = true;
+	}
+	return FAC_SEND_ACCEPTED;
+}
+
 static inline enum fac_send_status take_tx(struct world *w, struct event *event)
 {
-	struct x402_transaction tx;
-	struct x402_address sender;
-	uint8_t hash32[32];
+	struct x402_transaction plain;
+	struct world_tx tx = {0};
 	struct world_tx *there;
+	enum fac_send_status status;
 
 	assert_int_equal(x402_transaction_decode(x402_buf_span(&event->raw),
-				 &tx, &sender, hash32),
+				 &plain, &tx.sender, tx.hash32),
 		X402_OK);
-	assert_memory_equal(hash32, event->hashes[0], 32);
+	assert_memory_equal(tx.hash32, event->hashes[0], 32);
 	/* R1: nothing leaves that is not durable. */
-	assert_true(is_journalled(w, hash32));
+	assert_true(is_journalled(w, tx.hash32));
 	if (w->send_status >= 0)
 		return (enum fac_send_status)w->send_status;
-	if (find_tx(w, hash32))
-		return find_tx(w, hash32)->mined ? FAC_SEND_NONCE_TOO_LOW
-						 : FAC_SEND_ALREADY_KNOWN;
-	if (tx.nonce < chain_nonce(w, &sender, w->head))
+	there = find_tx(w, tx.hash32);
+	if (there && there->gone && !there->mined) {
+		there->gone = false; /* dropped once, and here again */
+		return FAC_SEND_ACCEPTED;
+	}
+	if (there)
+		return there->mined ? FAC_SEND_NONCE_TOO_LOW
+				    : FAC_SEND_ALREADY_KNOWN;
+	if (plain.nonce < chain_nonce(w, &tx.sender, w->head))
 		return FAC_SEND_NONCE_TOO_LOW;
+	tx.nonce = plain.nonce;
+	assert_true(x402_u256_to_u64(&plain.max_fee_per_gas, &tx.max_fee));
+	assert_true(x402_u256_to_u64(
+		&plain.max_priority_fee_per_gas, &tx.max_priority));
+	read_payments(&plain, &tx);
+	status = replace(w, &tx);
+	if (status != FAC_SEND_ACCEPTED)
+		return status;
 	assert_in_range(w->txs_len, 0, WORLD_TX_MAX - 1);
-	there = &w->txs[w->txs_len++];
-	*there = (struct world_tx){
-		.sender = sender, .nonce = tx.nonce, .payment = -1};
-	memcpy(there->hash32, hash32, 32);
-	/* Calldata of payment i is i, twice. */
-	if (tx.data.len == 2)
-		there->payment = tx.data.ptr[0];
-	else
-		assert_int_equal(tx.data.len, 0);
+	w->txs[w->txs_len++] = tx;
 	return FAC_SEND_ACCEPTED;
 }
 
@@ -535,13 +520,14 @@ static inline void make_logs(
 static inline void run_receipts(struct event *event)
 {
 	static struct fac_chain_receipt receipts[FAC_CHAIN_RECEIPTS_MAX];
-	static struct x402_log logs[FAC_CHAIN_RECEIPTS_MAX][2];
-	static uint8_t values[FAC_CHAIN_RECEIPTS_MAX][32];
+	static struct x402_log logs[FAC_CHAIN_RECEIPTS_MAX][2 * WORLD_PAYMENTS];
+	static uint8_t values[FAC_CHAIN_RECEIPTS_MAX][WORLD_PAYMENTS][32];
 	struct world *w = event->world;
 
 	memset(receipts, 0, sizeof(receipts));
 	for (size_t i = 0; i < event->hashes_len; i++) {
 		const struct world_tx *tx = find_tx(w, event->hashes[i]);
+		struct x402_receipt *receipt = &receipts[i].receipt;
 
 		if (w->receipt_faults > 0) {
 			receipts[i].status = FAC_RECEIPT_FAULT;
@@ -550,13 +536,20 @@ static inline void run_receipts(struct event *event)
 		if (!tx || !tx->mined)
 			continue;
 		receipts[i].status = FAC_RECEIPT_FOUND;
-		receipts[i].receipt.success = tx->success;
-		receipts[i].receipt.block_number = tx->block;
-		memcpy(receipts[i].receipt.transaction_hash32, tx->hash32, 32);
-		if (tx->payment >= 0 && tx->success && !w->lies_logs) {
-			make_logs((unsigned)tx->payment, logs[i], values[i]);
-			receipts[i].receipt.logs = logs[i];
-			receipts[i].receipt.logs_len = 2;
+		receipts[i].effective_gas_price = x402_u256_from_u64(
+			UINT64_C(1000000000));
+		block_hash(w, tx->block, receipts[i].block_hash32);
+		receipt->success = tx->success;
+		receipt->block_number = tx->block;
+		receipt->gas_used = 50000 * (tx->payments_len + 1);
+		memcpy(receipt->transaction_hash32, tx->hash32, 32);
+		receipt->logs = logs[i];
+		for (size_t at = 0; at < tx->payments_len; at++) {
+			if (!tx->paid[at] || w->lies_logs)
+				continue;
+			make_logs(tx->payments[at], &logs[i][receipt->logs_len],
+				values[i][at]);
+			receipt->logs_len += w->moves_none ? 1 : 2;
 		}
 	}
 	if (w->receipt_faults > 0)
@@ -618,7 +611,14 @@ static inline void run_block(struct event *event)
 
 	if (block.number == FAC_CHAIN_LATEST)
 		block.number = w->head;
+	if (block.number == FAC_CHAIN_SAFE)
+		block.number = w->head > 4 ? w->head - 4 : 0;
+	if (block.number == FAC_CHAIN_FINALIZED)
+		block.number = w->head > 8 ? w->head - 8 : 0;
 	block.timestamp_unix_s = block_time(w, block.number);
+	block_hash(w, block.number, block.hash32);
+	block.base_fee_per_gas = x402_u256_from_u64(w->base_fee);
+	block.gas_limit = 30000000;
 	event->block_done(
 		event->arg, chain_faults(w) ? X402_ERR_CHAIN : X402_OK, &block);
 }
@@ -656,20 +656,88 @@ static inline void port_fees(void *user, size_t chain,
 	event->fees_done = done;
 }
 
-/* authorizationState: calldata is the payment's index. */
+/*
+ * authorizationState: calldata is the payment's index; four bytes are a
+ * selector, and ask whether Multicall3 is there.
+ */
 static inline void run_call(struct event *event)
 {
 	struct world *w = event->world;
 	uint8_t word[32] = {0};
 	struct x402_chain_answer answer = {.data = x402_span(word, 32)};
-	const struct world_payment *payment = &w->payments[event->raw.ptr[0]];
 
-	word[31] = payment->used &&
-		(event->block == FAC_CHAIN_LATEST ||
-			payment->used_block <= event->block);
-	if (chain_faults(w))
+	if (chain_faults(w)) {
 		answer.status = X402_ANSWER_FAULT;
+	} else if (event->raw.len == 4) {
+		answer.data.len = w->has_multicall ? 32 : 0;
+	} else {
+		const struct world_payment *payment =
+			&w->payments[event->raw.ptr[0]];
+
+		word[31] = payment->used &&
+			(event->block == FAC_CHAIN_LATEST ||
+				payment->used_block <= event->block);
+	}
 	event->call_done(event->arg, &answer);
+}
+
+static inline void run_logs(struct event *event)
+{
+	struct world *w = event->world;
+	struct fac_chain_log log = {0};
+	size_t len = 0;
+
+	for (size_t i = 0; i < w->txs_len; i++) {
+		const struct world_tx *tx = &w->txs[i];
+
+		for (size_t at = 0; at < tx->payments_len; at++) {
+			/* The nonce's bytes are the index and one. */
+			if (!tx->mined || !tx->paid[at] ||
+				tx->payments[at] + 1 != event->hashes[2][0] ||
+				tx->block < event->block)
+				continue;
+			memcpy(log.transaction_hash32, tx->hash32, 32);
+			log.block_number = tx->block;
+			len = 1;
+		}
+	}
+	event->logs_done(event->arg, chain_faults(w) ? X402_ERR_CHAIN : X402_OK,
+		&log, len);
+}
+
+static inline void port_logs(void *user, size_t chain,
+	const struct fac_chain_logs_query *query,
+	void (*done)(void *arg, enum x402_err err,
+		const struct fac_chain_log *logs, size_t logs_len),
+	void *arg)
+{
+	struct event *event = event_new(user, run_logs, arg);
+
+	(void)chain;
+	assert_int_equal(query->topics_len, 3);
+	memcpy(event->hashes, query->topics, 3 * 32);
+	event->block = query->from_block;
+	event->logs_done = done;
+}
+
+static inline void run_balance(struct event *event)
+{
+	struct x402_u256 wei = x402_u256_from_u64(event->world->balance);
+
+	event->balance_done(event->arg,
+		chain_faults(event->world) ? X402_ERR_CHAIN : X402_OK, &wei);
+}
+
+static inline void port_balance(void *user, size_t chain,
+	const struct x402_address *address,
+	void (*done)(void *arg, enum x402_err err, const struct x402_u256 *wei),
+	void *arg)
+{
+	struct event *event = event_new(user, run_balance, arg);
+
+	(void)chain;
+	(void)address;
+	event->balance_done = done;
 }
 
 static inline void port_call(void *user, size_t chain,
@@ -719,28 +787,21 @@ static inline void world_boot(struct world *w)
 	struct fac_engine_options options = {.chains = &chain,
 		.chains_len = 1,
 		.secp = w->secp,
+		.owner = w->owner,
+		.shared = w->shared,
 		.ports = {.user = w,
 			.now_ms = port_now,
 			.random = port_random,
 			.wake = port_wake,
-			.reserve = port_reserve,
-			.release = port_release,
-			.journal_signed = port_journal,
-			.mark_broadcast = port_mark_broadcast,
-			.mark_replaced = port_mark_replaced,
-			.mark_mined = port_mark_mined,
-			.finish = port_finish,
-			.credit = port_credit,
-			.load_unfinished = port_load,
-			.next_nonce_floor = port_floor,
-			.revive = port_revive,
-			.payment_get = port_get,
+			.store = port_store,
 			.send_raw = port_send,
 			.receipts = port_receipts,
 			.nonce = port_nonce,
+			.balance = port_balance,
 			.block = port_block,
 			.fees = port_fees,
-			.call = port_call}};
+			.call = port_call,
+			.logs = port_logs}};
 	static const struct x402_secret *kept[2];
 
 	/* The engine borrows the list of keys. */
@@ -768,8 +829,7 @@ static inline void world_drop_events(struct world *w)
 	while (w->first) {
 		struct event *next = w->first->next;
 
-		if (w->first->receipts_done)
-			lose(w->first->arg);
+		lose(w->first->arg);
 		event_free(w->first);
 		w->first = next;
 	}
@@ -804,17 +864,30 @@ static inline struct world *world_new(void)
 	snprintf(w->path, sizeof(w->path), "/tmp/x402-engine-%d-%u.sqlite",
 		(int)getpid(), ++count);
 	unlink(w->path);
-	assert_int_equal(fac_db_open(w->path, &info, &w->db), X402_OK);
+	assert_int_equal(fac_sqlite_open(w->path, &info, &w->db), X402_OK);
 	/* A crash of the world is no crash of the machine. */
-	assert_int_equal(
-		fac_db_exec(&w->db, "PRAGMA synchronous = OFF"), X402_OK);
+	assert_int_equal(sqlite3_exec(w->db.sqlite, "PRAGMA synchronous = OFF",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
 	assert_int_equal(x402_secp256k1_new(seed, &w->secp), X402_OK);
 	assert_int_equal(
 		x402_network_parse(WORLD_NETWORK, &w->config.network), X402_OK);
+	w->owner = "local";
+	w->balance = UINT64_C(1000000000000000000);
 	w->config.proof_depth = 3;
+	w->config.confirmations = 1;
+	w->config.credit_preempted = true;
 	for (size_t i = 0; i < WORLD_PAYMENTS; i++)
 		w->payments[i].valid_before = WORLD_START_S + 600;
 	return w;
+}
+
+/* Payments that may share transactions do. */
+static inline void world_allow_batches(struct world *w)
+{
+	w->has_multicall = true;
+	memset(w->config.tokens[0].bytes, 0xaa, 20);
+	w->config.tokens_len = 1;
 }
 
 static inline void world_free(struct world *w)
@@ -822,7 +895,7 @@ static inline void world_free(struct world *w)
 	char name[80];
 
 	world_crash(w);
-	fac_db_close(&w->db);
+	fac_sqlite_close(&w->db);
 	x402_secp256k1_free(w->secp);
 	unlink(w->path);
 	snprintf(name, sizeof(name), "%s.lock", w->path);
@@ -874,6 +947,7 @@ struct asking {
 	const char *key;     /* idempotency key, or NULL */
 	uint64_t wait_ms;    /* 0: 10 s */
 	bool recall;
+	bool alone;
 };
 
 static inline uint64_t world_settle(
@@ -910,19 +984,22 @@ static inline uint64_t world_settle(
 	x402_buf_add_byte(&plan->calldata, index);
 	x402_buf_add_byte(&plan->state_calldata, index);
 	plan->gas_limit = 100000;
+	plan->may_share = !asking.alone;
 	return fac_engine_settle(w->engine, &request, on_told, told);
 }
 
 static inline void world_row(
 	struct world *w, unsigned payment, struct fac_payment *ret_row)
 {
-	struct fac_store_job job = {0};
+	struct fac_verb *verb;
 	uint8_t key32[32];
 
 	memset(key32, 0x40 + (int)payment, 32);
-	assert_int_equal(fac_db_load_payment(&w->db, key32, &job), X402_OK);
-	*ret_row = job.payments[0];
-	free(job.payments);
+	verb = fac_verb_payment_get((struct fac_payment_query){.key32 = key32});
+	fac_sqlite_run(&w->db, verb);
+	assert_int_equal(fac_verb_reply(verb)->err, X402_OK);
+	fac_payment_copy(&fac_verb_reply(verb)->payments[0], ret_row);
+	fac_verb_free(verb);
 }
 
 static inline enum fac_payment_state world_state(

@@ -13,6 +13,7 @@
 #include "api/payments.h"
 
 #include "api/watch.h"
+#include "x402/encoding.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,9 +175,10 @@ static void on_payment(void *user, const struct fac_store_reply *reply)
 
 /* ---- 1. What is asked. ---- */
 
-#define BAD_ID                                                       \
-	"expected /payments/ and a paymentId of 32 hex digits or a " \
-	"transaction hash"
+#define BAD_ID                                                         \
+	"expected /payments/ and a paymentId of 32 hex digits, a "     \
+	"transaction hash (0x and 64), or the SHA-256 of the payment " \
+	"payload (64)"
 
 /* Lower case, and without the "/events" behind it. */
 static bool read_id(const struct fac_request *request,
@@ -203,12 +205,26 @@ static bool is_hex(const char *text, size_t len)
 	return strlen(text) == len && strspn(text, "0123456789abcdef") == len;
 }
 
-static bool read_query(const char *id, struct fac_payment_query *ret_query)
+static bool read_hash(const char *id, uint8_t ret_hash32[32])
+{
+	char text[FAC_HASH_TEXT_SIZE] = "0x";
+
+	if (!is_hex(id, 64))
+		return false;
+	memcpy(text + 2, id, 65);
+	return x402_hex_decode_fixed(text, ret_hash32, 32) == X402_OK;
+}
+
+/* The hash is borrowed by the query. */
+static bool read_query(const char *id, uint8_t ret_hash32[32],
+	struct fac_payment_query *ret_query)
 {
 	if (is_hex(id, FAC_PAYMENT_ID_SIZE - 1))
 		ret_query->id = id;
-	else if (!strncmp(id, "0x", 2) && is_hex(id + 2, 64))
-		ret_query->transaction = id;
+	else if (!strncmp(id, "0x", 2) && read_hash(id + 2, ret_hash32))
+		ret_query->transaction32 = ret_hash32;
+	else if (read_hash(id, ret_hash32))
+		ret_query->payload_hash32 = ret_hash32;
 	else
 		return false;
 	return true;
@@ -262,13 +278,15 @@ struct fac_step fac_api_payment(struct fac_request *request)
 	struct fac_app *app = request->app;
 	struct fac_payment_query query = {0};
 	char id[FAC_HASH_TEXT_SIZE];
+	uint8_t hash32[32];
 	struct asking *asking = calloc(1, sizeof(*asking));
 
 	if (!asking)
 		return fac_fail(request, 500, "out of memory");
 	request->state = asking;
 	request->state_free = free;
-	if (!read_id(request, id, &asking->events) || !read_query(id, &query))
+	if (!read_id(request, id, &asking->events) ||
+		!read_query(id, hash32, &query))
 		return fac_fail(request, 400, BAD_ID);
 	if (!read_wait(request, asking))
 		return fac_fail(request, 400,

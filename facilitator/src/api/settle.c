@@ -16,7 +16,9 @@
  */
 #include "api/catalogue.h"
 #include "api/judging.h"
+#include "net/http_server.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +39,7 @@ struct settling {
 	char key[FAC_IDEMPOTENCY_SIZE];
 	bool may_repeat;
 	uint8_t fingerprint32[32];
+	uint8_t payload_hash32[32];
 	uint64_t ticket; /* of the engine, while it works */
 	struct fac_settle_result result;
 	char *answer; /* copy of result.answer */
@@ -118,13 +121,20 @@ static bool read_identity(struct settling *settling, struct fac_step *ret_step)
 /* What the caller meant, whatever the order of its members. */
 static bool read_fingerprint(struct settling *settling)
 {
-	char *text = x402_json_dump_sorted(settling->judging.body);
+	const struct x402_json *body = settling->judging.body;
+	char *text = x402_json_dump_sorted(body);
+	char *payload = x402_json_dump_sorted(
+		x402_json_get(body, "paymentPayload"));
 
-	if (!text)
-		return false;
-	x402_keccak256(x402_span_str(text), settling->fingerprint32);
+	if (text && payload) {
+		x402_keccak256(x402_span_str(text), settling->fingerprint32);
+		/* For GET /payments/{hash}: what anybody can compute. */
+		(void)crypto_hash_sha256(settling->payload_hash32,
+			(const unsigned char *)payload, strlen(payload));
+	}
 	free(text);
-	return true;
+	free(payload);
+	return text && payload;
 }
 
 /* X-Request-Timeout: seconds that the caller will wait. */
@@ -177,6 +187,8 @@ static struct fac_settle_request engine_request(struct settling *settling)
 	};
 
 	memcpy(request.fingerprint32, settling->fingerprint32, 32);
+	memcpy(request.payload_hash32, settling->payload_hash32, 32);
+	request.caller = http_exchange_peer(judging->request->exchange);
 	if (settling->key[0]) {
 		request.idempotency_scope = settling->scope;
 		request.idempotency_key = settling->key;

@@ -54,6 +54,7 @@ void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
 		memcpy(result->wire_network, payment->wire_network,
 			sizeof(result->wire_network));
 	}
+	waiter->engine->stats.outcomes[outcome]++;
 	waiter->answered = true;
 	fac_answer_detach(waiter);
 	*waiter->slot = waiter->next;
@@ -78,7 +79,6 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 	struct fac_job *job = waiter->job;
 	char message[FAC_MESSAGE_SIZE];
 	struct fac_payment shown;
-	bool signed_now;
 
 	if (!job) {
 		fac_answer(waiter, FAC_SETTLE_FAULT,
@@ -86,16 +86,24 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 		return;
 	}
 	shown = job->payment; /* borrowed pointers; only text is read */
-	/* The journal's answer is owed: from here on it may be durable. */
-	signed_now = job->phase == FAC_JOB_JOURNALLING && job->tx &&
-		!job->retry_ms;
-	if (signed_now)
-		fac_tx_hash_text(job->tx, shown.transaction);
+	/* Its bytes exist: they may be durable, and will be sent if so. */
+	if (job->phase == FAC_JOB_JOURNALLING && job->tx)
+		fac_hash_text(
+			fac_tx_newest(job->tx)->hash32, shown.transaction);
 	if (shown.transaction[0]) {
 		snprintf(message, sizeof(message),
-			"%s; the transaction is on its way, ask again", why);
+			"%s; the transaction is on its way, ask again%s%.120s",
+			why, job->trouble[0] ? ": " : "", job->trouble);
 		fac_answer(waiter, FAC_SETTLE_PENDING,
 			X402_REASON_SETTLEMENT_PENDING, message, &shown);
+		return;
+	}
+	/* R3: another instance may be about to sign it: say nothing of it. */
+	if (job->phase == FAC_JOB_FOREIGN) {
+		snprintf(message, sizeof(message),
+			"%s; another instance works on it, ask again", why);
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR, message, &shown);
 		return;
 	}
 	snprintf(message, sizeof(message), "%s; nothing was sent%s%.150s", why,
@@ -176,10 +184,22 @@ static void answer_credited(
 		answer_duplicate(waiter, payment);
 }
 
+/* Told when it was submitted, and failed after all. */
+static void count_dropped(const struct fac_job *job)
+{
+	if (!job->payment.credited)
+		return;
+	job->engine->stats.credited_dropped++;
+	fac_engine_note(job->engine, true,
+		"payment %s was answered with success and then ended %s",
+		job->payment.id, fac_payment_state_text(job->payment.state));
+}
+
 static void on_credited(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
 
+	job->crediting = false;
 	if (!fac_job_returned(job))
 		return;
 	if (reply->err || !reply->payments_len) {
@@ -188,33 +208,39 @@ static void on_credited(void *arg, const struct fac_store_reply *reply)
 			X402_REASON_SETTLEMENT_PENDING,
 			"settled, but the answer could not be recorded; ask "
 			"again");
+	} else {
+		fac_crash_point("after_credit");
+		fac_job_set_payment(job, &reply->payments[0]);
+		/* The callers of one claim share scope, key, fingerprint. */
+		while (job->waiters) {
+			if (reply->claimed)
+				answer_success(job->waiters, &job->payment);
+			else
+				answer_credited(job->waiters, &job->payment);
+		}
+	}
+	/* One that was only submitted goes on. */
+	if (job->phase == FAC_JOB_CREDITING)
 		fac_job_end(job);
-		return;
-	}
-	fac_crash_point("after_credit");
-	fac_job_set_payment(job, &reply->payments[0]);
-	/* The callers of one claim share scope, key and fingerprint. */
-	while (job->waiters) {
-		if (reply->claimed)
-			answer_success(job->waiters, &job->payment);
-		else
-			answer_credited(job->waiters, &job->payment);
-	}
-	fac_job_end(job);
 }
 
 static void credit(struct fac_job *job)
 {
-	struct fac_engine *engine = job->engine;
 	char *body = success_body(&job->payment);
 
-	job->phase = FAC_JOB_CREDITING;
-	job->busy++;
-	engine->owed++;
+	job->crediting = true;
 	fac_crash_point("before_credit");
-	engine->ports.credit(
-		engine->ports.user, job->payment.key32, body, on_credited, job);
+	fac_job_store(
+		job, fac_verb_credit(job->payment.key32, body), on_credited);
 	free(body);
+}
+
+void fac_answer_submitted(struct fac_job *job)
+{
+	if (job->phase == FAC_JOB_IN_FLIGHT && job->waiters &&
+		!job->crediting && !job->payment.credited &&
+		job->payment.state == FAC_PAYMENT_BROADCAST)
+		credit(job);
 }
 
 void fac_answer_end(struct fac_job *job)
@@ -223,6 +249,9 @@ void fac_answer_end(struct fac_job *job)
 	case FAC_PAYMENT_SETTLED:
 	case FAC_PAYMENT_PROVISIONED:
 		/* Nobody waits: the next caller claims it. */
+		job->phase = FAC_JOB_CREDITING;
+		if (job->crediting)
+			return;
 		if (job->waiters)
 			credit(job);
 		else
@@ -230,6 +259,7 @@ void fac_answer_end(struct fac_job *job)
 		return;
 	case FAC_PAYMENT_REVERTED:
 	case FAC_PAYMENT_EXPIRED:
+		count_dropped(job);
 		fac_answer_all(job, FAC_SETTLE_REFUSED, job->payment.reason,
 			job->payment.message);
 		fac_job_end(job);
@@ -269,6 +299,11 @@ static bool may_join(
 			payment);
 		return false;
 	}
+	/* Also one that lost its block since: its success was told. */
+	if (payment->credited) {
+		answer_credited(waiter, payment);
+		return false;
+	}
 	switch (payment->state) {
 	case FAC_PAYMENT_REVERTED:
 	case FAC_PAYMENT_EXPIRED:
@@ -277,10 +312,6 @@ static bool may_join(
 		return false;
 	case FAC_PAYMENT_SETTLED:
 	case FAC_PAYMENT_PROVISIONED:
-		if (payment->credited) {
-			answer_credited(waiter, payment);
-			return false;
-		}
 		break;
 	case FAC_PAYMENT_CANCELLED:
 		fac_answer(
@@ -328,8 +359,7 @@ void fac_answer_row(
 	}
 	if (!may_join(waiter, payment))
 		return;
-	if (!line || payment->state == FAC_PAYMENT_SIGNED ||
-		payment->state == FAC_PAYMENT_BROADCAST) {
+	if (!line) {
 		/* A chain that is no longer served: the journal keeps it. */
 		fac_answer(waiter, FAC_SETTLE_PENDING,
 			X402_REASON_SETTLEMENT_PENDING,
@@ -339,9 +369,9 @@ void fac_answer_row(
 	fac_payment_copy(payment, &copy);
 	job = fac_job_new(line, &copy, FAC_JOB_CREDITING);
 	join(waiter, job);
-	if (payment->state == FAC_PAYMENT_SETTLED ||
-		payment->state == FAC_PAYMENT_PROVISIONED)
-		credit(job);
+	/* Another instance's, or of a lane whose journal is being read. */
+	if (fac_payment_is_final(payment->state))
+		fac_answer_end(job);
 	else
-		fac_lane_enqueue(job); /* a reservation left over (R1) */
+		fac_share_watch(job);
 }

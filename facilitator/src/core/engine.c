@@ -2,10 +2,10 @@
  * The engine's frame: making it, callers and their deadlines, the payments in
  * work, and the tick that does what is due.
  *
- *   1. fac_engine_settle    take the request; wait for recovery if need be
+ *   1. fac_engine_settle    take the request
  *   2. fac_waiter_start     is the payment in work? else reserve it (durable)
  *   3. on_reserved          ours: to the lanes; not ours: answer by its row
- *   4. lane.c               sign, journal, broadcast
+ *   4. batch.c, lane.c      choose company, sign, journal, broadcast
  *   5. reconcile.c          receipt, end (durable)
  *   6. answer.c             credit (durable), answer
  *
@@ -24,10 +24,12 @@
 #define DEFAULT_MAX_GAS           1000000
 #define DEFAULT_PROOF_DEPTH       12
 #define DEFAULT_LANE_LIMIT        64
+#define DEFAULT_BATCH_WINDOW_MS   200
+/* 42,000 to 64,000 were seen for USDC; a new payee's balance costs 20,000. */
+#define DEFAULT_BATCH_PAYMENT_GAS 110000
+#define DEFAULT_BATCH_MAX_GAS     24000000
+#define DEFAULT_STUCK_MS          20000
 #define GWEI                      UINT64_C(1000000000)
-/* Repeating a store verb that failed. */
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 5000
 /*
  * Past a deadline: until the store has said what is there, nobody knows
  * whether an earlier request was sent (R3). It answers in moments.
@@ -85,6 +87,42 @@ struct fac_line *fac_engine_line(struct fac_engine *engine, const char *caip2)
 		if (strcmp(engine->lines[i].config.network.caip2, caip2) == 0)
 			return &engine->lines[i];
 	return NULL;
+}
+
+void fac_hash_text(const uint8_t hash32[32], char ret_text[FAC_HASH_TEXT_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	*ret_text++ = '0';
+	*ret_text++ = 'x';
+	for (size_t i = 0; i < 32; i++) {
+		*ret_text++ = digits[hash32[i] >> 4];
+		*ret_text++ = digits[hash32[i] & 15];
+	}
+	*ret_text = '\0';
+}
+
+/* ---- The store. ---- */
+
+void fac_engine_store(struct fac_engine *engine, struct fac_verb *verb,
+	fac_store_done *done, void *arg)
+{
+	engine->owed++;
+	engine->ports.store(engine->ports.user, verb, done, arg);
+}
+
+void fac_job_store(
+	struct fac_job *job, struct fac_verb *verb, fac_store_done *done)
+{
+	job->busy++;
+	fac_engine_store(job->engine, verb, done, job);
+}
+
+void fac_tx_store(
+	struct fac_tx *tx, struct fac_verb *verb, fac_store_done *done)
+{
+	tx->busy++;
+	fac_engine_store(tx->line->engine, verb, done, tx);
 }
 
 /* ---- Payments in work. ---- */
@@ -147,12 +185,11 @@ static void free_job(struct fac_job *job)
 
 void fac_job_end(struct fac_job *job)
 {
+	if (job->phase == FAC_JOB_QUEUED)
+		fac_lane_dequeue(job);
 	job->phase = FAC_JOB_DONE;
 	job->retry_ms = 0;
-	if (job->tx) {
-		job->tx->job = NULL;
-		job->tx = NULL;
-	}
+	fac_tx_drop_job(job);
 	if (!job->busy && !job->waiters)
 		free_job(job);
 }
@@ -181,7 +218,7 @@ void fac_job_set_payment(struct fac_job *job, const struct fac_payment *payment)
 /* ---- Giving up a reservation (nothing was signed). ---- */
 
 /* Callers that came while it was being given up: with a plan, anew. */
-static void restart_callers(struct fac_job *job)
+void fac_job_restart_callers(struct fac_job *job)
 {
 	struct fac_waiter *waiter = job->waiters;
 
@@ -201,13 +238,12 @@ static void restart_callers(struct fac_job *job)
 	}
 }
 
-/* It was signed after all: a journal write that seemed to fail was durable. */
-static void keep_signed(
-	struct fac_job *job, const struct fac_store_reply *reply)
+/* Not ours to release: another instance took it up meanwhile. */
+static void meet_other(struct fac_job *job, const struct fac_store_reply *reply)
 {
-	if (job->tx && reply->payments_len) {
+	if (reply->payments_len && job->engine->shared) {
 		fac_job_set_payment(job, &reply->payments[0]);
-		fac_lane_journalled(job->tx);
+		fac_share_watch(job);
 		return;
 	}
 	fac_engine_note(job->engine, true,
@@ -225,36 +261,30 @@ static void keep_signed(
 static void on_released(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
-	struct fac_engine *engine = job->engine;
 
 	if (!fac_job_returned(job))
 		return;
 	if (reply->err == X402_ERR_CONFLICT) {
-		keep_signed(job, reply);
+		meet_other(job, reply);
 		return;
 	}
 	if (reply->err && reply->err != X402_ERR_NOT_FOUND) {
-		job->retry_ms = fac_backoff(
-			engine, &job->backoff_ms, RETRY_MIN_MS, RETRY_MAX_MS);
+		job->retry_ms = fac_backoff(job->engine, &job->backoff_ms,
+			FAC_RETRY_MIN_MS, FAC_RETRY_MAX_MS);
 		return;
 	}
-	if (job->tx)
-		fac_tx_end(job->tx, true);
-	restart_callers(job);
+	fac_job_restart_callers(job);
 }
 
 void fac_job_release(struct fac_job *job, const char *note)
 {
-	struct fac_engine *engine = job->engine;
-
 	if (job->phase == FAC_JOB_QUEUED)
 		fac_lane_dequeue(job);
 	job->phase = FAC_JOB_RELEASING;
 	job->retry_ms = 0;
-	job->busy++;
-	engine->owed++;
-	engine->ports.release(
-		engine->ports.user, job->payment.key32, note, on_released, job);
+	fac_job_store(job,
+		fac_verb_release(job->payment.key32, job->engine->owner, note),
+		on_released);
 }
 
 /* ---- 3. Reservation. ---- */
@@ -317,6 +347,11 @@ static void on_reserved(void *arg, const struct fac_store_reply *reply)
 			X402_REASON_DUPLICATE_SETTLEMENT,
 			"this idempotency key was used for another request");
 		fac_job_end(job);
+	} else if (reply->err == X402_ERR_POLICY) {
+		/* F4: what may be spent on gas today is spent. */
+		fac_answer_all(job, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR, reply->message);
+		fac_job_end(job);
 	} else {
 		/* Fail closed before money moves (F11). */
 		fac_answer_all(job, FAC_SETTLE_FAULT,
@@ -367,7 +402,6 @@ static void on_recalled(void *arg, const struct fac_store_reply *reply)
 
 static void recall(struct fac_waiter *waiter)
 {
-	struct fac_engine *engine = waiter->engine;
 	const struct fac_payment *asked = &waiter->asked;
 	bool has_idempotency = asked->idempotency_key[0];
 	struct fac_payment_query query = {
@@ -380,18 +414,36 @@ static void recall(struct fac_waiter *waiter)
 	};
 
 	waiter->busy++;
-	engine->owed++;
-	engine->ports.payment_get(
-		engine->ports.user, query, on_recalled, waiter);
+	fac_engine_store(waiter->engine, fac_verb_payment_get(query),
+		on_recalled, waiter);
+}
+
+/* What its gas may cost at most, by the fees that were last heard. */
+static uint64_t estimate_gwei(
+	const struct fac_line *line, const struct fac_payment *payment)
+{
+	struct x402_u256 fee = line->fees.base_fee_per_gas;
+	uint64_t estimate;
+
+	if (!line->fees_at_ms ||
+		!x402_u256_add(
+			&fee, &line->fees.max_priority_fee_per_gas, &fee) ||
+		x402_u256_cmp(&fee, &line->config.max_fee_per_gas) > 0)
+		fee = line->config.max_fee_per_gas;
+	if (!x402_u256_mul_u64(&fee, payment->gas_limit, &fee) ||
+		!x402_u256_div_u64(&fee, GWEI, &fee, NULL) ||
+		!x402_u256_to_u64(&fee, &estimate))
+		return INT64_MAX;
+	return estimate + 1;
 }
 
 void fac_waiter_start(struct fac_waiter *waiter)
 {
 	struct fac_engine *engine = waiter->engine;
 	struct fac_job *job = NULL;
+	struct fac_line *line;
 	struct fac_payment payment;
 
-	waiter->started = true;
 	if (waiter->has_plan || waiter->has_key32)
 		job = fac_job_find(engine, waiter->asked.key32);
 	if (job) {
@@ -402,16 +454,27 @@ void fac_waiter_start(struct fac_waiter *waiter)
 		recall(waiter);
 		return;
 	}
+	line = fac_engine_line(engine, waiter->asked.network);
 	fac_payment_copy(&waiter->asked, &payment);
-	job = fac_job_new(fac_engine_line(engine, payment.network), &payment,
-		FAC_JOB_RESERVING);
+	memcpy(payment.owner, engine->owner, sizeof(payment.owner));
+	payment.cost_gwei = estimate_gwei(line, &payment);
+	if (line->config.max_payment_cost_gwei &&
+		payment.cost_gwei > line->config.max_payment_cost_gwei) {
+		fac_payment_clear(&payment);
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"its gas would cost more than is allowed for one "
+			"payment; nothing was sent",
+			NULL);
+		return;
+	}
+	job = fac_job_new(line, &payment, FAC_JOB_RESERVING);
 	waiter->job = job;
 	job->waiters = waiter;
-	job->busy++;
-	engine->owed++;
 	fac_crash_point("before_reserve");
-	engine->ports.reserve(
-		engine->ports.user, &job->payment, on_reserved, job);
+	fac_job_store(job,
+		fac_verb_reserve(&job->payment, &line->config.limits),
+		on_reserved);
 }
 
 /* ---- 1. A request comes in. ---- */
@@ -446,6 +509,7 @@ static void take_plan(
 	plan->calldata = (struct x402_buf){0};
 	plan->state_calldata = (struct x402_buf){0};
 	asked->gas_limit = plan->gas_limit;
+	asked->may_share = plan->may_share;
 	x402_settle_plan_clear(plan);
 }
 
@@ -464,6 +528,8 @@ static struct fac_waiter *new_waiter(
 		waiter->next->slot = &waiter->next;
 	engine->waiters = waiter;
 	memcpy(asked->fingerprint32, request->fingerprint32, 32);
+	memcpy(asked->payload_hash32, request->payload_hash32, 32);
+	copy_text(asked->caller, sizeof(asked->caller), request->caller);
 	if (request->idempotency_scope && request->idempotency_key) {
 		copy_text(asked->idempotency_scope,
 			sizeof(asked->idempotency_scope),
@@ -509,7 +575,7 @@ uint64_t fac_engine_settle(struct fac_engine *engine,
 			X402_REASON_UNEXPECTED_SETTLE_ERROR,
 			"the payment needs more gas than is allowed here",
 			NULL);
-	else if (engine->loaded)
+	else
 		fac_waiter_start(waiter);
 	return waiter->ticket;
 }
@@ -544,10 +610,12 @@ static void expire(struct fac_waiter *waiter)
 	if (job->phase == FAC_JOB_CREDITING)
 		return;
 	fac_answer_unfinished(waiter, "the deadline came first");
+	if (job->waiters)
+		return;
+	if (job->phase == FAC_JOB_FOREIGN)
+		fac_job_end(job);
 	/* Nobody waits and nothing is signed: give it up (F-060). */
-	if (!job->waiters && !job->payment.transaction[0] &&
-		(job->phase == FAC_JOB_QUEUED ||
-			(job->phase == FAC_JOB_JOURNALLING && job->retry_ms)))
+	else if (job->phase == FAC_JOB_QUEUED && !job->payment.transaction[0])
 		fac_job_release(job, "the caller's deadline came first");
 }
 
@@ -597,37 +665,14 @@ static void retry_jobs(struct fac_engine *engine)
 			job->retry_ms = 0;
 			if (job->phase == FAC_JOB_RELEASING)
 				fac_job_release(job, "released late");
-			else if (job->phase == FAC_JOB_JOURNALLING)
-				fac_lane_journal(job->tx);
 			else if (job->phase == FAC_JOB_FINISHING)
 				fac_reconcile_finish(job);
+			else if (job->phase == FAC_JOB_CHECKING)
+				fac_prove_check(job);
+			else if (job->phase == FAC_JOB_FOREIGN)
+				fac_share_repeat(job);
 		}
 		job = next;
-	}
-}
-
-/* All journals are read: callers that came meanwhile may begin. */
-static void check_loaded(struct fac_engine *engine)
-{
-	struct fac_waiter *oldest = NULL;
-
-	for (size_t i = 0; i < engine->lines_len; i++)
-		if (!engine->lines[i].loaded)
-			return;
-	engine->loaded = true;
-	/* The list has the newest first; who came first begins first. */
-	for (struct fac_waiter *w = engine->waiters; w; w = w->next) {
-		if (w->started)
-			continue;
-		w->next_of_job = oldest;
-		oldest = w;
-	}
-	while (oldest) {
-		struct fac_waiter *waiter = oldest;
-
-		oldest = waiter->next_of_job;
-		waiter->next_of_job = NULL;
-		fac_waiter_start(waiter);
 	}
 }
 
@@ -636,65 +681,144 @@ static bool lanes_are_ready(const struct fac_engine *engine)
 	for (size_t i = 0; i < engine->lines_len; i++) {
 		const struct fac_line *line = &engine->lines[i];
 
-		for (size_t lane = 0; lane < line->config.signers_len; lane++)
-			if (!line->lanes[lane].ready)
+		for (size_t at = 0; at < line->config.signers_len; at++) {
+			const struct fac_lane *lane = &line->lanes[at];
+
+			/* What another instance has is not ours to wait for. */
+			if (lane->step != FAC_LANE_READY &&
+				!(engine->shared && engine->alive &&
+					lane->step == FAC_LANE_LEASING))
 				return false;
+		}
 	}
 	return true;
+}
+
+static bool has_work(const struct fac_engine *engine)
+{
+	if (engine->waiters || engine->ready || engine->jobs)
+		return true;
+	for (size_t i = 0; i < engine->lines_len; i++)
+		for (const struct fac_tx *tx = engine->lines[i].txs; tx;
+			tx = tx->next)
+			if (!tx->recorded)
+				return true;
+	return false;
 }
 
 void fac_engine_tick(struct fac_engine *engine)
 {
-	if (!engine->loaded)
-		check_loaded(engine);
+	fac_share_beat(engine);
 	for (size_t i = 0; i < engine->lines_len; i++)
 		fac_recover_tick(&engine->lines[i]);
 	retry_jobs(engine);
 	for (size_t i = 0; i < engine->lines_len; i++) {
-		fac_lane_tick(&engine->lines[i]);
-		fac_reconcile_tick(&engine->lines[i]);
+		struct fac_line *line = &engine->lines[i];
+
+		fac_share_tick(line);
+		fac_batch_tick(line);
+		fac_lane_tick(line);
+		fac_raise_tick(line);
+		fac_reconcile_tick(line);
+		fac_prove_tick(line);
+		fac_watch_tick(line);
 	}
 	expire_all(engine);
 	deliver(engine);
-	if (!engine->loaded || !lanes_are_ready(engine) ||
-		!fac_engine_is_idle(engine))
-		fac_engine_wake(engine, FAC_TICK_MS);
+	fac_engine_wake(engine,
+		has_work(engine) || !lanes_are_ready(engine)
+			? FAC_TICK_MS
+			: FAC_IDLE_TICK_MS);
 }
 
 /* ---- Looking in. ---- */
 
-struct fac_engine_stats fac_engine_stats(const struct fac_engine *engine)
+static uint64_t runway_hours(
+	const struct fac_engine *engine, const struct fac_lane *lane)
 {
-	struct fac_engine_stats stats = {
-		.recovered = engine->loaded && lanes_are_ready(engine)};
+	uint64_t ran_ms = fac_engine_now(engine) - engine->started_ms;
+	struct x402_u256 balance;
+	uint64_t has;
+	uint64_t spent = 0;
+
+	/* A lane that rests now will share the work: the mean of all. */
+	for (size_t i = 0; i < lane->line->config.signers_len; i++)
+		spent += lane->line->lanes[i].spent_gwei;
+	spent /= lane->line->config.signers_len;
+	if (!spent ||
+		!x402_u256_div_u64(&lane->balance, GWEI, &balance, NULL) ||
+		!x402_u256_to_u64(&balance, &has))
+		return UINT64_MAX;
+	return (uint64_t)((__uint128_t)has * ran_ms / spent / 3600000);
+}
+
+static void lane_stats(
+	const struct fac_lane *lane, struct fac_lane_stats *ret_stats)
+{
+	const struct fac_engine *engine = lane->line->engine;
 	uint64_t now = fac_engine_now(engine);
 
+	*ret_stats = (struct fac_lane_stats){.signer = lane->address,
+		.ready = lane->step == FAC_LANE_READY,
+		.leased = lane->step != FAC_LANE_LEASING,
+		.dry = lane->dry,
+		.in_flight = lane->in_flight,
+		.balance_known = lane->balance_known,
+		.balance_wei = lane->balance,
+		.runway_hours = runway_hours(engine, lane)};
+	for (const struct fac_tx *tx = lane->line->txs; tx; tx = tx->next) {
+		uint64_t since = tx->transaction.created_ms;
+
+		if (tx->lane == lane && !tx->dead && !tx->mined &&
+			now > since && now - since > ret_stats->oldest_ms)
+			ret_stats->oldest_ms = now - since;
+	}
+}
+
+static void line_stats(
+	const struct fac_line *line, struct fac_line_stats *ret_stats)
+{
+	uint64_t now = fac_engine_now(line->engine);
+
+	memset(ret_stats, 0, sizeof(*ret_stats));
+	memcpy(ret_stats->network, line->config.network.caip2,
+		sizeof(ret_stats->network));
+	ret_stats->head = line->head_known ? line->head.number : 0;
+	ret_stats->head_age_ms = line->head_known ? now - line->head_ms : 0;
+	ret_stats->queued = line->queued_len;
+	ret_stats->base_fee_wei = line->fees.base_fee_per_gas;
+	for (const struct fac_tx *tx = line->txs; tx; tx = tx->next) {
+		ret_stats->in_flight += !tx->dead && !tx->mined;
+		ret_stats->unfinal += !tx->dead && tx->mined;
+	}
+	ret_stats->lanes_len = line->config.signers_len;
+	for (size_t i = 0; i < line->config.signers_len; i++)
+		lane_stats(&line->lanes[i], &ret_stats->lanes[i]);
+}
+
+void fac_engine_stats(
+	const struct fac_engine *engine, struct fac_engine_stats *ret_stats)
+{
+	*ret_stats = engine->stats;
+	ret_stats->recovered = lanes_are_ready(engine);
+	ret_stats->lines_len = engine->lines_len;
 	for (size_t i = 0; i < engine->lines_len; i++) {
-		const struct fac_line *line = &engine->lines[i];
+		struct fac_line_stats *line = &ret_stats->lines[i];
 
-		for (const struct fac_tx *tx = line->txs; tx; tx = tx->next) {
-			uint64_t since = tx->transaction.created_ms;
-
-			if (tx->dead || tx->mined)
-				continue;
-			stats.in_flight++;
-			if (now > since && now - since > stats.oldest_ms)
-				stats.oldest_ms = now - since;
-		}
+		line_stats(&engine->lines[i], line);
+		ret_stats->in_flight += line->in_flight;
+		for (size_t at = 0; at < line->lanes_len; at++)
+			if (line->lanes[at].oldest_ms > ret_stats->oldest_ms)
+				ret_stats->oldest_ms =
+					line->lanes[at].oldest_ms;
 	}
 	for (const struct fac_waiter *w = engine->waiters; w; w = w->next)
-		stats.waiting++;
-	return stats;
+		ret_stats->waiting++;
 }
 
 bool fac_engine_is_idle(const struct fac_engine *engine)
 {
-	if (engine->owed || engine->waiters || engine->ready || engine->jobs)
-		return false;
-	for (size_t i = 0; i < engine->lines_len; i++)
-		if (engine->lines[i].txs)
-			return false;
-	return true;
+	return !engine->owed && !has_work(engine);
 }
 
 /* ---- Making and ending. ---- */
@@ -730,6 +854,17 @@ static enum x402_err init_line(struct fac_engine *engine, size_t index,
 		config->lane_limit = DEFAULT_LANE_LIMIT;
 	if (config->lane_limit > FAC_LANE_MAX)
 		config->lane_limit = FAC_LANE_MAX;
+	if (!config->batch_max || config->batch_max > FAC_BATCH_MAX)
+		config->batch_max = FAC_BATCH_MAX;
+	if (!config->batch_window_ms)
+		config->batch_window_ms = DEFAULT_BATCH_WINDOW_MS;
+	if (!config->batch_payment_gas)
+		config->batch_payment_gas = DEFAULT_BATCH_PAYMENT_GAS;
+	if (!config->batch_max_gas)
+		config->batch_max_gas = DEFAULT_BATCH_MAX_GAS;
+	if (!config->stuck_ms)
+		config->stuck_ms = DEFAULT_STUCK_MS;
+	line->batch_payment_gas = config->batch_payment_gas;
 	for (size_t i = 0; i < config->signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
 		enum x402_err err = x402_secret_address(
@@ -749,11 +884,17 @@ enum x402_err fac_engine_new(const struct fac_engine_options *options,
 	struct fac_engine *engine;
 	enum x402_err err = X402_OK;
 
-	if (!options->chains_len || options->chains_len > FAC_ENGINE_CHAINS_MAX)
+	if (!options->chains_len ||
+		options->chains_len > FAC_ENGINE_CHAINS_MAX ||
+		!options->owner || !*options->owner ||
+		strlen(options->owner) >= FAC_OWNER_SIZE)
 		return X402_ERR_INVALID_ARGUMENT;
 	engine = fac_must_calloc(1, sizeof(*engine));
 	engine->ports = options->ports;
 	engine->secp = options->secp;
+	engine->shared = options->shared;
+	copy_text(engine->owner, sizeof(engine->owner), options->owner);
+	engine->started_ms = fac_engine_now(engine);
 	engine->ready_last = &engine->ready;
 	engine->lines = fac_must_calloc(
 		options->chains_len, sizeof(*engine->lines));
@@ -786,6 +927,7 @@ void fac_engine_free(struct fac_engine *engine)
 
 			engine->lines[i].txs = tx->next;
 			fac_transaction_clear(&tx->transaction);
+			free(tx->jobs);
 			free(tx);
 		}
 	}

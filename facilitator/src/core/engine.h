@@ -20,7 +20,7 @@
 
 #include "chain/chain.h"
 #include "core/payment.h"
-#include "store/store.h"
+#include "store/verb.h"
 
 struct fac_engine;
 
@@ -65,6 +65,8 @@ struct fac_settle_request {
 	const uint8_t *key32;
 	/* Required: hash of the whole request, as sorted JSON. */
 	uint8_t fingerprint32[32];
+	/* Required: hash of its paymentPayload alone. */
+	uint8_t payload_hash32[32];
 	/* Both or none. scope names the caller, key is what it sent. */
 	const char *idempotency_scope;
 	const char *idempotency_key;
@@ -73,6 +75,8 @@ struct fac_settle_request {
 	 * may be repeated under it. Else it only finds conflicts.
 	 */
 	bool may_repeat;
+	/* Optional: who asks, for the ceilings of a caller. */
+	const char *caller;
 	int x402_version;
 	const char *scheme;
 	/* The network as the caller spelled it. Required with a plan. */
@@ -81,12 +85,20 @@ struct fac_settle_request {
 	uint64_t deadline_unix_ms;
 };
 
+#define FAC_ENGINE_SIGNERS_MAX 16
+#define FAC_ENGINE_CHAINS_MAX  32
+/* Tokens of one chain that may share transactions. */
+#define FAC_ENGINE_TOKENS_MAX 32
+
+/* When a payment counts as settled: so many blocks, or one of these. */
+#define FAC_CONFIRM_SUBMITTED 0u /* a node took it: may still fail */
+#define FAC_CONFIRM_SAFE      (UINT32_MAX - 1)
+#define FAC_CONFIRM_FINALIZED UINT32_MAX
+
 /*
  * What one settle call costs in trust: the keys it may use, and ceilings that
  * no request can move (R4).
  */
-#define FAC_ENGINE_SIGNERS_MAX 16
-#define FAC_ENGINE_CHAINS_MAX  32
 struct fac_engine_chain {
 	struct x402_network network;
 	/* Required. Keys borrowed: locked memory that outlives the engine. */
@@ -97,12 +109,36 @@ struct fac_engine_chain {
 	struct x402_u256 max_priority_fee_per_gas;
 	/* Optional; 0: 1,000,000. A plan that asks for more is refused. */
 	uint64_t max_gas_limit;
-	/* Optional; 0 or 1: the first receipt settles. */
+	/* Required: see FAC_CONFIRM_...; 1: the first receipt settles. */
 	uint32_t confirmations;
-	/* Optional; 0: 12. Blocks under the head for negative proofs. */
+	/*
+	 * Optional; 0: 12. Blocks under the head at which a block counts as
+	 * final, for negative proofs and for the end of watching.
+	 */
 	uint32_t proof_depth;
 	/* Optional; 0: 64. Transactions of one signer that may wait. */
 	uint32_t lane_limit;
+	/* Tokens that may share a transaction; nothing else is batched. */
+	struct x402_address tokens[FAC_ENGINE_TOKENS_MAX];
+	size_t tokens_len;
+	/* Optional; 0: FAC_BATCH_MAX. 1 turns batching off. */
+	uint32_t batch_max;
+	/* Optional; 0: 200 ms. The longest wait for company under load. */
+	uint32_t batch_window_ms;
+	/* Optional; 0: 110,000. Ceiling of one payment inside a batch. */
+	uint64_t batch_payment_gas;
+	/* Optional; 0: 24,000,000, and never more than half a block. */
+	uint64_t batch_max_gas;
+	/* Optional; 0: 20,000. Raise the fee of what sticks so long. */
+	uint32_t stuck_ms;
+	/* Optional; 0: no ceiling. Gas of one payment, in gwei. */
+	uint64_t max_payment_cost_gwei;
+	struct fac_spend_limits limits; /* of one day */
+	/*
+	 * demands.md 5: a payment that somebody else landed after our
+	 * reservation is credited once. false: it is refused.
+	 */
+	bool credit_preempted;
 };
 
 /*
@@ -121,46 +157,8 @@ struct fac_engine_ports {
 	/* Optional: one line for the log. warning: somebody should look. */
 	void (*note)(void *user, bool warning, const char *text);
 
-	/* Store; semantics of store/store.h. */
-	void (*reserve)(void *user, const struct fac_payment *payment,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*release)(void *user, const uint8_t key32[32], const char *note,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*journal_signed)(void *user,
-		const struct fac_transaction *transaction,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*mark_broadcast)(void *user, const uint8_t hash32[32],
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*mark_replaced)(void *user, const uint8_t hash32[32],
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*mark_mined)(void *user, const uint8_t hash32[32],
-		uint64_t block_number,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*finish)(void *user, const struct fac_store_end *end,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*credit)(void *user, const uint8_t key32[32], const char *answer,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*load_unfinished)(void *user, const char *network,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*next_nonce_floor)(void *user, const char *network,
-		const struct x402_address *signer,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	/* Optional. */
-	void (*revive)(void *user, const char *network,
-		const struct x402_address *signer, uint64_t nonce,
-		void (*done)(void *arg, const struct fac_store_reply *reply),
-		void *arg);
-	void (*payment_get)(void *user, struct fac_payment_query query,
+	/* The store: takes verb (store/verb.h). */
+	void (*store)(void *user, struct fac_verb *verb,
 		void (*done)(void *arg, const struct fac_store_reply *reply),
 		void *arg);
 
@@ -179,6 +177,11 @@ struct fac_engine_ports {
 		const struct fac_nonce_query *query,
 		void (*done)(void *arg, enum x402_err err, uint64_t nonce),
 		void *arg);
+	void (*balance)(void *user, size_t chain,
+		const struct x402_address *address,
+		void (*done)(void *arg, enum x402_err err,
+			const struct x402_u256 *wei),
+		void *arg);
 	void (*block)(void *user, size_t chain, uint64_t number,
 		void (*done)(void *arg, enum x402_err err,
 			const struct fac_chain_block *block),
@@ -191,6 +194,11 @@ struct fac_engine_ports {
 		struct x402_span calldata, uint64_t block,
 		void (*done)(void *arg, const struct x402_chain_answer *answer),
 		void *arg);
+	void (*logs)(void *user, size_t chain,
+		const struct fac_chain_logs_query *query,
+		void (*done)(void *arg, enum x402_err err,
+			const struct fac_chain_log *logs, size_t logs_len),
+		void *arg);
 };
 
 struct fac_engine_options {
@@ -201,6 +209,13 @@ struct fac_engine_options {
 	struct fac_engine_ports ports;
 	/* Required; must outlive the engine. */
 	const struct x402_secp256k1 *secp;
+	/*
+	 * Required: this instance's name in the store, below FAC_OWNER_SIZE.
+	 * Two daemons that run at once must not have the same.
+	 */
+	const char *owner;
+	/* fac_store_is_shared: work may pass between instances. */
+	bool shared;
 };
 
 /* INVALID_ARGUMENT, KEY, CRYPTO. Recovery starts at the first tick. */
@@ -229,15 +244,69 @@ void fac_engine_leave(struct fac_engine *engine, uint64_t ticket);
 /* Do what is due; the wake port says when. */
 void fac_engine_tick(struct fac_engine *engine);
 
-/* For health and metrics. */
+/* ---- For health and metrics. ---- */
+
+/* Upper bounds of the batch buckets; the last one has none. */
+#define FAC_BATCH_BUCKETS 8
+#define FAC_BATCH_BUCKET_BOUNDS          \
+	{                                \
+		1, 2, 5, 10, 20, 50, 100 \
+	}
+#define FAC_SETTLE_OUTCOMES (FAC_SETTLE_UNKNOWN + 1)
+
+struct fac_lane_stats {
+	struct x402_address signer;
+	bool ready;  /* may sign */
+	bool leased; /* this instance has it */
+	bool dry;    /* cannot pay for the gas of another transaction */
+	uint64_t in_flight;
+	uint64_t oldest_ms;
+	bool balance_known;
+	struct x402_u256 balance_wei;
+	/* At the rate of spending since the start; UINT64_MAX: nothing spent */
+	uint64_t runway_hours;
+};
+struct fac_line_stats {
+	char network[X402_NETWORK_SIZE];
+	uint64_t head;        /* 0: not heard of yet */
+	uint64_t head_age_ms; /* since it was heard that it changed */
+	uint64_t queued;
+	uint64_t in_flight;
+	uint64_t unfinal; /* mined, may fall out of the chain yet */
+	struct x402_u256 base_fee_wei;
+	struct fac_lane_stats lanes[FAC_ENGINE_SIGNERS_MAX];
+	size_t lanes_len;
+};
 struct fac_engine_stats {
-	bool recovered;     /* the journal was read, all chains asked */
+	bool recovered;     /* every lane here was read and may sign */
 	uint64_t in_flight; /* transactions without a receipt */
 	uint64_t waiting;   /* callers */
 	uint64_t oldest_ms; /* age of the oldest transaction in flight */
+	/* Since the start. */
+	uint64_t ends[FAC_PAYMENT_STATE_COUNT];
+	uint64_t outcomes[FAC_SETTLE_OUTCOMES];
+	uint64_t batch_sizes[FAC_BATCH_BUCKETS];
+	uint64_t batches;
+	uint64_t batched_payments;
+	uint64_t gas_used; /* by transactions that paid gas_payments */
+	uint64_t gas_payments;
+	uint64_t cost_gwei; /* of that gas */
+	uint64_t fee_raises;
+	uint64_t reorged;          /* transactions that lost their block */
+	uint64_t preempted;        /* landed by others, credited here */
+	uint64_t credited_dropped; /* told success, and then it failed */
+	struct fac_line_stats lines[FAC_ENGINE_CHAINS_MAX];
+	size_t lines_len;
 };
-struct fac_engine_stats fac_engine_stats(const struct fac_engine *engine);
+void fac_engine_stats(
+	const struct fac_engine *engine, struct fac_engine_stats *ret_stats);
 /* Nothing is reserved, queued or in flight, and no port owes an answer. */
 bool fac_engine_is_idle(const struct fac_engine *engine);
+/*
+ * Give the leases back, for others to go on; nothing is signed afterwards.
+ * done runs once the store has answered, or could not.
+ */
+void fac_engine_release_lanes(
+	struct fac_engine *engine, void (*done)(void *user), void *user);
 
 #endif

@@ -3,12 +3,18 @@
  *
  *   engine.c     making, callers, deadlines, the tick
  *   answer.c     what a caller is told; the one success of R2
+ *   batch.c      who travels with whom; calldata, gas, waiting for company
  *   lane.c       nonces, signing, journal, broadcast
- *   reconcile.c  receipts, ends, negative proofs
- *   recover.c    taking up the journal at start
+ *   raise.c      higher fees on the same nonce
+ *   reconcile.c  heads, receipts, ends
+ *   watch.c      mined, but not final: reorgs
+ *   prove.c      what will never be mined; what somebody else landed
+ *   recover.c    leases, and taking up the journal
+ *   share.c      work that passes between instances
  *
- * Objects: a waiter is a caller; a job is a payment in work; a tx is a signed
- * transaction without a proven fate; a lane is one signer on one chain.
+ * Objects: a waiter is a caller; a job is a payment in work; a tx is one
+ * nonce with its bytes whose fate is open; a lane is one signer on one chain;
+ * a line is a chain.
  * A port that owes an answer counts in busy of the object that it will come
  * back to, and nothing busy is freed.
  *
@@ -21,10 +27,20 @@
 #include "core/engine.h"
 
 /* How often the engine looks at what is due while it has work. */
-#define FAC_TICK_MS 20
+#define FAC_TICK_MS 10
+/* ... and while it only watches blocks and keeps leases. */
+#define FAC_IDLE_TICK_MS 250
 /* Nonces given back that wait for a payment; also caps lane_limit. */
 #define FAC_LANE_MAX    256
-#define FAC_JOB_BUCKETS 4096
+#define FAC_JOB_BUCKETS 16384
+/* Repeating a store verb that failed. */
+#define FAC_RETRY_MIN_MS 100
+#define FAC_RETRY_MAX_MS 5000
+/* A lane's lease, and how long the heartbeat says that we live. */
+#define FAC_LEASE_MS       15000
+#define FAC_LEASE_RENEW_MS 4000
+/* F-036: less than this before validBefore nothing new is sent. */
+#define FAC_LATE_S 6
 
 struct fac_job;
 struct fac_tx;
@@ -45,7 +61,6 @@ struct fac_waiter {
 	struct fac_payment asked; /* with a plan: the whole; else identity */
 	bool has_key32;
 	bool may_repeat;
-	bool started; /* no longer held back by recovery */
 	unsigned busy;
 	struct fac_job *job; /* waits for this one */
 	struct fac_waiter *next_of_job;
@@ -59,9 +74,11 @@ enum fac_job_phase {
 	FAC_JOB_QUEUED,      /* durable, wants a lane */
 	FAC_JOB_JOURNALLING, /* has a tx that is not durable yet */
 	FAC_JOB_IN_FLIGHT,   /* its tx is durable */
+	FAC_JOB_CHECKING,    /* its tx is mined without it: why? */
 	FAC_JOB_FINISHING,   /* its end is known, not durable yet */
 	FAC_JOB_CREDITING,   /* its success is being claimed */
 	FAC_JOB_RELEASING,   /* being given up; nothing was signed */
+	FAC_JOB_FOREIGN,     /* another instance's; watched for our callers */
 	FAC_JOB_DONE
 };
 
@@ -77,45 +94,72 @@ struct fac_job {
 	enum fac_job_phase phase;
 	unsigned busy;
 	struct fac_tx *tx;
+	size_t index; /* its place in tx->jobs */
 	struct fac_waiter *waiters;
 	struct fac_store_end end;
+	uint64_t cost_gwei;   /* its share of the gas, once mined; or 0 */
+	uint64_t mined_block; /* where its transaction is, or 0 */
+	uint64_t queued_ms;
 	uint64_t retry_ms; /* 0: nothing to repeat */
 	uint64_t backoff_ms;
 	unsigned journal_tries;
+	unsigned check_tries;
+	bool alone;     /* failed in company once */
+	bool crediting; /* the claim's answer is owed */
+	/* What another's transaction did with the authorization. */
+	uint8_t other_hash32[32];
+	uint64_t other_block;
 	char trouble[FAC_MESSAGE_SIZE]; /* why it still waits */
 };
 
-/* A signed transaction whose fate is open. */
+/* One nonce whose fate is open. */
 struct fac_tx {
 	struct fac_tx *next;
 	struct fac_tx **slot;
 	struct fac_line *line;
-	struct fac_lane *lane; /* NULL: a signer no longer configured */
-	struct fac_job *job;   /* NULL: fills a gap, or the payment ended */
+	struct fac_lane *lane; /* NULL: a signer that we do not have */
+	/* One for each key; NULL: not in work (any more). */
+	struct fac_job **jobs;
+	size_t jobs_live;
 	struct fac_transaction transaction;
+	uint64_t gas_limit;
+	struct x402_u256 committed; /* in lane->committed */
 	unsigned busy;
-	bool journalled;
+	bool journalled; /* the newest attempt is durable */
 	bool sending;
-	bool sent;    /* its bytes left the process */
+	bool sent;    /* bytes of it left the process */
 	bool blocked; /* the node would not take it: see status */
 	bool marked_broadcast;
 	enum fac_send_status status;
 	uint64_t next_send_ms;
 	uint64_t backoff_ms;
-	bool mined;
-	uint64_t block_number;
-	uint64_t
-		retry_ms; /* of mark_mined, mark_replaced, a filler's journal */
-	bool replaced;    /* proven; being marked */
-	bool dead;        /* leaves memory when nothing is owed */
-	/* The proof under way: see reconcile.c. */
+	uint64_t retry_ms; /* of a verb that failed */
+	/* Raising: an attempt that is being journalled. */
+	bool is_raising;
+	struct fac_attempt raising;
+	uint64_t raise_retry_ms;
+	uint64_t raise_noted_ms;
+	/* Mined. */
+	bool mined;     /* its receipt was judged */
+	bool recorded;  /* ... and that is durable: watched until final */
+	bool recording; /* ... on its way */
+	bool finishing; /* mark_final is on its way */
+	bool dropping;  /* mark_dropped is on its way */
+	bool replaced;  /* proven; being marked */
+	bool dead;      /* leaves memory when nothing is owed */
+	/* The proof under way: see prove.c. */
 	bool suspect;
 	bool probing;
 	uint64_t next_probe_ms;
 	struct fac_chain_block probe_block;
 	uint64_t probe_nonce;
-	bool probe_used;     /* the authorization, at that block */
-	bool probe_used_now; /* ... and at the head */
+};
+
+enum fac_lane_step {
+	FAC_LANE_LEASING, /* not ours */
+	FAC_LANE_LOADING, /* ours; the journal is to be read */
+	FAC_LANE_ASKING,  /* which nonce is next? */
+	FAC_LANE_READY
 };
 
 /* One signer on one chain. */
@@ -123,18 +167,34 @@ struct fac_lane {
 	struct fac_line *line;
 	const struct x402_secret *key;
 	struct x402_address address;
-	bool ready;
-	bool asking;
-	uint64_t retry_ms;
+	/* The lease. */
+	enum fac_lane_step step;
+	bool asking; /* a step's answer is owed */
+	bool renewing;
+	uint64_t retry_ms; /* of the step */
+	uint64_t token;
+	uint64_t asked_ms;       /* when the lease was last asked for */
+	uint64_t lease_until_ms; /* by our own, careful clock */
+	uint64_t renew_ms;
+	/* Nonces. */
 	uint64_t floor;
 	uint64_t pending; /* the chain's next nonce, when it was asked */
 	uint64_t next_nonce;
 	uint64_t free_nonces[FAC_LANE_MAX];
 	size_t free_len;
 	uint64_t free_since_ms;
-	unsigned in_flight;
-	unsigned blocked; /* of those */
+	unsigned in_flight; /* not mined */
+	unsigned blocked;   /* of those */
 	char trouble[FAC_SEND_MESSAGE_SIZE];
+	/* Gas money. */
+	bool asking_balance;
+	bool balance_known;
+	uint64_t balance_ms; /* when to ask */
+	struct x402_u256 balance;
+	struct x402_u256 committed; /* what is in flight may cost at most */
+	struct x402_u256 wanted;    /* what it could not pay */
+	bool dry;
+	uint64_t spent_gwei; /* since the start */
 };
 
 /* One chain. */
@@ -143,35 +203,55 @@ struct fac_line {
 	size_t index;
 	struct fac_engine_chain config;
 	struct fac_lane lanes[FAC_ENGINE_SIGNERS_MAX];
-	/* Recovery. */
-	bool loaded;
-	bool loading;
-	uint64_t retry_ms;
 	/* Payments that want a lane, oldest first. */
 	struct fac_job *queued;
 	struct fac_job **queued_last;
+	size_t queued_len;
 	struct fac_tx *txs;
+	/* Batches. */
+	bool has_multicall;
+	bool asking_multicall;
+	uint64_t multicall_retry_ms;
+	uint64_t batch_payment_gas; /* grows when it proves too little */
+	uint64_t payments_in_flight;
 	/* Fees, as last heard. */
 	bool asking_fees;
 	uint64_t fees_at_ms; /* 0: never */
 	uint64_t fees_retry_ms;
-	uint64_t fees_noted_ms;
+	uint64_t noted_ms;
 	struct fac_chain_fees fees;
 	/* The poller. */
 	unsigned polling; /* answers owed to it */
+	bool receipts_due;
+	uint64_t receipts_ms; /* when they were asked */
 	struct fac_poll *polls;
 	uint64_t next_poll_ms;
 	uint64_t poll_interval_ms;
 	bool head_known;
 	struct fac_chain_block head;
+	uint64_t head_ms;    /* when it was heard that it changed */
+	uint64_t first_head; /* for the mean time between blocks */
+	uint64_t first_head_unix_s;
+	uint64_t tagged; /* the safe or finalized block, if that is awaited */
+	/* Watching for reorgs: see watch.c. */
+	unsigned watching; /* answers owed */
+	uint8_t watched_head32[32];
+	/* Work from other instances. */
+	bool taking;
+	bool taken; /* once, without anything left */
+	uint64_t next_take_ms;
 };
 
 struct fac_engine {
 	struct fac_engine_ports ports;
 	const struct x402_secp256k1 *secp;
+	char owner[FAC_OWNER_SIZE];
+	bool shared;
 	struct fac_line *lines;
 	size_t lines_len;
-	bool loaded;                /* every line's journal was read */
+	bool alive; /* the first heartbeat is durable */
+	bool beating;
+	uint64_t next_beat_ms;
 	struct fac_waiter *waiters; /* not answered yet */
 	struct fac_waiter *ready;   /* answered, to be told by the tick */
 	struct fac_waiter **ready_last;
@@ -180,6 +260,9 @@ struct fac_engine {
 	struct fac_job *buckets[FAC_JOB_BUCKETS];
 	uint64_t owed; /* answers of ports */
 	bool ended;    /* fac_engine_free has begun */
+	bool retiring; /* fac_engine_release_lanes has begun */
+	uint64_t started_ms;
+	struct fac_engine_stats stats; /* the counters of it */
 };
 
 /* ---- engine.c ---- */
@@ -192,6 +275,19 @@ void *fac_must_calloc(size_t count, size_t size);
 /* Doubles *backoff_ms between min and max, and gives the time to repeat. */
 uint64_t fac_backoff(struct fac_engine *engine, uint64_t *backoff_ms,
 	uint64_t min_ms, uint64_t max_ms);
+void fac_hash_text(const uint8_t hash32[32], char ret_text[FAC_HASH_TEXT_SIZE]);
+
+/*
+ * Ask the store. One more answer is owed to the engine, and to the job or tx
+ * that it comes back to: fac_job_returned and fac_tx_returned take it off.
+ */
+typedef void fac_store_done(void *arg, const struct fac_store_reply *reply);
+void fac_engine_store(struct fac_engine *engine, struct fac_verb *verb,
+	fac_store_done *done, void *arg);
+void fac_job_store(
+	struct fac_job *job, struct fac_verb *verb, fac_store_done *done);
+void fac_tx_store(
+	struct fac_tx *tx, struct fac_verb *verb, fac_store_done *done);
 
 struct fac_job *fac_job_find(
 	struct fac_engine *engine, const uint8_t key32[32]);
@@ -200,19 +296,21 @@ struct fac_job *fac_job_new(struct fac_line *line, struct fac_payment *payment,
 	enum fac_job_phase phase);
 /* DONE: leaves memory as soon as nothing is owed to it. */
 void fac_job_end(struct fac_job *job);
-/* A port answered: false when the job is gone and was freed. */
+/* A port answered: false when the job is gone or done. */
 bool fac_job_returned(struct fac_job *job);
 void fac_job_set_payment(
 	struct fac_job *job, const struct fac_payment *payment);
 /* Give a reservation up. */
 void fac_job_release(struct fac_job *job, const char *note);
-/* Begin with a caller that recovery held back. */
+/* Begin with a caller, or begin anew. */
 void fac_waiter_start(struct fac_waiter *waiter);
+/* Callers of a payment that was given up: those with a plan begin anew. */
+void fac_job_restart_callers(struct fac_job *job);
 
 /* ---- answer.c ---- */
 /* The caller meets a payment in work. */
 void fac_answer_attach(struct fac_waiter *waiter, struct fac_job *job);
-/* The caller meets a row that nobody works on. */
+/* The caller meets a row that nobody here works on. */
 void fac_answer_row(
 	struct fac_waiter *waiter, const struct fac_payment *payment);
 void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
@@ -225,7 +323,26 @@ void fac_answer_all(struct fac_job *job, enum fac_settle_outcome outcome,
 void fac_answer_unfinished(struct fac_waiter *waiter, const char *why);
 /* The payment reached its end: credit, or tell the reason. */
 void fac_answer_end(struct fac_job *job);
+/* A node took it, and the chain's confirmations are FAC_CONFIRM_SUBMITTED. */
+void fac_answer_submitted(struct fac_job *job);
 void fac_answer_detach(struct fac_waiter *waiter);
+
+/* ---- batch.c ---- */
+/* What would be signed now for the payment at the head of the queue. */
+struct fac_batch {
+	struct fac_job *jobs[FAC_BATCH_MAX];
+	size_t len;
+	uint64_t gas_limit;
+};
+/* False: better to wait for company; *ret_wait_ms says how long. */
+bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
+	uint64_t *ret_wait_ms);
+/* The call to sign: the token's own, or Multicall3's. data is the caller's. */
+void fac_batch_call(const struct fac_batch *batch, struct x402_address *ret_to,
+	struct x402_buf *ret_data);
+/* Does this chain have Multicall3? Asked when first needed. */
+void fac_batch_tick(struct fac_line *line);
+void fac_batch_count(struct fac_engine *engine, size_t len);
 
 /* ---- lane.c ---- */
 void fac_lane_enqueue(struct fac_job *job);
@@ -235,17 +352,34 @@ void fac_lane_dispatch(struct fac_line *line);
 void fac_lane_journal(struct fac_tx *tx);
 /* The row is durable after all. */
 void fac_lane_journalled(struct fac_tx *tx);
-/* Sends, fees and gaps that are due. */
+/* Sends, fees, balances and gaps that are due. */
 void fac_lane_tick(struct fac_line *line);
+/* This instance may sign with it now. */
+bool fac_lane_is_ours(const struct fac_lane *lane);
+struct fac_store_lease fac_lane_lease(const struct fac_lane *lane);
+/* False when fees are unknown or above the ceiling; the queue is told why. */
+bool fac_lane_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
+	struct x402_u256 *ret_priority);
+void fac_lane_note_trouble(struct fac_line *line, const char *why);
+/* Takes transaction. jobs follow by fac_tx_add_job. */
 struct fac_tx *fac_tx_new(struct fac_line *line, struct fac_lane *lane,
-	struct fac_job *job, struct fac_transaction *transaction);
+	struct fac_transaction *transaction);
+/* The job of the key at index. */
+void fac_tx_add_job(struct fac_tx *tx, size_t index, struct fac_job *job);
+void fac_tx_drop_job(struct fac_job *job);
 /* Leaves memory when nothing is owed; give_back: its nonce is free again. */
 void fac_tx_end(struct fac_tx *tx, bool give_back);
-/* A port answered: false when the tx is gone and was freed. */
+/* A port answered: false when the tx is gone or dead. */
 bool fac_tx_returned(struct fac_tx *tx);
-void fac_tx_hash_text(
-	const struct fac_tx *tx, char ret_text[FAC_HASH_TEXT_SIZE]);
+const struct fac_attempt *fac_tx_newest(const struct fac_tx *tx);
 void fac_tx_set_blocked(struct fac_tx *tx, bool blocked);
+/* It is mined, or is not any more. */
+void fac_tx_set_mined(struct fac_tx *tx, bool mined);
+/* Set what of its signer's balance it may take, at most. */
+void fac_tx_commit(struct fac_tx *tx);
+
+/* ---- raise.c ---- */
+void fac_raise_tick(struct fac_line *line);
 
 /* ---- reconcile.c ---- */
 void fac_reconcile_tick(struct fac_line *line);
@@ -253,14 +387,38 @@ void fac_reconcile_tick(struct fac_line *line);
 void fac_reconcile_clear(struct fac_line *line);
 /* Look soon: something was just sent. */
 void fac_reconcile_soon(struct fac_line *line);
+void fac_reconcile_take(
+	struct fac_tx *tx, const struct fac_chain_receipt *found);
 /* Make the end in job->end durable. */
 void fac_reconcile_finish(struct fac_job *job);
-/* The last block looked at is too far ahead of validBefore to sign anew. */
+void fac_reconcile_set_end(struct fac_job *job, enum fac_payment_state state,
+	enum x402_reason reason, const char *message);
+/* Too near to validBefore to sign anew. */
 bool fac_reconcile_is_late(const struct fac_job *job);
+bool fac_reconcile_is_deep(const struct fac_line *line, uint64_t block_number);
+/* Repeat a verb of a mined transaction that failed. */
+void fac_reconcile_record(struct fac_tx *tx);
+
+/* ---- watch.c ---- */
+void fac_watch_tick(struct fac_line *line);
+
+/* ---- prove.c ---- */
+void fac_prove_tick(struct fac_line *line);
+/* Its transaction was mined and did not pay it: why, and what now? */
+void fac_prove_check(struct fac_job *job);
 
 /* ---- recover.c ---- */
 void fac_recover_tick(struct fac_line *line);
 /* Something waits for long: does the chain miss a nonce below it? */
 void fac_recover_check_gap(struct fac_lane *lane);
+/* Another instance has it, or may have: stop. */
+void fac_recover_lose(struct fac_lane *lane, const char *why);
+
+/* ---- share.c ---- */
+void fac_share_beat(struct fac_engine *engine);
+void fac_share_tick(struct fac_line *line);
+/* Watch the store for a payment that others work on. */
+void fac_share_watch(struct fac_job *job);
+void fac_share_repeat(struct fac_job *job);
 
 #endif

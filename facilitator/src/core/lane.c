@@ -3,16 +3,17 @@
  * transactions are under way.
  *
  *   1. fac_lane_enqueue     a durable reservation wants a lane
- *   2. fac_lane_dispatch    fees known? the lane with the least in flight
- *   3. sign_payment         next nonce, our template, our ceilings (R4)
+ *   2. fac_lane_dispatch    who goes together (batch.c)? fees known? the lane
+ *                           with the least in flight that can pay the gas
+ *   3. sign_batch           next nonce, our template, our ceilings (R4)
  *   4. fac_lane_journal     raw bytes and hash become durable (R1)
  *   5. fac_lane_journalled  broadcast; mark_broadcast when a node took it
  *   6. fac_lane_tick        send again what is not taken; fill gaps
  *
- * A nonce is never left behind. A journal write that failed gives it back,
- * and a later payment, or a transaction that does nothing, takes it. Bytes
- * that were journalled are sent until the nonce is spent, whatever a node
- * said of them: it may have kept a copy.
+ * A nonce is never left behind. A journal write that the lease forbids gives
+ * it back, and a later payment, or a transaction that does nothing, takes it.
+ * Bytes that were journalled are sent until the nonce is spent, whatever a
+ * node said of them: it may have kept a copy.
  */
 #include "core/engine_p.h"
 #include "x402/transaction.h"
@@ -23,6 +24,9 @@
 /* Fees older than this are asked anew. */
 #define FEES_LIFETIME_MS 2000
 #define FEES_RETRY_MS    500
+/* A signer's balance is asked so often, sooner while it is dry. */
+#define BALANCE_MS       10000
+#define BALANCE_RETRY_MS 2000
 /* Send again what was taken but is not mined: mempools forget. */
 #define REBROADCAST_MS 15000
 #define SEND_MIN_MS    250
@@ -84,16 +88,22 @@ static void give_nonce_back(struct fac_lane *lane, uint64_t nonce)
 
 /* ---- Transactions in memory. ---- */
 
+const struct fac_attempt *fac_tx_newest(const struct fac_tx *tx)
+{
+	return &tx->transaction.attempts[tx->transaction.attempts_len - 1];
+}
+
 struct fac_tx *fac_tx_new(struct fac_line *line, struct fac_lane *lane,
-	struct fac_job *job, struct fac_transaction *transaction)
+	struct fac_transaction *transaction)
 {
 	struct fac_tx *tx = fac_must_calloc(1, sizeof(*tx));
 
 	tx->line = line;
 	tx->lane = lane;
-	tx->job = job;
 	tx->transaction = *transaction;
 	memset(transaction, 0, sizeof(*transaction));
+	tx->jobs = fac_must_calloc(
+		tx->transaction.keys_len, sizeof(struct fac_job *));
 	tx->slot = &line->txs;
 	tx->next = line->txs;
 	if (tx->next)
@@ -101,9 +111,27 @@ struct fac_tx *fac_tx_new(struct fac_line *line, struct fac_lane *lane,
 	line->txs = tx;
 	if (lane)
 		lane->in_flight++;
-	if (job)
-		job->tx = tx;
+	line->payments_in_flight += tx->transaction.keys_len;
 	return tx;
+}
+
+void fac_tx_add_job(struct fac_tx *tx, size_t index, struct fac_job *job)
+{
+	tx->jobs[index] = job;
+	tx->jobs_live++;
+	job->tx = tx;
+	job->index = index;
+}
+
+void fac_tx_drop_job(struct fac_job *job)
+{
+	struct fac_tx *tx = job->tx;
+
+	if (!tx)
+		return;
+	tx->jobs[job->index] = NULL;
+	tx->jobs_live--;
+	job->tx = NULL;
 }
 
 void fac_tx_set_blocked(struct fac_tx *tx, bool blocked)
@@ -115,12 +143,49 @@ void fac_tx_set_blocked(struct fac_tx *tx, bool blocked)
 	tx->blocked = blocked;
 }
 
+/* Nodes want the balance to cover all that waits, at its highest price. */
+void fac_tx_commit(struct fac_tx *tx)
+{
+	struct fac_lane *lane = tx->lane;
+	struct x402_u256 cost = {{0}};
+
+	if (!lane)
+		return;
+	/* Sums of what was added before: they cannot fail. */
+	(void)!x402_u256_sub(
+		&lane->committed, &tx->committed, &lane->committed);
+	if (!tx->dead && !tx->mined &&
+		(!x402_u256_mul_u64(&fac_tx_newest(tx)->max_fee_per_gas,
+			 tx->gas_limit, &cost) ||
+			!x402_u256_add(
+				&lane->committed, &cost, &lane->committed)))
+		cost = (struct x402_u256){{0}};
+	tx->committed = cost;
+}
+
+void fac_tx_set_mined(struct fac_tx *tx, bool mined)
+{
+	if (tx->mined == mined)
+		return;
+	tx->mined = mined;
+	if (mined)
+		fac_tx_set_blocked(tx, false);
+	if (tx->lane)
+		tx->lane->in_flight += mined ? -1u : 1u;
+	if (mined)
+		tx->line->payments_in_flight -= tx->transaction.keys_len;
+	else
+		tx->line->payments_in_flight += tx->transaction.keys_len;
+	fac_tx_commit(tx);
+}
+
 static void free_tx(struct fac_tx *tx)
 {
 	*tx->slot = tx->next;
 	if (tx->next)
 		tx->next->slot = tx->slot;
 	fac_transaction_clear(&tx->transaction);
+	free(tx->jobs);
 	free(tx);
 }
 
@@ -130,15 +195,18 @@ void fac_tx_end(struct fac_tx *tx, bool give_back)
 		return;
 	fac_tx_set_blocked(tx, false);
 	tx->dead = true;
-	if (tx->lane) {
-		tx->lane->in_flight--;
-		if (give_back)
-			give_nonce_back(tx->lane, tx->transaction.nonce);
+	x402_buf_clear(&tx->raising.raw);
+	fac_tx_commit(tx);
+	if (!tx->mined) {
+		tx->line->payments_in_flight -= tx->transaction.keys_len;
+		if (tx->lane)
+			tx->lane->in_flight--;
 	}
-	if (tx->job) {
-		tx->job->tx = NULL;
-		tx->job = NULL;
-	}
+	if (tx->lane && give_back)
+		give_nonce_back(tx->lane, tx->transaction.nonce);
+	for (size_t i = 0; i < tx->transaction.keys_len; i++)
+		if (tx->jobs[i])
+			fac_tx_drop_job(tx->jobs[i]);
 	if (!tx->busy)
 		free_tx(tx);
 }
@@ -154,20 +222,6 @@ bool fac_tx_returned(struct fac_tx *tx)
 	return !tx->dead;
 }
 
-void fac_tx_hash_text(
-	const struct fac_tx *tx, char ret_text[FAC_HASH_TEXT_SIZE])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	*ret_text++ = '0';
-	*ret_text++ = 'x';
-	for (size_t i = 0; i < 32; i++) {
-		*ret_text++ = digits[tx->transaction.hash32[i] >> 4];
-		*ret_text++ = digits[tx->transaction.hash32[i] & 15];
-	}
-	*ret_text = '\0';
-}
-
 /* ---- 1. The queue. ---- */
 
 void fac_lane_enqueue(struct fac_job *job)
@@ -175,10 +229,13 @@ void fac_lane_enqueue(struct fac_job *job)
 	struct fac_line *line = job->line;
 
 	job->phase = FAC_JOB_QUEUED;
+	job->queued_ms = fac_engine_now(job->engine);
 	job->next_queued = NULL;
 	*line->queued_last = job;
 	line->queued_last = &job->next_queued;
-	fac_lane_dispatch(line);
+	line->queued_len++;
+	/* The tick dispatches: all that comes in this turn may go together. */
+	fac_engine_wake(line->engine, 0);
 }
 
 void fac_lane_dequeue(struct fac_job *job)
@@ -192,6 +249,7 @@ void fac_lane_dequeue(struct fac_job *job)
 		return;
 	*at = job->next_queued;
 	job->next_queued = NULL;
+	line->queued_len--;
 	if (!*at)
 		line->queued_last = at;
 }
@@ -259,41 +317,117 @@ static bool choose_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
 	return true;
 }
 
-static struct fac_lane *choose_lane(struct fac_line *line)
-{
-	struct fac_lane *best = NULL;
-
-	for (size_t i = 0; i < line->config.signers_len; i++) {
-		struct fac_lane *lane = &line->lanes[i];
-
-		if (!lane->ready || lane->in_flight >= line->config.lane_limit)
-			continue;
-		/* Behind a nonce that no node takes nothing can land. */
-		if (lane->blocked && !lane->free_len)
-			continue;
-		if (!best || lane->in_flight < best->in_flight)
-			best = lane;
-	}
-	return best;
-}
-
 static void say_why(struct fac_line *line, const char *why)
 {
 	for (struct fac_job *job = line->queued; job; job = job->next_queued)
 		snprintf(job->trouble, sizeof(job->trouble), "%s", why);
 }
 
-static void note_trouble(struct fac_line *line, const char *why)
+void fac_lane_note_trouble(struct fac_line *line, const char *why)
 {
 	struct fac_engine *engine = line->engine;
 	uint64_t now = fac_engine_now(engine);
 
 	say_why(line, why);
-	if (line->fees_noted_ms && now - line->fees_noted_ms < NOTE_EVERY_MS)
+	if (line->noted_ms && now - line->noted_ms < NOTE_EVERY_MS)
 		return;
-	line->fees_noted_ms = now;
+	line->noted_ms = now;
 	fac_engine_note(
 		engine, true, "%s: %s", line->config.network.caip2, why);
+}
+
+bool fac_lane_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
+	struct x402_u256 *ret_priority)
+{
+	if (!fees_are_known(line)) {
+		if (!line->fees_at_ms)
+			say_why(line, "the chain's fees are unknown");
+		return false;
+	}
+	if (choose_fees(line, ret_max_fee, ret_priority))
+		return true;
+	fac_lane_note_trouble(
+		line, "the chain's base fee is above our ceiling");
+	return false;
+}
+
+bool fac_lane_is_ours(const struct fac_lane *lane)
+{
+	return lane->step == FAC_LANE_READY && !lane->line->engine->retiring &&
+		fac_engine_now(lane->line->engine) < lane->lease_until_ms;
+}
+
+struct fac_store_lease fac_lane_lease(const struct fac_lane *lane)
+{
+	return (struct fac_store_lease){
+		.network = lane->line->config.network.caip2,
+		.signer = lane->address,
+		.owner = lane->line->engine->owner,
+		.token = lane->token};
+}
+
+/* Its balance covers this one too, as far as is known. */
+static bool can_pay(const struct fac_lane *lane, const struct x402_u256 *cost)
+{
+	struct x402_u256 sum;
+
+	return !lane->balance_known ||
+		(x402_u256_add(&lane->committed, cost, &sum) &&
+			x402_u256_cmp(&sum, &lane->balance) <= 0);
+}
+
+static void set_dry(struct fac_lane *lane, bool dry)
+{
+	char address[X402_ADDRESS_TEXT_SIZE];
+
+	if (lane->dry == dry)
+		return;
+	lane->dry = dry;
+	if (dry)
+		lane->balance_ms = 0; /* it may have been funded */
+	x402_address_format(&lane->address, address);
+	fac_engine_note(lane->line->engine, dry,
+		dry ? "%s: signer %s cannot pay for gas any more"
+		    : "%s: signer %s can pay for gas again",
+		lane->line->config.network.caip2, address);
+}
+
+/* The one with the least in flight; or why there is none. */
+static struct fac_lane *choose_lane(struct fac_line *line, uint64_t gas_limit,
+	const struct x402_u256 *max_fee)
+{
+	struct fac_lane *best = NULL;
+	const char *why = "no signer is leased here";
+	struct x402_u256 cost;
+
+	if (!x402_u256_mul_u64(max_fee, gas_limit, &cost))
+		return NULL;
+	for (size_t i = 0; i < line->config.signers_len; i++) {
+		struct fac_lane *lane = &line->lanes[i];
+
+		if (!fac_lane_is_ours(lane))
+			continue;
+		if (lane->in_flight >= line->config.lane_limit) {
+			why = "every signer is busy";
+			continue;
+		}
+		/* Behind a nonce that no node takes nothing can land. */
+		if (lane->blocked && !lane->free_len) {
+			why = lane->trouble;
+			continue;
+		}
+		if (!can_pay(lane, &cost)) {
+			lane->wanted = cost;
+			set_dry(lane, true);
+			why = "no signer can pay for the gas";
+			continue;
+		}
+		if (!best || lane->in_flight < best->in_flight)
+			best = lane;
+	}
+	if (!best)
+		fac_lane_note_trouble(line, why);
+	return best;
 }
 
 /* ---- 3. Signing. ---- */
@@ -306,118 +440,154 @@ static enum x402_err sign(struct fac_lane *lane,
 	struct fac_engine *engine = line->engine;
 	struct fac_transaction done = {.signer = lane->address,
 		.nonce = unsigned_tx->nonce,
-		.max_fee_per_gas = unsigned_tx->max_fee_per_gas,
-		.max_priority_fee_per_gas =
-			unsigned_tx->max_priority_fee_per_gas,
-		.created_ms = fac_engine_now(engine)};
+		.created_ms = fac_engine_now(engine),
+		.attempts_len = 1};
+	struct fac_attempt *attempt = &done.attempts[0];
 	enum x402_err err;
 
+	attempt->max_fee_per_gas = unsigned_tx->max_fee_per_gas;
+	attempt->max_priority_fee_per_gas =
+		unsigned_tx->max_priority_fee_per_gas;
+	attempt->created_ms = done.created_ms;
 	unsigned_tx->chain_id = line->config.network.chain_id;
 	memcpy(done.network, line->config.network.caip2, sizeof(done.network));
-	err = x402_transaction_sign(
-		engine->secp, unsigned_tx, lane->key, &done.raw, done.hash32);
-	if (!err)
-		*ret_signed = done;
-	return err;
+	err = x402_transaction_sign(engine->secp, unsigned_tx, lane->key,
+		&attempt->raw, attempt->hash32);
+	if (err)
+		return err;
+	memcpy(done.id32, attempt->hash32, 32);
+	*ret_signed = done;
+	return X402_OK;
+}
+
+static struct fac_tx *make_tx(struct fac_lane *lane,
+	const struct fac_batch *batch, struct fac_transaction *transaction)
+{
+	struct fac_tx *tx;
+
+	transaction->keys32 = fac_must_calloc(batch->len, 32);
+	transaction->keys_len = batch->len;
+	for (size_t i = 0; i < batch->len; i++)
+		memcpy(transaction->keys32[i], batch->jobs[i]->payment.key32,
+			32);
+	tx = fac_tx_new(lane->line, lane, transaction);
+	tx->gas_limit = batch->gas_limit;
+	fac_tx_commit(tx);
+	for (size_t i = 0; i < batch->len; i++) {
+		struct fac_job *job = batch->jobs[i];
+
+		fac_lane_dequeue(job);
+		job->phase = FAC_JOB_JOURNALLING;
+		job->trouble[0] = '\0';
+		fac_tx_add_job(tx, i, job);
+	}
+	return tx;
 }
 
 /* False: this lane cannot go on. */
-static bool sign_payment(struct fac_lane *lane, struct fac_job *job,
+static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 	const struct x402_u256 *max_fee, const struct x402_u256 *priority)
 {
+	struct x402_buf data = {0};
 	struct x402_transaction plain = {.nonce = take_nonce(lane),
 		.max_priority_fee_per_gas = *priority,
 		.max_fee_per_gas = *max_fee,
-		.gas_limit = job->payment.gas_limit,
-		.to = job->payment.call_to,
-		.data = x402_buf_span(&job->payment.calldata)};
+		.gas_limit = batch->gas_limit};
 	struct fac_transaction transaction;
-	struct fac_tx *tx;
+	enum x402_err err;
 
-	if (sign(lane, &plain, &transaction)) {
+	fac_batch_call(batch, &plain.to, &data);
+	plain.data = x402_buf_span(&data);
+	err = sign(lane, &plain, &transaction);
+	x402_buf_clear(&data);
+	if (err) {
 		give_nonce_back(lane, plain.nonce);
-		note_trouble(lane->line, "signing failed");
+		fac_lane_note_trouble(lane->line, "signing failed");
 		return false;
 	}
-	transaction.keys32 = fac_must_calloc(1, 32);
-	memcpy(transaction.keys32[0], job->payment.key32, 32);
-	transaction.keys_len = 1;
-	fac_lane_dequeue(job);
-	job->phase = FAC_JOB_JOURNALLING;
-	job->trouble[0] = '\0';
-	tx = fac_tx_new(lane->line, lane, job, &transaction);
-	fac_lane_journal(tx);
+	fac_batch_count(lane->line->engine, batch->len);
+	fac_lane_journal(make_tx(lane, batch, &transaction));
 	return true;
+}
+
+static void refuse_late(struct fac_job *job)
+{
+	fac_answer_all(job, FAC_SETTLE_REFUSED, X402_REASON_EVM_VALID_BEFORE,
+		"it expired before it could be sent");
+	fac_job_release(job, "expired before it was sent");
 }
 
 void fac_lane_dispatch(struct fac_line *line)
 {
 	while (line->queued && !line->engine->ended) {
-		struct fac_job *job = line->queued;
+		struct fac_batch batch;
 		struct fac_lane *lane;
 		struct x402_u256 max_fee;
 		struct x402_u256 priority;
+		uint64_t wait_ms = 0;
 
-		if (fac_reconcile_is_late(job)) {
-			fac_answer_all(job, FAC_SETTLE_REFUSED,
-				X402_REASON_EVM_VALID_BEFORE,
-				"it expired before it could be sent");
-			fac_job_release(job, "expired before it was sent");
+		if (fac_reconcile_is_late(line->queued)) {
+			refuse_late(line->queued);
 			continue;
 		}
-		if (!fees_are_known(line)) {
-			if (!line->fees_at_ms)
-				say_why(line, "the chain's fees are unknown");
+		if (!fac_lane_fees(line, &max_fee, &priority))
+			return;
+		if (!fac_batch_choose(line, &batch, &wait_ms)) {
+			fac_engine_wake(line->engine, wait_ms);
 			return;
 		}
-		if (!choose_fees(line, &max_fee, &priority)) {
-			note_trouble(line,
-				"the chain's base fee is above our ceiling");
-			return;
-		}
-		lane = choose_lane(line);
-		if (!lane) {
-			const struct fac_lane *first = &line->lanes[0];
-
-			if (first->blocked)
-				note_trouble(line, first->trouble);
-			else
-				say_why(line, "every signer is busy");
-			return;
-		}
-		if (!sign_payment(lane, job, &max_fee, &priority))
+		lane = choose_lane(line, batch.gas_limit, &max_fee);
+		if (!lane || !sign_batch(lane, &batch, &max_fee, &priority))
 			return;
 	}
 }
 
 /* ---- 4. The journal. ---- */
 
-/* Another row holds our nonce: read the floor again, take another. */
-static void resign(struct fac_tx *tx)
+/* Nothing of it can be durable: its payments look for another lane. */
+static void give_up(struct fac_tx *tx, bool give_back)
 {
-	struct fac_job *job = tx->job;
-	struct fac_lane *lane = tx->lane;
-	bool again = job && ++job->journal_tries < JOURNAL_TRIES_MAX;
+	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
+		struct fac_job *job = tx->jobs[i];
 
+		if (!job)
+			continue;
+		fac_tx_drop_job(job);
+		/* One of them may be at fault: not in company again. */
+		if (tx->transaction.keys_len > 1)
+			job->alone = true;
+		if (++job->journal_tries < JOURNAL_TRIES_MAX)
+			fac_lane_enqueue(job);
+		else
+			fac_job_release(job, "the journal refused it");
+	}
+	fac_tx_end(tx, give_back);
+}
+
+/* Refused: the lease is another's, or the nonce, or one of the payments. */
+static void meet_conflict(
+	struct fac_tx *tx, const struct fac_store_reply *reply)
+{
+	struct fac_lane *lane = tx->lane;
+
+	if (reply->fenced) {
+		give_up(tx, false);
+		fac_recover_lose(lane, "its lease went to another instance");
+		return;
+	}
 	fac_engine_note(tx->line->engine, true,
-		"%s: nonce %llu is journalled already",
+		"%s: the journal refused nonce %llu",
 		tx->line->config.network.caip2,
 		(unsigned long long)tx->transaction.nonce);
-	lane->ready = false;
-	fac_tx_end(tx, false);
-	if (!job)
-		return;
-	if (again)
-		fac_lane_enqueue(job);
-	else
-		fac_job_release(job, "the journal refused it");
+	give_up(tx, false);
+	/* Read the journal again before the next nonce. */
+	lane->step = FAC_LANE_ASKING;
+	lane->retry_ms = 0;
 }
 
 static void on_journalled(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_tx *tx = arg;
-	struct fac_engine *engine = tx->line->engine;
-	struct fac_job *job = tx->job;
 
 	if (!fac_tx_returned(tx))
 		return;
@@ -427,33 +597,27 @@ static void on_journalled(void *arg, const struct fac_store_reply *reply)
 		return;
 	}
 	if (reply->err == X402_ERR_CONFLICT) {
-		resign(tx);
+		meet_conflict(tx, reply);
 		return;
 	}
-	/* Perhaps durable, perhaps not: the same bytes again, or release. */
-	if (!job) {
-		tx->retry_ms = fac_backoff(engine, &tx->backoff_ms,
-			JOURNAL_MIN_MS, JOURNAL_MAX_MS);
-		return;
-	}
-	snprintf(job->trouble, sizeof(job->trouble),
-		"the journal could not be written");
-	job->retry_ms = fac_backoff(
-		engine, &job->backoff_ms, JOURNAL_MIN_MS, JOURNAL_MAX_MS);
-	if (!job->waiters)
-		fac_job_release(job, "the journal could not be written");
+	/* Perhaps durable, perhaps not: the same bytes again. */
+	for (size_t i = 0; i < tx->transaction.keys_len; i++)
+		if (tx->jobs[i])
+			snprintf(tx->jobs[i]->trouble,
+				sizeof(tx->jobs[i]->trouble),
+				"the journal could not be written");
+	tx->retry_ms = fac_backoff(tx->line->engine, &tx->backoff_ms,
+		JOURNAL_MIN_MS, JOURNAL_MAX_MS);
 }
 
 void fac_lane_journal(struct fac_tx *tx)
 {
-	struct fac_engine *engine = tx->line->engine;
+	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 
-	tx->busy++;
 	tx->retry_ms = 0;
-	engine->owed++;
 	fac_crash_point("before_journal");
-	engine->ports.journal_signed(
-		engine->ports.user, &tx->transaction, on_journalled, tx);
+	fac_tx_store(tx, fac_verb_journal_signed(&tx->transaction, &lease),
+		on_journalled);
 }
 
 /* ---- 5. Broadcast. ---- */
@@ -466,22 +630,24 @@ static void on_marked(void *arg, const struct fac_store_reply *reply)
 		return;
 	/* Not durable: only the state lags; the next send marks again. */
 	tx->marked_broadcast = !reply->err;
-	if (!reply->err && tx->job &&
-		tx->job->payment.state == FAC_PAYMENT_SIGNED)
-		tx->job->payment.state = FAC_PAYMENT_BROADCAST;
+	for (size_t i = 0; i < tx->transaction.keys_len && !reply->err; i++) {
+		struct fac_job *job = tx->jobs[i];
+
+		if (!job || job->payment.state != FAC_PAYMENT_SIGNED)
+			continue;
+		job->payment.state = FAC_PAYMENT_BROADCAST;
+		if (tx->line->config.confirmations == FAC_CONFIRM_SUBMITTED)
+			fac_answer_submitted(job);
+	}
 }
 
 static void mark_broadcast(struct fac_tx *tx)
 {
-	struct fac_engine *engine = tx->line->engine;
-
 	if (tx->marked_broadcast)
 		return;
 	tx->marked_broadcast = true;
-	tx->busy++;
-	engine->owed++;
-	engine->ports.mark_broadcast(
-		engine->ports.user, tx->transaction.hash32, on_marked, tx);
+	fac_tx_store(
+		tx, fac_verb_mark_broadcast(tx->transaction.id32), on_marked);
 }
 
 static void note_blocked(
@@ -527,8 +693,11 @@ static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 		tx->next_send_ms = now + REBROADCAST_MS;
 		fac_reconcile_soon(tx->line);
 		break;
-	case FAC_SEND_UNDERPRICED:
 	case FAC_SEND_INSUFFICIENT_FUNDS:
+		if (tx->lane)
+			set_dry(tx->lane, true);
+		/* fall through */
+	case FAC_SEND_UNDERPRICED:
 	case FAC_SEND_REJECTED:
 		note_blocked(tx, outcome);
 		fac_tx_set_blocked(tx, true);
@@ -547,6 +716,7 @@ static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 static void send(struct fac_tx *tx)
 {
 	struct fac_engine *engine = tx->line->engine;
+	const struct fac_attempt *attempt = fac_tx_newest(tx);
 
 	tx->sending = true;
 	tx->sent = true;
@@ -554,22 +724,26 @@ static void send(struct fac_tx *tx)
 	engine->owed++;
 	fac_crash_point("before_broadcast");
 	engine->ports.send_raw(engine->ports.user, tx->line->index,
-		x402_buf_span(&tx->transaction.raw), tx->transaction.hash32,
-		on_sent, tx);
+		x402_buf_span(&attempt->raw), attempt->hash32, on_sent, tx);
 }
 
 void fac_lane_journalled(struct fac_tx *tx)
 {
-	struct fac_job *job = tx->job;
-
 	tx->journalled = true;
 	tx->backoff_ms = 0;
-	if (job) {
-		job->phase = FAC_JOB_IN_FLIGHT;
-		job->payment.state = FAC_PAYMENT_SIGNED;
-		job->retry_ms = 0;
+	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
+		struct fac_job *job = tx->jobs[i];
+
+		if (!job)
+			continue;
+		if (job->phase == FAC_JOB_JOURNALLING) {
+			job->phase = FAC_JOB_IN_FLIGHT;
+			job->payment.state = FAC_PAYMENT_SIGNED;
+		}
 		job->backoff_ms = 0;
-		fac_tx_hash_text(tx, job->payment.transaction);
+		job->trouble[0] = '\0';
+		fac_hash_text(
+			fac_tx_newest(tx)->hash32, job->payment.transaction);
 	}
 	send(tx);
 }
@@ -583,10 +757,10 @@ static void fill_gap(struct fac_lane *lane)
 	struct x402_transaction plain = {
 		.gas_limit = FILLER_GAS, .to = lane->address};
 	struct fac_transaction transaction;
+	struct fac_tx *tx;
 
-	if (!fees_are_known(line) ||
-		!choose_fees(line, &plain.max_fee_per_gas,
-			&plain.max_priority_fee_per_gas))
+	if (!fac_lane_fees(line, &plain.max_fee_per_gas,
+		    &plain.max_priority_fee_per_gas))
 		return;
 	plain.nonce = take_nonce(lane);
 	if (sign(lane, &plain, &transaction)) {
@@ -595,7 +769,55 @@ static void fill_gap(struct fac_lane *lane)
 	}
 	fac_engine_note(line->engine, true, "%s: filling the gap at nonce %llu",
 		line->config.network.caip2, (unsigned long long)plain.nonce);
-	fac_lane_journal(fac_tx_new(line, lane, NULL, &transaction));
+	tx = fac_tx_new(line, lane, &transaction);
+	tx->gas_limit = plain.gas_limit;
+	fac_tx_commit(tx);
+	fac_lane_journal(tx);
+}
+
+static void on_balance(
+	void *arg, enum x402_err err, const struct x402_u256 *wei)
+{
+	struct fac_lane *lane = arg;
+	struct fac_engine *engine = lane->line->engine;
+	uint64_t now = fac_engine_now(engine);
+
+	engine->owed--;
+	lane->asking_balance = false;
+	lane->balance_ms = now + BALANCE_RETRY_MS;
+	if (err)
+		return;
+	lane->balance = *wei;
+	lane->balance_known = true;
+	if (!lane->dry) {
+		lane->balance_ms = now + BALANCE_MS;
+		return;
+	}
+	/* Only when it covers what it could not: no coming and going. */
+	if (can_pay(lane, &lane->wanted))
+		set_dry(lane, false);
+	fac_lane_dispatch(lane->line);
+}
+
+static void ask_balance(struct fac_lane *lane)
+{
+	struct fac_engine *engine = lane->line->engine;
+
+	lane->asking_balance = true;
+	engine->owed++;
+	engine->ports.balance(engine->ports.user, lane->line->index,
+		&lane->address, on_balance, lane);
+}
+
+static void tick_tx(struct fac_tx *tx, uint64_t now)
+{
+	if (tx->dead || tx->mined || tx->replaced)
+		return;
+	if (tx->journalled && !tx->sending && now >= tx->next_send_ms)
+		send(tx);
+	else if (!tx->journalled && tx->lane && tx->retry_ms &&
+		now >= tx->retry_ms)
+		fac_lane_journal(tx);
 }
 
 void fac_lane_tick(struct fac_line *line)
@@ -606,23 +828,18 @@ void fac_lane_tick(struct fac_line *line)
 	for (struct fac_tx *tx = line->txs; tx;) {
 		struct fac_tx *next = tx->next;
 
-		if (tx->dead || tx->mined || tx->replaced) {
-			tx = next;
-			continue;
-		}
-		if (tx->journalled && !tx->sending && now >= tx->next_send_ms)
-			send(tx);
-		else if (!tx->journalled && !tx->job && tx->retry_ms &&
-			now >= tx->retry_ms)
-			fac_lane_journal(tx);
+		tick_tx(tx, now);
 		tx = next;
 	}
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
 
+		if (!lane->asking_balance && now >= lane->balance_ms &&
+			lane->step == FAC_LANE_READY)
+			ask_balance(lane);
 		/* A payment would have used it in dispatch. */
-		if (lane->ready && lane->free_len && lane->in_flight &&
-			now - lane->free_since_ms >= GAP_MS)
+		if (fac_lane_is_ours(lane) && lane->free_len &&
+			lane->in_flight && now - lane->free_since_ms >= GAP_MS)
 			fill_gap(lane);
 	}
 }

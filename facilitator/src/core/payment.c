@@ -16,18 +16,22 @@
  * (R3). It leaves only by what the chain says: a receipt, or a proof.
  */
 static const unsigned followers[FAC_PAYMENT_STATE_COUNT] = {
-	[FAC_PAYMENT_RESERVED] = BIT(SIGNED) | BIT(CANCELLED),
+	[FAC_PAYMENT_RESERVED] = BIT(SIGNED) | BIT(CANCELLED) | BIT(SETTLED) |
+		BIT(EXPIRED),
 	[FAC_PAYMENT_SIGNED] = BIT(BROADCAST) | BIT(SETTLED) | BIT(REVERTED) |
 		BIT(EXPIRED) | BIT(REPLACED),
 	[FAC_PAYMENT_BROADCAST] = BIT(SETTLED) | BIT(REVERTED) | BIT(EXPIRED) |
 		BIT(REPLACED),
-	[FAC_PAYMENT_SETTLED] = BIT(PROVISIONED),
-	[FAC_PAYMENT_PROVISIONED] = 0,
-	[FAC_PAYMENT_REVERTED] = 0,
-	[FAC_PAYMENT_EXPIRED] = 0,
+	/* To BROADCAST: a reorg took the block away. */
+	[FAC_PAYMENT_SETTLED] = BIT(PROVISIONED) | BIT(BROADCAST),
+	[FAC_PAYMENT_PROVISIONED] = BIT(BROADCAST),
+	[FAC_PAYMENT_REVERTED] = BIT(BROADCAST) | BIT(SETTLED),
+	/* Its money was found to have moved after all. */
+	[FAC_PAYMENT_EXPIRED] = BIT(SETTLED),
 	/* Nothing was sent, so the same authorization may try anew. */
 	[FAC_PAYMENT_CANCELLED] = BIT(RESERVED),
-	[FAC_PAYMENT_REPLACED] = BIT(SIGNED) | BIT(CANCELLED) | BIT(EXPIRED),
+	[FAC_PAYMENT_REPLACED] = BIT(SIGNED) | BIT(CANCELLED) | BIT(EXPIRED) |
+		BIT(SETTLED),
 };
 
 bool fac_payment_may_follow(
@@ -145,7 +149,8 @@ void fac_payment_copy(
 
 void fac_transaction_clear(struct fac_transaction *transaction)
 {
-	x402_buf_clear(&transaction->raw);
+	for (size_t i = 0; i < transaction->attempts_len; i++)
+		x402_buf_clear(&transaction->attempts[i].raw);
 	free(transaction->keys32);
 	memset(transaction, 0, sizeof(*transaction));
 }
@@ -154,7 +159,9 @@ void fac_transaction_copy(const struct fac_transaction *from,
 	struct fac_transaction *ret_transaction)
 {
 	*ret_transaction = *from;
-	ret_transaction->raw = copy_buf(&from->raw);
+	for (size_t i = 0; i < from->attempts_len; i++)
+		ret_transaction->attempts[i].raw = copy_buf(
+			&from->attempts[i].raw);
 	ret_transaction->keys32 = NULL;
 	if (!from->keys_len)
 		return;
@@ -162,6 +169,42 @@ void fac_transaction_copy(const struct fac_transaction *from,
 	if (!ret_transaction->keys32)
 		abort();
 	memcpy(ret_transaction->keys32, from->keys32, from->keys_len * 32);
+}
+
+/* ---- Names of payments. ---- */
+
+void fac_payment_id_text(
+	const uint8_t id16[16], char ret_id[FAC_PAYMENT_ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < 16; i++) {
+		*ret_id++ = digits[id16[i] >> 4];
+		*ret_id++ = digits[id16[i] & 15];
+	}
+	*ret_id = '\0';
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool fac_payment_id_bytes(const char *id, uint8_t ret_id16[16])
+{
+	for (size_t i = 0; i < 16; i++) {
+		int high = hex_digit(id[2 * i]);
+		int low = high < 0 ? -1 : hex_digit(id[2 * i + 1]);
+
+		if (low < 0)
+			return false;
+		ret_id16[i] = (uint8_t)(high << 4 | low);
+	}
+	return !id[32];
 }
 
 void fac_resource_clear(struct fac_resource *resource)

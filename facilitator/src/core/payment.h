@@ -186,6 +186,11 @@ struct fac_resource {
 	size_t extension_names_len;
 };
 
+/* A payment's id as bytes and as text; false for a text that is none. */
+void fac_payment_id_text(
+	const uint8_t id16[16], char ret_id[FAC_PAYMENT_ID_SIZE]);
+X402_MUST_USE bool fac_payment_id_bytes(const char *id, uint8_t ret_id16[16]);
+
 void fac_payment_clear(struct fac_payment *payment);
 /* Deep copy. Out of memory aborts (style.md 5). */
 void fac_payment_copy(

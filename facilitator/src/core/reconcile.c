@@ -1,67 +1,71 @@
 /*
- * The reconciler: what became of the transactions in flight.
+ * The reconciler: what became of the transactions in flight. One for each
+ * chain.
  *
- *   1. poll             one request: the head, and receipts of all in flight
- *   2. take_receipt     deep enough? judge by the payment's own logs (F-055)
- *   3. fac_reconcile_finish   the end becomes durable, then the tx MINED
- *   4. on_finished      answer (answer.c)
+ *   1. poll             the head; the safe or final block if that is awaited
+ *   2. ask_receipts     at a new head: every attempt of all in flight
+ *   3. fac_reconcile_take   deep enough? judge each payment by its own logs
+ *                           (F-055); those that were not paid: prove.c
+ *   4. fac_reconcile_record     MINED and the ends become durable together
+ *   5. on_recorded      answer (answer.c); watch until final (watch.c)
  *
- * and, where no receipt comes, the negative proof, one question after
- * another at a block proof_depth under the head:
- *
- *   probe -> on_probe_block -> on_probe_nonce -> on_probe_state
- *         -> on_probe_state_now -> on_probe_receipt -> conclude
- *
- * The receipt is asked last: when the nonce or the authorization was spent
- * deep in the chain by our own transaction, its receipt is there by then.
+ * Where no receipt comes, prove.c looks for the reason.
  */
 #include "core/engine_p.h"
-#include "x402/abi.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define POLL_MIN_MS 100
-#define POLL_MAX_MS 2000
-/* Doubt a transaction that has no receipt for so long. */
-#define DOUBT_MS      30000
-#define PROBE_MS      2000
+#define POLL_MAX_MS 1000
+/* Nothing in flight: the head is asked for readiness and for reorgs only. */
+#define POLL_WATCH_MS 1000
+#define POLL_IDLE_MS  4000
+/* Ask for receipts now and then though the head does not move. */
+#define RECEIPTS_MS   2000
 #define FINISH_MIN_MS 100
 #define FINISH_MAX_MS 5000
-/* F-036: less than this before validBefore nothing new is sent. */
-#define LATE_S 6
+#define GWEI          UINT64_C(1000000000)
 
 /* ---- Ends. ---- */
 
-static void on_mined(void *arg, const struct fac_store_reply *reply)
+void fac_reconcile_set_end(struct fac_job *job, enum fac_payment_state state,
+	enum x402_reason reason, const char *message)
 {
-	struct fac_tx *tx = arg;
+	struct fac_store_end *end = &job->end;
 
-	if (!fac_tx_returned(tx))
-		return;
-	if (reply->err == X402_ERR_STORE)
-		tx->retry_ms = fac_backoff(tx->line->engine, &tx->backoff_ms,
-			FINISH_MIN_MS, FINISH_MAX_MS);
-	else
-		fac_tx_end(tx, false);
+	*end = (struct fac_store_end){.state = state,
+		.reason = reason,
+		.cost_gwei = job->cost_gwei ? job->cost_gwei : FAC_COST_KEEP};
+	memcpy(end->key32, job->payment.key32, 32);
+	snprintf(end->message, sizeof(end->message), "%s", message);
+	memcpy(end->transaction, job->payment.transaction,
+		sizeof(end->transaction));
+	end->block_number = job->mined_block;
 }
 
-/* Only after its payment's end is durable: recovery polls it until then. */
-static void mark_mined(struct fac_tx *tx)
+static void end_job(struct fac_job *job, const struct fac_payment *row)
 {
-	struct fac_engine *engine = tx->line->engine;
+	struct fac_engine *engine = job->engine;
 
-	tx->retry_ms = 0;
-	tx->busy++;
-	engine->owed++;
-	engine->ports.mark_mined(engine->ports.user, tx->transaction.hash32,
-		tx->block_number, on_mined, tx);
+	fac_job_set_payment(job, row);
+	fac_tx_drop_job(job);
+	if (row->state == FAC_PAYMENT_REPLACED) {
+		job->alone = true;
+		job->cost_gwei = 0;
+		fac_lane_enqueue(job);
+		return;
+	}
+	engine->stats.ends[row->state]++;
+	fac_engine_note(engine, false, "payment %s %s transaction %s%s%s",
+		row->id, fac_payment_state_text(row->state), row->transaction,
+		row->reason ? " reason " : "", x402_reason_wire(row->reason));
+	fac_answer_end(job);
 }
 
 static void on_finished(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
-	struct fac_tx *tx = job->tx;
 
 	if (!fac_job_returned(job))
 		return;
@@ -72,122 +76,184 @@ static void on_finished(void *arg, const struct fac_store_reply *reply)
 		return;
 	}
 	fac_crash_point("after_finish");
-	fac_job_set_payment(job, &reply->payments[0]);
-	fac_engine_note(job->engine, false, "payment %s %s transaction %s%s%s",
-		job->payment.id, fac_payment_state_text(job->payment.state),
-		job->payment.transaction, job->payment.reason ? " reason " : "",
-		x402_reason_wire(job->payment.reason));
-	if (tx) {
-		tx->job = NULL;
-		job->tx = NULL;
-		if (tx->mined)
-			mark_mined(tx);
-	}
-	fac_answer_end(job);
+	end_job(job, &reply->payments[0]);
 }
 
 void fac_reconcile_finish(struct fac_job *job)
 {
-	struct fac_engine *engine = job->engine;
-
 	job->retry_ms = 0;
 	job->phase = FAC_JOB_FINISHING;
-	job->busy++;
-	engine->owed++;
 	fac_crash_point("before_finish");
-	engine->ports.finish(engine->ports.user, &job->end, on_finished, job);
+	fac_job_store(job, fac_verb_finish(&job->end), on_finished);
 }
 
-static void prepare_end(struct fac_job *job, enum fac_payment_state state,
-	enum x402_reason reason, const char *message)
+/* ---- 4 and 5. Mined, durably. ---- */
+
+static void on_recorded(void *arg, const struct fac_store_reply *reply)
 {
-	struct fac_store_end *end = &job->end;
-
-	*end = (struct fac_store_end){.state = state, .reason = reason};
-	memcpy(end->key32, job->payment.key32, 32);
-	snprintf(end->message, sizeof(end->message), "%s", message);
-	memcpy(end->transaction, job->payment.transaction,
-		sizeof(end->transaction));
-	if (job->tx)
-		end->block_number = job->tx->block_number;
-}
-
-/* ---- 2. Receipts. ---- */
-
-static bool read_used(const struct x402_chain_answer *answer, bool *ret_used)
-{
-	return answer->status == X402_ANSWER_OK &&
-		x402_abi_read_bool(answer->data, 0, ret_used) == X402_OK;
-}
-
-/* It reverted: because the authorization was used by somebody else? */
-static void on_reverted_state(void *arg, const struct x402_chain_answer *answer)
-{
-	struct fac_job *job = arg;
-	bool used;
-
-	if (!fac_job_returned(job))
-		return;
-	if (read_used(answer, &used) && used) {
-		job->end.reason = X402_REASON_EVM_NONCE_ALREADY_USED;
-		snprintf(job->end.message, sizeof(job->end.message),
-			"our transaction reverted: the authorization was used "
-			"or cancelled by another");
-	}
-	fac_reconcile_finish(job);
-}
-
-static void judge(struct fac_tx *tx, const struct x402_receipt *receipt)
-{
-	struct fac_job *job = tx->job;
+	struct fac_tx *tx = arg;
 	struct fac_engine *engine = tx->line->engine;
-	struct x402_verdict verdict;
 
-	x402_settle_judge(&job->payment.proof, receipt, &verdict);
-	prepare_end(job,
-		verdict.valid ? FAC_PAYMENT_SETTLED : FAC_PAYMENT_REVERTED,
-		verdict.reason, verdict.message);
-	if (receipt->success) {
-		fac_reconcile_finish(job);
+	tx->recording = false;
+	if (!fac_tx_returned(tx))
+		return;
+	if (reply->err == X402_ERR_STORE) {
+		tx->retry_ms = fac_backoff(
+			engine, &tx->backoff_ms, FINISH_MIN_MS, FINISH_MAX_MS);
 		return;
 	}
-	job->phase = FAC_JOB_FINISHING;
-	job->busy++;
-	engine->owed++;
-	engine->ports.call(engine->ports.user, tx->line->index,
-		&job->payment.call_to,
-		x402_buf_span(&job->payment.state_calldata), FAC_CHAIN_LATEST,
-		on_reverted_state, job);
+	if (reply->err) {
+		/* Marked REPLACED: by a proof that a reorg made untrue. */
+		fac_engine_note(engine, true,
+			"%s: nonce %llu is mined, but its row forbids it",
+			tx->line->config.network.caip2,
+			(unsigned long long)tx->transaction.nonce);
+	}
+	fac_crash_point("after_mined");
+	tx->recorded = true;
+	tx->transaction.state = FAC_TRANSACTION_MINED;
+	for (size_t i = 0; i < reply->payments_len; i++) {
+		const struct fac_payment *row = &reply->payments[i];
+		struct fac_job *job = fac_job_find(engine, row->key32);
+
+		if (job && job->tx == tx && job->phase == FAC_JOB_FINISHING)
+			end_job(job, row);
+	}
 }
 
-static bool is_deep_enough(
-	const struct fac_line *line, const struct x402_receipt *receipt)
+void fac_reconcile_record(struct fac_tx *tx)
+{
+	struct fac_store_mined mined = {
+		.block_number = tx->transaction.block_number};
+	struct fac_store_end *ends = fac_must_calloc(
+		tx->transaction.keys_len, sizeof(*ends));
+	size_t len = 0;
+
+	memcpy(mined.id32, tx->transaction.id32, 32);
+	memcpy(mined.hash32, tx->transaction.mined_hash32, 32);
+	memcpy(mined.block_hash32, tx->transaction.block_hash32, 32);
+	for (size_t i = 0; i < tx->transaction.keys_len; i++)
+		if (tx->jobs[i] && tx->jobs[i]->phase == FAC_JOB_FINISHING)
+			ends[len++] = tx->jobs[i]->end;
+	tx->retry_ms = 0;
+	tx->recording = true;
+	fac_crash_point("before_mined");
+	fac_tx_store(tx, fac_verb_mark_mined(&mined, ends, len), on_recorded);
+	free(ends);
+}
+
+/* ---- 3. Receipts. ---- */
+
+bool fac_reconcile_is_deep(const struct fac_line *line, uint64_t block_number)
 {
 	uint32_t wanted = line->config.confirmations;
 
+	if (wanted == FAC_CONFIRM_SAFE || wanted == FAC_CONFIRM_FINALIZED)
+		return line->tagged && line->tagged >= block_number;
 	if (wanted <= 1)
 		return true;
 	return line->head_known &&
-		line->head.number >= receipt->block_number + wanted - 1;
+		line->head.number >= block_number + wanted - 1;
 }
 
-static void take_receipt(struct fac_tx *tx, const struct x402_receipt *receipt)
+/* Rounded up; each payment's share of what the gas cost. */
+static uint64_t share_gwei(
+	const struct fac_tx *tx, const struct fac_chain_receipt *found)
 {
-	if (tx->mined || tx->replaced || !is_deep_enough(tx->line, receipt))
-		return;
-	/* Its end is being written: by a proof that came first. */
-	if (tx->job && tx->job->phase != FAC_JOB_IN_FLIGHT)
-		return;
-	tx->mined = true;
-	tx->block_number = receipt->block_number;
-	fac_tx_set_blocked(tx, false);
-	if (tx->job)
-		judge(tx, receipt);
-	else
-		mark_mined(tx);
+	struct x402_u256 wei;
+	uint64_t gwei;
+
+	if (!x402_u256_mul_u64(&found->effective_gas_price,
+		    found->receipt.gas_used, &wei) ||
+		!x402_u256_div_u64(&wei, GWEI, &wei, NULL) ||
+		!x402_u256_to_u64(&wei, &gwei) || gwei > INT64_MAX / 2)
+		return 0;
+	if (tx->lane)
+		tx->lane->spent_gwei += gwei;
+	tx->line->engine->stats.cost_gwei += gwei;
+	return gwei /
+		(tx->transaction.keys_len ? tx->transaction.keys_len : 1) +
+		1;
 }
 
-/* ---- 1. The poll. ---- */
+/* Inner calls that ran out are swallowed: the sum of ceilings was too low. */
+static void doubt_gas(struct fac_tx *tx, uint64_t gas_used)
+{
+	struct fac_line *line = tx->line;
+
+	if (tx->transaction.keys_len < 2 || !tx->gas_limit ||
+		gas_used < tx->gas_limit / 10 * 9)
+		return;
+	line->batch_payment_gas += line->batch_payment_gas / 2;
+	if (line->batch_payment_gas > line->config.max_gas_limit)
+		line->batch_payment_gas = line->config.max_gas_limit;
+	fac_engine_note(line->engine, true,
+		"%s: a batch ran out of gas; %llu for each payment from now on",
+		line->config.network.caip2,
+		(unsigned long long)line->batch_payment_gas);
+}
+
+/* True: paid. False: its end is prepared, should nothing better be found. */
+static bool judge(struct fac_job *job, const struct x402_receipt *receipt)
+{
+	struct x402_verdict verdict;
+
+	x402_settle_judge(&job->payment.proof, receipt, &verdict);
+	fac_reconcile_set_end(job,
+		verdict.valid ? FAC_PAYMENT_SETTLED : FAC_PAYMENT_REVERTED,
+		verdict.reason, verdict.message);
+	return verdict.valid;
+}
+
+static void take_receipt(
+	struct fac_tx *tx, const struct fac_chain_receipt *found)
+{
+	struct fac_transaction *transaction = &tx->transaction;
+	const struct x402_receipt *receipt = &found->receipt;
+	uint64_t cost_gwei = share_gwei(tx, found);
+	bool unpaid = false;
+
+	memcpy(transaction->mined_hash32, receipt->transaction_hash32, 32);
+	memcpy(transaction->block_hash32, found->block_hash32, 32);
+	transaction->block_number = receipt->block_number;
+	for (size_t i = 0; i < transaction->keys_len; i++) {
+		struct fac_job *job = tx->jobs[i];
+
+		if (!job || job->phase != FAC_JOB_IN_FLIGHT)
+			continue;
+		job->cost_gwei = cost_gwei;
+		job->mined_block = receipt->block_number;
+		fac_hash_text(
+			receipt->transaction_hash32, job->payment.transaction);
+		if (judge(job, receipt)) {
+			job->phase = FAC_JOB_FINISHING;
+		} else {
+			unpaid = true;
+			job->phase = FAC_JOB_CHECKING;
+		}
+	}
+	tx->line->engine->stats.gas_used += receipt->gas_used;
+	tx->line->engine->stats.gas_payments += transaction->keys_len;
+	if (unpaid)
+		doubt_gas(tx, receipt->gas_used);
+}
+
+void fac_reconcile_take(
+	struct fac_tx *tx, const struct fac_chain_receipt *found)
+{
+	if (tx->dead || tx->mined || tx->replaced ||
+		!fac_reconcile_is_deep(tx->line, found->receipt.block_number))
+		return;
+	take_receipt(tx, found);
+	fac_tx_set_mined(tx, true);
+	fac_reconcile_record(tx);
+	/* The others do not wait for those that were not paid. */
+	for (size_t i = 0; i < tx->transaction.keys_len; i++)
+		if (tx->jobs[i] && tx->jobs[i]->phase == FAC_JOB_CHECKING)
+			fac_prove_check(tx->jobs[i]);
+}
+
+/* ---- 2. Asking. ---- */
 
 struct fac_poll {
 	struct fac_poll *next;
@@ -195,6 +261,7 @@ struct fac_poll {
 	struct fac_line *line;
 	size_t len;
 	struct fac_tx *txs[FAC_CHAIN_RECEIPTS_MAX];
+	uint8_t hashes32[FAC_CHAIN_RECEIPTS_MAX][32];
 };
 
 static struct fac_poll *new_poll(struct fac_line *line)
@@ -226,15 +293,8 @@ void fac_reconcile_clear(struct fac_line *line)
 
 static void poll_returned(struct fac_line *line)
 {
-	struct fac_engine *engine = line->engine;
-
-	engine->owed--;
-	if (--line->polling)
-		return;
-	line->poll_interval_ms += line->poll_interval_ms / 2;
-	if (line->poll_interval_ms > POLL_MAX_MS)
-		line->poll_interval_ms = POLL_MAX_MS;
-	line->next_poll_ms = fac_engine_now(engine) + line->poll_interval_ms;
+	line->engine->owed--;
+	line->polling--;
 }
 
 static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
@@ -249,11 +309,88 @@ static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
 		if (!fac_tx_returned(tx))
 			continue;
 		if (i < receipts_len && receipts[i].status == FAC_RECEIPT_FOUND)
-			take_receipt(tx, &receipts[i].receipt);
+			fac_reconcile_take(tx, &receipts[i]);
 	}
 	poll_returned(poll->line);
 	fac_lane_dispatch(poll->line);
 	free_poll(poll);
+}
+
+static void send_poll(struct fac_poll *poll)
+{
+	struct fac_line *line = poll->line;
+	struct fac_engine *engine = line->engine;
+
+	line->polling++;
+	engine->owed++;
+	engine->ports.receipts(engine->ports.user, line->index,
+		(const uint8_t(*)[32])poll->hashes32, poll->len, on_receipts,
+		poll);
+}
+
+static void ask_receipts(struct fac_line *line)
+{
+	struct fac_poll *poll = NULL;
+
+	for (struct fac_tx *tx = line->txs; tx; tx = tx->next) {
+		if (!tx->sent || tx->dead || tx->mined || tx->replaced)
+			continue;
+		for (size_t i = 0; i < tx->transaction.attempts_len; i++) {
+			if (!poll)
+				poll = new_poll(line);
+			tx->busy++;
+			poll->txs[poll->len] = tx;
+			memcpy(poll->hashes32[poll->len++],
+				tx->transaction.attempts[i].hash32, 32);
+			if (poll->len < FAC_CHAIN_RECEIPTS_MAX)
+				continue;
+			send_poll(poll);
+			poll = NULL;
+		}
+	}
+	if (poll)
+		send_poll(poll);
+}
+
+/* ---- 1. The poll. ---- */
+
+static void take_head(
+	struct fac_line *line, const struct fac_chain_block *block)
+{
+	uint64_t now = fac_engine_now(line->engine);
+
+	if (!line->head_known) {
+		line->first_head = block->number;
+		line->first_head_unix_s = block->timestamp_unix_s;
+	}
+	if (!line->head_known ||
+		memcmp(line->head.hash32, block->hash32, 32) != 0) {
+		line->head_ms = now;
+		line->receipts_due = true;
+	}
+	line->head = *block;
+	line->head_known = true;
+	/* What fees are made of comes with every head. */
+	line->fees.base_fee_per_gas = block->base_fee_per_gas;
+	if (now - line->receipts_ms >= RECEIPTS_MS)
+		line->receipts_due = true;
+	if (!line->receipts_due)
+		return;
+	line->receipts_due = false;
+	line->receipts_ms = now;
+	ask_receipts(line);
+}
+
+static void on_tagged(
+	void *arg, enum x402_err err, const struct fac_chain_block *block)
+{
+	struct fac_line *line = arg;
+
+	poll_returned(line);
+	if (err || block->number <= line->tagged)
+		return;
+	line->tagged = block->number;
+	line->receipts_due = true;
 }
 
 static void on_head(
@@ -261,51 +398,48 @@ static void on_head(
 {
 	struct fac_line *line = arg;
 
-	if (!err) {
-		line->head = *block;
-		line->head_known = true;
-	}
 	poll_returned(line);
+	if (!err)
+		take_head(line, block);
 }
 
-static void ask_receipts(struct fac_line *line, struct fac_poll *poll)
+static uint64_t next_interval(struct fac_line *line)
 {
-	struct fac_engine *engine = line->engine;
-	uint8_t hashes[FAC_CHAIN_RECEIPTS_MAX][32];
+	bool watched = false;
 
-	for (size_t i = 0; i < poll->len; i++)
-		memcpy(hashes[i], poll->txs[i]->transaction.hash32, 32);
-	line->polling++;
-	engine->owed++;
-	engine->ports.receipts(engine->ports.user, line->index,
-		(const uint8_t(*)[32])hashes, poll->len, on_receipts, poll);
-}
-
-static void start_poll(struct fac_line *line)
-{
-	struct fac_engine *engine = line->engine;
-	struct fac_poll *poll = NULL;
-
-	for (struct fac_tx *tx = line->txs; tx; tx = tx->next) {
-		if (!tx->sent || tx->dead || tx->mined || tx->replaced)
+	for (const struct fac_tx *tx = line->txs; tx; tx = tx->next) {
+		watched |= tx->mined;
+		if (tx->mined || !tx->sent)
 			continue;
-		if (!poll)
-			poll = new_poll(line);
-		tx->busy++;
-		poll->txs[poll->len++] = tx;
-		if (poll->len == FAC_CHAIN_RECEIPTS_MAX) {
-			ask_receipts(line, poll);
-			poll = NULL;
-		}
+		line->poll_interval_ms += line->poll_interval_ms / 4;
+		if (line->poll_interval_ms > POLL_MAX_MS)
+			line->poll_interval_ms = POLL_MAX_MS;
+		return line->poll_interval_ms;
 	}
-	if (poll)
-		ask_receipts(line, poll);
-	if (!line->polling)
-		return;
+	line->poll_interval_ms = POLL_MIN_MS;
+	return watched ? POLL_WATCH_MS : POLL_IDLE_MS;
+}
+
+static void poll(struct fac_line *line)
+{
+	struct fac_engine *engine = line->engine;
+	uint32_t wanted = line->config.confirmations;
+
+	if (!line->poll_interval_ms)
+		line->poll_interval_ms = POLL_MIN_MS;
+	line->next_poll_ms = fac_engine_now(engine) + next_interval(line);
 	line->polling++;
 	engine->owed++;
 	engine->ports.block(engine->ports.user, line->index, FAC_CHAIN_LATEST,
 		on_head, line);
+	if (wanted != FAC_CONFIRM_SAFE && wanted != FAC_CONFIRM_FINALIZED)
+		return;
+	line->polling++;
+	engine->owed++;
+	engine->ports.block(engine->ports.user, line->index,
+		wanted == FAC_CONFIRM_SAFE ? FAC_CHAIN_SAFE
+					   : FAC_CHAIN_FINALIZED,
+		on_tagged, line);
 }
 
 void fac_reconcile_soon(struct fac_line *line)
@@ -313,304 +447,31 @@ void fac_reconcile_soon(struct fac_line *line)
 	uint64_t soon = fac_engine_now(line->engine) + POLL_MIN_MS;
 
 	line->poll_interval_ms = POLL_MIN_MS;
+	/* It may be in a block that we have seen already. */
+	line->receipts_due = true;
 	if (line->next_poll_ms > soon)
 		line->next_poll_ms = soon;
 }
-
-/* ---- Negative proof. ---- */
-
-static void end_probe(struct fac_tx *tx)
-{
-	tx->probing = false;
-	tx->next_probe_ms = fac_engine_now(tx->line->engine) + PROBE_MS;
-}
-
-static void on_replaced(void *arg, const struct fac_store_reply *reply)
-{
-	struct fac_tx *tx = arg;
-	struct fac_job *job = tx->job;
-
-	if (!fac_tx_returned(tx))
-		return;
-	if (reply->err == X402_ERR_STORE) {
-		tx->retry_ms = fac_backoff(tx->line->engine, &tx->backoff_ms,
-			FINISH_MIN_MS, FINISH_MAX_MS);
-		return;
-	}
-	if (reply->err) {
-		/* The journal knows better: it was mined. */
-		tx->replaced = false;
-		return;
-	}
-	/* Its nonce is spent by another; ours can never land. */
-	fac_tx_end(tx, false);
-	if (!job)
-		return;
-	job->payment.state = FAC_PAYMENT_REPLACED;
-	fac_lane_enqueue(job);
-}
-
-static void mark_replaced(struct fac_tx *tx)
-{
-	struct fac_engine *engine = tx->line->engine;
-
-	tx->replaced = true;
-	tx->retry_ms = 0;
-	tx->busy++;
-	engine->owed++;
-	fac_engine_note(engine, true, "%s: another transaction took nonce %llu",
-		tx->line->config.network.caip2,
-		(unsigned long long)tx->transaction.nonce);
-	engine->ports.mark_replaced(
-		engine->ports.user, tx->transaction.hash32, on_replaced, tx);
-}
-
-/* All questions are answered and there is no receipt. */
-static void conclude(struct fac_tx *tx)
-{
-	struct fac_job *job = tx->job;
-	bool spent = tx->probe_nonce > tx->transaction.nonce;
-	uint64_t at = tx->probe_block.timestamp_unix_s;
-
-	if (!spent && tx->lane)
-		fac_recover_check_gap(tx->lane);
-	if (!job) {
-		/* Nothing depends on it any more. */
-		if (spent)
-			mark_replaced(tx);
-		return;
-	}
-	if (job->phase != FAC_JOB_IN_FLIGHT)
-		return;
-	if (tx->probe_used) {
-		prepare_end(job, FAC_PAYMENT_EXPIRED,
-			X402_REASON_EVM_NONCE_ALREADY_USED,
-			"the authorization was used or cancelled by another "
-			"transaction");
-		fac_reconcile_finish(job);
-	} else if (at >= job->payment.valid_before_unix_s) {
-		prepare_end(job, FAC_PAYMENT_EXPIRED,
-			X402_REASON_EVM_VALID_BEFORE,
-			"it did not land before validBefore, and never can");
-		fac_reconcile_finish(job);
-	} else if (spent && !tx->probe_used_now) {
-		mark_replaced(tx);
-	}
-}
-
-static void on_probe_receipt(void *arg,
-	const struct fac_chain_receipt *receipts, size_t receipts_len)
-{
-	struct fac_tx *tx = arg;
-
-	if (!fac_tx_returned(tx))
-		return;
-	end_probe(tx);
-	if (tx->mined || receipts_len != 1)
-		return;
-	switch (receipts[0].status) {
-	case FAC_RECEIPT_FOUND:
-		take_receipt(tx, &receipts[0].receipt);
-		return;
-	case FAC_RECEIPT_NONE:
-		conclude(tx);
-		return;
-	case FAC_RECEIPT_FAULT:
-		return;
-	}
-}
-
-static void ask_probe_receipt(struct fac_tx *tx)
-{
-	struct fac_engine *engine = tx->line->engine;
-	uint8_t hash[1][32];
-
-	memcpy(hash[0], tx->transaction.hash32, 32);
-	tx->busy++;
-	engine->owed++;
-	engine->ports.receipts(engine->ports.user, tx->line->index,
-		(const uint8_t(*)[32])hash, 1, on_probe_receipt, tx);
-}
-
-static void on_probe_state_now(
-	void *arg, const struct x402_chain_answer *answer)
-{
-	struct fac_tx *tx = arg;
-	bool used;
-
-	if (!fac_tx_returned(tx))
-		return;
-	if (!read_used(answer, &used)) {
-		end_probe(tx);
-		return;
-	}
-	/* Used, but not deep yet: neither dead nor to be signed anew. */
-	tx->probe_used_now = used;
-	ask_probe_receipt(tx);
-}
-
-static void ask_state(struct fac_tx *tx, uint64_t block,
-	void (*done)(void *arg, const struct x402_chain_answer *answer))
-{
-	struct fac_engine *engine = tx->line->engine;
-
-	tx->busy++;
-	engine->owed++;
-	engine->ports.call(engine->ports.user, tx->line->index,
-		&tx->job->payment.call_to,
-		x402_buf_span(&tx->job->payment.state_calldata), block, done,
-		tx);
-}
-
-static void on_probe_state(void *arg, const struct x402_chain_answer *answer)
-{
-	struct fac_tx *tx = arg;
-
-	if (!fac_tx_returned(tx))
-		return;
-	if (!tx->job || !read_used(answer, &tx->probe_used)) {
-		end_probe(tx);
-		return;
-	}
-	ask_state(tx, FAC_CHAIN_LATEST, on_probe_state_now);
-}
-
-static void on_probe_nonce(void *arg, enum x402_err err, uint64_t nonce)
-{
-	struct fac_tx *tx = arg;
-
-	if (!fac_tx_returned(tx))
-		return;
-	if (err) {
-		end_probe(tx);
-		return;
-	}
-	tx->probe_nonce = nonce;
-	if (tx->job)
-		ask_state(tx, tx->probe_block.number, on_probe_state);
-	else
-		ask_probe_receipt(tx);
-}
-
-static void on_probe_block(
-	void *arg, enum x402_err err, const struct fac_chain_block *block)
-{
-	struct fac_tx *tx = arg;
-	struct fac_engine *engine = tx->line->engine;
-	struct fac_nonce_query query = {
-		.address = tx->transaction.signer, .tag = FAC_NONCE_AT_BLOCK};
-
-	if (!fac_tx_returned(tx))
-		return;
-	if (err) {
-		end_probe(tx);
-		return;
-	}
-	tx->probe_block = *block;
-	query.block = block->number;
-	tx->busy++;
-	engine->owed++;
-	engine->ports.nonce(engine->ports.user, tx->line->index, &query,
-		on_probe_nonce, tx);
-}
-
-static void probe(struct fac_tx *tx)
-{
-	struct fac_line *line = tx->line;
-	struct fac_engine *engine = line->engine;
-	uint32_t depth = line->config.proof_depth;
-	uint64_t number = line->head.number > depth ? line->head.number - depth
-						    : 0;
-
-	tx->probing = true;
-	tx->probe_used = false;
-	tx->probe_used_now = false;
-	tx->busy++;
-	engine->owed++;
-	engine->ports.block(
-		engine->ports.user, line->index, number, on_probe_block, tx);
-}
-
-static bool is_doubtful(const struct fac_tx *tx, uint64_t now_ms)
-{
-	uint64_t since = tx->transaction.created_ms;
-
-	if (tx->suspect || (now_ms > since && now_ms - since > DOUBT_MS))
-		return true;
-	return tx->job && tx->job->payment.valid_before_unix_s <= now_ms / 1000;
-}
-
-/*
- * A node refuses these bytes and their payment is over, proven: they move no
- * money whenever they land. Then the nonce may be given to other bytes.
- */
-static bool is_refused_for_good(const struct fac_tx *tx)
-{
-	return !tx->job && tx->blocked && tx->status == FAC_SEND_REJECTED &&
-		tx->transaction.keys_len;
-}
-
-static void on_forgotten(void *arg, const struct fac_store_reply *reply)
-{
-	struct fac_tx *tx = arg;
-
-	if (!fac_tx_returned(tx))
-		return;
-	if (reply->err)
-		tx->replaced = false; /* tried again by the next tick */
-	else
-		fac_tx_end(tx, true);
-}
-
-static void forget(struct fac_tx *tx)
-{
-	struct fac_engine *engine = tx->line->engine;
-
-	tx->replaced = true;
-	tx->busy++;
-	engine->owed++;
-	engine->ports.mark_replaced(
-		engine->ports.user, tx->transaction.hash32, on_forgotten, tx);
-}
-
-/* ---- The tick. ---- */
 
 bool fac_reconcile_is_late(const struct fac_job *job)
 {
 	uint64_t now_s = fac_engine_now(job->engine) / 1000;
 
-	return job->payment.valid_before_unix_s < now_s + LATE_S;
+	return job->payment.valid_before_unix_s < now_s + FAC_LATE_S;
 }
 
 void fac_reconcile_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
-	if (!line->polling && now >= line->next_poll_ms) {
-		if (!line->poll_interval_ms)
-			line->poll_interval_ms = POLL_MIN_MS;
-		start_poll(line);
-	}
+	if (!line->polling && now >= line->next_poll_ms)
+		poll(line);
 	for (struct fac_tx *tx = line->txs; tx;) {
 		struct fac_tx *next = tx->next;
 
-		if (tx->dead || !tx->journalled) {
-			tx = next;
-			continue;
-		}
-		if (tx->retry_ms && now >= tx->retry_ms) {
-			if (tx->mined)
-				mark_mined(tx);
-			else if (tx->replaced)
-				mark_replaced(tx);
-		} else if (!tx->mined && !tx->replaced && !tx->probing &&
-			line->head_known && now >= tx->next_probe_ms &&
-			is_doubtful(tx, now)) {
-			probe(tx);
-		} else if (!tx->mined && !tx->replaced && !tx->probing &&
-			!tx->busy && is_refused_for_good(tx)) {
-			forget(tx);
-		}
+		if (!tx->dead && tx->mined && !tx->recorded && tx->retry_ms &&
+			now >= tx->retry_ms)
+			fac_reconcile_record(tx);
 		tx = next;
 	}
 }

@@ -1,27 +1,31 @@
 /*
- * Taking the journal up at start.
+ * A lane from the lease to the first nonce, at start and whenever it is lost.
  *
- *   1. load        unfinished payments and transactions of this chain
- *   2. adopt       reserved: nothing was sent (R1), release it
- *                  signed or broadcast: send the same bytes again, follow
- *                  replaced: its bytes are dead, sign it anew
- *   3. ask_floor   per lane: one past the highest journalled nonce
+ *   1. lease       only one instance signs for a signer; the fencing token
+ *                  goes with every journal entry
+ *   2. load        unfinished transactions and payments of this signer:
+ *                  signed or broadcast are sent again, the same bytes;
+ *                  mined are watched
+ *   3. ask_floor   one past the highest journalled nonce
  *   4. ask_chain   ... and the chain's pending nonce: the greater is next
  *   5. revive      what was mined but the chain does not count: a reorg
  *                  dropped it, so the same bytes are sent again
  *   6. open_lane   nonces in between without bytes are gaps to be filled
  *
- * Callers wait until step 2 is done for every chain, so that nobody reserves
- * what the journal already knows. Steps 3 to 6 may wait for a dead RPC, and
- * are taken again when a lane turns out to be stuck behind a missing nonce.
+ * Steps 3 to 6 may wait for a dead RPC, and are taken again when a lane turns
+ * out to be stuck behind a missing nonce. A lease that ran out, or went to
+ * another instance, stops the lane: what it had signed is adopted by the
+ * other, byte for byte, and the same bytes sent twice are one transaction.
  */
 #include "core/engine_p.h"
 
 #include <stdlib.h>
 
 #define RETRY_MS 1000
+/* Stop signing so long before the lease ends by the store's clock. */
+#define LEASE_MARGIN_MS 2000
 
-/* ---- 3 to 6. Lanes. ---- */
+/* ---- 3 to 6. Nonces. ---- */
 
 static bool has_bytes(const struct fac_lane *lane, uint64_t nonce)
 {
@@ -45,7 +49,7 @@ static void open_lane(struct fac_lane *lane)
 	}
 	lane->free_since_ms = fac_engine_now(lane->line->engine);
 	lane->next_nonce = lane->floor > pending ? lane->floor : pending;
-	lane->ready = true;
+	lane->step = FAC_LANE_READY;
 	fac_lane_dispatch(lane->line);
 }
 
@@ -60,23 +64,35 @@ static void revive(
 		return;
 	fac_transaction_copy(transaction, &copy);
 	copy.state = FAC_TRANSACTION_BROADCAST;
-	tx = fac_tx_new(lane->line, lane, NULL, &copy);
+	tx = fac_tx_new(lane->line, lane, &copy);
 	tx->journalled = true;
 	tx->marked_broadcast = true;
 	tx->sent = true;
 }
 
+/* The answer of a step: false when the lane was lost meanwhile. */
+static bool step_returned(struct fac_lane *lane, enum fac_lane_step step)
+{
+	lane->line->engine->owed--;
+	lane->asking = false;
+	return lane->step == step;
+}
+
+static void retry(struct fac_lane *lane)
+{
+	lane->retry_ms = fac_engine_now(lane->line->engine) + RETRY_MS;
+}
+
 static void on_revived(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_lane *lane = arg;
-	struct fac_engine *engine = lane->line->engine;
 
-	engine->owed--;
-	lane->asking = false;
+	if (!step_returned(lane, FAC_LANE_ASKING))
+		return;
 	for (size_t i = 0; !reply->err && i < reply->transactions_len; i++)
 		revive(lane, &reply->transactions[i]);
 	if (!reply->err && reply->transactions_len)
-		fac_engine_note(engine, true,
+		fac_engine_note(lane->line->engine, true,
 			"%s: %zu mined transactions from nonce %llu on are "
 			"not in the chain; sending them again",
 			lane->line->config.network.caip2,
@@ -84,29 +100,38 @@ static void on_revived(void *arg, const struct fac_store_reply *reply)
 			(unsigned long long)lane->pending);
 	/* There may be more: what follows waits until these are mined. */
 	if (reply->err || reply->transactions_len == FAC_STORE_REVIVE_MAX)
-		lane->retry_ms = fac_engine_now(engine) + RETRY_MS;
+		retry(lane);
 	else
 		open_lane(lane);
+}
+
+/* All of its journalled nonces below are in work: nothing was forgotten. */
+static bool is_covered(const struct fac_lane *lane, uint64_t nonce)
+{
+	for (; nonce < lane->floor; nonce++)
+		if (!has_bytes(lane, nonce))
+			return false;
+	return true;
 }
 
 static void on_pending(void *arg, enum x402_err err, uint64_t nonce)
 {
 	struct fac_lane *lane = arg;
-	struct fac_engine *engine = lane->line->engine;
 
-	lane->pending = nonce;
-	if (!err && nonce < lane->floor && engine->ports.revive) {
-		engine->ports.revive(engine->ports.user,
-			lane->line->config.network.caip2, &lane->address, nonce,
-			on_revived, lane);
+	if (!step_returned(lane, FAC_LANE_ASKING))
 		return;
-	}
-	engine->owed--;
-	lane->asking = false;
-	if (err)
-		lane->retry_ms = fac_engine_now(engine) + RETRY_MS;
-	else
+	lane->pending = nonce;
+	if (err) {
+		retry(lane);
+	} else if (is_covered(lane, nonce)) {
 		open_lane(lane);
+	} else {
+		lane->asking = true;
+		fac_engine_store(lane->line->engine,
+			fac_verb_revive(lane->line->config.network.caip2,
+				&lane->address, nonce),
+			on_revived, lane);
+	}
 }
 
 static void on_floor(void *arg, const struct fac_store_reply *reply)
@@ -116,26 +141,17 @@ static void on_floor(void *arg, const struct fac_store_reply *reply)
 	struct fac_nonce_query query = {
 		.address = lane->address, .tag = FAC_NONCE_PENDING};
 
+	if (!step_returned(lane, FAC_LANE_ASKING))
+		return;
 	if (reply->err) {
-		engine->owed--;
-		lane->asking = false;
-		lane->retry_ms = fac_engine_now(engine) + RETRY_MS;
+		retry(lane);
 		return;
 	}
 	lane->floor = reply->number;
-	engine->ports.nonce(engine->ports.user, lane->line->index, &query,
-		on_pending, lane);
-}
-
-static void ask_floor(struct fac_lane *lane)
-{
-	struct fac_engine *engine = lane->line->engine;
-
 	lane->asking = true;
 	engine->owed++;
-	engine->ports.next_nonce_floor(engine->ports.user,
-		lane->line->config.network.caip2, &lane->address, on_floor,
-		lane);
+	engine->ports.nonce(engine->ports.user, lane->line->index, &query,
+		on_pending, lane);
 }
 
 static bool is_free(const struct fac_lane *lane, uint64_t nonce)
@@ -150,13 +166,13 @@ static void on_next_nonce(void *arg, enum x402_err err, uint64_t nonce)
 {
 	struct fac_lane *lane = arg;
 
-	lane->line->engine->owed--;
-	lane->asking = false;
-	if (err || !lane->ready || nonce >= lane->next_nonce ||
-		has_bytes(lane, nonce) || is_free(lane, nonce))
+	if (!step_returned(lane, FAC_LANE_READY))
+		return;
+	if (err || nonce >= lane->next_nonce || has_bytes(lane, nonce) ||
+		is_free(lane, nonce))
 		return;
 	/* Nobody will send this one: take steps 3 to 6 again. */
-	lane->ready = false;
+	lane->step = FAC_LANE_ASKING;
 	lane->retry_ms = 0;
 }
 
@@ -166,7 +182,7 @@ void fac_recover_check_gap(struct fac_lane *lane)
 	struct fac_nonce_query query = {
 		.address = lane->address, .tag = FAC_NONCE_LATEST};
 
-	if (!lane->ready || lane->asking)
+	if (lane->step != FAC_LANE_READY || lane->asking)
 		return;
 	lane->asking = true;
 	engine->owed++;
@@ -176,123 +192,301 @@ void fac_recover_check_gap(struct fac_lane *lane)
 
 /* ---- 2. Adoption. ---- */
 
-static struct fac_lane *lane_of(
-	struct fac_line *line, const struct x402_address *signer)
+/* Its row speaks of these bytes, and not of a later transaction. */
+static bool is_of(const struct fac_payment *row,
+	const struct fac_transaction *transaction)
 {
-	for (size_t i = 0; i < line->config.signers_len; i++)
-		if (x402_address_equal(&line->lanes[i].address, signer))
-			return &line->lanes[i];
-	return NULL;
+	char text[FAC_HASH_TEXT_SIZE];
+
+	for (size_t i = 0; i < transaction->attempts_len; i++) {
+		fac_hash_text(transaction->attempts[i].hash32, text);
+		if (strcmp(text, row->transaction) == 0)
+			return true;
+	}
+	return false;
 }
 
-static void adopt_transaction(
-	struct fac_line *line, const struct fac_transaction *transaction)
+static struct fac_job *adopt_payment(
+	struct fac_line *line, const struct fac_payment *row)
 {
-	struct fac_transaction copy;
-	struct fac_job *job = NULL;
-	struct fac_tx *tx;
-
-	fac_transaction_copy(transaction, &copy);
-	if (copy.keys_len)
-		job = fac_job_find(line->engine, copy.keys32[0]);
-	tx = fac_tx_new(line, lane_of(line, &transaction->signer), job, &copy);
-	tx->journalled = true;
-	tx->marked_broadcast = transaction->state == FAC_TRANSACTION_BROADCAST;
-	/* It may be mined already: the first poll asks. */
-	tx->sent = true;
-}
-
-static void adopt_payment(
-	struct fac_line *line, const struct fac_payment *payment)
-{
+	struct fac_job *job = fac_job_find(line->engine, row->key32);
 	struct fac_payment copy;
 
-	fac_payment_copy(payment, &copy);
-	(void)fac_job_new(line, &copy, FAC_JOB_IN_FLIGHT);
+	if (job && job->tx)
+		return NULL;
+	if (job) {
+		fac_job_set_payment(job, row);
+		job->retry_ms = 0;
+		job->phase = FAC_JOB_IN_FLIGHT;
+		return job;
+	}
+	fac_payment_copy(row, &copy);
+	return fac_job_new(line, &copy, FAC_JOB_IN_FLIGHT);
 }
 
-/* After the transactions, which find their payments by key. */
-static void resume(struct fac_job *job)
+static void adopt_payments(
+	struct fac_tx *tx, const struct fac_store_reply *reply)
 {
-	switch (job->payment.state) {
-	case FAC_PAYMENT_RESERVED:
-		fac_job_release(job, "found unsigned at start");
-		return;
-	case FAC_PAYMENT_REPLACED:
-		fac_lane_enqueue(job);
-		return;
-	case FAC_PAYMENT_SIGNED:
-	case FAC_PAYMENT_BROADCAST:
-		if (job->tx)
-			return;
-		fac_engine_note(job->engine, true,
-			"payment %s has no transaction in the journal",
-			job->payment.id);
-		fac_job_end(job);
-		return;
-	case FAC_PAYMENT_SETTLED:
-	case FAC_PAYMENT_PROVISIONED:
-	case FAC_PAYMENT_REVERTED:
-	case FAC_PAYMENT_EXPIRED:
-	case FAC_PAYMENT_CANCELLED:
-	case FAC_PAYMENT_STATE_COUNT:
-		fac_job_end(job);
-		return;
+	const struct fac_transaction *transaction = &tx->transaction;
+
+	for (size_t i = 0; i < transaction->keys_len; i++) {
+		const uint8_t *key32 = transaction->keys32[i];
+		const struct fac_payment *row = NULL;
+		struct fac_job *job = NULL;
+
+		for (size_t at = 0; at < reply->payments_len && !row; at++)
+			if (memcmp(reply->payments[at].key32, key32, 32) == 0)
+				row = &reply->payments[at];
+		if (row &&
+			(row->state == FAC_PAYMENT_SIGNED ||
+				row->state == FAC_PAYMENT_BROADCAST) &&
+			is_of(row, transaction))
+			job = adopt_payment(tx->line, row);
+		if (job)
+			fac_tx_add_job(tx, i, job);
 	}
 }
 
-static void on_unfinished(void *arg, const struct fac_store_reply *reply)
+/* Mined, and the end of some payments is still open. */
+static void check_open_payments(struct fac_tx *tx)
 {
-	struct fac_line *line = arg;
-	struct fac_engine *engine = line->engine;
+	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
+		struct fac_job *job = tx->jobs[i];
 
-	engine->owed--;
-	line->loading = false;
+		if (!job)
+			continue;
+		job->mined_block = tx->transaction.block_number;
+		fac_reconcile_set_end(job, FAC_PAYMENT_REVERTED,
+			X402_REASON_EVM_TRANSACTION_FAILED,
+			"the transaction was mined without paying it");
+		fac_prove_check(job);
+	}
+}
+
+static void adopt_transaction(struct fac_lane *lane,
+	const struct fac_transaction *transaction,
+	const struct fac_store_reply *reply)
+{
+	struct fac_transaction copy;
+	struct fac_tx *tx;
+
+	if (has_bytes(lane, transaction->nonce))
+		return;
+	fac_transaction_copy(transaction, &copy);
+	tx = fac_tx_new(lane->line, lane, &copy);
+	tx->journalled = true;
+	tx->marked_broadcast = transaction->state != FAC_TRANSACTION_SIGNED;
+	/* It may be mined already: the first poll asks. */
+	tx->sent = true;
+	adopt_payments(tx, reply);
+	if (transaction->state != FAC_TRANSACTION_MINED)
+		return;
+	fac_tx_set_mined(tx, true);
+	tx->recorded = true;
+	check_open_payments(tx);
+}
+
+static void on_loaded(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_lane *lane = arg;
+	struct fac_engine *engine = lane->line->engine;
+
+	if (!step_returned(lane, FAC_LANE_LOADING))
+		return;
 	if (reply->err) {
-		line->retry_ms = fac_engine_now(engine) + RETRY_MS;
+		retry(lane);
 		return;
 	}
-	line->loaded = true;
-	for (size_t i = 0; i < reply->payments_len; i++)
-		adopt_payment(line, &reply->payments[i]);
 	for (size_t i = 0; i < reply->transactions_len; i++)
-		adopt_transaction(line, &reply->transactions[i]);
-	for (struct fac_job *job = engine->jobs; job;) {
-		struct fac_job *next = job->next;
-
-		if (job->line == line)
-			resume(job);
-		job = next;
-	}
-	if (reply->payments_len || reply->transactions_len)
+		adopt_transaction(lane, &reply->transactions[i], reply);
+	if (reply->transactions_len)
 		fac_engine_note(engine, false,
-			"%s: %zu unfinished payments, %zu transactions taken "
-			"up from the journal",
-			line->config.network.caip2, reply->payments_len,
-			reply->transactions_len);
+			"%s: %zu transactions with %zu payments taken up from "
+			"the journal",
+			lane->line->config.network.caip2,
+			reply->transactions_len, reply->payments_len);
+	lane->step = FAC_LANE_ASKING;
+	lane->line->receipts_due = true;
+	lane->line->next_poll_ms = 0;
 	fac_engine_wake(engine, 0);
 }
 
-/* ---- 1. ---- */
+/* ---- 1. The lease. ---- */
+
+void fac_recover_lose(struct fac_lane *lane, const char *why)
+{
+	struct fac_line *line = lane->line;
+	char address[X402_ADDRESS_TEXT_SIZE];
+
+	x402_address_format(&lane->address, address);
+	fac_engine_note(line->engine, true, "%s: signer %s is lost: %s",
+		line->config.network.caip2, address, why);
+	lane->step = FAC_LANE_LEASING;
+	lane->lease_until_ms = 0;
+	lane->free_len = 0;
+	retry(lane);
+	for (struct fac_tx *tx = line->txs; tx;) {
+		struct fac_tx *next = tx->next;
+
+		if (tx->lane != lane || tx->dead) {
+			tx = next;
+			continue;
+		}
+		for (size_t i = 0; i < tx->transaction.keys_len; i++)
+			if (tx->jobs[i])
+				fac_share_watch(tx->jobs[i]);
+		fac_tx_end(tx, false);
+		tx = next;
+	}
+}
+
+static void take_lease(
+	struct fac_lane *lane, const struct fac_store_reply *reply)
+{
+	lane->lease_until_ms = lane->asked_ms + FAC_LEASE_MS - LEASE_MARGIN_MS;
+	lane->renew_ms = lane->asked_ms + FAC_LEASE_RENEW_MS;
+	lane->token = reply->number;
+}
+
+static void on_leased(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_lane *lane = arg;
+
+	if (!step_returned(lane, FAC_LANE_LEASING))
+		return;
+	if (reply->err || !reply->claimed) {
+		retry(lane);
+		return;
+	}
+	take_lease(lane, reply);
+	lane->step = FAC_LANE_LOADING;
+	fac_engine_wake(lane->line->engine, 0);
+}
+
+static void on_renewed(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_lane *lane = arg;
+	struct fac_engine *engine = lane->line->engine;
+
+	engine->owed--;
+	lane->renewing = false;
+	if (lane->step == FAC_LANE_LEASING)
+		return; /* lost meanwhile */
+	if (reply->err)
+		lane->renew_ms = fac_engine_now(engine) + RETRY_MS;
+	else if (!reply->claimed || reply->number != lane->token)
+		fac_recover_lose(lane, "another instance leased it");
+	else
+		take_lease(lane, reply);
+}
+
+static void ask_lease(struct fac_lane *lane, fac_store_done *done)
+{
+	struct fac_engine *engine = lane->line->engine;
+
+	lane->asked_ms = fac_engine_now(engine);
+	fac_engine_store(engine,
+		fac_verb_lane_acquire(lane->line->config.network.caip2,
+			&lane->address, engine->owner, FAC_LEASE_MS),
+		done, lane);
+}
+
+/* ---- What is due. ---- */
+
+static void take_step(struct fac_lane *lane)
+{
+	struct fac_engine *engine = lane->line->engine;
+	const char *network = lane->line->config.network.caip2;
+
+	switch (lane->step) {
+	case FAC_LANE_LEASING:
+		lane->asking = true;
+		ask_lease(lane, on_leased);
+		return;
+	case FAC_LANE_LOADING:
+		lane->asking = true;
+		fac_engine_store(engine,
+			fac_verb_load_lane(
+				network, &lane->address, engine->owner),
+			on_loaded, lane);
+		return;
+	case FAC_LANE_ASKING:
+		lane->asking = true;
+		fac_engine_store(engine,
+			fac_verb_next_nonce_floor(network, &lane->address),
+			on_floor, lane);
+		return;
+	case FAC_LANE_READY:
+		return;
+	}
+}
 
 void fac_recover_tick(struct fac_line *line)
 {
 	struct fac_engine *engine = line->engine;
 	uint64_t now = fac_engine_now(engine);
 
-	if (!line->loaded) {
-		if (line->loading || now < line->retry_ms)
-			return;
-		line->loading = true;
-		engine->owed++;
-		engine->ports.load_unfinished(engine->ports.user,
-			line->config.network.caip2, on_unfinished, line);
+	if (!engine->alive || engine->retiring)
 		return;
-	}
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
 
-		if (!lane->ready && !lane->asking && now >= lane->retry_ms)
-			ask_floor(lane);
+		if (!lane->asking && now >= lane->retry_ms)
+			take_step(lane);
+		if (lane->step == FAC_LANE_LEASING || lane->renewing ||
+			now < lane->renew_ms)
+			continue;
+		lane->renewing = true;
+		ask_lease(lane, on_renewed);
 	}
+}
+
+/* ---- Leaving. ---- */
+
+struct leaving {
+	struct fac_engine *engine;
+	size_t left;
+	void (*done)(void *user);
+	void *user;
+};
+
+static void left_one(struct leaving *leaving)
+{
+	if (--leaving->left)
+		return;
+	leaving->done(leaving->user);
+	free(leaving);
+}
+
+static void on_lane_released(void *arg, const struct fac_store_reply *reply)
+{
+	struct leaving *leaving = arg;
+
+	(void)reply; /* it runs out by itself */
+	leaving->engine->owed--;
+	left_one(leaving);
+}
+
+void fac_engine_release_lanes(
+	struct fac_engine *engine, void (*done)(void *user), void *user)
+{
+	struct leaving *leaving = fac_must_calloc(1, sizeof(*leaving));
+
+	*leaving = (struct leaving){engine, 1, done, user};
+	engine->retiring = true;
+	for (size_t i = 0; i < engine->lines_len; i++) {
+		struct fac_line *line = &engine->lines[i];
+
+		for (size_t at = 0; at < line->config.signers_len; at++) {
+			struct fac_store_lease lease = fac_lane_lease(
+				&line->lanes[at]);
+
+			if (line->lanes[at].step == FAC_LANE_LEASING)
+				continue;
+			leaving->left++;
+			fac_engine_store(engine, fac_verb_lane_release(&lease),
+				on_lane_released, leaving);
+		}
+	}
+	left_one(leaving);
 }

@@ -19,6 +19,8 @@
 
 /* While stopping, look so often whether the engine has come to rest. */
 #define DRAIN_LOOK_MS 20
+/* Giving the leases back is a courtesy: wait no longer for it. */
+#define LEAVE_MS 2000
 
 struct settle_mail;
 
@@ -41,7 +43,10 @@ struct fac_settler {
 	bool closing;              /* requests are refused, ports are silent */
 	bool wake_is_set;          /* for wake_at_ms */
 	uint64_t wake_at_ms;
+	char owner[FAC_OWNER_SIZE];
 	uint64_t drain_until_ms;
+	bool leaving; /* leases are being given back */
+	uint64_t leave_until_ms;
 	uint64_t last_now_ms;
 	uint64_t owed; /* store replies on their way to this loop */
 };
@@ -113,144 +118,23 @@ static void on_store(void *user, const struct fac_store_reply *reply)
 	free(call);
 }
 
-static struct fac_store_to to(struct fac_settler *settler,
+static void port_store(void *user, struct fac_verb *verb,
 	void (*done)(void *arg, const struct fac_store_reply *reply), void *arg)
 {
-	struct store_call *call = malloc(sizeof(*call));
+	struct fac_settler *settler = user;
+	struct store_call *call;
 
+	if (settler->closing) {
+		fac_verb_free(verb);
+		return;
+	}
+	call = malloc(sizeof(*call));
 	if (!call)
 		abort();
 	*call = (struct store_call){settler, done, arg};
 	settler->owed++;
-	return (struct fac_store_to){settler->loop, on_store, call};
-}
-
-#define STORE_DONE void (*done)(void *arg, const struct fac_store_reply *reply)
-
-static void port_reserve(
-	void *user, const struct fac_payment *payment, STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_reserve(settler->store, payment, to(settler, done, arg));
-}
-
-static void port_release(void *user, const uint8_t key32[32], const char *note,
-	STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_release(settler->store, key32, note, to(settler, done, arg));
-}
-
-static void port_journal(void *user, const struct fac_transaction *transaction,
-	STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_journal_signed(
-		settler->store, transaction, to(settler, done, arg));
-}
-
-static void port_mark_broadcast(
-	void *user, const uint8_t hash32[32], STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_mark_broadcast(
-		settler->store, hash32, to(settler, done, arg));
-}
-
-static void port_mark_replaced(
-	void *user, const uint8_t hash32[32], STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_mark_replaced(settler->store, hash32, to(settler, done, arg));
-}
-
-static void port_mark_mined(void *user, const uint8_t hash32[32],
-	uint64_t block_number, STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_mark_mined(
-		settler->store, hash32, block_number, to(settler, done, arg));
-}
-
-static void port_finish(
-	void *user, const struct fac_store_end *end, STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_finish(settler->store, end, to(settler, done, arg));
-}
-
-static void port_credit(void *user, const uint8_t key32[32], const char *answer,
-	STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_credit(settler->store, key32, answer, to(settler, done, arg));
-}
-
-static void port_load(void *user, const char *network, STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_load_unfinished(
-		settler->store, network, to(settler, done, arg));
-}
-
-static void port_floor(void *user, const char *network,
-	const struct x402_address *signer, STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_next_nonce_floor(
-		settler->store, network, signer, to(settler, done, arg));
-}
-
-static void port_revive(void *user, const char *network,
-	const struct x402_address *signer, uint64_t nonce, STORE_DONE,
-	void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_revive(
-		settler->store, network, signer, nonce, to(settler, done, arg));
-}
-
-static void port_payment_get(
-	void *user, struct fac_payment_query query, STORE_DONE, void *arg)
-{
-	struct fac_settler *settler = user;
-
-	if (settler->closing)
-		return;
-	fac_store_payment_get(settler->store, query, to(settler, done, arg));
+	fac_store_submit(settler->store, verb,
+		(struct fac_store_to){settler->loop, on_store, call});
 }
 
 /* ---- Ports: the chains. ---- */
@@ -291,6 +175,33 @@ static void port_nonce(void *user, size_t chain,
 	if (settler->closing)
 		return;
 	fac_chain_nonce(settler->chains[chain], query,
+		settler->timeouts_ms[chain], done, arg);
+}
+
+static void port_balance(void *user, size_t chain,
+	const struct x402_address *address,
+	void (*done)(void *arg, enum x402_err err, const struct x402_u256 *wei),
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_chain_balance(settler->chains[chain], address,
+		settler->timeouts_ms[chain], done, arg);
+}
+
+static void port_logs(void *user, size_t chain,
+	const struct fac_chain_logs_query *query,
+	void (*done)(void *arg, enum x402_err err,
+		const struct fac_chain_log *logs, size_t logs_len),
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_chain_logs(settler->chains[chain], query,
 		settler->timeouts_ms[chain], done, arg);
 }
 
@@ -367,6 +278,7 @@ struct settle_mail {
 	struct fac_settle_request request; /* owns its texts, see own() */
 	char *scope;
 	char *key;
+	char *caller;
 	char *scheme;
 	char *network;
 	uint8_t key32[32];
@@ -395,6 +307,7 @@ static void free_mail(struct settle_mail *mail)
 	x402_settle_plan_clear(&mail->request.plan);
 	free(mail->scope);
 	free(mail->key);
+	free(mail->caller);
 	free(mail->scheme);
 	free(mail->network);
 	free(mail->answer);
@@ -472,10 +385,12 @@ uint64_t fac_settler_settle(struct fac_settler *settler,
 	memset(&request->plan, 0, sizeof(request->plan)); /* taken */
 	mail->scope = own(request->idempotency_scope);
 	mail->key = own(request->idempotency_key);
+	mail->caller = own(request->caller);
 	mail->scheme = own(request->scheme);
 	mail->network = own(request->wire_network);
 	mail->request.idempotency_scope = mail->scope;
 	mail->request.idempotency_key = mail->key;
+	mail->request.caller = mail->caller;
 	mail->request.scheme = mail->scheme;
 	mail->request.wire_network = mail->network;
 	if (request->key32) {
@@ -539,7 +454,7 @@ static void do_stats(void *arg)
 	struct stats_mail *mail = arg;
 
 	if (mail->settler->engine)
-		mail->stats = fac_engine_stats(mail->settler->engine);
+		fac_engine_stats(mail->settler->engine, &mail->stats);
 	fac_loop_post(mail->reply_to, deliver_stats, mail);
 }
 
@@ -603,14 +518,27 @@ static void close_engine(struct fac_settler *settler)
 	fac_timer_stop(settler->wake);
 }
 
+static void on_lanes_released(void *user)
+{
+	close_engine(user);
+}
+
 static void on_drain(void *arg)
 {
 	struct fac_settler *settler = arg;
+	uint64_t now = fac_loop_now_ms(settler->loop);
 
-	if (settler->engine &&
+	if (settler->engine && !settler->leaving &&
 		(fac_engine_is_idle(settler->engine) ||
-			fac_loop_now_ms(settler->loop) >=
-				settler->drain_until_ms))
+			now >= settler->drain_until_ms)) {
+		settler->leaving = true;
+		settler->leave_until_ms = now + LEAVE_MS;
+		fac_engine_release_lanes(
+			settler->engine, on_lanes_released, settler);
+	}
+	/* A store that does not answer: the leases run out by themselves. */
+	if (settler->engine && settler->leaving &&
+		now >= settler->leave_until_ms)
 		close_engine(settler);
 	if (!settler->engine && !settler->owed) {
 		fac_timer_stop(settler->drain);
@@ -713,29 +641,22 @@ static enum x402_err make_engine(
 	struct fac_engine_options options = {.chains = chains,
 		.chains_len = settler->chains_len,
 		.secp = settler->secp,
+		.owner = settler->owner,
+		.shared = fac_store_is_shared(settler->store),
 		.ports = {.user = settler,
 			.now_ms = port_now,
 			.random = port_random,
 			.wake = port_wake,
 			.note = port_note,
-			.reserve = port_reserve,
-			.release = port_release,
-			.journal_signed = port_journal,
-			.mark_broadcast = port_mark_broadcast,
-			.mark_replaced = port_mark_replaced,
-			.mark_mined = port_mark_mined,
-			.finish = port_finish,
-			.credit = port_credit,
-			.load_unfinished = port_load,
-			.next_nonce_floor = port_floor,
-			.revive = port_revive,
-			.payment_get = port_payment_get,
+			.store = port_store,
 			.send_raw = port_send,
 			.receipts = port_receipts,
 			.nonce = port_nonce,
+			.balance = port_balance,
 			.block = port_block,
 			.fees = port_fees,
-			.call = port_call}};
+			.call = port_call,
+			.logs = port_logs}};
 
 	return fac_engine_new(&options, &settler->engine);
 }
@@ -762,6 +683,25 @@ static enum x402_err make_parts(
 	return err ? err : make_engine(settler, chains);
 }
 
+/*
+ * A store in a file has one user, who finds its own work again by this name;
+ * a shared one needs a name that nobody else has.
+ */
+static void name_instance(struct fac_settler *settler, const char *owner)
+{
+	uint8_t bytes[(FAC_OWNER_SIZE - 1) / 2];
+
+	if (owner && *owner) {
+		snprintf(settler->owner, sizeof(settler->owner), "%s", owner);
+	} else if (fac_store_is_shared(settler->store)) {
+		randombytes_buf(bytes, sizeof(bytes));
+		(void)sodium_bin2hex(settler->owner, sizeof(settler->owner),
+			bytes, sizeof(bytes));
+	} else {
+		snprintf(settler->owner, sizeof(settler->owner), "local");
+	}
+}
+
 enum x402_err fac_settler_start(const struct fac_settler_options *options,
 	struct fac_settler **ret_settler)
 {
@@ -778,6 +718,7 @@ enum x402_err fac_settler_start(const struct fac_settler_options *options,
 	settler->store = options->store;
 	settler->note = options->note;
 	settler->user = options->user;
+	name_instance(settler, options->owner);
 	err = make_parts(settler, options);
 	if (!err && pthread_create(&settler->thread, NULL, run_thread, settler))
 		err = X402_ERR_NOMEM;

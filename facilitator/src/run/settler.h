@@ -34,6 +34,12 @@ struct fac_settler_options {
 	size_t chains_len;
 	/* Required; must outlive the settler: close it after stop. */
 	struct fac_store *store;
+	/*
+	 * Optional: this instance's name in a shared store; a random one
+	 * otherwise. With a fixed name a restarted daemon takes up its own
+	 * reservations at once; two that run must never have the same.
+	 */
+	const char *owner;
 	/* Optional: a line for the log, from the settler's thread. */
 	void (*note)(void *user, bool warning, const char *text);
 	void *user;

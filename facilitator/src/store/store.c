@@ -1,155 +1,148 @@
 /*
- * The store's thread and its queue. A verb becomes a job; the thread takes
- * all jobs that wait, runs them in one transaction (each in a savepoint, so
- * that one failure does not sink the others), commits once, and posts the
- * replies only then. Callers that wait share one fsync.
+ * The store's thread and its queue. A verb is queued; the thread takes all
+ * that wait, has the backend run them in one transaction and commit once, and
+ * posts the replies only then. Callers that wait share one fsync.
  *
- * The verbs' SQL is in payments.c, transactions.c and resources.c.
+ * What the verbs do is in sqlite_*.c and postgres_*.c, twice, and held
+ * together by one contract test.
  */
-#include "store/db_p.h"
+#include "store/postgres_p.h"
+#include "store/sqlite_p.h"
+#include "store/verb.h"
 #include "run/loop.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* One commit holds at most so many jobs: bounds the wait of the first. */
+/* One commit holds at most so many verbs: bounds the wait of the first. */
 #define GROUP_MAX 512
 
 struct fac_store {
-	struct fac_db db; /* the thread's, once it runs */
+	/* The thread's, once it runs: one of the two. */
+	struct fac_sqlite sqlite;
+	struct fac_postgres *postgres;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t ready;
-	struct fac_store_job *first;
-	struct fac_store_job **last;
+	struct fac_verb *first;
+	struct fac_verb **last;
 	bool stopping;
+	struct fac_store_stats stats;
 };
 
-static void free_job(struct fac_store_job *job)
+static uint64_t monotonic_ms(void)
 {
-	fac_payment_clear(&job->payment);
-	fac_transaction_clear(&job->transaction);
-	if (job->resource) {
-		fac_resource_clear(job->resource);
-		free(job->resource);
-	}
-	for (size_t i = 0; i < sizeof(job->texts) / sizeof(job->texts[0]); i++)
-		free(job->texts[i]);
-	for (size_t i = 0; i < job->reply.payments_len; i++)
-		fac_payment_clear(&job->payments[i]);
-	for (size_t i = 0; i < job->reply.transactions_len; i++)
-		fac_transaction_clear(&job->transactions[i]);
-	for (size_t i = 0; i < job->reply.resources_len; i++)
-		fac_resource_clear(&job->resources[i]);
-	free(job->payments);
-	free(job->transactions);
-	free(job->events);
-	free(job->resources);
-	free(job);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void deliver(void *arg)
 {
-	struct fac_store_job *job = arg;
+	struct fac_verb *verb = arg;
 
-	job->reply.payments = job->payments;
-	job->reply.transactions = job->transactions;
-	job->reply.events = job->events;
-	job->reply.resources = job->resources;
-	job->to.done(job->to.user, &job->reply);
-	free_job(job);
+	verb->to.done(verb->to.user, fac_verb_reply(verb));
+	fac_verb_free(verb);
 }
 
-static void fail_job(struct fac_store_job *job)
+/* Up to GROUP_MAX verbs, or NULL when the store is closing and empty. */
+static struct fac_verb *take_group(struct fac_store *store)
 {
-	job->reply.err = X402_ERR_STORE;
-	job->reply.claimed = false;
-}
-
-/* False when SQLite gave the whole transaction up (disk full, I/O error). */
-static bool run_job(struct fac_db *db, struct fac_store_job *job)
-{
-	enum x402_err err = fac_db_exec(db, "SAVEPOINT job");
-
-	if (!err) {
-		err = job->run(db, job);
-		/* What the verb read stays in the reply. */
-		if (err && fac_db_exec(db, "ROLLBACK TO job"))
-			return false;
-		if (fac_db_exec(db, "RELEASE job"))
-			err = X402_ERR_STORE;
-	}
-	job->reply.err = err;
-	if (err)
-		job->reply.claimed = false;
-	return !sqlite3_get_autocommit(db->sqlite);
-}
-
-static void run_group(struct fac_db *db, struct fac_store_job *jobs)
-{
-	bool alive = !fac_db_exec(db, "BEGIN IMMEDIATE");
-
-	for (struct fac_store_job *job = jobs; job && alive; job = job->next)
-		alive = run_job(db, job);
-	if (alive && fac_db_exec(db, "COMMIT"))
-		alive = false;
-	if (alive)
-		return;
-	/* Should this fail too, the next BEGIN fails, and so do its jobs. */
-	if (!sqlite3_get_autocommit(db->sqlite))
-		(void)!fac_db_exec(db, "ROLLBACK");
-	/* Nothing of this group is durable: fail closed, all of it. */
-	for (struct fac_store_job *job = jobs; job; job = job->next)
-		fail_job(job);
-}
-
-/* Up to GROUP_MAX jobs, or NULL when the store is closing and empty. */
-static struct fac_store_job *take_group(struct fac_store *store)
-{
-	struct fac_store_job *jobs;
-	struct fac_store_job *last;
+	struct fac_verb *verbs;
+	struct fac_verb *last;
+	size_t n = 1;
 
 	pthread_mutex_lock(&store->lock);
 	while (!store->first && !store->stopping)
 		pthread_cond_wait(&store->ready, &store->lock);
-	jobs = last = store->first;
-	for (size_t n = 1; last && last->next && n < GROUP_MAX; n++)
+	verbs = last = store->first;
+	for (; last && last->next && n < GROUP_MAX; n++)
 		last = last->next;
 	store->first = last ? last->next : NULL;
 	if (!store->first)
 		store->last = &store->first;
-	if (last)
+	if (last) {
 		last->next = NULL;
+		store->stats.queued -= n;
+		store->stats.verbs += n;
+	}
 	pthread_mutex_unlock(&store->lock);
-	return jobs;
+	return verbs;
+}
+
+static void count_commit(struct fac_store *store, uint64_t ms, bool committed)
+{
+	static const uint64_t bounds[] = FAC_STORE_BUCKET_BOUNDS_MS;
+	size_t bucket = 0;
+
+	while (bucket < FAC_STORE_BUCKETS - 1 && ms > bounds[bucket])
+		bucket++;
+	pthread_mutex_lock(&store->lock);
+	store->stats.commit_buckets[bucket]++;
+	store->stats.commit_ms += ms;
+	store->stats.commits += committed;
+	store->stats.failures += !committed;
+	pthread_mutex_unlock(&store->lock);
 }
 
 static void *run_thread(void *arg)
 {
 	struct fac_store *store = arg;
-	struct fac_store_job *job;
+	struct fac_verb *verb;
 
-	while ((job = take_group(store))) {
-		run_group(&store->db, job);
-		while (job) {
-			struct fac_store_job *next = job->next;
+	while ((verb = take_group(store))) {
+		uint64_t began_ms = monotonic_ms();
+		bool committed = store->postgres
+			? fac_postgres_run_group(store->postgres, verb)
+			: fac_sqlite_run_group(&store->sqlite, verb);
 
-			fac_loop_post(job->to.loop, deliver, job);
-			job = next;
+		count_commit(store, monotonic_ms() - began_ms, committed);
+		while (verb) {
+			struct fac_verb *next = verb->next;
+
+			fac_loop_post(verb->to.loop, deliver, verb);
+			verb = next;
 		}
 	}
 	return NULL;
 }
 
+static bool is_postgres(const char *path)
+{
+	return strncmp(path, "postgresql://", 13) == 0 ||
+		strncmp(path, "postgres://", 11) == 0;
+}
+
+static enum x402_err open_backend(struct fac_store *store,
+	const struct fac_store_options *options, struct x402_errinfo *info)
+{
+	if (is_postgres(options->path))
+		return fac_postgres_open(options, info, &store->postgres);
+	return fac_sqlite_open(options, info, &store->sqlite);
+}
+
+static void close_backend(struct fac_store *store)
+{
+	if (store->postgres)
+		fac_postgres_close(store->postgres);
+	else
+		fac_sqlite_close(&store->sqlite);
+}
+
 enum x402_err fac_store_open(const struct fac_store_options *options,
 	struct x402_errinfo *info, struct fac_store **ret_store)
 {
-	struct fac_store *store = calloc(1, sizeof(*store));
+	struct fac_store *store;
 	enum x402_err err;
 
+	if (options->hooks_len > FAC_HOOKS_MAX)
+		return X402_ERR_INVALID_ARGUMENT;
+	store = calloc(1, sizeof(*store));
 	if (!store)
 		return X402_ERR_NOMEM;
-	err = fac_db_open(options->path, info, &store->db);
+	err = open_backend(store, options, info);
 	if (err) {
 		free(store);
 		return err;
@@ -158,7 +151,7 @@ enum x402_err fac_store_open(const struct fac_store_options *options,
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_cond_init(&store->ready, NULL);
 	if (pthread_create(&store->thread, NULL, run_thread, store)) {
-		fac_db_close(&store->db);
+		close_backend(store);
 		free(store);
 		return X402_ERR_NOMEM;
 	}
@@ -174,205 +167,239 @@ void fac_store_close(struct fac_store *store)
 	store->stopping = true;
 	pthread_cond_signal(&store->ready);
 	pthread_mutex_unlock(&store->lock);
+	if (store->postgres)
+		fac_postgres_stop(store->postgres);
 	pthread_join(store->thread, NULL);
-	fac_db_close(&store->db);
+	close_backend(store);
 	pthread_mutex_destroy(&store->lock);
 	pthread_cond_destroy(&store->ready);
 	free(store);
 }
 
-/* ---- Verbs: copy what was asked, queue it. ---- */
-
-static struct fac_store_job *new_job(
-	enum x402_err (*run)(struct fac_db *db, struct fac_store_job *job),
-	struct fac_store_to to)
+bool fac_store_is_shared(const struct fac_store *store)
 {
-	struct fac_store_job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		abort();
-	job->run = run;
-	job->to = to;
-	return job;
+	return store->postgres;
 }
 
-static char *copy_text(const char *text)
+struct fac_store_stats fac_store_stats(struct fac_store *store)
 {
-	char *copy = text ? strdup(text) : NULL;
+	struct fac_store_stats stats;
 
-	if (text && !copy)
-		abort();
-	return copy;
-}
-
-static void queue(struct fac_store *store, struct fac_store_job *job)
-{
 	pthread_mutex_lock(&store->lock);
-	*store->last = job;
-	store->last = &job->next;
+	stats = store->stats;
+	if (store->first)
+		stats.oldest_ms = monotonic_ms() - store->first->queued_ms;
+	pthread_mutex_unlock(&store->lock);
+	return stats;
+}
+
+void fac_store_submit(
+	struct fac_store *store, struct fac_verb *verb, struct fac_store_to to)
+{
+	verb->to = to;
+	verb->next = NULL;
+	verb->queued_ms = monotonic_ms();
+	pthread_mutex_lock(&store->lock);
+	*store->last = verb;
+	store->last = &verb->next;
+	store->stats.queued++;
 	pthread_cond_signal(&store->ready);
 	pthread_mutex_unlock(&store->lock);
 }
 
-void fac_store_reserve(struct fac_store *store,
-	const struct fac_payment *payment, struct fac_store_to to)
-{
-	struct fac_store_job *job = new_job(fac_db_reserve, to);
+/* ---- Verbs, for those who do not build them. ---- */
 
-	fac_payment_copy(payment, &job->payment);
-	queue(store, job);
+void fac_store_reserve(struct fac_store *store,
+	const struct fac_payment *payment,
+	const struct fac_spend_limits *limits, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_reserve(payment, limits), to);
 }
 
 void fac_store_release(struct fac_store *store, const uint8_t key32[32],
-	const char *note, struct fac_store_to to)
+	const char *owner, const char *note, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_release, to);
-
-	memcpy(job->key32, key32, 32);
-	job->texts[0] = copy_text(note);
-	queue(store, job);
+	fac_store_submit(store, fac_verb_release(key32, owner, note), to);
 }
 
-void fac_store_journal_signed(struct fac_store *store,
-	const struct fac_transaction *transaction, struct fac_store_to to)
+void fac_store_hand_over(struct fac_store *store, const uint8_t key32[32],
+	const char *owner, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_journal_signed, to);
-
-	fac_transaction_copy(transaction, &job->transaction);
-	queue(store, job);
+	fac_store_submit(store, fac_verb_hand_over(key32, owner), to);
 }
 
-void fac_store_mark_broadcast(struct fac_store *store, const uint8_t hash32[32],
-	struct fac_store_to to)
+void fac_store_take_over(struct fac_store *store, const char *network,
+	const char *owner, uint32_t limit, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_mark_broadcast, to);
-
-	memcpy(job->key32, hash32, 32);
-	queue(store, job);
+	fac_store_submit(store, fac_verb_take_over(network, owner, limit), to);
 }
 
-void fac_store_mark_replaced(struct fac_store *store, const uint8_t hash32[32],
-	struct fac_store_to to)
+void fac_store_heartbeat(struct fac_store *store, const char *owner,
+	uint64_t ttl_ms, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_mark_replaced, to);
-
-	memcpy(job->key32, hash32, 32);
-	queue(store, job);
-}
-
-void fac_store_mark_mined(struct fac_store *store, const uint8_t hash32[32],
-	uint64_t block_number, struct fac_store_to to)
-{
-	struct fac_store_job *job = new_job(fac_db_mark_mined, to);
-
-	memcpy(job->key32, hash32, 32);
-	job->number = block_number;
-	queue(store, job);
+	fac_store_submit(store, fac_verb_heartbeat(owner, ttl_ms), to);
 }
 
 void fac_store_finish(struct fac_store *store, const struct fac_store_end *end,
 	struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_finish, to);
-
-	job->end = *end;
-	queue(store, job);
+	fac_store_submit(store, fac_verb_finish(end), to);
 }
 
 void fac_store_credit(struct fac_store *store, const uint8_t key32[32],
 	const char *answer, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_credit, to);
-
-	memcpy(job->key32, key32, 32);
-	job->texts[0] = copy_text(answer);
-	queue(store, job);
+	fac_store_submit(store, fac_verb_credit(key32, answer), to);
 }
 
-void fac_store_load_unfinished(
-	struct fac_store *store, const char *network, struct fac_store_to to)
+void fac_store_payment_get(struct fac_store *store,
+	struct fac_payment_query query, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_load_unfinished, to);
-
-	job->texts[0] = copy_text(network);
-	queue(store, job);
+	fac_store_submit(store, fac_verb_payment_get(query), to);
 }
 
-void fac_store_next_nonce_floor(struct fac_store *store, const char *network,
-	const struct x402_address *signer, struct fac_store_to to)
+void fac_store_hold(struct fac_store *store, const struct fac_store_hold *hold,
+	struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_next_nonce_floor, to);
+	fac_store_submit(store, fac_verb_hold(hold), to);
+}
 
-	job->texts[0] = copy_text(network);
-	job->transaction.signer = *signer;
-	queue(store, job);
+void fac_store_hold_get(struct fac_store *store, const uint8_t key32[32],
+	struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_hold_get(key32), to);
+}
+
+void fac_store_lane_acquire(struct fac_store *store, const char *network,
+	const struct x402_address *signer, const char *owner, uint64_t ttl_ms,
+	struct fac_store_to to)
+{
+	fac_store_submit(store,
+		fac_verb_lane_acquire(network, signer, owner, ttl_ms), to);
+}
+
+void fac_store_lane_release(struct fac_store *store,
+	const struct fac_store_lease *lease, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_lane_release(lease), to);
+}
+
+void fac_store_journal_signed(struct fac_store *store,
+	const struct fac_transaction *transaction,
+	const struct fac_store_lease *lease, struct fac_store_to to)
+{
+	fac_store_submit(
+		store, fac_verb_journal_signed(transaction, lease), to);
+}
+
+void fac_store_journal_attempt(struct fac_store *store, const uint8_t id32[32],
+	const struct fac_attempt *attempt, const struct fac_store_lease *lease,
+	struct fac_store_to to)
+{
+	fac_store_submit(
+		store, fac_verb_journal_attempt(id32, attempt, lease), to);
+}
+
+void fac_store_mark_broadcast(
+	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_mark_broadcast(id32), to);
+}
+
+void fac_store_mark_replaced(
+	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_mark_replaced(id32), to);
+}
+
+void fac_store_mark_mined(struct fac_store *store,
+	const struct fac_store_mined *mined, const struct fac_store_end *ends,
+	size_t ends_len, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_mark_mined(mined, ends, ends_len), to);
+}
+
+void fac_store_mark_final(
+	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_mark_final(id32), to);
+}
+
+void fac_store_mark_dropped(
+	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_mark_dropped(id32), to);
 }
 
 void fac_store_revive(struct fac_store *store, const char *network,
 	const struct x402_address *signer, uint64_t nonce,
 	struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_revive, to);
-
-	job->texts[0] = copy_text(network);
-	job->transaction.signer = *signer;
-	job->number = nonce;
-	queue(store, job);
+	fac_store_submit(store, fac_verb_revive(network, signer, nonce), to);
 }
 
-void fac_store_payment_get(struct fac_store *store,
-	struct fac_payment_query query, struct fac_store_to to)
+void fac_store_load_lane(struct fac_store *store, const char *network,
+	const struct x402_address *signer, const char *owner,
+	struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_payment_get, to);
+	fac_store_submit(store, fac_verb_load_lane(network, signer, owner), to);
+}
 
-	job->texts[FAC_JOB_ID] = copy_text(query.id);
-	job->texts[FAC_JOB_TRANSACTION] = copy_text(query.transaction);
-	job->texts[FAC_JOB_SCOPE] = copy_text(query.idempotency_scope);
-	job->texts[FAC_JOB_IDEMPOTENCY] = copy_text(query.idempotency_key);
-	job->has_key32 = query.key32;
-	if (query.key32)
-		memcpy(job->key32, query.key32, 32);
-	job->has_fingerprint32 = query.fingerprint32;
-	if (query.fingerprint32)
-		memcpy(job->fingerprint32, query.fingerprint32, 32);
-	queue(store, job);
+void fac_store_next_nonce_floor(struct fac_store *store, const char *network,
+	const struct x402_address *signer, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_next_nonce_floor(network, signer), to);
+}
+
+void fac_store_outbox_take(struct fac_store *store, uint32_t limit,
+	uint64_t lease_ms, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_outbox_take(limit, lease_ms), to);
+}
+
+void fac_store_outbox_done(
+	struct fac_store *store, uint64_t sequence, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_outbox_done(sequence), to);
+}
+
+void fac_store_outbox_fail(struct fac_store *store,
+	const struct fac_outbox_failure *failure, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_outbox_fail(failure), to);
+}
+
+void fac_store_outbox_dead(
+	struct fac_store *store, uint32_t limit, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_outbox_dead(limit), to);
+}
+
+void fac_store_outbox_revive(
+	struct fac_store *store, uint64_t sequence, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_outbox_revive(sequence), to);
 }
 
 void fac_store_resource_put(struct fac_store *store,
 	const struct fac_resource *resource, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_resource_put, to);
-	struct fac_resource *copy = malloc(sizeof(*copy));
-
-	if (!copy)
-		abort();
-	*copy = *resource;
-	copy->key = copy_text(resource->key);
-	copy->url = copy_text(resource->url);
-	copy->type = copy_text(resource->type);
-	copy->accepts_json = copy_text(resource->accepts_json);
-	copy->extensions_json = copy_text(resource->extensions_json);
-	copy->metadata_json = copy_text(resource->metadata_json);
-	job->resource = copy;
-	queue(store, job);
+	fac_store_submit(store, fac_verb_resource_put(resource), to);
 }
 
 void fac_store_resource_list(struct fac_store *store,
 	const struct fac_resource_query *query, struct fac_store_to to)
 {
-	struct fac_store_job *job = new_job(fac_db_resource_list, to);
-
-	job->texts[0] = copy_text(query->type);
-	job->texts[1] = copy_text(query->pay_to);
-	job->texts[2] = copy_text(query->scheme);
-	job->texts[3] = copy_text(query->network);
-	job->texts[4] = copy_text(query->extension);
-	job->limit = query->limit;
-	job->offset = query->offset;
-	queue(store, job);
+	fac_store_submit(store, fac_verb_resource_list(query), to);
 }
 
 void fac_store_health(struct fac_store *store, struct fac_store_to to)
 {
-	queue(store, new_job(fac_db_health, to));
+	fac_store_submit(store, fac_verb_health(), to);
+}
+
+void fac_store_retire(struct fac_store *store, uint64_t dead_before_unix_s,
+	uint32_t limit, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_retire(dead_before_unix_s, limit), to);
 }

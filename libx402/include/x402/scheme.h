@@ -193,6 +193,13 @@ X402_API struct x402_settle_proof x402_settle_plan_proof(
 X402_API void x402_settle_judge(const struct x402_settle_proof *proof,
 	const struct x402_receipt *receipt, struct x402_verdict *ret_verdict);
 
+/*
+ * The topics of the log that spends the authorization, whoever sends it:
+ * AuthorizationUsed(payer, nonce), emitted by proof->asset.
+ */
+X402_API void x402_settle_proof_topics(
+	const struct x402_settle_proof *proof, uint8_t ret_topics[3][32]);
+
 /* F-054: what a revert means. */
 X402_API enum x402_reason x402_settle_revert_reason(
 	struct x402_span revert_data);

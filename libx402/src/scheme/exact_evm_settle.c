@@ -88,6 +88,15 @@ struct x402_settle_proof x402_settle_plan_proof(
 	return proof;
 }
 
+void x402_settle_proof_topics(
+	const struct x402_settle_proof *proof, uint8_t ret_topics[3][32])
+{
+	memcpy(ret_topics[0], topic_used, 32);
+	memset(ret_topics[1], 0, 12);
+	memcpy(ret_topics[1] + 12, proof->from.bytes, 20);
+	memcpy(ret_topics[2], proof->nonce32, 32);
+}
+
 static bool topic_is_address(
 	const uint8_t topic[32], const struct x402_address *address)
 {

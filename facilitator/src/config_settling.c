@@ -1,0 +1,149 @@
+/*
+ * The part of a chain's section that says how payments are settled: depth,
+ * batches, tokens, ceilings. Read by config.c; shown and compared here.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CONFIRMATIONS_MAX 1000
+
+void fac_config_settling_init(struct fac_config_settling *settling)
+{
+	*settling = (struct fac_config_settling){.confirmations = 1,
+		.proof_depth = 12,
+		.batch_max = FAC_BATCH_MAX,
+		.batch_window_ms = 200,
+		.batch_payment_gas = 110000,
+		.batch_max_gas = 24000000,
+		.stuck_after_s = 20,
+		.credit_preempted = true};
+}
+
+bool fac_config_parse_confirmations(const char *text, uint32_t *ret_value)
+{
+	struct x402_u256 value;
+	uint64_t number;
+
+	if (!strcmp(text, "submitted")) {
+		*ret_value = FAC_CONFIRM_SUBMITTED;
+		return true;
+	}
+	if (!strcmp(text, "safe")) {
+		*ret_value = FAC_CONFIRM_SAFE;
+		return true;
+	}
+	if (!strcmp(text, "finalized")) {
+		*ret_value = FAC_CONFIRM_FINALIZED;
+		return true;
+	}
+	if (x402_u256_from_dec(text, &value) ||
+		!x402_u256_to_u64(&value, &number) || number < 1 ||
+		number > CONFIRMATIONS_MAX)
+		return false;
+	*ret_value = (uint32_t)number;
+	return true;
+}
+
+static void dump_confirmations(uint32_t value, struct x402_buf *buf)
+{
+	if (value == FAC_CONFIRM_SUBMITTED)
+		x402_buf_add_str(buf, "submitted");
+	else if (value == FAC_CONFIRM_SAFE)
+		x402_buf_add_str(buf, "safe");
+	else if (value == FAC_CONFIRM_FINALIZED)
+		x402_buf_add_str(buf, "finalized");
+	else
+		x402_buf_printf(buf, "%u", value);
+}
+
+void fac_config_settling_dump(
+	const struct fac_config_settling *settling, struct x402_buf *buf)
+{
+	char text[X402_ADDRESS_TEXT_SIZE];
+
+	x402_buf_add_str(buf, "\tconfirmations = ");
+	dump_confirmations(settling->confirmations, buf);
+	x402_buf_printf(buf,
+		"\n\tproof_depth = %u\n\tbatch_max = %u\n"
+		"\tbatch_window_ms = %u\n\tbatch_payment_gas = %llu\n"
+		"\tbatch_max_gas = %llu\n\tstuck_after = %u\n"
+		"\tcredit_preempted = %s\n",
+		settling->proof_depth, settling->batch_max,
+		settling->batch_window_ms,
+		(unsigned long long)settling->batch_payment_gas,
+		(unsigned long long)settling->batch_max_gas,
+		settling->stuck_after_s,
+		settling->credit_preempted ? "true" : "false");
+	x402_buf_printf(buf,
+		"\tmax_payment_cost_gwei = %llu\n"
+		"\tdaily_payer_gwei = %llu\n\tdaily_caller_gwei = %llu\n"
+		"\tdaily_total_gwei = %llu\n",
+		(unsigned long long)settling->max_payment_cost_gwei,
+		(unsigned long long)settling->daily_payer_gwei,
+		(unsigned long long)settling->daily_caller_gwei,
+		(unsigned long long)settling->daily_total_gwei);
+	if (!settling->has_tokens)
+		return;
+	x402_buf_add_str(buf, "\tbatch_tokens = {");
+	for (size_t i = 0; i < settling->tokens_len; i++) {
+		x402_address_format(&settling->tokens[i], text);
+		x402_buf_printf(buf, "%s\"%s\"", i ? ", " : "", text);
+	}
+	x402_buf_add_str(buf, "}\n");
+}
+
+bool fac_config_settling_equal(const struct fac_config_settling *a,
+	const struct fac_config_settling *b)
+{
+	if (a->confirmations != b->confirmations ||
+		a->proof_depth != b->proof_depth ||
+		a->batch_max != b->batch_max ||
+		a->batch_window_ms != b->batch_window_ms ||
+		a->batch_payment_gas != b->batch_payment_gas ||
+		a->batch_max_gas != b->batch_max_gas ||
+		a->stuck_after_s != b->stuck_after_s ||
+		a->credit_preempted != b->credit_preempted ||
+		a->has_tokens != b->has_tokens ||
+		a->tokens_len != b->tokens_len ||
+		a->max_payment_cost_gwei != b->max_payment_cost_gwei ||
+		a->daily_payer_gwei != b->daily_payer_gwei ||
+		a->daily_caller_gwei != b->daily_caller_gwei ||
+		a->daily_total_gwei != b->daily_total_gwei)
+		return false;
+	for (size_t i = 0; i < a->tokens_len; i++)
+		if (!x402_address_equal(&a->tokens[i], &b->tokens[i]))
+			return false;
+	return true;
+}
+
+void fac_config_settling_tokens(const struct fac_config_settling *settling,
+	const char *caip2, struct fac_engine_chain *chain)
+{
+	const struct x402_default_asset *asset;
+
+	if (settling->has_tokens) {
+		memcpy(chain->tokens, settling->tokens, sizeof(chain->tokens));
+		chain->tokens_len = settling->tokens_len;
+		return;
+	}
+	for (size_t i = 0; (asset = x402_known_asset_at(i)); i++) {
+		struct x402_address *token = &chain->tokens[chain->tokens_len];
+
+		if (chain->tokens_len < FAC_ENGINE_TOKENS_MAX &&
+			asset->official &&
+			asset->method == X402_TRANSFER_EIP3009 &&
+			!strcmp(asset->network, caip2) &&
+			!x402_address_parse(asset->address, token))
+			chain->tokens_len++;
+	}
+}
+
+void fac_config_redact_store(const char *path, struct x402_buf *buf)
+{
+	if (strncmp(path, "postgres", 8) == 0 && strstr(path, "://"))
+		fac_config_redact_url(path, buf);
+	else
+		x402_buf_add_str(buf, path);
+}

@@ -1,0 +1,496 @@
+/*
+ * What never landed, and what somebody else landed.
+ *
+ * The negative proof of a transaction without a receipt, one question after
+ * another, at a block proof_depth under the head:
+ *
+ *   probe -> on_block -> on_nonce -> on_receipts -> conclude
+ *
+ * The receipts are asked last: when the nonce was spent deep in the chain by
+ * our own transaction, its receipt is there by then.
+ *
+ * The check of a payment that its transaction did not pay, or will not pay:
+ *
+ *   fac_prove_check -> on_state     unused: sign anew, or end
+ *     -> on_logs                    used: by which transaction?
+ *     -> on_other                   did that one pay these very terms?
+ *     -> on_other_block             ... after our reservation? Then it is
+ *                                   credited, once (demands.md 5)
+ */
+#include "core/engine_p.h"
+#include "x402/abi.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Doubt a transaction that has no receipt for so long. */
+#define DOUBT_MS     30000
+#define PROBE_MS     2000
+#define CHECK_MIN_MS 200
+#define CHECK_MAX_MS 2000
+#define CHECK_TRIES  5
+/* eth_getLogs is refused over many blocks; a payment does not live longer. */
+#define LOGS_BLOCKS_MAX 5000
+/* The mean time between blocks, while two were not seen. */
+#define BLOCK_MS_UNKNOWN 2000
+#define BLOCK_MS_MIN     100
+/* Room for clocks: ours against the chain's. */
+#define SKEW_S 5
+
+/* ---- A payment that was not paid. ---- */
+
+static bool read_used(const struct x402_chain_answer *answer, bool *ret_used)
+{
+	return answer->status == X402_ANSWER_OK &&
+		x402_abi_read_bool(answer->data, 0, ret_used) == X402_OK;
+}
+
+static void check_later(struct fac_job *job)
+{
+	job->retry_ms = fac_backoff(
+		job->engine, &job->backoff_ms, CHECK_MIN_MS, CHECK_MAX_MS);
+}
+
+static bool is_mined(const struct fac_job *job)
+{
+	return job->tx && job->tx->mined;
+}
+
+static bool is_own(const struct fac_job *job)
+{
+	return is_mined(job) &&
+		memcmp(job->tx->transaction.mined_hash32, job->other_hash32,
+			32) == 0;
+}
+
+/* Used or cancelled, and not by what we can credit. */
+static void end_as_used(struct fac_job *job, const char *message)
+{
+	fac_reconcile_set_end(job,
+		is_mined(job) && job->tx->transaction.keys_len == 1
+			? FAC_PAYMENT_REVERTED
+			: FAC_PAYMENT_EXPIRED,
+		X402_REASON_EVM_NONCE_ALREADY_USED, message);
+	fac_reconcile_finish(job);
+}
+
+static void on_other_block(
+	void *arg, enum x402_err err, const struct fac_chain_block *block)
+{
+	struct fac_job *job = arg;
+
+	if (!fac_job_returned(job))
+		return;
+	if (err) {
+		check_later(job);
+		return;
+	}
+	if (block->timestamp_unix_s + SKEW_S < job->payment.created_ms / 1000) {
+		end_as_used(job,
+			"another transaction paid with this authorization "
+			"before it came here");
+		return;
+	}
+	if (!is_own(job))
+		job->engine->stats.preempted++;
+	fac_hash_text(job->other_hash32, job->payment.transaction);
+	job->mined_block = job->other_block;
+	fac_reconcile_set_end(job, FAC_PAYMENT_SETTLED, X402_REASON_NONE,
+		is_own(job) ? "" : "landed by another sender");
+	fac_reconcile_finish(job);
+}
+
+/* Does the receipt spend the authorization at all? */
+static bool spends(
+	const struct fac_job *job, const struct x402_receipt *receipt)
+{
+	uint8_t topics[3][32];
+
+	x402_settle_proof_topics(&job->payment.proof, topics);
+	for (size_t i = 0; i < receipt->logs_len; i++) {
+		const struct x402_log *log = &receipt->logs[i];
+
+		if (log->topics_len == 3 &&
+			x402_address_equal(
+				&log->address, &job->payment.proof.asset) &&
+			memcmp(log->topics, topics, sizeof(topics)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void on_other(void *arg, const struct fac_chain_receipt *receipts,
+	size_t receipts_len)
+{
+	struct fac_job *job = arg;
+	struct fac_engine *engine = job->engine;
+	struct x402_verdict verdict;
+
+	if (!fac_job_returned(job))
+		return;
+	if (receipts_len != 1 || receipts[0].status != FAC_RECEIPT_FOUND ||
+		!fac_reconcile_is_deep(
+			job->line, receipts[0].receipt.block_number)) {
+		check_later(job);
+		return;
+	}
+	x402_settle_judge(&job->payment.proof, &receipts[0].receipt, &verdict);
+	if (!verdict.valid) {
+		end_as_used(job,
+			"another transaction used this authorization and did "
+			"not pay these terms");
+		return;
+	}
+	job->other_block = receipts[0].receipt.block_number;
+	job->busy++;
+	engine->owed++;
+	engine->ports.block(engine->ports.user, job->line->index,
+		job->other_block, on_other_block, job);
+}
+
+static void on_logs(void *arg, enum x402_err err,
+	const struct fac_chain_log *logs, size_t logs_len)
+{
+	struct fac_job *job = arg;
+	struct fac_engine *engine = job->engine;
+	uint8_t hash[1][32];
+
+	if (!fac_job_returned(job))
+		return;
+	if (err) {
+		check_later(job);
+		return;
+	}
+	/* Nodes index logs late: one empty answer is no proof. */
+	if (!logs_len && ++job->check_tries < CHECK_TRIES) {
+		check_later(job);
+		return;
+	}
+	if (!logs_len) {
+		end_as_used(job,
+			"the authorization was cancelled, or used long ago");
+		return;
+	}
+	memcpy(job->other_hash32, logs[0].transaction_hash32, 32);
+	memcpy(hash[0], job->other_hash32, 32);
+	job->busy++;
+	engine->owed++;
+	engine->ports.receipts(engine->ports.user, job->line->index,
+		(const uint8_t(*)[32])hash, 1, on_other, job);
+}
+
+/* The first block that may hold what happened since the reservation. */
+static uint64_t first_block(const struct fac_job *job)
+{
+	const struct fac_line *line = job->line;
+	uint64_t now = fac_engine_now(job->engine);
+	uint64_t seen = line->head.number - line->first_head;
+	uint64_t block_ms = BLOCK_MS_UNKNOWN;
+	uint64_t blocks;
+
+	if (seen >= 2)
+		block_ms = (line->head.timestamp_unix_s -
+				   line->first_head_unix_s) *
+			1000 / seen;
+	if (block_ms < BLOCK_MS_MIN)
+		block_ms = BLOCK_MS_MIN;
+	blocks = (now - job->payment.created_ms + 60000) / block_ms + 20;
+	if (blocks > LOGS_BLOCKS_MAX)
+		blocks = LOGS_BLOCKS_MAX;
+	return line->head.number > blocks ? line->head.number - blocks : 0;
+}
+
+static void look_for_other(struct fac_job *job)
+{
+	struct fac_line *line = job->line;
+	struct fac_engine *engine = job->engine;
+	struct fac_chain_logs_query query = {
+		.address = job->payment.proof.asset,
+		.topics_len = 3,
+		.to_block = FAC_CHAIN_LATEST};
+
+	if (!line->config.credit_preempted) {
+		end_as_used(job,
+			"the authorization was used or cancelled by another");
+		return;
+	}
+	if (!line->head_known) {
+		check_later(job);
+		return;
+	}
+	query.from_block = first_block(job);
+	x402_settle_proof_topics(&job->payment.proof, query.topics);
+	job->busy++;
+	engine->owed++;
+	engine->ports.logs(
+		engine->ports.user, line->index, &query, on_logs, job);
+}
+
+/* Its authorization still stands. */
+static void go_on_unused(struct fac_job *job)
+{
+	if (job->payment.state == FAC_PAYMENT_REPLACED) {
+		fac_tx_drop_job(job);
+		fac_lane_enqueue(job);
+		return;
+	}
+	/* In company anything may have gone wrong: once more, alone. */
+	if (is_mined(job) && job->tx->transaction.keys_len > 1)
+		fac_reconcile_set_end(job, FAC_PAYMENT_REPLACED,
+			X402_REASON_NONE,
+			"failed inside a batch; sent again alone");
+	fac_reconcile_finish(job);
+}
+
+static void on_state(void *arg, const struct x402_chain_answer *answer)
+{
+	struct fac_job *job = arg;
+	bool used;
+
+	if (!fac_job_returned(job))
+		return;
+	if (!read_used(answer, &used)) {
+		check_later(job);
+		return;
+	}
+	if (used)
+		look_for_other(job);
+	else
+		go_on_unused(job);
+}
+
+void fac_prove_check(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+
+	job->phase = FAC_JOB_CHECKING;
+	job->retry_ms = 0;
+	job->busy++;
+	engine->owed++;
+	engine->ports.call(engine->ports.user, job->line->index,
+		&job->payment.call_to,
+		x402_buf_span(&job->payment.state_calldata), FAC_CHAIN_LATEST,
+		on_state, job);
+}
+
+/* ---- A transaction that does not land. ---- */
+
+static void end_probe(struct fac_tx *tx)
+{
+	tx->probing = false;
+	tx->next_probe_ms = fac_engine_now(tx->line->engine) + PROBE_MS;
+}
+
+static void on_replaced(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_tx *tx = arg;
+
+	if (!fac_tx_returned(tx))
+		return;
+	if (reply->err) {
+		/* STORE: asked again; else it was mined, the journal says. */
+		tx->replaced = false;
+		end_probe(tx);
+		return;
+	}
+	/* Its nonce is spent by another; ours can never land. */
+	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
+		struct fac_job *job = tx->jobs[i];
+
+		if (!job || job->phase != FAC_JOB_IN_FLIGHT)
+			continue;
+		fac_tx_drop_job(job);
+		job->payment.state = FAC_PAYMENT_REPLACED;
+		fac_prove_check(job);
+	}
+	fac_tx_end(tx, false);
+}
+
+static void mark_replaced(struct fac_tx *tx)
+{
+	struct fac_engine *engine = tx->line->engine;
+
+	tx->replaced = true;
+	fac_engine_note(engine, true, "%s: another transaction took nonce %llu",
+		tx->line->config.network.caip2,
+		(unsigned long long)tx->transaction.nonce);
+	fac_tx_store(
+		tx, fac_verb_mark_replaced(tx->transaction.id32), on_replaced);
+}
+
+/*
+ * The nonce is not spent. Payments whose time is over at a final block can
+ * never be paid, whenever these bytes land.
+ */
+static void expire_payments(struct fac_tx *tx)
+{
+	uint64_t at = tx->probe_block.timestamp_unix_s;
+
+	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
+		struct fac_job *job = tx->jobs[i];
+
+		if (!job || job->phase != FAC_JOB_IN_FLIGHT ||
+			job->payment.valid_before_unix_s > at)
+			continue;
+		fac_reconcile_set_end(job, FAC_PAYMENT_EXPIRED,
+			X402_REASON_EVM_VALID_BEFORE,
+			"it did not land before validBefore, and never can");
+		/* Unless somebody landed it. */
+		fac_prove_check(job);
+	}
+}
+
+static void conclude(struct fac_tx *tx)
+{
+	if (tx->probe_nonce > tx->transaction.nonce) {
+		mark_replaced(tx);
+		return;
+	}
+	if (tx->lane)
+		fac_recover_check_gap(tx->lane);
+	expire_payments(tx);
+}
+
+static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
+	size_t receipts_len)
+{
+	struct fac_tx *tx = arg;
+
+	if (!fac_tx_returned(tx))
+		return;
+	end_probe(tx);
+	if (tx->mined || tx->replaced ||
+		receipts_len != tx->transaction.attempts_len)
+		return;
+	for (size_t i = 0; i < receipts_len; i++) {
+		if (receipts[i].status == FAC_RECEIPT_FOUND)
+			fac_reconcile_take(tx, &receipts[i]);
+		if (receipts[i].status != FAC_RECEIPT_NONE)
+			return;
+	}
+	conclude(tx);
+}
+
+static void on_nonce(void *arg, enum x402_err err, uint64_t nonce)
+{
+	struct fac_tx *tx = arg;
+	struct fac_engine *engine = tx->line->engine;
+	uint8_t hashes[FAC_ATTEMPTS_MAX][32];
+
+	if (!fac_tx_returned(tx))
+		return;
+	if (err) {
+		end_probe(tx);
+		return;
+	}
+	tx->probe_nonce = nonce;
+	for (size_t i = 0; i < tx->transaction.attempts_len; i++)
+		memcpy(hashes[i], tx->transaction.attempts[i].hash32, 32);
+	tx->busy++;
+	engine->owed++;
+	engine->ports.receipts(engine->ports.user, tx->line->index,
+		(const uint8_t(*)[32])hashes, tx->transaction.attempts_len,
+		on_receipts, tx);
+}
+
+static void on_block(
+	void *arg, enum x402_err err, const struct fac_chain_block *block)
+{
+	struct fac_tx *tx = arg;
+	struct fac_engine *engine = tx->line->engine;
+	struct fac_nonce_query query = {
+		.address = tx->transaction.signer, .tag = FAC_NONCE_AT_BLOCK};
+
+	if (!fac_tx_returned(tx))
+		return;
+	if (err) {
+		end_probe(tx);
+		return;
+	}
+	tx->probe_block = *block;
+	query.block = block->number;
+	tx->busy++;
+	engine->owed++;
+	engine->ports.nonce(
+		engine->ports.user, tx->line->index, &query, on_nonce, tx);
+}
+
+static void probe(struct fac_tx *tx)
+{
+	struct fac_line *line = tx->line;
+	struct fac_engine *engine = line->engine;
+	uint32_t depth = line->config.proof_depth;
+	uint64_t number = line->head.number > depth ? line->head.number - depth
+						    : 0;
+
+	tx->probing = true;
+	tx->busy++;
+	engine->owed++;
+	engine->ports.block(
+		engine->ports.user, line->index, number, on_block, tx);
+}
+
+static bool is_over(const struct fac_tx *tx, uint64_t now_ms)
+{
+	for (size_t i = 0; i < tx->transaction.keys_len; i++)
+		if (tx->jobs[i] &&
+			tx->jobs[i]->payment.valid_before_unix_s <=
+				now_ms / 1000)
+			return true;
+	return false;
+}
+
+static bool is_doubtful(const struct fac_tx *tx, uint64_t now_ms)
+{
+	uint64_t since = tx->transaction.created_ms;
+
+	return tx->suspect || (now_ms > since && now_ms - since > DOUBT_MS) ||
+		is_over(tx, now_ms);
+}
+
+/*
+ * A node refuses these bytes and their payments are over, proven: they move
+ * no money whenever they land. Then the nonce may be given to other bytes.
+ */
+static bool is_refused_for_good(const struct fac_tx *tx)
+{
+	return !tx->jobs_live && tx->blocked && !tx->is_raising &&
+		tx->status == FAC_SEND_REJECTED && tx->transaction.keys_len;
+}
+
+static void on_forgotten(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_tx *tx = arg;
+
+	if (!fac_tx_returned(tx))
+		return;
+	if (reply->err)
+		tx->replaced = false; /* tried again by the next tick */
+	else
+		fac_tx_end(tx, true);
+}
+
+void fac_prove_tick(struct fac_line *line)
+{
+	uint64_t now = fac_engine_now(line->engine);
+
+	for (struct fac_tx *tx = line->txs; tx;) {
+		struct fac_tx *next = tx->next;
+
+		if (tx->dead || !tx->journalled || tx->mined || tx->replaced ||
+			tx->probing) {
+			tx = next;
+			continue;
+		}
+		if (line->head_known && now >= tx->next_probe_ms &&
+			is_doubtful(tx, now)) {
+			probe(tx);
+		} else if (!tx->busy && is_refused_for_good(tx)) {
+			tx->replaced = true;
+			fac_tx_store(tx,
+				fac_verb_mark_replaced(tx->transaction.id32),
+				on_forgotten);
+		}
+		tx = next;
+	}
+}

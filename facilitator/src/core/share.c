@@ -1,0 +1,186 @@
+/*
+ * Work that passes between instances, by way of the store that they share:
+ *
+ *   fac_share_beat    this instance lives; one that does not beat is dead
+ *   hand over         a reservation that we have no lane for is anybody's
+ *   take over         what is anybody's, or a dead instance's: a reservation
+ *                     that was handed over is signed here; one whose caller
+ *                     died with its instance is given up, for nothing of it
+ *                     was sent (R1)
+ *   fac_share_watch   our callers wait for a payment that others work on
+ *
+ * A lone daemon goes the same ways: what its last run left is taken over.
+ */
+#include "core/engine_p.h"
+
+#include <stdlib.h>
+
+#define WATCH_MS 200
+#define TAKE_MS  250
+#define TAKE_MAX 200
+#define RETRY_MS 1000
+/* Without a lane for so long a payment is handed over. */
+#define HAND_OVER_MS 150
+
+/* ---- Alive. ---- */
+
+static void on_beat(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_engine *engine = arg;
+
+	engine->owed--;
+	engine->beating = false;
+	engine->next_beat_ms = fac_engine_now(engine) +
+		(reply->err ? RETRY_MS : FAC_LEASE_RENEW_MS);
+	if (!reply->err)
+		engine->alive = true;
+}
+
+void fac_share_beat(struct fac_engine *engine)
+{
+	if (engine->beating || engine->retiring ||
+		fac_engine_now(engine) < engine->next_beat_ms)
+		return;
+	engine->beating = true;
+	fac_engine_store(engine,
+		fac_verb_heartbeat(engine->owner, FAC_LEASE_MS), on_beat,
+		engine);
+}
+
+/* ---- Watching. ---- */
+
+void fac_share_watch(struct fac_job *job)
+{
+	fac_tx_drop_job(job);
+	if (!job->waiters) {
+		fac_job_end(job);
+		return;
+	}
+	job->phase = FAC_JOB_FOREIGN;
+	job->retry_ms = fac_engine_now(job->engine) + WATCH_MS;
+}
+
+static void on_watched(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_job *job = arg;
+
+	if (!fac_job_returned(job) || job->phase != FAC_JOB_FOREIGN)
+		return;
+	if (reply->err == X402_ERR_NOT_FOUND) {
+		fac_job_restart_callers(job);
+		return;
+	}
+	if (reply->err || !reply->payments_len) {
+		fac_share_watch(job);
+		return;
+	}
+	fac_job_set_payment(job, &reply->payments[0]);
+	if (job->payment.state == FAC_PAYMENT_CANCELLED)
+		fac_job_restart_callers(job);
+	else if (fac_payment_is_final(job->payment.state))
+		fac_answer_end(job);
+	else
+		fac_share_watch(job);
+}
+
+void fac_share_repeat(struct fac_job *job)
+{
+	struct fac_payment_query query = {.key32 = job->payment.key32};
+
+	fac_job_store(job, fac_verb_payment_get(query), on_watched);
+}
+
+/* ---- Handing over. ---- */
+
+static void on_handed_over(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_job *job = arg;
+
+	if (!fac_job_returned(job) || job->phase != FAC_JOB_FOREIGN)
+		return;
+	if (reply->err == X402_ERR_STORE)
+		fac_lane_enqueue(job);
+	else
+		fac_share_watch(job);
+}
+
+static bool has_lane(const struct fac_line *line)
+{
+	for (size_t i = 0; i < line->config.signers_len; i++)
+		if (line->lanes[i].step != FAC_LANE_LEASING)
+			return true;
+	return false;
+}
+
+static void hand_over_all(struct fac_line *line, uint64_t now)
+{
+	while (line->queued && line->queued->queued_ms + HAND_OVER_MS <= now) {
+		struct fac_job *job = line->queued;
+
+		fac_lane_dequeue(job);
+		job->phase = FAC_JOB_FOREIGN;
+		fac_job_store(job,
+			fac_verb_hand_over(
+				job->payment.key32, line->engine->owner),
+			on_handed_over);
+	}
+}
+
+/* ---- Taking over. ---- */
+
+static void take(struct fac_line *line, const struct fac_payment *row)
+{
+	struct fac_engine *engine = line->engine;
+	struct fac_job *job = fac_job_find(engine, row->key32);
+	bool handed_over = !row->owner[0];
+	struct fac_payment copy;
+
+	if (job && job->phase != FAC_JOB_FOREIGN)
+		return; /* ours, and in work */
+	if (!job) {
+		fac_payment_copy(row, &copy);
+		job = fac_job_new(line, &copy, FAC_JOB_FOREIGN);
+	} else {
+		fac_job_set_payment(job, row);
+	}
+	job->retry_ms = 0;
+	memcpy(job->payment.owner, engine->owner, sizeof(engine->owner));
+	if (handed_over || job->waiters || row->state == FAC_PAYMENT_REPLACED)
+		fac_lane_enqueue(job);
+	else
+		fac_job_release(job, "found unsigned; its caller is gone");
+}
+
+static void on_taken(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_line *line = arg;
+	struct fac_engine *engine = line->engine;
+	uint64_t now = fac_engine_now(engine);
+
+	engine->owed--;
+	line->taking = false;
+	line->taken = !reply->err && reply->payments_len < TAKE_MAX;
+	line->next_take_ms = now + (reply->err ? RETRY_MS : TAKE_MS);
+	for (size_t i = 0; i < reply->payments_len; i++)
+		take(line, &reply->payments[i]);
+}
+
+void fac_share_tick(struct fac_line *line)
+{
+	struct fac_engine *engine = line->engine;
+	uint64_t now = fac_engine_now(engine);
+	bool has = has_lane(line);
+
+	if (engine->ended || engine->retiring || !engine->alive)
+		return;
+	if (engine->shared && !has)
+		hand_over_all(line, now);
+	if (line->taking || now < line->next_take_ms || !has ||
+		(!engine->shared && line->taken))
+		return;
+	line->taking = true;
+	fac_engine_store(engine,
+		fac_verb_take_over(
+			line->config.network.caip2, engine->owner, TAKE_MAX),
+		on_taken, line);
+}

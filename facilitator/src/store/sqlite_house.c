@@ -1,0 +1,532 @@
+/*
+ * What a store keeps besides payments and transactions: who lives and who
+ * signs (leases with fencing tokens), holds, what was spent on gas today, the
+ * outbox of the web hooks, and what may be forgotten.
+ */
+#include "store/sqlite_p.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DAY_MS UINT64_C(86400000)
+/* Look at so many of the oldest for each that may be forgotten: bounded. */
+#define RETIRE_LOOK 4
+/* Spending of past days says nothing any more. */
+#define SPENDING_DAYS 2
+
+/* ---- Leases. ---- */
+
+enum x402_err fac_sqlite_heartbeat(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"INSERT INTO instances (owner, until_ms) VALUES (?1, ?2)"
+		" ON CONFLICT (owner) DO UPDATE SET"
+		" until_ms = excluded.until_ms",
+		"ti", verb->owner, fac_sqlite_now_ms() + verb->ms));
+}
+
+enum x402_err fac_sqlite_lane_acquire(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	uint64_t now = fac_sqlite_now_ms();
+	/* Its holder renews it, late too; another only when it ran out. */
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"INSERT INTO lanes (network, signer, owner, token, until_ms)"
+		" VALUES (?1, ?2, ?3, 1, ?5)"
+		" ON CONFLICT (network, signer) DO UPDATE SET"
+		" token = token + (owner <> excluded.owner),"
+		" owner = excluded.owner, until_ms = excluded.until_ms"
+		" WHERE owner = excluded.owner OR until_ms <= ?4"
+		" RETURNING token",
+		"tatii", verb->network, verb->signer.bytes, verb->owner, now,
+		now + verb->ms);
+	enum x402_err err = fac_sqlite_one(stmt);
+
+	if (err == X402_ERR_NOT_FOUND)
+		return X402_OK; /* another holds it */
+	if (err)
+		return err;
+	verb->reply.number = fac_sqlite_u64(stmt, 0);
+	verb->reply.claimed = true;
+	return fac_sqlite_exec(stmt);
+}
+
+enum x402_err fac_sqlite_lane_release(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE lanes SET until_ms = 0, owner = '' WHERE network = ?1"
+		" AND signer = ?2 AND owner = ?3 AND token = ?4",
+		"tati", verb->network, verb->signer.bytes, verb->owner,
+		verb->token));
+}
+
+enum x402_err fac_sqlite_check_lease(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT 1 FROM lanes WHERE network = ?1 AND signer = ?2"
+		" AND owner = ?3 AND token = ?4",
+		"tati", verb->network, verb->signer.bytes, verb->owner,
+		verb->token);
+	enum x402_err err = fac_sqlite_one(stmt);
+
+	if (!err)
+		fac_sqlite_done(stmt);
+	if (err != X402_ERR_NOT_FOUND)
+		return err;
+	verb->reply.fenced = true;
+	return X402_ERR_CONFLICT;
+}
+
+/* ---- Holds. ---- */
+
+/* Adds the amounts of stmt's rows. False: they are more than 2^256. */
+static enum x402_err sum_rows(
+	sqlite3_stmt *stmt, struct x402_u256 *sum, bool *ret_fits)
+{
+	enum x402_err err;
+	bool row = true;
+
+	*ret_fits = true;
+	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
+		char text[X402_U256_DEC_SIZE];
+		struct x402_u256 amount;
+
+		fac_sqlite_text(stmt, 0, text, sizeof(text));
+		if (x402_u256_from_dec(text, &amount))
+			return X402_ERR_STORE;
+		if (!x402_u256_add(sum, &amount, sum))
+			*ret_fits = false;
+	}
+	return err;
+}
+
+static enum x402_err sum_taken(struct fac_sqlite *db,
+	const struct fac_store_hold *hold, struct x402_u256 *ret_sum,
+	bool *ret_fits)
+{
+	bool fits;
+	enum x402_err err = sum_rows(
+		fac_sqlite_bound(db,
+			"SELECT amount FROM payments WHERE network = ?1"
+			" AND asset = ?2 AND payer = ?3 AND state IN"
+			" ('reserved', 'signed', 'broadcast', 'replaced')",
+			"taa", hold->network, hold->asset.bytes,
+			hold->payer.bytes),
+		ret_sum, ret_fits);
+
+	if (err)
+		return err;
+	err = sum_rows(
+		fac_sqlite_bound(db,
+			"SELECT amount FROM holds WHERE network = ?1"
+			" AND asset = ?2 AND payer = ?3 AND used = 0"
+			" AND key <> ?4 AND until_ms > ?5",
+			"taaki", hold->network, hold->asset.bytes,
+			hold->payer.bytes, hold->key32, fac_sqlite_now_ms()),
+		ret_sum, &fits);
+	*ret_fits &= fits;
+	return err;
+}
+
+static enum x402_err write_hold(
+	struct fac_sqlite *db, const struct fac_store_hold *hold)
+{
+	char amount[X402_U256_DEC_SIZE];
+
+	x402_u256_to_dec(&hold->amount, amount);
+	/* made_ms of one that still lives stays: it was held since then. */
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"INSERT INTO holds (key, network, asset, payer, amount,"
+		" made_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+		" ON CONFLICT (key) DO UPDATE SET amount = excluded.amount,"
+		" made_ms = CASE WHEN until_ms > excluded.made_ms"
+		"  THEN made_ms ELSE excluded.made_ms END,"
+		" until_ms = excluded.until_ms, used = 0",
+		"ktaatii", hold->key32, hold->network, hold->asset.bytes,
+		hold->payer.bytes, amount, fac_sqlite_now_ms(),
+		hold->until_ms));
+}
+
+enum x402_err fac_sqlite_hold(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	const struct fac_store_hold *hold = &verb->hold;
+	struct x402_u256 sum = {{0}};
+	char taken[X402_U256_DEC_SIZE];
+	char balance[X402_U256_DEC_SIZE];
+	bool fits;
+	enum x402_err err = fac_sqlite_load_payment(db, hold->key32, verb);
+
+	if (!err && verb->payments[0].state != FAC_PAYMENT_CANCELLED)
+		return X402_ERR_CONFLICT;
+	if (err && err != X402_ERR_NOT_FOUND)
+		return err;
+	err = sum_taken(db, hold, &sum, &fits);
+	if (err)
+		return err;
+	x402_u256_to_dec(&sum, taken);
+	x402_u256_to_dec(&hold->balance, balance);
+	if (!fits || !x402_u256_add(&sum, &hold->amount, &sum) ||
+		x402_u256_cmp(&sum, &hold->balance) > 0) {
+		snprintf(verb->reply.message, sizeof(verb->reply.message),
+			"%s of a balance of %s is promised already", taken,
+			balance);
+		return X402_OK;
+	}
+	err = write_hold(db, hold);
+	verb->reply.claimed = !err;
+	return err;
+}
+
+enum x402_err fac_sqlite_hold_get(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT made_ms FROM holds WHERE key = ?1"
+		" AND (used = 1 OR until_ms > ?2)",
+		"ki", verb->key32, fac_sqlite_now_ms());
+	enum x402_err err = fac_sqlite_one(stmt);
+
+	if (err)
+		return err;
+	verb->reply.number = fac_sqlite_u64(stmt, 0);
+	fac_sqlite_done(stmt);
+	return X402_OK;
+}
+
+/* ---- Spending. ---- */
+
+struct scope {
+	const char *name;
+	const char *who;
+	uint64_t limit;
+};
+
+static enum x402_err add_spending(struct fac_sqlite *db, uint64_t day,
+	const char *network, const struct scope *scope, int64_t gwei)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"INSERT INTO spending (day, network, scope, who, gwei)"
+		" VALUES (?1, ?2, ?3, ?4, max(?5, 0))"
+		" ON CONFLICT (day, network, scope, who)"
+		" DO UPDATE SET gwei = max(gwei + ?5, 0)",
+		"ittt", day, network, scope->name, scope->who);
+
+	if (stmt)
+		(void)sqlite3_bind_int64(stmt, 5, gwei);
+	return fac_sqlite_exec(stmt);
+}
+
+/* POLICY when cost no longer fits under the scope's ceiling. */
+static enum x402_err check_spending(struct fac_sqlite *db,
+	struct fac_verb *verb, uint64_t day, const struct scope *scope)
+{
+	const struct fac_payment *payment = &verb->payment;
+	sqlite3_stmt *stmt;
+	uint64_t spent = 0;
+	enum x402_err err;
+
+	if (!scope->limit)
+		return X402_OK;
+	stmt = fac_sqlite_bound(db,
+		"SELECT gwei FROM spending WHERE day = ?1 AND network = ?2"
+		" AND scope = ?3 AND who = ?4",
+		"ittt", day, payment->network, scope->name, scope->who);
+	err = fac_sqlite_one(stmt);
+	if (err && err != X402_ERR_NOT_FOUND)
+		return err;
+	if (!err)
+		spent = fac_sqlite_u64(stmt, 0);
+	if (!err)
+		fac_sqlite_done(stmt);
+	if (payment->cost_gwei <= scope->limit &&
+		spent <= scope->limit - payment->cost_gwei)
+		return X402_OK;
+	snprintf(verb->reply.message, sizeof(verb->reply.message),
+		"the gas of this %s's payments has reached its ceiling of "
+		"%llu gwei a day: %llu spent, %llu more needed; nothing was "
+		"sent",
+		strcmp(scope->name, "total") == 0 ? "chain" : scope->name,
+		(unsigned long long)scope->limit, (unsigned long long)spent,
+		(unsigned long long)payment->cost_gwei);
+	return X402_ERR_POLICY;
+}
+
+enum x402_err fac_sqlite_spend(
+	struct fac_sqlite *db, struct fac_verb *verb, uint64_t *ret_day)
+{
+	const struct fac_payment *payment = &verb->payment;
+	const struct fac_spend_limits *limits = &verb->limits;
+	uint64_t day = fac_sqlite_now_ms() / DAY_MS;
+	char payer[X402_ADDRESS_TEXT_SIZE];
+	const struct scope scopes[] = {{"payer", payer, limits->payer_gwei},
+		{"caller", payment->caller, limits->caller_gwei},
+		{"total", "", limits->total_gwei}};
+	enum x402_err err = X402_OK;
+
+	*ret_day = 0;
+	if (!limits->payer_gwei && !limits->caller_gwei && !limits->total_gwei)
+		return X402_OK;
+	x402_address_format(&payment->proof.from, payer);
+	for (size_t i = 0; i < 3 && !err; i++)
+		err = check_spending(db, verb, day, &scopes[i]);
+	for (size_t i = 0; i < 3 && !err; i++)
+		err = add_spending(db, day, payment->network, &scopes[i],
+			(int64_t)payment->cost_gwei);
+	*ret_day = day;
+	return err;
+}
+
+enum x402_err fac_sqlite_spend_anew(
+	struct fac_sqlite *db, uint64_t sequence, uint64_t cost_gwei)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT spend_day, network, payer, caller, cost_gwei"
+		" FROM payments WHERE sequence = ?1",
+		"i", sequence);
+	enum x402_err err = fac_sqlite_one(stmt);
+	char network[X402_NETWORK_SIZE];
+	char caller[FAC_CALLER_SIZE];
+	char payer[X402_ADDRESS_TEXT_SIZE];
+	struct x402_address address = {{0}};
+	const struct scope scopes[] = {
+		{"payer", payer, 0}, {"caller", caller, 0}, {"total", "", 0}};
+	uint64_t day;
+	uint64_t was;
+
+	if (err)
+		return err;
+	day = fac_sqlite_u64(stmt, 0);
+	fac_sqlite_text(stmt, 1, network, sizeof(network));
+	(void)fac_sqlite_fixed(stmt, 2, address.bytes, 20);
+	fac_sqlite_text(stmt, 3, caller, sizeof(caller));
+	was = fac_sqlite_u64(stmt, 4);
+	fac_sqlite_done(stmt);
+	x402_address_format(&address, payer);
+	for (size_t i = 0; i < 3 && !err && day; i++)
+		err = add_spending(db, day, network, &scopes[i],
+			(int64_t)cost_gwei - (int64_t)was);
+	return err ? err
+		   : fac_sqlite_exec(fac_sqlite_bound(db,
+			     "UPDATE payments SET cost_gwei = ?2"
+			     " WHERE sequence = ?1",
+			     "ii", sequence, cost_gwei));
+}
+
+/* ---- Outbox. ---- */
+
+enum x402_err fac_sqlite_post(
+	struct fac_sqlite *db, uint64_t payment, enum fac_payment_state state)
+{
+	enum x402_err err = X402_OK;
+
+	for (size_t i = 0; i < db->hooks_len && !err; i++)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"INSERT INTO outbox (hook, payment, state, at_ms,"
+			" due_ms) VALUES (?1, ?2, ?3, ?4, ?4)",
+			"titi", db->hooks[i], payment,
+			fac_payment_state_text(state), fac_sqlite_now_ms()));
+	return err;
+}
+
+/* Rows of stmt: sequence, hook, state, at_ms, tries, dead, error, key. */
+static enum x402_err add_outbox(
+	struct fac_sqlite *db, sqlite3_stmt *stmt, struct fac_verb *verb)
+{
+	struct x402_buf keys = {0};
+	enum x402_err err = X402_OK;
+	bool more = true;
+
+	while (!err && !(err = fac_sqlite_row(stmt, &more)) && more) {
+		struct fac_outbox_row *row = fac_verb_add_outbox(verb);
+		uint8_t key32[32];
+		char state[16];
+
+		row->sequence = fac_sqlite_u64(stmt, 0);
+		fac_sqlite_text(stmt, 1, row->hook, sizeof(row->hook));
+		fac_sqlite_text(stmt, 2, state, sizeof(state));
+		row->at_ms = fac_sqlite_u64(stmt, 3);
+		row->tries = (uint32_t)fac_sqlite_u64(stmt, 4);
+		row->dead = fac_sqlite_u64(stmt, 5) != 0;
+		fac_sqlite_text(stmt, 6, row->error, sizeof(row->error));
+		if (!fac_payment_state_parse(state, &row->state) ||
+			!fac_sqlite_fixed(stmt, 7, key32, 32))
+			err = X402_ERR_STORE;
+		x402_buf_add(&keys, x402_span(key32, 32));
+	}
+	if (keys.failed)
+		abort();
+	for (size_t at = 0; at < keys.len && !err; at += 32) {
+		struct fac_verb one = {0};
+
+		err = fac_sqlite_load_payment(db, keys.ptr + at, &one);
+		if (!err)
+			*fac_verb_add_payment(verb) = one.payments[0];
+		free(one.payments);
+	}
+	x402_buf_clear(&keys);
+	return err;
+}
+
+#define OUTBOX_COLUMNS                                                     \
+	" o.sequence, o.hook, o.state, o.at_ms, o.tries, o.dead, o.error," \
+	" p.key FROM outbox AS o JOIN payments AS p"                       \
+	" ON p.sequence = o.payment "
+
+enum x402_err fac_sqlite_outbox_take(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	uint64_t now = fac_sqlite_now_ms();
+	enum x402_err err = add_outbox(db,
+		fac_sqlite_bound(db,
+			"SELECT" OUTBOX_COLUMNS
+			"WHERE o.dead = 0 AND o.due_ms <= ?1"
+			" ORDER BY o.due_ms, o.sequence LIMIT ?2",
+			"ii", now, (uint64_t)verb->limit),
+		verb);
+
+	for (size_t i = 0; i < verb->reply.outbox_len && !err; i++) {
+		verb->outbox[i].tries++;
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"UPDATE outbox SET due_ms = ?2, tries = tries + 1"
+			" WHERE sequence = ?1",
+			"ii", verb->outbox[i].sequence, now + verb->ms));
+	}
+	return err;
+}
+
+enum x402_err fac_sqlite_outbox_done(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"DELETE FROM outbox WHERE sequence = ?1", "i", verb->number));
+}
+
+enum x402_err fac_sqlite_outbox_fail(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE outbox SET due_ms = ?2, dead = ?3, error = ?4"
+		" WHERE sequence = ?1",
+		"iiit", verb->number, fac_sqlite_now_ms() + verb->ms,
+		(uint64_t)verb->dead, verb->texts[FAC_TEXT_NOTE]));
+}
+
+enum x402_err fac_sqlite_outbox_dead(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	return add_outbox(db,
+		fac_sqlite_bound(db,
+			"SELECT" OUTBOX_COLUMNS
+			"WHERE o.dead = 1 ORDER BY o.sequence DESC LIMIT ?1",
+			"i", (uint64_t)verb->limit),
+		verb);
+}
+
+enum x402_err fac_sqlite_outbox_revive(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE outbox SET dead = 0, tries = 0, due_ms = ?2"
+		" WHERE sequence = ?1 AND dead = 1",
+		"ii", verb->number, fac_sqlite_now_ms()));
+
+	return err || sqlite3_changes(db->sqlite) ? err : X402_ERR_NOT_FOUND;
+}
+
+/* ---- Keeping house. ---- */
+
+static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
+{
+	static const char *const statements[] = {
+		"DELETE FROM payment_events WHERE payment = ?1",
+		"DELETE FROM outbox WHERE payment = ?1",
+		"DELETE FROM transaction_payments WHERE payment = ?1",
+		"DELETE FROM payments WHERE sequence = ?1"};
+	enum x402_err err = X402_OK;
+
+	for (size_t i = 0; i < 4 && !err; i++)
+		err = fac_sqlite_exec(
+			fac_sqlite_bound(db, statements[i], "i", payment));
+	return err;
+}
+
+/* Transactions that pay nothing any more; the last nonce of each stays. */
+static enum x402_err forget_transactions(struct fac_sqlite *db, uint32_t limit)
+{
+	enum x402_err err = fac_sqlite_script(db,
+		"CREATE TEMP TABLE IF NOT EXISTS gone (tx INTEGER);"
+		"DELETE FROM gone");
+
+	if (!err)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"INSERT INTO gone SELECT t.sequence"
+			" FROM transactions AS t WHERE t.state IN"
+			" ('final', 'replaced') AND NOT EXISTS (SELECT 1 FROM"
+			" transaction_payments AS l WHERE l.tx = t.sequence)"
+			" AND t.nonce < (SELECT max(nonce) FROM transactions"
+			" AS n WHERE n.network = t.network"
+			" AND n.signer = t.signer) LIMIT ?1",
+			"i", (uint64_t)limit));
+	if (!err)
+		err = fac_sqlite_script(db,
+			"DELETE FROM attempts WHERE tx IN (SELECT tx FROM"
+			" gone);"
+			"DELETE FROM transactions WHERE sequence IN"
+			" (SELECT tx FROM gone)");
+	return err;
+}
+
+enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	uint64_t now = fac_sqlite_now_ms();
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT p.sequence FROM (SELECT * FROM payments"
+		" ORDER BY sequence LIMIT ?3) AS p WHERE p.state IN"
+		" ('settled', 'provisioned', 'reverted', 'expired',"
+		" 'cancelled') AND p.valid_before < ?1 AND NOT EXISTS"
+		" (SELECT 1 FROM transaction_payments AS l JOIN transactions"
+		"  AS t ON t.sequence = l.tx WHERE l.payment = p.sequence"
+		"  AND t.state NOT IN ('final', 'replaced'))"
+		" ORDER BY p.sequence LIMIT ?2",
+		"iii", verb->number, (uint64_t)verb->limit,
+		(uint64_t)verb->limit * RETIRE_LOOK);
+	struct x402_buf numbers = {0};
+	enum x402_err err;
+	bool row = true;
+
+	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
+		uint64_t number = fac_sqlite_u64(stmt, 0);
+
+		x402_buf_add(&numbers,
+			x402_span((const uint8_t *)&number, sizeof(number)));
+	}
+	if (numbers.failed)
+		abort();
+	for (size_t at = 0; at < numbers.len && !err; at += 8) {
+		uint64_t number;
+
+		memcpy(&number, numbers.ptr + at, sizeof(number));
+		err = forget_payment(db, number);
+		verb->reply.number++;
+	}
+	x402_buf_clear(&numbers);
+	if (!err)
+		err = forget_transactions(db, verb->limit);
+	if (!err)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"DELETE FROM holds WHERE until_ms < ?1", "i",
+			verb->number * 1000));
+	return err ? err
+		   : fac_sqlite_exec(fac_sqlite_bound(db,
+			     "DELETE FROM spending WHERE day < ?1", "i",
+			     now / DAY_MS - SPENDING_DAYS));
+}
+
+enum x402_err fac_sqlite_health(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	(void)verb;
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE heartbeat SET at_ms = ?1 WHERE one = 1", "i",
+		fac_sqlite_now_ms()));
+}

@@ -1,0 +1,569 @@
+/*
+ * The verbs of one payment: reserve, release, pass on, finish, credit, get;
+ * and the one function that steps a payment from state to state, which asks
+ * the table in core/payment.c and refuses what it does not permit.
+ */
+#include "store/sqlite_p.h"
+#include "x402/encoding.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- Rows. ---- */
+
+static void read_terms(sqlite3_stmt *stmt, struct fac_payment *payment)
+{
+	payment->valid_before_unix_s = fac_sqlite_u64(stmt, 9);
+	fac_sqlite_text(stmt, 10, payment->scheme, sizeof(payment->scheme));
+	payment->x402_version = (int)fac_sqlite_u64(stmt, 11);
+	fac_sqlite_text(stmt, 14, payment->idempotency_scope,
+		sizeof(payment->idempotency_scope));
+	fac_sqlite_text(stmt, 15, payment->idempotency_key,
+		sizeof(payment->idempotency_key));
+	fac_sqlite_text(stmt, 16, payment->caller, sizeof(payment->caller));
+	fac_sqlite_text(stmt, 17, payment->owner, sizeof(payment->owner));
+	fac_sqlite_buf(stmt, 19, &payment->calldata);
+	fac_sqlite_buf(stmt, 20, &payment->state_calldata);
+	payment->gas_limit = fac_sqlite_u64(stmt, 21);
+	payment->may_share = fac_sqlite_u64(stmt, 22) != 0;
+	payment->cost_gwei = fac_sqlite_u64(stmt, 23);
+}
+
+static void hash_text(const uint8_t *bytes32, char *ret_text)
+{
+	struct x402_buf text = {0};
+
+	x402_hex_encode_0x(x402_span(bytes32, 32), &text);
+	x402_buf_add_byte(&text, 0);
+	if (text.failed)
+		abort();
+	memcpy(ret_text, text.ptr, FAC_HASH_TEXT_SIZE);
+	x402_buf_clear(&text);
+}
+
+static void read_fate(sqlite3_stmt *stmt, struct fac_payment *payment)
+{
+	char reason[128];
+	uint8_t hash32[32];
+
+	fac_sqlite_text(stmt, 25, reason, sizeof(reason));
+	if (!reason[0] || !x402_reason_from_wire(reason, &payment->reason))
+		payment->reason = X402_REASON_NONE;
+	fac_sqlite_text(stmt, 26, payment->message, sizeof(payment->message));
+	if (fac_sqlite_fixed(stmt, 27, hash32, 32))
+		hash_text(hash32, payment->transaction);
+	payment->block_number = fac_sqlite_u64(stmt, 28);
+	payment->credited = fac_sqlite_u64(stmt, 29) != 0;
+	payment->answer = fac_sqlite_dup(stmt, 30);
+	payment->created_ms = fac_sqlite_u64(stmt, 31);
+	payment->updated_ms = fac_sqlite_u64(stmt, 32);
+}
+
+/* STORE for a row that cannot be ours: a damaged file must not pay. */
+enum x402_err fac_sqlite_add_payment(sqlite3_stmt *stmt, struct fac_verb *verb)
+{
+	struct fac_payment *payment = fac_verb_add_payment(verb);
+	char amount[X402_U256_DEC_SIZE];
+	char state[16];
+	uint8_t id16[16];
+
+	fac_sqlite_text(stmt, 2, payment->network, sizeof(payment->network));
+	fac_sqlite_text(
+		stmt, 3, payment->wire_network, sizeof(payment->wire_network));
+	fac_sqlite_text(stmt, 7, amount, sizeof(amount));
+	fac_sqlite_text(stmt, 24, state, sizeof(state));
+	if (!fac_sqlite_fixed(stmt, 0, payment->key32, 32) ||
+		!fac_sqlite_fixed(stmt, 1, id16, 16) ||
+		!fac_sqlite_fixed(stmt, 4, payment->proof.asset.bytes, 20) ||
+		!fac_sqlite_fixed(stmt, 5, payment->proof.from.bytes, 20) ||
+		!fac_sqlite_fixed(stmt, 6, payment->proof.to.bytes, 20) ||
+		!fac_sqlite_fixed(stmt, 8, payment->proof.nonce32, 32) ||
+		!fac_sqlite_fixed(stmt, 12, payment->fingerprint32, 32) ||
+		!fac_sqlite_fixed(stmt, 13, payment->payload_hash32, 32) ||
+		!fac_sqlite_fixed(stmt, 18, payment->call_to.bytes, 20) ||
+		!fac_payment_state_parse(state, &payment->state) ||
+		x402_u256_from_dec(amount, &payment->proof.value))
+		return X402_ERR_STORE;
+	fac_payment_id_text(id16, payment->id);
+	read_terms(stmt, payment);
+	read_fate(stmt, payment);
+	return X402_OK;
+}
+
+/* The first row of stmt into the reply, replacing what is there. */
+static enum x402_err load_first(sqlite3_stmt *stmt, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_one(stmt);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < verb->reply.payments_len; i++)
+		fac_payment_clear(&verb->payments[i]);
+	verb->reply.payments_len = 0;
+	free(verb->payments);
+	verb->payments = NULL;
+	err = fac_sqlite_add_payment(stmt, verb);
+	fac_sqlite_done(stmt);
+	return err;
+}
+
+enum x402_err fac_sqlite_load_payment(
+	struct fac_sqlite *db, const uint8_t key32[32], struct fac_verb *verb)
+{
+	return load_first(fac_sqlite_bound(db,
+				  "SELECT" FAC_PAYMENT_COLUMNS
+				  "FROM payments WHERE key = ?1",
+				  "k", key32),
+		verb);
+}
+
+static enum x402_err load_by_idempotency(struct fac_sqlite *db,
+	const char *scope, const char *key, struct fac_verb *verb)
+{
+	return load_first(
+		fac_sqlite_bound(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE idem_scope = ?1 AND idem_key = ?2",
+			"tt", scope, key),
+		verb);
+}
+
+enum x402_err fac_sqlite_find_payment(struct fac_sqlite *db,
+	const uint8_t key32[32], uint64_t *ret_sequence,
+	enum fac_payment_state *ret_state)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT sequence, state FROM payments WHERE key = ?1", "k",
+		key32);
+	enum x402_err err = fac_sqlite_one(stmt);
+	char text[16];
+
+	if (err)
+		return err;
+	*ret_sequence = fac_sqlite_u64(stmt, 0);
+	fac_sqlite_text(stmt, 1, text, sizeof(text));
+	fac_sqlite_done(stmt);
+	return fac_payment_state_parse(text, ret_state) ? X402_OK
+							: X402_ERR_STORE;
+}
+
+/* ---- Steps. ---- */
+
+static enum x402_err write_event(struct fac_sqlite *db, uint64_t sequence,
+	enum fac_payment_state state, const char *note)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"INSERT INTO payment_events (payment, state, at_ms, note)"
+		" VALUES (?1, ?2, ?3, ?4)",
+		"itit", sequence, fac_payment_state_text(state),
+		fac_sqlite_now_ms(), note ? note : ""));
+}
+
+enum x402_err fac_sqlite_step(struct fac_sqlite *db, uint64_t sequence,
+	enum fac_payment_state from, enum fac_payment_state to,
+	const char *note)
+{
+	enum x402_err err;
+
+	if (!fac_payment_may_follow(from, to))
+		return X402_ERR_CONFLICT;
+	err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE payments SET state = ?2, updated_ms = ?3"
+		" WHERE sequence = ?1",
+		"iti", sequence, fac_payment_state_text(to),
+		fac_sqlite_now_ms()));
+	return err ? err : write_event(db, sequence, to, note);
+}
+
+/* ---- Reserving. ---- */
+
+static void bind_terms(sqlite3_stmt *stmt, const struct fac_payment *payment,
+	uint64_t spend_day)
+{
+	char amount[X402_U256_DEC_SIZE];
+	uint8_t id16[16] = {0};
+	const struct x402_settle_proof *proof = &payment->proof;
+
+	x402_u256_to_dec(&proof->value, amount);
+	/* The engine makes ids; one that is none fails as a doubled one. */
+	(void)!fac_payment_id_bytes(payment->id, id16);
+	fac_sqlite_bind_bytes(stmt, 1, x402_span(payment->key32, 32));
+	fac_sqlite_bind_bytes(stmt, 2, x402_span(id16, 16));
+	fac_sqlite_bind_text(stmt, 3, payment->network);
+	fac_sqlite_bind_text(stmt, 4, payment->wire_network);
+	fac_sqlite_bind_bytes(stmt, 5, x402_span(proof->asset.bytes, 20));
+	fac_sqlite_bind_bytes(stmt, 6, x402_span(proof->from.bytes, 20));
+	fac_sqlite_bind_bytes(stmt, 7, x402_span(proof->to.bytes, 20));
+	fac_sqlite_bind_text(stmt, 8, amount);
+	fac_sqlite_bind_bytes(stmt, 9, x402_span(proof->nonce32, 32));
+	fac_sqlite_bind_u64(stmt, 10, payment->valid_before_unix_s);
+	fac_sqlite_bind_text(stmt, 11, payment->scheme);
+	fac_sqlite_bind_u64(stmt, 12, (uint64_t)payment->x402_version);
+	fac_sqlite_bind_bytes(stmt, 13, x402_span(payment->fingerprint32, 32));
+	fac_sqlite_bind_bytes(stmt, 14, x402_span(payment->payload_hash32, 32));
+	if (payment->idempotency_key[0]) {
+		fac_sqlite_bind_text(stmt, 15, payment->idempotency_scope);
+		fac_sqlite_bind_text(stmt, 16, payment->idempotency_key);
+	}
+	fac_sqlite_bind_text(stmt, 17, payment->caller);
+	fac_sqlite_bind_text(stmt, 18, payment->owner);
+	fac_sqlite_bind_bytes(stmt, 19, x402_span(payment->call_to.bytes, 20));
+	fac_sqlite_bind_bytes(stmt, 20, x402_buf_span(&payment->calldata));
+	fac_sqlite_bind_bytes(
+		stmt, 21, x402_buf_span(&payment->state_calldata));
+	fac_sqlite_bind_u64(stmt, 22, payment->gas_limit);
+	fac_sqlite_bind_u64(stmt, 23, payment->may_share);
+	fac_sqlite_bind_u64(stmt, 24, payment->cost_gwei);
+	if (spend_day)
+		fac_sqlite_bind_u64(stmt, 25, spend_day);
+	fac_sqlite_bind_u64(stmt, 26, fac_sqlite_now_ms());
+}
+
+/*
+ * Insert, or take a cancelled row over: its id and history stay, everything
+ * that the new caller said replaces the old.
+ */
+static enum x402_err write_reservation(struct fac_sqlite *db,
+	const struct fac_payment *payment, uint64_t spend_day)
+{
+	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
+		"INSERT INTO payments (key, id, network, wire_network, asset,"
+		" payer, pay_to, amount, nonce, valid_before, scheme,"
+		" x402_version, fingerprint, payload_hash, idem_scope,"
+		" idem_key, caller, owner, call_to, calldata, state_calldata,"
+		" gas_limit, may_share, cost_gwei, spend_day, state,"
+		" created_ms, updated_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+		" ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
+		" ?20, ?21, ?22, ?23, ?24, ?25, 'reserved', ?26, ?26)"
+		" ON CONFLICT (key) DO UPDATE SET"
+		" wire_network = excluded.wire_network,"
+		" pay_to = excluded.pay_to, amount = excluded.amount,"
+		" valid_before = excluded.valid_before,"
+		" scheme = excluded.scheme,"
+		" x402_version = excluded.x402_version,"
+		" fingerprint = excluded.fingerprint,"
+		" payload_hash = excluded.payload_hash,"
+		" idem_scope = excluded.idem_scope,"
+		" idem_key = excluded.idem_key, caller = excluded.caller,"
+		" owner = excluded.owner, call_to = excluded.call_to,"
+		" calldata = excluded.calldata,"
+		" state_calldata = excluded.state_calldata,"
+		" gas_limit = excluded.gas_limit,"
+		" may_share = excluded.may_share,"
+		" cost_gwei = excluded.cost_gwei,"
+		" spend_day = excluded.spend_day, state = 'reserved',"
+		" reason = '', message = '', transaction_hash = NULL,"
+		" tx = NULL, block_number = 0,"
+		" created_ms = excluded.created_ms,"
+		" updated_ms = excluded.updated_ms RETURNING sequence");
+	enum x402_err err;
+	uint64_t sequence;
+
+	if (!stmt)
+		return X402_ERR_STORE;
+	bind_terms(stmt, payment, spend_day);
+	err = fac_sqlite_one(stmt);
+	if (err)
+		return err;
+	sequence = fac_sqlite_u64(stmt, 0);
+	err = fac_sqlite_exec(stmt);
+	return err ? err : write_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+}
+
+/* Its key belongs to another payment, or to another question about it. */
+static bool is_key_taken(
+	const struct fac_payment *asked, const struct fac_payment *there)
+{
+	return memcmp(asked->key32, there->key32, 32) != 0 ||
+		memcmp(asked->fingerprint32, there->fingerprint32, 32) != 0;
+}
+
+enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	const struct fac_payment *payment = &verb->payment;
+	uint64_t spend_day = 0;
+	enum x402_err err;
+
+	if (payment->idempotency_key[0]) {
+		err = load_by_idempotency(db, payment->idempotency_scope,
+			payment->idempotency_key, verb);
+		if (!err && is_key_taken(payment, &verb->payments[0]))
+			return X402_ERR_CONFLICT;
+		if (err && err != X402_ERR_NOT_FOUND)
+			return err;
+	}
+	err = fac_sqlite_load_payment(db, payment->key32, verb);
+	if (!err &&
+		!fac_payment_may_follow(
+			verb->payments[0].state, FAC_PAYMENT_RESERVED))
+		return X402_OK;
+	if (err && err != X402_ERR_NOT_FOUND)
+		return err;
+	err = fac_sqlite_spend(db, verb, &spend_day);
+	if (err)
+		return err;
+	err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE holds SET used = 1 WHERE key = ?1 AND used = 0", "k",
+		payment->key32));
+	if (!err)
+		err = write_reservation(db, payment, spend_day);
+	if (err)
+		return err == X402_ERR_CONFLICT ? X402_ERR_STORE : err;
+	verb->reply.claimed = true;
+	return fac_sqlite_load_payment(db, payment->key32, verb);
+}
+
+/* ---- Giving up and passing on. ---- */
+
+/* CONFLICT when it is another instance's; the reply shows the row. */
+static enum x402_err find_own(struct fac_sqlite *db, struct fac_verb *verb,
+	uint64_t *ret_sequence, enum fac_payment_state *ret_state)
+{
+	enum x402_err err = fac_sqlite_load_payment(db, verb->key32, verb);
+
+	if (err)
+		return err;
+	if (strcmp(verb->payments[0].owner, verb->owner) != 0)
+		return X402_ERR_CONFLICT;
+	return fac_sqlite_find_payment(
+		db, verb->key32, ret_sequence, ret_state);
+}
+
+enum x402_err fac_sqlite_release(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	uint64_t sequence;
+	enum fac_payment_state state;
+	enum x402_err err = find_own(db, verb, &sequence, &state);
+
+	if (!err)
+		err = fac_sqlite_step(db, sequence, state,
+			FAC_PAYMENT_CANCELLED, verb->texts[FAC_TEXT_NOTE]);
+	if (!err)
+		err = fac_sqlite_spend_anew(db, sequence, 0);
+	/* Nothing happened under this key, so it may be used again. */
+	if (!err)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"UPDATE payments SET idem_scope = NULL,"
+			" idem_key = NULL WHERE sequence = ?1",
+			"i", sequence));
+	return err ? err : fac_sqlite_load_payment(db, verb->key32, verb);
+}
+
+enum x402_err fac_sqlite_hand_over(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	uint64_t sequence;
+	enum fac_payment_state state;
+	enum x402_err err = find_own(db, verb, &sequence, &state);
+
+	if (err)
+		return err;
+	if (state != FAC_PAYMENT_RESERVED && state != FAC_PAYMENT_REPLACED)
+		return X402_ERR_CONFLICT;
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE payments SET owner = '' WHERE sequence = ?1", "i",
+		sequence));
+}
+
+enum x402_err fac_sqlite_take_over(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT" FAC_PAYMENT_COLUMNS "FROM payments WHERE network = ?1"
+		" AND state IN ('reserved', 'replaced')"
+		" AND (owner = '' OR owner = ?2 OR owner NOT IN"
+		"  (SELECT owner FROM instances WHERE until_ms > ?3))"
+		" ORDER BY sequence LIMIT ?4",
+		"ttii", verb->network, verb->owner, fac_sqlite_now_ms(),
+		(uint64_t)verb->limit);
+	enum x402_err err = X402_OK;
+	bool row = true;
+
+	while (!err && !(err = fac_sqlite_row(stmt, &row)) && row)
+		err = fac_sqlite_add_payment(stmt, verb);
+	for (size_t i = 0; i < verb->reply.payments_len && !err; i++)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"UPDATE payments SET owner = ?2 WHERE key = ?1", "kt",
+			verb->payments[i].key32, verb->owner));
+	return err;
+}
+
+/* ---- Ends. ---- */
+
+static enum x402_err write_end(struct fac_sqlite *db, uint64_t sequence,
+	const struct fac_store_end *end)
+{
+	uint8_t hash32[32];
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"UPDATE payments SET reason = ?2, message = ?3,"
+		" block_number = ?4 WHERE sequence = ?1",
+		"itti", sequence, x402_reason_wire(end->reason), end->message,
+		end->block_number);
+	enum x402_err err = fac_sqlite_exec(stmt);
+
+	if (err || !end->transaction[0])
+		return err;
+	if (x402_hex_decode_fixed(end->transaction, hash32, 32))
+		return X402_ERR_STORE;
+	/* A hash that is none of ours is somebody else's. */
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE payments SET transaction_hash = ?2, other_hash ="
+		" CASE WHEN EXISTS (SELECT 1 FROM attempts WHERE hash = ?2)"
+		" THEN NULL ELSE ?2 END WHERE sequence = ?1",
+		"ik", sequence, hash32));
+}
+
+enum x402_err fac_sqlite_end(
+	struct fac_sqlite *db, const struct fac_store_end *end)
+{
+	enum fac_payment_state state;
+	uint64_t sequence;
+	enum x402_err err = fac_sqlite_find_payment(
+		db, end->key32, &sequence, &state);
+
+	/* The same end twice, after a crash between journal and answer. */
+	if (err || state == end->state)
+		return err;
+	/* Back to BROADCAST goes by mark_dropped only. */
+	if (end->state == FAC_PAYMENT_BROADCAST)
+		return X402_ERR_CONFLICT;
+	err = fac_sqlite_step(db, sequence, state, end->state, end->message);
+	if (!err && end->state != FAC_PAYMENT_REPLACED)
+		err = write_end(db, sequence, end);
+	if (!err && end->cost_gwei != FAC_COST_KEEP)
+		err = fac_sqlite_spend_anew(db, sequence, end->cost_gwei);
+	if (!err && fac_payment_is_final(end->state))
+		err = fac_sqlite_post(db, sequence, end->state);
+	return err;
+}
+
+enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_end(db, &verb->ends[0]);
+	enum x402_err loaded = X402_OK;
+
+	if (!err || err == X402_ERR_CONFLICT)
+		loaded = fac_sqlite_load_payment(db, verb->ends[0].key32, verb);
+	return loaded ? loaded : err;
+}
+
+enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_load_payment(db, verb->key32, verb);
+	enum fac_payment_state state;
+
+	if (err)
+		return err;
+	state = verb->payments[0].state;
+	/* BROADCAST: where the operator counts what was submitted. */
+	if (state != FAC_PAYMENT_SETTLED && state != FAC_PAYMENT_PROVISIONED &&
+		state != FAC_PAYMENT_BROADCAST)
+		return X402_ERR_CONFLICT;
+	if (verb->payments[0].credited)
+		return X402_OK;
+	err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE payments SET credited = 1, answer = ?2,"
+		" updated_ms = ?3 WHERE key = ?1 AND credited = 0",
+		"kti", verb->key32, verb->texts[FAC_TEXT_NOTE],
+		fac_sqlite_now_ms()));
+	if (err)
+		return err;
+	verb->reply.claimed = true;
+	return fac_sqlite_load_payment(db, verb->key32, verb);
+}
+
+/* ---- Getting. ---- */
+
+static enum x402_err load_events(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT state, at_ms, note FROM payment_events WHERE payment ="
+		" (SELECT sequence FROM payments WHERE key = ?1)"
+		" ORDER BY sequence",
+		"k", verb->payments[0].key32);
+	enum x402_err err;
+	bool row = true;
+
+	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
+		struct fac_payment_event *event = fac_verb_add_event(verb);
+		char state[16];
+
+		fac_sqlite_text(stmt, 0, state, sizeof(state));
+		if (!fac_payment_state_parse(state, &event->state))
+			return X402_ERR_STORE;
+		event->at_ms = fac_sqlite_u64(stmt, 1);
+		fac_sqlite_text(stmt, 2, event->note, sizeof(event->note));
+	}
+	return err;
+}
+
+static enum x402_err load_by_id(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	uint8_t id16[16];
+
+	if (!fac_payment_id_bytes(verb->texts[FAC_TEXT_ID], id16))
+		return X402_ERR_NOT_FOUND;
+	return load_first(fac_sqlite_bound(db,
+				  "SELECT" FAC_PAYMENT_COLUMNS
+				  "FROM payments WHERE id = ?1",
+				  "s", x402_span(id16, 16)),
+		verb);
+}
+
+/* The first payment of a batch; the others are found by their own marks. */
+static enum x402_err load_by_transaction(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = load_first(
+		fac_sqlite_bound(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE sequence = (SELECT payment"
+			" FROM transaction_payments WHERE tx ="
+			" (SELECT tx FROM attempts WHERE hash = ?1)"
+			" ORDER BY position LIMIT 1)",
+			"k", verb->transaction32),
+		verb);
+
+	if (err != X402_ERR_NOT_FOUND)
+		return err;
+	return load_first(fac_sqlite_bound(db,
+				  "SELECT" FAC_PAYMENT_COLUMNS
+				  "FROM payments WHERE other_hash = ?1",
+				  "k", verb->transaction32),
+		verb);
+}
+
+/* The newest that has this hash. */
+static enum x402_err load_by_hash(struct fac_sqlite *db, const char *sql,
+	const uint8_t hash32[32], struct fac_verb *verb)
+{
+	return load_first(fac_sqlite_bound(db, sql, "k", hash32), verb);
+}
+
+enum x402_err fac_sqlite_payment_get(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = X402_ERR_NOT_FOUND;
+
+	if (verb->texts[FAC_TEXT_ID])
+		err = load_by_id(db, verb);
+	if (err == X402_ERR_NOT_FOUND && verb->has_key32)
+		err = fac_sqlite_load_payment(db, verb->key32, verb);
+	if (err == X402_ERR_NOT_FOUND && verb->has_transaction32)
+		err = load_by_transaction(db, verb);
+	if (err == X402_ERR_NOT_FOUND && verb->has_fingerprint32)
+		err = load_by_hash(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE fingerprint = ?1"
+			" ORDER BY sequence DESC LIMIT 1",
+			verb->fingerprint32, verb);
+	if (err == X402_ERR_NOT_FOUND && verb->has_payload_hash32)
+		err = load_by_hash(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE payload_hash = ?1"
+			" ORDER BY sequence DESC LIMIT 1",
+			verb->payload_hash32, verb);
+	if (err == X402_ERR_NOT_FOUND && verb->texts[FAC_TEXT_SCOPE] &&
+		verb->texts[FAC_TEXT_KEY])
+		err = load_by_idempotency(db, verb->texts[FAC_TEXT_SCOPE],
+			verb->texts[FAC_TEXT_KEY], verb);
+	return err ? err : load_events(db, verb);
+}
