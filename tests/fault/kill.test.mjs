@@ -12,7 +12,7 @@ import {assertAgreement, makePayments, settle, settleAll, tally} from './ledger.
 import {report} from './run.mjs';
 
 const STEPS = ['before_reserve', 'after_reserve', 'before_journal', 'after_journal', 'before_broadcast',
-  'after_broadcast', 'before_finish', 'after_finish', 'before_credit', 'after_credit', 'before_answer'];
+  'after_broadcast', 'before_mined', 'after_mined', 'before_credit', 'after_credit', 'before_answer'];
 const KILLS = Number(process.env.KILLS ?? 50);
 const IN_FLIGHT = 16;
 
@@ -31,9 +31,9 @@ for (const step of STEPS) {
     const store = join(scratchDir('x402-fault-'), 'facilitator.sqlite');
     const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
     const payments = await makePayments(devnet.info, 6, step);
-    // Not at the first payment: some are told, some are on their way.
-    const doomed = await open(store, {X402_TEST_CRASH_AT: `${step}:3`});
-    await Promise.all(payments.map((payment) => settle(doomed.url, payment)));
+    // Not at the first transaction: some are told, some are on their way.
+    const doomed = await open(store, {X402_TEST_CRASH_AT: `${step}:2`});
+    await Promise.all(payments.map((payment, i) => sleep(i * 60).then(() => settle(doomed.url, payment))));
     assert.equal(await doomed.exited, 'SIGKILL', `never came by ${step}`);
     const facilitator = await open(store);
     await settleAll(facilitator.url, payments);

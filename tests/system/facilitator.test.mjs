@@ -80,7 +80,8 @@ describe('verify and settle', () => {
     const answers = await Promise.all(bodies.map(body => f.post(`${daemon.url}/settle`, body)));
     for (const a of answers)
       assert.equal(a.json.success, true, a.text);
-    assert.equal(new Set(answers.map(a => a.json.transaction)).size, 40);
+    // Those that meet share a transaction.
+    assert.ok(new Set(answers.map(a => a.json.transaction)).size < 40);
     assert.equal(await payeeBalance() - start, 40n * BigInt(f.AMOUNT));
   });
 

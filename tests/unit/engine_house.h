@@ -864,7 +864,10 @@ static inline struct world *world_new(void)
 	snprintf(w->path, sizeof(w->path), "/tmp/x402-engine-%d-%u.sqlite",
 		(int)getpid(), ++count);
 	unlink(w->path);
-	assert_int_equal(fac_sqlite_open(w->path, &info, &w->db), X402_OK);
+	assert_int_equal(
+		fac_sqlite_open(&(struct fac_store_options){.path = w->path},
+			&info, &w->db),
+		X402_OK);
 	/* A crash of the world is no crash of the machine. */
 	assert_int_equal(sqlite3_exec(w->db.sqlite, "PRAGMA synchronous = OFF",
 				 NULL, NULL, NULL),

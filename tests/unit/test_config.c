@@ -114,7 +114,7 @@ static void file_full_reads_every_member(void **state)
 	assert_int_equal(config->chains[0].max_fee_gwei, 9);
 	assert_int_equal(config->chains[0].max_priority_fee_gwei, 2);
 	assert_int_equal(config->chains[0].max_gas, 300000);
-	assert_int_equal(config->chains[0].confirmations, 4);
+	assert_int_equal(config->chains[0].settling.confirmations, 4);
 	assert_int_equal(config->chains[0].rpc_timeout_ms, 2000);
 	assert_int_equal(config->chains[0].rpc_head_lag_max, 8);
 	assert_int_equal(config->chains[0].rpc_hedge_ms, -1);

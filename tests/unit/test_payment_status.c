@@ -159,9 +159,16 @@ void fac_store_payment_get(struct fac_store *store,
 	(void)store;
 	assert_true(world.asked_len < CLIENTS_MAX);
 	world.asked[world.asked_len].to = to;
-	snprintf(world.asked[world.asked_len++].query, FAC_HASH_TEXT_SIZE,
-		"%s%s", query.id ? query.id : "",
-		query.transaction ? query.transaction : "");
+	char *text = world.asked[world.asked_len++].query;
+	const uint8_t *hash32 = query.transaction32 ? query.transaction32
+						     : query.payload_hash32;
+
+	if (query.id)
+		snprintf(text, FAC_HASH_TEXT_SIZE, "%s", query.id);
+	if (query.transaction32)
+		text += snprintf(text, FAC_HASH_TEXT_SIZE, "0x");
+	for (size_t i = 0; hash32 && i < 32; i++)
+		snprintf(text + 2 * i, 3, "%02x", hash32[i]);
 }
 
 /* The other endpoints are not asked here. */

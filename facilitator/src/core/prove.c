@@ -135,6 +135,15 @@ static void on_other(void *arg, const struct fac_chain_receipt *receipts,
 		return;
 	}
 	x402_settle_judge(&job->payment.proof, &receipts[0].receipt, &verdict);
+	if (!verdict.valid && !spends(job, &receipts[0].receipt)) {
+		/* The node contradicts itself: that is no proof. */
+		check_later(job);
+		return;
+	}
+	if (!verdict.valid && is_own(job)) {
+		fac_reconcile_finish(job);
+		return;
+	}
 	if (!verdict.valid) {
 		end_as_used(job,
 			"another transaction used this authorization and did "
