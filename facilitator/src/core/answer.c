@@ -369,9 +369,11 @@ void fac_answer_row(
 	fac_payment_copy(payment, &copy);
 	job = fac_job_new(line, &copy, FAC_JOB_CREDITING);
 	join(waiter, job);
-	/* Another instance's, or of a lane whose journal is being read. */
 	if (fac_payment_is_final(payment->state))
 		fac_answer_end(job);
+	else if (fac_share_is_own(job))
+		fac_lane_enqueue(job);
+	/* Another instance's, or of a lane whose journal is being read. */
 	else
 		fac_share_watch(job);
 }

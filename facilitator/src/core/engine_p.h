@@ -238,7 +238,6 @@ struct fac_line {
 	uint8_t watched_head32[32];
 	/* Work from other instances. */
 	bool taking;
-	bool taken; /* once, without anything left */
 	uint64_t next_take_ms;
 };
 
@@ -417,6 +416,8 @@ void fac_recover_lose(struct fac_lane *lane, const char *why);
 /* ---- share.c ---- */
 void fac_share_beat(struct fac_engine *engine);
 void fac_share_tick(struct fac_line *line);
+/* A reservation of ours that nobody works on: of an earlier run. */
+bool fac_share_is_own(const struct fac_job *job);
 /* Watch the store for a payment that others work on. */
 void fac_share_watch(struct fac_job *job);
 void fac_share_repeat(struct fac_job *job);

@@ -49,6 +49,15 @@ void fac_share_beat(struct fac_engine *engine)
 
 /* ---- Watching. ---- */
 
+bool fac_share_is_own(const struct fac_job *job)
+{
+	const struct fac_payment *payment = &job->payment;
+
+	return (payment->state == FAC_PAYMENT_RESERVED ||
+		       payment->state == FAC_PAYMENT_REPLACED) &&
+		strcmp(payment->owner, job->engine->owner) == 0;
+}
+
 void fac_share_watch(struct fac_job *job)
 {
 	fac_tx_drop_job(job);
@@ -75,7 +84,9 @@ static void on_watched(void *arg, const struct fac_store_reply *reply)
 		return;
 	}
 	fac_job_set_payment(job, &reply->payments[0]);
-	if (job->payment.state == FAC_PAYMENT_CANCELLED)
+	if (fac_share_is_own(job))
+		fac_lane_enqueue(job);
+	else if (job->payment.state == FAC_PAYMENT_CANCELLED)
 		fac_job_restart_callers(job);
 	else if (fac_payment_is_final(job->payment.state))
 		fac_answer_end(job);
@@ -159,8 +170,10 @@ static void on_taken(void *arg, const struct fac_store_reply *reply)
 
 	engine->owed--;
 	line->taking = false;
-	line->taken = !reply->err && reply->payments_len < TAKE_MAX;
-	line->next_take_ms = now + (reply->err ? RETRY_MS : TAKE_MS);
+	line->next_take_ms = now +
+		(reply->err                      ? RETRY_MS
+				: engine->shared ? TAKE_MS
+						 : TAKE_ALONE_MS);
 	for (size_t i = 0; i < reply->payments_len; i++)
 		take(line, &reply->payments[i]);
 }
@@ -175,8 +188,7 @@ void fac_share_tick(struct fac_line *line)
 		return;
 	if (engine->shared && !has)
 		hand_over_all(line, now);
-	if (line->taking || now < line->next_take_ms || !has ||
-		(!engine->shared && line->taken))
+	if (line->taking || now < line->next_take_ms || !has)
 		return;
 	line->taking = true;
 	fac_engine_store(engine,
