@@ -10,7 +10,7 @@ case "${1:-}" in
 esac
 
 packages='meson ninja-build pkg-config gcc libc6-dev libuv1-dev libmbedtls-dev
-  libcurl4-openssl-dev libsqlite3-dev libsecp256k1-dev libsodium-dev
+  libcurl4-openssl-dev libsqlite3-dev libpq-dev libsecp256k1-dev libsodium-dev
   libmicrohttpd-dev libconfuse-dev libjansson-dev libcmocka-dev
   curl jq ca-certificates python3 git procps'
 # llhttp's source, where the distribution has no library of it.

@@ -19,8 +19,9 @@ void fac_postgres_close(struct fac_postgres *postgres);
 /* Stop waiting for a server that does not answer. */
 void fac_postgres_stop(struct fac_postgres *postgres);
 /*
- * Run a list of verbs in one transaction and commit: each has its reply then.
- * False: nothing of it is known to be durable, and each says STORE.
+ * Run a list of verbs and commit: each has its reply then. A long list takes
+ * several transactions. False: some of it is not known to be durable, and
+ * those verbs say STORE.
  */
 bool fac_postgres_run_group(
 	struct fac_postgres *postgres, struct fac_verb *verbs);
