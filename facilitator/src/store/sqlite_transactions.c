@@ -224,7 +224,10 @@ static enum x402_err read_state(struct fac_sqlite *db, uint64_t payment,
 							: X402_ERR_STORE;
 }
 
-/* Step those payments that may take the step; the others stay. */
+/*
+ * Step those payments that may take the step; the others stay, and so do
+ * those that have ended: only a reorg takes an end back, and this is none.
+ */
 static enum x402_err step_payments(struct fac_sqlite *db, uint64_t sequence,
 	enum fac_payment_state to, const char *note)
 {
@@ -235,7 +238,7 @@ static enum x402_err step_payments(struct fac_sqlite *db, uint64_t sequence,
 		enum fac_payment_state from;
 
 		err = read_state(db, number_at(&numbers, at), &from);
-		if (!err)
+		if (!err && !fac_payment_is_final(from))
 			err = fac_sqlite_step(
 				db, number_at(&numbers, at), from, to, note);
 		if (err == X402_ERR_CONFLICT)
@@ -596,9 +599,11 @@ enum x402_err fac_sqlite_revive(struct fac_sqlite *db, struct fac_verb *verb)
 	struct x402_buf sequences = {0};
 	enum x402_err err = add_transactions(db, stmt, verb, &sequences);
 
-	for (size_t at = 0; at < sequences.len && !err; at += 8)
+	for (size_t at = 0; at < sequences.len && !err; at += 8) {
+		verb->transactions[at / 8].state = FAC_TRANSACTION_BROADCAST;
 		err = write_state(db, number_at(&sequences, at),
 			FAC_TRANSACTION_BROADCAST);
+	}
 	x402_buf_clear(&sequences);
 	return err;
 }
