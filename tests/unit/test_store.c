@@ -1,902 +1,794 @@
 /*
- * The store's contract, on a scratch file: what is unique, which steps are
- * refused, that a group shares its commit but not its failures, and that an
- * OK survives the end of the process.
+ * The store's contract, sentence by sentence of store.h, on SQLite and, where
+ * X402_TEST_POSTGRES holds a URI, on PostgreSQL: what is unique, which steps
+ * are refused, that a group shares its commit but not its failures.
  */
-#include "cmocka_house.h"
+#include "store_house.h"
 
-#include "run/loop.h"
-#include "store/store.h"
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define NETWORK "eip155:84532"
-
-struct fixture {
-	char path[64];
-	struct fac_loop *loop;
-	struct fac_store *store;
-	unsigned waiting;
-};
-
-/* A copy of what a reply said, as far as tests look. */
-struct heard {
-	struct fixture *fixture;
-	unsigned times;
-	enum x402_err err;
-	bool claimed;
-	size_t payments_len;
-	struct fac_payment payment;
-	size_t transactions_len;
-	struct fac_transaction transaction;
-	size_t events_len;
-	enum fac_payment_state states[16];
-	size_t resources_len;
-	char urls[8][64];
-	bool settled;
-	uint64_t total;
-	uint64_t number;
-};
-
-static void heard_clear(struct heard *heard)
-{
-	fac_payment_clear(&heard->payment);
-	fac_transaction_clear(&heard->transaction);
-}
-
-static void on_reply(void *user, const struct fac_store_reply *reply)
-{
-	struct heard *heard = user;
-	struct fixture *fixture = heard->fixture;
-	unsigned times = heard->times;
-
-	heard_clear(heard);
-	*heard = (struct heard){.fixture = fixture,
-		.times = times + 1,
-		.err = reply->err,
-		.claimed = reply->claimed,
-		.payments_len = reply->payments_len,
-		.transactions_len = reply->transactions_len,
-		.events_len = reply->events_len,
-		.resources_len = reply->resources_len,
-		.total = reply->total,
-		.number = reply->number};
-	if (reply->payments_len)
-		fac_payment_copy(&reply->payments[0], &heard->payment);
-	if (reply->transactions_len)
-		fac_transaction_copy(
-			&reply->transactions[0], &heard->transaction);
-	for (size_t i = 0; i < reply->events_len && i < 16; i++)
-		heard->states[i] = reply->events[i].state;
-	for (size_t i = 0; i < reply->resources_len && i < 8; i++) {
-		snprintf(heard->urls[i], sizeof(heard->urls[i]), "%s",
-			reply->resources[i].url);
-		heard->settled = reply->resources[i].settled;
-	}
-	if (--fixture->waiting == 0)
-		fac_loop_stop(fixture->loop);
-}
-
-static struct fac_store_to to(struct fixture *fixture, struct heard *heard)
-{
-	heard->fixture = fixture;
-	fixture->waiting++;
-	return (struct fac_store_to){fixture->loop, on_reply, heard};
-}
-
-static void wait_all(struct fixture *fixture)
-{
-	if (fixture->waiting)
-		fac_loop_run(fixture->loop);
-}
-
-static void open_store(struct fixture *fixture)
-{
-	struct fac_store_options options = {fixture->path};
-	struct x402_errinfo info;
-
-	assert_int_equal(
-		fac_store_open(&options, &info, &fixture->store), X402_OK);
-}
-
-static void remove_files(const char *path)
-{
-	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
-
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		char name[96];
-
-		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
-		unlink(name);
-	}
-}
-
-static int setup(void **state)
-{
-	static unsigned count;
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	assert_non_null(fixture);
-	snprintf(fixture->path, sizeof(fixture->path),
-		"/tmp/x402-store-%d-%u.sqlite", (int)getpid(), ++count);
-	remove_files(fixture->path);
-	assert_int_equal(fac_loop_new(&fixture->loop), X402_OK);
-	open_store(fixture);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	fac_store_close(fixture->store);
-	fac_loop_free(fixture->loop);
-	remove_files(fixture->path);
-	free(fixture);
-	return 0;
-}
-
-/* ---- Records. ---- */
-
-static struct fac_payment payment_of(uint8_t index)
-{
-	struct fac_payment payment = {.valid_before_unix_s = UINT64_MAX,
-		.x402_version = 2,
-		.gas_limit = 100000};
-	static uint8_t calldata[3] = {1, 2, 3};
-
-	memset(payment.key32, index, 32);
-	snprintf(payment.id, sizeof(payment.id), "%032x", index);
-	snprintf(payment.network, sizeof(payment.network), "%s", NETWORK);
-	snprintf(payment.wire_network, sizeof(payment.wire_network),
-		"base-sepolia");
-	snprintf(payment.scheme, sizeof(payment.scheme), "exact");
-	memset(payment.fingerprint32, 0x80 + index, 32);
-	memset(payment.proof.from.bytes, index, 20);
-	payment.proof.value = x402_u256_from_u64(UINT64_MAX);
-	/* Borrowed: the store copies. */
-	payment.calldata.ptr = calldata;
-	payment.calldata.len = sizeof(calldata);
-	return payment;
-}
-
-static struct fac_transaction transaction_of(
-	uint8_t hash, uint64_t nonce, uint8_t (*keys32)[32], size_t keys_len)
-{
-	static uint8_t raw[2] = {0x02, 0xff};
-	struct fac_transaction transaction = {.nonce = nonce,
-		.keys32 = keys32,
-		.keys_len = keys_len,
-		.max_fee_per_gas = x402_u256_from_u64(30)};
-
-	memset(transaction.hash32, hash, 32);
-	memset(transaction.signer.bytes, 0x55, 20);
-	snprintf(transaction.network, sizeof(transaction.network), "%s",
-		NETWORK);
-	transaction.raw.ptr = raw;
-	transaction.raw.len = sizeof(raw);
-	return transaction;
-}
-
-static struct heard reserve(
-	struct fixture *fixture, const struct fac_payment *payment)
-{
-	struct heard heard = {0};
-
-	fac_store_reserve(fixture->store, payment, to(fixture, &heard));
-	wait_all(fixture);
-	return heard;
-}
-
-static enum x402_err do_reserve(struct fixture *fixture, uint8_t index)
-{
-	struct fac_payment payment = payment_of(index);
-	struct heard heard = reserve(fixture, &payment);
-
-	heard_clear(&heard);
-	return heard.err;
-}
-
-static enum x402_err do_journal(
-	struct fixture *fixture, uint8_t hash, uint64_t nonce, uint8_t index)
-{
-	uint8_t keys[1][32];
-	struct fac_transaction transaction = transaction_of(
-		hash, nonce, keys, 1);
-	struct heard heard = {0};
-
-	memset(keys[0], index, 32);
-	fac_store_journal_signed(
-		fixture->store, &transaction, to(fixture, &heard));
-	wait_all(fixture);
-	heard_clear(&heard);
-	return heard.err;
-}
-
-enum mark { BROADCAST, REPLACED, MINED };
-
-static enum x402_err do_mark(
-	struct fixture *fixture, enum mark mark, uint8_t hash)
-{
-	struct heard heard = {0};
-	uint8_t hash32[32];
-
-	memset(hash32, hash, 32);
-	switch (mark) {
-	case BROADCAST:
-		fac_store_mark_broadcast(
-			fixture->store, hash32, to(fixture, &heard));
-		break;
-	case REPLACED:
-		fac_store_mark_replaced(
-			fixture->store, hash32, to(fixture, &heard));
-		break;
-	case MINED:
-		fac_store_mark_mined(
-			fixture->store, hash32, 9, to(fixture, &heard));
-		break;
-	}
-	wait_all(fixture);
-	heard_clear(&heard);
-	return heard.err;
-}
-
-static enum x402_err do_release(struct fixture *fixture, uint8_t index)
-{
-	struct heard heard = {0};
-	uint8_t key32[32];
-
-	memset(key32, index, 32);
-	fac_store_release(fixture->store, key32, "test", to(fixture, &heard));
-	wait_all(fixture);
-	heard_clear(&heard);
-	return heard.err;
-}
-
-static enum x402_err do_finish(
-	struct fixture *fixture, uint8_t index, enum fac_payment_state state)
-{
-	struct fac_store_end end = {.state = state,
-		.reason = state == FAC_PAYMENT_SETTLED
-			? X402_REASON_NONE
-			: X402_REASON_EVM_TRANSACTION_FAILED,
-		.message = "why",
-		.block_number = 12};
-	struct heard heard = {0};
-
-	memset(end.key32, index, 32);
-	fac_store_finish(fixture->store, &end, to(fixture, &heard));
-	wait_all(fixture);
-	heard_clear(&heard);
-	return heard.err;
-}
-
-static struct heard credit(
-	struct fixture *fixture, uint8_t index, const char *answer)
-{
-	struct heard heard = {0};
-	uint8_t key32[32];
-
-	memset(key32, index, 32);
-	fac_store_credit(fixture->store, key32, answer, to(fixture, &heard));
-	wait_all(fixture);
-	return heard;
-}
-
-static struct heard get(struct fixture *fixture, struct fac_payment_query query)
-{
-	struct heard heard = {0};
-
-	fac_store_payment_get(fixture->store, query, to(fixture, &heard));
-	wait_all(fixture);
-	return heard;
-}
-
-static enum fac_payment_state state_of(struct fixture *fixture, uint8_t index)
-{
-	uint8_t key32[32];
-	enum fac_payment_state state;
-	struct heard heard;
-
-	memset(key32, index, 32);
-	heard = get(fixture, (struct fac_payment_query){.key32 = key32});
-	assert_int_equal(heard.err, X402_OK);
-	state = heard.payment.state;
-	heard_clear(&heard);
-	return state;
-}
-
-static struct heard load(struct fixture *fixture)
-{
-	struct heard heard = {0};
-
-	fac_store_load_unfinished(fixture->store, NETWORK, to(fixture, &heard));
-	wait_all(fixture);
-	return heard;
-}
-
-/* ---- Reservation. ---- */
+/* ---- Reserving. ---- */
 
 static void test_store_reserve_keeps_every_field(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
 	struct fac_payment payment = payment_of(1);
-	struct heard heard;
+	const struct heard *heard;
+	const struct fac_payment *got;
 
 	snprintf(payment.idempotency_scope, 8, "scope");
 	snprintf(payment.idempotency_key, 8, "key");
-	heard = reserve(fixture, &payment);
-	assert_int_equal(heard.err, X402_OK);
-	assert_true(heard.claimed);
-	assert_memory_equal(heard.payment.key32, payment.key32, 32);
-	assert_memory_equal(
-		heard.payment.fingerprint32, payment.fingerprint32, 32);
-	assert_string_equal(heard.payment.id, payment.id);
-	assert_string_equal(heard.payment.wire_network, "base-sepolia");
-	assert_string_equal(heard.payment.idempotency_key, "key");
-	assert_int_equal(heard.payment.calldata.len, 3);
-	assert_int_equal(heard.payment.calldata.ptr[2], 3);
-	assert_int_equal(heard.payment.gas_limit, 100000);
-	assert_int_equal(
-		x402_u256_cmp(&heard.payment.proof.value, &payment.proof.value),
-		0);
+	memset(payment.proof.value.limb, 0xff,
+		sizeof(payment.proof.value.limb));
+	heard = reserve(f, &payment);
+	got = &heard->payments[0];
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_true(heard->reply.claimed);
+	assert_int_equal(got->state, FAC_PAYMENT_RESERVED);
+	assert_memory_equal(got->key32, payment.key32, 32);
+	assert_memory_equal(got->fingerprint32, payment.fingerprint32, 32);
+	assert_memory_equal(got->payload_hash32, payment.payload_hash32, 32);
+	assert_memory_equal(&got->proof, &payment.proof, sizeof(got->proof));
+	assert_string_equal(got->id, payment.id);
+	assert_string_equal(got->network, NETWORK);
+	assert_string_equal(got->wire_network, "base-sepolia");
+	assert_string_equal(got->idempotency_scope, "scope");
+	assert_string_equal(got->idempotency_key, "key");
+	assert_string_equal(got->caller, "10.0.0.1");
+	assert_string_equal(got->owner, ME);
+	assert_string_equal(got->transaction, "");
+	assert_int_equal(got->calldata.len, 3);
+	assert_memory_equal(got->calldata.ptr, payment.calldata.ptr, 3);
+	assert_int_equal(got->gas_limit, 100000);
+	assert_int_equal(got->cost_gwei, 100);
+	assert_true(got->may_share);
+	assert_true(got->created_ms > 0);
 	/* Clamped, never wrapped: it must not look expired. */
-	assert_true(heard.payment.valid_before_unix_s == INT64_MAX);
-	heard_clear(&heard);
+	assert_true(got->valid_before_unix_s == INT64_MAX);
 }
 
 static void test_store_second_reservation_meets_the_row(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
 	struct fac_payment other = payment_of(1);
-	struct heard heard;
+	const struct heard *heard;
 
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	snprintf(other.id, sizeof(other.id), "other");
+	reserve_index(f, 1);
+	snprintf(other.id, sizeof(other.id), "%032x", 99);
 	memset(other.fingerprint32, 9, 32);
-	heard = reserve(fixture, &other);
-	assert_int_equal(heard.err, X402_OK);
-	assert_false(heard.claimed);
-	assert_int_equal(heard.payments_len, 1);
-	assert_int_equal(heard.payment.fingerprint32[0], 0x81);
-	heard_clear(&heard);
+	heard = reserve(f, &other);
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	assert_int_equal(heard->reply.payments_len, 1);
+	assert_int_equal(heard->payments[0].fingerprint32[0], 0x81);
 }
 
 static void test_store_idempotency_key_of_another_is_conflict(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
 	struct fac_payment first = payment_of(1);
 	struct fac_payment second = payment_of(2);
-	struct heard heard;
+	const struct heard *heard;
 
 	snprintf(first.idempotency_scope, 8, "s");
 	snprintf(first.idempotency_key, 8, "k");
 	snprintf(second.idempotency_scope, 8, "s");
 	snprintf(second.idempotency_key, 8, "k");
-	heard = reserve(fixture, &first);
-	heard_clear(&heard);
-	heard = reserve(fixture, &second);
-	assert_int_equal(heard.err, X402_ERR_CONFLICT);
-	assert_false(heard.claimed);
-	assert_int_equal(heard.payment.key32[0], 1);
-	heard_clear(&heard);
+	assert_true(reserve(f, &first)->reply.claimed);
+	heard = reserve(f, &second);
+	assert_int_equal(heard->reply.err, X402_ERR_CONFLICT);
+	assert_false(heard->reply.claimed);
+	assert_int_equal(heard->payments[0].key32[0], 1);
+	/* The same payment with another fingerprint is another question. */
+	memset(first.fingerprint32, 7, 32);
+	assert_int_equal(reserve(f, &first)->reply.err, X402_ERR_CONFLICT);
 	/* Another caller's key of the same name is another key. */
 	snprintf(second.idempotency_scope, 8, "t");
-	heard = reserve(fixture, &second);
-	assert_int_equal(heard.err, X402_OK);
-	assert_true(heard.claimed);
-	heard_clear(&heard);
+	assert_true(reserve(f, &second)->reply.claimed);
 }
 
 static void test_store_released_payment_may_come_again(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
 	struct fac_payment payment = payment_of(1);
-	struct heard heard;
+	const struct heard *heard;
 
 	snprintf(payment.idempotency_scope, 8, "s");
 	snprintf(payment.idempotency_key, 8, "k");
-	heard = reserve(fixture, &payment);
-	heard_clear(&heard);
-	assert_int_equal(do_release(fixture, 1), X402_OK);
+	assert_true(reserve(f, &payment)->reply.claimed);
+	/* Not by another instance. */
+	assert_int_equal(err_of(f, fac_verb_release(key_of(1), OTHER, "no")),
+		X402_ERR_CONFLICT);
+	heard = ask(f, fac_verb_release(key_of(1), ME, "gave up"));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_CANCELLED);
 	memset(payment.fingerprint32, 7, 32);
-	heard = reserve(fixture, &payment);
-	assert_int_equal(heard.err, X402_OK);
-	assert_true(heard.claimed);
-	assert_int_equal(heard.payment.fingerprint32[0], 7);
-	heard_clear(&heard);
+	heard = reserve(f, &payment);
+	assert_true(heard->reply.claimed);
+	assert_int_equal(heard->payments[0].fingerprint32[0], 7);
 	/* History shows all of it. */
-	heard = get(fixture, (struct fac_payment_query){.id = payment.id});
-	assert_int_equal(heard.events_len, 3);
-	assert_int_equal(heard.states[1], FAC_PAYMENT_CANCELLED);
-	assert_int_equal(heard.states[2], FAC_PAYMENT_RESERVED);
-	heard_clear(&heard);
+	heard = ask(f,
+		fac_verb_payment_get(
+			(struct fac_payment_query){.id = payment.id}));
+	assert_int_equal(heard->reply.events_len, 3);
+	assert_int_equal(heard->events[0].state, FAC_PAYMENT_RESERVED);
+	assert_int_equal(heard->events[1].state, FAC_PAYMENT_CANCELLED);
+	assert_string_equal(heard->events[1].note, "gave up");
+	assert_int_equal(heard->events[2].state, FAC_PAYMENT_RESERVED);
+	assert_int_equal(err_of(f, fac_verb_release(key_of(9), ME, "")),
+		X402_ERR_NOT_FOUND);
 }
 
-/* ---- Steps. ---- */
-
-static void test_store_table_permits_exactly_these_steps(void **state)
+static void test_store_text_cut_inside_a_letter_is_kept(void **state)
 {
-	unsigned permitted = 0;
+	struct fixture *f = *state;
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_EXPIRED, 0);
 
-	(void)state;
-	for (int from = 0; from < FAC_PAYMENT_STATE_COUNT; from++)
-		for (int to_state = 0; to_state < FAC_PAYMENT_STATE_COUNT;
-			to_state++)
-			permitted += fac_payment_may_follow(
-				(enum fac_payment_state)from,
-				(enum fac_payment_state)to_state);
-	assert_int_equal(permitted, 16);
-	/* R3: what was signed is never simply given up. */
-	assert_false(fac_payment_may_follow(
-		FAC_PAYMENT_SIGNED, FAC_PAYMENT_CANCELLED));
-	assert_false(fac_payment_may_follow(
-		FAC_PAYMENT_BROADCAST, FAC_PAYMENT_CANCELLED));
-	/* R2: an end stays one. */
-	assert_false(fac_payment_may_follow(
-		FAC_PAYMENT_SETTLED, FAC_PAYMENT_RESERVED));
-	assert_false(fac_payment_may_follow(
-		FAC_PAYMENT_REVERTED, FAC_PAYMENT_SETTLED));
-	assert_false(fac_payment_may_follow(
-		(enum fac_payment_state)99, FAC_PAYMENT_SETTLED));
+	reserve_index(f, 1);
+	snprintf(end.message, sizeof(end.message), "broken \xe2\x82 \xff");
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_EXPIRED);
 }
 
-static void test_store_walks_a_payment_to_its_end(void **state)
+static void test_store_ceiling_refuses_and_counts_back(void **state)
 {
-	struct fixture *fixture = *state;
-	static const enum fac_payment_state walk[] = {FAC_PAYMENT_RESERVED,
-		FAC_PAYMENT_SIGNED, FAC_PAYMENT_BROADCAST, FAC_PAYMENT_SETTLED};
-	struct heard heard;
-	char hash[FAC_HASH_TEXT_SIZE];
+	struct fixture *f = *state;
+	struct fac_payment payments[4];
+	struct fac_spend_limits payer = {.payer_gwei = 100};
+	struct fac_spend_limits total = {.total_gwei = 250};
+	struct fac_store_end end = end_of(3, FAC_PAYMENT_EXPIRED, 0);
+	const struct heard *heard;
 
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 0xab, 0, 1), X402_OK);
-	assert_int_equal(do_mark(fixture, BROADCAST, 0xab), X402_OK);
-	assert_int_equal(do_finish(fixture, 1, FAC_PAYMENT_SETTLED), X402_OK);
-	assert_int_equal(do_mark(fixture, MINED, 0xab), X402_OK);
-	/* Case does not matter in a hash that a person pastes. */
-	snprintf(hash, sizeof(hash), "0x%s%s%s%s", "ABABABABABABABAB",
-		"abababababababab", "abababababababab", "abababababababab");
-	heard = get(fixture, (struct fac_payment_query){.transaction = hash});
-	assert_int_equal(heard.err, X402_OK);
-	assert_int_equal(heard.payment.block_number, 12);
-	assert_int_equal(heard.events_len, 4);
-	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(heard.states[i], walk[i]);
-	heard_clear(&heard);
-	heard = load(fixture);
-	assert_int_equal(heard.payments_len, 0);
-	assert_int_equal(heard.transactions_len, 0);
-	heard_clear(&heard);
-}
-
-static void test_store_signed_payment_cannot_be_released(void **state)
-{
-	struct fixture *fixture = *state;
-
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 1, 0, 1), X402_OK);
-	assert_int_equal(do_release(fixture, 1), X402_ERR_CONFLICT);
-	assert_int_equal(state_of(fixture, 1), FAC_PAYMENT_SIGNED);
-	assert_int_equal(do_release(fixture, 2), X402_ERR_NOT_FOUND);
-}
-
-static void test_store_end_is_kept(void **state)
-{
-	struct fixture *fixture = *state;
-
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	/* Nothing was signed, so nothing can have settled. */
+	for (uint8_t i = 0; i < 4; i++)
+		payments[i] = payment_of((uint8_t)(i + 1));
+	memset(payments[1].proof.from.bytes, 1, 20); /* the first one's payer */
+	assert_true(
+		ask(f, fac_verb_reserve(&payments[0], &payer))->reply.claimed);
+	heard = ask(f, fac_verb_reserve(&payments[1], &payer));
+	assert_int_equal(heard->reply.err, X402_ERR_POLICY);
+	assert_false(heard->reply.claimed);
+	assert_non_null(strstr(heard->reply.message, "payer"));
+	assert_non_null(strstr(heard->reply.message, "100 gwei a day"));
+	/* Nothing was claimed. */
 	assert_int_equal(
-		do_finish(fixture, 1, FAC_PAYMENT_SETTLED), X402_ERR_CONFLICT);
-	assert_int_equal(do_journal(fixture, 1, 0, 1), X402_OK);
-	assert_int_equal(do_finish(fixture, 1, FAC_PAYMENT_REVERTED), X402_OK);
-	assert_int_equal(do_finish(fixture, 1, FAC_PAYMENT_REVERTED), X402_OK);
+		err_of(f,
+			fac_verb_payment_get((struct fac_payment_query){
+				.key32 = key_of(2)})),
+		X402_ERR_NOT_FOUND);
+	assert_true(
+		ask(f, fac_verb_reserve(&payments[2], &total))->reply.claimed);
+	assert_int_equal(err_of(f, fac_verb_reserve(&payments[3], &total)),
+		X402_ERR_POLICY);
+	/* What it really cost makes room again; so does a release. */
+	end.cost_gwei = 40;
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_true(
+		ask(f, fac_verb_reserve(&payments[3], &total))->reply.claimed);
 	assert_int_equal(
-		do_finish(fixture, 1, FAC_PAYMENT_SETTLED), X402_ERR_CONFLICT);
-	assert_int_equal(state_of(fixture, 1), FAC_PAYMENT_REVERTED);
+		err_of(f, fac_verb_release(key_of(1), ME, "")), X402_OK);
+	assert_true(
+		ask(f, fac_verb_reserve(&payments[1], &payer))->reply.claimed);
+}
+
+static void test_store_hand_over_makes_it_anybodys(void **state)
+{
+	struct fixture *f = *state;
+	const struct heard *heard;
+
+	reserve_index(f, 1);
+	assert_int_equal(err_of(f, fac_verb_hand_over(key_of(1), OTHER)),
+		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, fac_verb_hand_over(key_of(1), ME)), X402_OK);
+	heard = ask(f, fac_verb_take_over(NETWORK, OTHER, 10));
+	assert_int_equal(heard->reply.payments_len, 1);
+	assert_int_equal(err_of(f, fac_verb_hand_over(key_of(1), ME)),
+		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, fac_verb_hand_over(key_of(2), ME)),
+		X402_ERR_NOT_FOUND);
+}
+
+static void test_store_takes_over_from_the_dead_only(void **state)
+{
+	struct fixture *f = *state;
+	const struct heard *heard;
+
+	assert_int_equal(err_of(f, fac_verb_heartbeat(ME, LONG_MS)), X402_OK);
+	for (uint8_t i = 1; i <= 3; i++)
+		reserve_index(f, i);
+	heard = ask(f, fac_verb_take_over(NETWORK, OTHER, 10));
+	assert_int_equal(heard->reply.payments_len, 0);
+	assert_int_equal(err_of(f, fac_verb_heartbeat(ME, 0)), X402_OK);
+	heard = ask(f, fac_verb_take_over("eip155:1", OTHER, 10));
+	assert_int_equal(heard->reply.payments_len, 0);
+	/* Oldest first, and no more than asked. */
+	heard = ask(f, fac_verb_take_over(NETWORK, OTHER, 2));
+	assert_int_equal(heard->reply.payments_len, 2);
+	assert_int_equal(heard->payments[0].key32[0], 1);
+	assert_int_equal(heard->payments[1].key32[0], 2);
+	assert_int_equal(err_of(f, fac_verb_release(key_of(1), ME, "")),
+		X402_ERR_CONFLICT);
 	assert_int_equal(
-		do_finish(fixture, 3, FAC_PAYMENT_SETTLED), X402_ERR_NOT_FOUND);
+		err_of(f, fac_verb_release(key_of(1), OTHER, "")), X402_OK);
 }
 
 /* ---- Journal. ---- */
 
+static void test_store_walks_a_payment_to_its_end(void **state)
+{
+	struct fixture *f = *state;
+	static const enum fac_payment_state walk[] = {FAC_PAYMENT_RESERVED,
+		FAC_PAYMENT_SIGNED, FAC_PAYMENT_BROADCAST, FAC_PAYMENT_SETTLED};
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xab);
+	const struct heard *heard;
+
+	sign(f, 0xab, 1, 1);
+	assert_int_equal(
+		err_of(f, fac_verb_mark_broadcast(key_of(0xab))), X402_OK);
+	heard = ask(f, mined(0xab, 0xab, &end, 1));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.payments_len, 1);
+	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_SETTLED);
+	heard = ask(f,
+		fac_verb_payment_get((struct fac_payment_query){
+			.transaction32 = key_of(0xab)}));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_string_equal(heard->payments[0].transaction, end.transaction);
+	assert_int_equal(heard->payments[0].block_number, 12);
+	assert_int_equal(heard->reply.events_len, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(heard->events[i].state, walk[i]);
+	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xab))), X402_OK);
+	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xab))), X402_OK);
+	/* What only a resend needs is gone. */
+	heard = ask(f,
+		fac_verb_payment_get(
+			(struct fac_payment_query){.key32 = key_of(1)}));
+	assert_int_equal(heard->payments[0].calldata.len, 0);
+}
+
+static void test_store_journal_needs_the_present_lease(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_lease old = lease_of(
+		ME, ask(f, acquire(ME, 0))->reply.number);
+	struct fac_store_lease present;
+	const struct heard *heard;
+
+	reserve_index(f, 1);
+	heard = ask(f, acquire(OTHER, LONG_MS));
+	assert_true(heard->reply.claimed);
+	assert_true(heard->reply.number > old.token);
+	heard = ask(f, journal(&old, 0xa1, 0, 1, 1));
+	assert_int_equal(heard->reply.err, X402_ERR_CONFLICT);
+	assert_true(heard->reply.fenced);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_RESERVED);
+	/* The lease is the present one, the payment another's. */
+	present = lease_of(OTHER, heard->reply.number);
+	present.token = ask(f, acquire(OTHER, LONG_MS))->reply.number;
+	heard = ask(f, journal(&present, 0xa1, 0, 1, 1));
+	assert_int_equal(heard->reply.err, X402_ERR_CONFLICT);
+	assert_false(heard->reply.fenced);
+}
+
+static void test_store_lane_is_held_and_renewed(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t token = ask(f, acquire(ME, LONG_MS))->reply.number;
+	struct fac_store_lease lease = lease_of(ME, token);
+	const struct heard *heard;
+
+	heard = ask(f, acquire(OTHER, LONG_MS));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	heard = ask(f, acquire(ME, 0)); /* runs out at once */
+	assert_int_equal(heard->reply.number, token);
+	heard = ask(f, acquire(ME, LONG_MS)); /* late, and nobody took it */
+	assert_true(heard->reply.claimed);
+	assert_int_equal(heard->reply.number, token);
+	/* Only its holder gives it back. */
+	lease.owner = OTHER;
+	assert_int_equal(err_of(f, fac_verb_lane_release(&lease)), X402_OK);
+	assert_false(ask(f, acquire(OTHER, LONG_MS))->reply.claimed);
+	lease.owner = ME;
+	assert_int_equal(err_of(f, fac_verb_lane_release(&lease)), X402_OK);
+	heard = ask(f, acquire(OTHER, LONG_MS));
+	assert_true(heard->reply.claimed);
+	assert_true(heard->reply.number > token);
+}
+
 static void test_store_nonce_has_one_live_transaction(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
+	struct fac_store_lease lease = sign(f, 0xa1, 1, 1);
 
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_reserve(fixture, 2), X402_OK);
-	assert_int_equal(do_journal(fixture, 1, 5, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 2, 5, 2), X402_ERR_CONFLICT);
-	/* The refused one left nothing behind. */
-	assert_int_equal(state_of(fixture, 2), FAC_PAYMENT_RESERVED);
-	/* A repeat of the same bytes is the same row. */
-	assert_int_equal(do_journal(fixture, 1, 5, 1), X402_OK);
-	assert_int_equal(do_mark(fixture, REPLACED, 1), X402_OK);
-	assert_int_equal(state_of(fixture, 1), FAC_PAYMENT_REPLACED);
-	assert_int_equal(do_journal(fixture, 2, 5, 2), X402_OK);
-	assert_int_equal(do_journal(fixture, 3, 6, 1), X402_OK);
-	assert_int_equal(state_of(fixture, 1), FAC_PAYMENT_SIGNED);
+	reserve_index(f, 2);
+	/* A repeat after a reply that got lost. */
+	assert_int_equal(err_of(f, journal(&lease, 0xa1, 0, 1, 1)), X402_OK);
+	assert_int_equal(
+		err_of(f, journal(&lease, 0xa2, 0, 2, 1)), X402_ERR_CONFLICT);
+	assert_int_equal(state_of(f, 2), FAC_PAYMENT_RESERVED);
+	assert_int_equal(
+		err_of(f, fac_verb_mark_replaced(key_of(0xa1))), X402_OK);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_REPLACED);
+	assert_int_equal(err_of(f, journal(&lease, 0xa2, 0, 2, 1)), X402_OK);
+	/* Replaced is signed anew, on another nonce. */
+	assert_int_equal(err_of(f, journal(&lease, 0xa3, 1, 1, 1)), X402_OK);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
+	/* The first one's end is not this one's. */
+	assert_int_equal(
+		err_of(f, fac_verb_mark_replaced(key_of(0xa1))), X402_OK);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
 }
 
-static void test_store_payment_is_signed_once(void **state)
+static void test_store_batch_is_signed_whole_or_not(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
+	struct fac_store_lease lease = sign(f, 0xa1, 1, 1);
 
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 1, 0, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 2, 1, 1), X402_ERR_CONFLICT);
-	/* Nor is one that nobody reserved. */
-	assert_int_equal(do_journal(fixture, 3, 2, 9), X402_ERR_CONFLICT);
-	assert_int_equal(do_mark(fixture, BROADCAST, 2), X402_ERR_NOT_FOUND);
+	reserve_index(f, 2);
+	/* 1 is signed already; 3 is unknown. */
+	assert_int_equal(
+		err_of(f, journal(&lease, 0xa2, 1, 1, 2)), X402_ERR_CONFLICT);
+	assert_int_equal(
+		err_of(f, journal(&lease, 0xa2, 1, 2, 2)), X402_ERR_CONFLICT);
+	assert_int_equal(state_of(f, 2), FAC_PAYMENT_RESERVED);
+	assert_int_equal(err_of(f, journal(&lease, 0xa2, 1, 2, 1)), X402_OK);
+	/* A gap is filled by one that pays nothing. */
+	assert_int_equal(err_of(f, journal(&lease, 0xa4, 2, 0, 0)), X402_OK);
 }
 
-static void test_store_mined_is_not_replaced(void **state)
+static void test_store_attempts_follow_the_same_rule(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
+	struct fac_store_lease lease = sign(f, 0xa1, 1, 2);
+	struct fac_store_lease stale = lease_of(ME, lease.token + 1);
+	struct fac_attempt attempt = attempt_of(0xb1);
+	const struct heard *heard;
 
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 1, 0, 1), X402_OK);
-	assert_int_equal(do_mark(fixture, MINED, 1), X402_OK);
-	assert_int_equal(do_mark(fixture, REPLACED, 1), X402_ERR_CONFLICT);
-	assert_int_equal(do_mark(fixture, BROADCAST, 1), X402_OK);
+	heard = ask(
+		f, fac_verb_journal_attempt(key_of(0xa1), &attempt, &stale));
+	assert_int_equal(heard->reply.err, X402_ERR_CONFLICT);
+	assert_true(heard->reply.fenced);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(err_of(f,
+					 fac_verb_journal_attempt(key_of(0xa1),
+						 &attempt, &lease)),
+			X402_OK);
+	heard = ask(f,
+		fac_verb_payment_get((struct fac_payment_query){
+			.transaction32 = key_of(0xb1)}));
+	assert_int_equal(heard->payments[0].key32[0], 1);
+	assert_memory_equal(heard->payments[0].transaction, "0xb1b1", 6);
+	for (uint8_t i = 2; i < FAC_ATTEMPTS_MAX; i++) {
+		attempt = attempt_of((uint8_t)(0xb0 + i));
+		assert_int_equal(err_of(f,
+					 fac_verb_journal_attempt(key_of(0xa1),
+						 &attempt, &lease)),
+			X402_OK);
+	}
+	attempt = attempt_of(0xbf);
+	assert_int_equal(err_of(f,
+				 fac_verb_journal_attempt(
+					 key_of(0xa1), &attempt, &lease)),
+		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f,
+				 fac_verb_journal_attempt(
+					 key_of(0xee), &attempt, &lease)),
+		X402_ERR_CONFLICT);
 }
 
-static void test_store_floor_counts_every_journalled_nonce(void **state)
+static void test_store_mined_takes_no_more_attempts(void **state)
 {
-	struct fixture *fixture = *state;
-	struct x402_address signer;
-	struct heard heard = {0};
+	struct fixture *f = *state;
+	struct fac_store_lease lease = sign(f, 0xa1, 1, 1);
+	struct fac_attempt attempt = attempt_of(0xb1);
 
-	memset(signer.bytes, 0x55, 20);
-	fac_store_next_nonce_floor(
-		fixture->store, NETWORK, &signer, to(fixture, &heard));
-	wait_all(fixture);
-	assert_int_equal(heard.number, 0);
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 1, 41, 1), X402_OK);
-	fac_store_next_nonce_floor(
-		fixture->store, NETWORK, &signer, to(fixture, &heard));
-	wait_all(fixture);
-	assert_int_equal(heard.number, 42);
-	signer.bytes[0] = 0;
-	fac_store_next_nonce_floor(
-		fixture->store, NETWORK, &signer, to(fixture, &heard));
-	wait_all(fixture);
-	assert_int_equal(heard.number, 0);
-	heard_clear(&heard);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, NULL, 0)), X402_OK);
+	assert_int_equal(err_of(f,
+				 fac_verb_journal_attempt(
+					 key_of(0xa1), &attempt, &lease)),
+		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, fac_verb_mark_replaced(key_of(0xa1))),
+		X402_ERR_CONFLICT);
+	assert_int_equal(
+		err_of(f, mined(0xee, 0xee, NULL, 0)), X402_ERR_NOT_FOUND);
+	assert_int_equal(err_of(f, fac_verb_mark_broadcast(key_of(0xee))),
+		X402_ERR_NOT_FOUND);
 }
 
-static void test_store_transaction_without_payment_fills_a_gap(void **state)
+static void test_store_signed_payment_cannot_be_released(void **state)
 {
-	struct fixture *fixture = *state;
-	struct fac_transaction transaction = transaction_of(1, 0, NULL, 0);
-	struct heard heard = {0};
+	struct fixture *f = *state;
 
-	fac_store_journal_signed(
-		fixture->store, &transaction, to(fixture, &heard));
-	wait_all(fixture);
-	assert_int_equal(heard.err, X402_OK);
-	heard_clear(&heard);
-	heard = load(fixture);
-	assert_int_equal(heard.transactions_len, 1);
-	assert_int_equal(heard.transaction.keys_len, 0);
-	assert_int_equal(heard.transaction.raw.len, 2);
-	heard_clear(&heard);
+	sign(f, 0xa1, 1, 1);
+	assert_int_equal(err_of(f, fac_verb_release(key_of(1), ME, "")),
+		X402_ERR_CONFLICT);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
 }
 
-/* ---- Credit. ---- */
+/* ---- Ends. ---- */
+
+static void test_store_end_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end reverted = end_of(1, FAC_PAYMENT_REVERTED, 0xa1);
+	struct fac_store_end expired = end_of(1, FAC_PAYMENT_EXPIRED, 0);
+	struct fac_store_end back = end_of(1, FAC_PAYMENT_BROADCAST, 0);
+	struct fac_store_end nobody = end_of(9, FAC_PAYMENT_SETTLED, 0);
+	const struct heard *heard;
+
+	sign(f, 0xa1, 1, 1);
+	heard = ask(f, fac_verb_finish(&reverted));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(
+		heard->payments[0].reason, X402_REASON_EVM_TRANSACTION_FAILED);
+	assert_string_equal(heard->payments[0].message, "why");
+	assert_int_equal(err_of(f, fac_verb_finish(&reverted)), X402_OK);
+	heard = ask(f, fac_verb_finish(&expired));
+	assert_int_equal(heard->reply.err, X402_ERR_CONFLICT);
+	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_REVERTED);
+	/* Back to work by mark_dropped only. */
+	assert_int_equal(err_of(f, fac_verb_finish(&back)), X402_ERR_CONFLICT);
+	assert_int_equal(
+		err_of(f, fac_verb_finish(&nobody)), X402_ERR_NOT_FOUND);
+	/* It came to light that its money had moved. */
+	reverted.state = FAC_PAYMENT_SETTLED;
+	assert_int_equal(err_of(f, fac_verb_finish(&reverted)), X402_OK);
+}
+
+static void test_store_late_broadcast_leaves_an_end_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xcc);
+
+	sign(f, 0xa1, 1, 1);
+	/* Somebody else landed it while our bytes were on their way. */
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(
+		err_of(f, fac_verb_mark_broadcast(key_of(0xa1))), X402_OK);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SETTLED);
+	/* And it is found by that somebody's hash. */
+	assert_int_equal(
+		err_of(f,
+			fac_verb_payment_get((struct fac_payment_query){
+				.transaction32 = key_of(0xcc)})),
+		X402_OK);
+}
+
+static void test_store_mined_ends_in_order_and_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end ends[3];
+	const struct heard *heard;
+
+	sign(f, 0xa1, 1, 3);
+	ends[0] = end_of(1, FAC_PAYMENT_EXPIRED, 0);
+	assert_int_equal(err_of(f, fac_verb_finish(&ends[0])), X402_OK);
+	ends[0] = end_of(3, FAC_PAYMENT_SETTLED, 0xa1);
+	ends[1] = end_of(1, FAC_PAYMENT_REVERTED, 0xa1); /* refused */
+	ends[2] = end_of(2, FAC_PAYMENT_REPLACED, 0xa1);
+	heard = ask(f, mined(0xa1, 0xa1, ends, 3));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.payments_len, 3);
+	assert_int_equal(heard->payments[0].key32[0], 3);
+	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_SETTLED);
+	assert_int_equal(heard->payments[1].state, FAC_PAYMENT_EXPIRED);
+	assert_int_equal(heard->payments[2].state, FAC_PAYMENT_REPLACED);
+}
+
+static void test_store_reorg_takes_back_its_own_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end ends[2] = {end_of(1, FAC_PAYMENT_SETTLED, 0xa1),
+		end_of(2, FAC_PAYMENT_REVERTED, 0xa1)};
+	struct fac_store_end foreign = end_of(3, FAC_PAYMENT_SETTLED, 0xcc);
+	const struct heard *heard;
+
+	sign(f, 0xa1, 1, 3);
+	assert_int_equal(err_of(f, fac_verb_finish(&foreign)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
+	assert_true(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
+	heard = ask(f, fac_verb_mark_dropped(key_of(0xa1)));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.payments_len, 2);
+	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_BROADCAST);
+	assert_true(heard->payments[0].credited);
+	assert_int_equal(state_of(f, 3), FAC_PAYMENT_SETTLED);
+	assert_int_equal(err_of(f, fac_verb_mark_dropped(key_of(0xa1))),
+		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))),
+		X402_ERR_CONFLICT);
+	/* And it is mined again, and credited no second time. */
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
+	assert_false(ask(f, fac_verb_credit(key_of(1), "x"))->reply.claimed);
+}
 
 static void test_store_success_is_credited_once(void **state)
 {
-	struct fixture *fixture = *state;
-	struct heard heard;
+	struct fixture *f = *state;
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
+	const struct heard *heard;
 
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	heard = credit(fixture, 1, "early");
-	assert_int_equal(heard.err, X402_ERR_CONFLICT);
-	assert_false(heard.claimed);
-	heard_clear(&heard);
-	assert_int_equal(do_journal(fixture, 1, 0, 1), X402_OK);
-	assert_int_equal(do_finish(fixture, 1, FAC_PAYMENT_SETTLED), X402_OK);
-	heard = credit(fixture, 1, "first");
-	assert_true(heard.claimed);
-	heard_clear(&heard);
-	heard = credit(fixture, 1, "second");
-	assert_int_equal(heard.err, X402_OK);
-	assert_false(heard.claimed);
-	assert_string_equal(heard.payment.answer, "first");
-	heard_clear(&heard);
+	sign(f, 0xa1, 1, 1);
+	assert_int_equal(
+		err_of(f, fac_verb_credit(key_of(1), "{}")), X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	heard = ask(f, fac_verb_credit(key_of(1), "{\"n\":1}"));
+	assert_true(heard->reply.claimed);
+	heard = ask(f, fac_verb_credit(key_of(1), "{\"n\":2}"));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	assert_string_equal(heard->payments[0].answer, "{\"n\":1}");
+	assert_int_equal(err_of(f, fac_verb_credit(key_of(9), "{}")),
+		X402_ERR_NOT_FOUND);
 }
-
-static void test_store_failure_is_not_credited(void **state)
-{
-	struct fixture *fixture = *state;
-	struct heard heard;
-
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	assert_int_equal(do_journal(fixture, 1, 0, 1), X402_OK);
-	assert_int_equal(do_finish(fixture, 1, FAC_PAYMENT_EXPIRED), X402_OK);
-	heard = credit(fixture, 1, "no");
-	assert_int_equal(heard.err, X402_ERR_CONFLICT);
-	assert_false(heard.claimed);
-	heard_clear(&heard);
-}
-
-/* ---- Groups, files, processes. ---- */
 
 static void test_store_failing_neighbours_do_not_sink_a_group(void **state)
 {
-	struct fixture *fixture = *state;
-	static struct heard heard[300];
-	uint8_t unknown[32] = {0xff};
+	struct fixture *f = *state;
+	struct fac_payment bad = payment_of(2);
+	struct fac_payment payments[3] = {
+		payment_of(1), payment_of(3), payment_of(4)};
+	struct heard *good[3];
+	struct heard *sunk;
+	struct heard *absent;
 
-	memset(heard, 0, sizeof(heard));
-	for (unsigned i = 0; i < 300; i++) {
-		struct fac_payment payment = payment_of((uint8_t)(i / 3));
-
-		payment.key32[1] = 0x77;
-		snprintf(payment.id, sizeof(payment.id), "id-%u", i);
-		if (i % 3 == 0)
-			fac_store_reserve(fixture->store, &payment,
-				to(fixture, &heard[i]));
-		else if (i % 3 == 1)
-			fac_store_release(fixture->store, unknown, "",
-				to(fixture, &heard[i]));
-		else
-			fac_store_credit(fixture->store, payment.key32, "x",
-				to(fixture, &heard[i]));
+	/* An id that is another payment's: no outcome that is expected. */
+	snprintf(bad.id, sizeof(bad.id), "%032x", 1);
+	good[0] = submit(f, f->store, fac_verb_reserve(&payments[0], NULL));
+	sunk = submit(f, f->store, fac_verb_reserve(&bad, NULL));
+	good[1] = submit(f, f->store, fac_verb_reserve(&payments[1], NULL));
+	absent = submit(f, f->store, fac_verb_credit(key_of(9), "{}"));
+	good[2] = submit(f, f->store, fac_verb_reserve(&payments[2], NULL));
+	wait_all(f);
+	assert_int_equal(sunk->reply.err, X402_ERR_STORE);
+	assert_false(sunk->reply.claimed);
+	assert_int_equal(absent->reply.err, X402_ERR_NOT_FOUND);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(good[i]->reply.err, X402_OK);
+		assert_true(good[i]->reply.claimed);
+		assert_int_equal(good[i]->reply.payments_len, 1);
 	}
-	wait_all(fixture);
-	for (unsigned i = 0; i < 300; i++) {
-		static const enum x402_err expected[] = {
-			X402_OK, X402_ERR_NOT_FOUND, X402_ERR_CONFLICT};
-
-		assert_int_equal(heard[i].times, 1);
-		assert_int_equal(heard[i].err, expected[i % 3]);
-		assert_int_equal(heard[i].claimed, i % 3 == 0);
-		heard_clear(&heard[i]);
-	}
-	heard[0] = load(fixture);
-	assert_int_equal(heard[0].payments_len, 100);
-	heard_clear(&heard[0]);
 }
 
-static void test_store_ok_survives_a_kill(void **state)
+/* ---- Taking up again. ---- */
+
+static void test_store_lane_comes_back_whole(void **state)
 {
-	struct fixture *fixture = *state;
-	struct heard heard;
-	pid_t child;
-	int status;
+	struct fixture *f = *state;
+	struct fac_store_lease lease = sign(f, 0xa1, 1, 2);
+	struct x402_address signer = signer_address();
+	struct fac_attempt attempt = attempt_of(0xb1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
+	const struct heard *heard;
 
-	fac_store_close(fixture->store);
-	fixture->store = NULL;
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		struct fixture inside = {0};
-
-		memcpy(inside.path, fixture->path, sizeof(inside.path));
-		if (fac_loop_new(&inside.loop))
-			_exit(1);
-		open_store(&inside);
-		if (do_reserve(&inside, 1) || do_journal(&inside, 1, 3, 1))
-			_exit(2);
-		kill(getpid(), SIGKILL);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGKILL);
-	open_store(fixture);
-	heard = load(fixture);
-	assert_int_equal(heard.payments_len, 1);
-	assert_int_equal(heard.payment.state, FAC_PAYMENT_SIGNED);
-	assert_int_equal(heard.transactions_len, 1);
-	assert_int_equal(heard.transaction.nonce, 3);
-	assert_int_equal(heard.transaction.keys_len, 1);
+	assert_int_equal(err_of(f,
+				 fac_verb_journal_attempt(
+					 key_of(0xa1), &attempt, &lease)),
+		X402_OK);
+	assert_int_equal(err_of(f, journal(&lease, 0xa2, 1, 0, 0)), X402_OK);
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	heard = ask(f, fac_verb_load_lane(NETWORK, &signer, OTHER));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.transactions_len, 2);
+	assert_int_equal(heard->transactions[0].attempts_len, 2);
+	assert_memory_equal(heard->transactions[0].id32, key_of(0xa1), 32);
 	assert_memory_equal(
-		heard.transaction.keys32[0], heard.payment.key32, 32);
-	heard_clear(&heard);
-}
-
-static void test_store_second_daemon_is_refused(void **state)
-{
-	struct fixture *fixture = *state;
-	struct fac_store_options options = {fixture->path};
-	struct x402_errinfo info = {{0}, {0}};
-	struct fac_store *second = NULL;
-
+		heard->transactions[0].attempts[1].hash32, key_of(0xb1), 32);
+	assert_int_equal(heard->transactions[0].attempts[1].raw.len, 3);
 	assert_int_equal(
-		fac_store_open(&options, &info, &second), X402_ERR_STORE);
-	assert_null(second);
-	assert_non_null(strstr(info.text, "another facilitator"));
+		x402_u256_cmp(&attempt.max_fee_per_gas,
+			&heard->transactions[0].attempts[1].max_fee_per_gas),
+		0);
+	assert_int_equal(heard->transactions[0].keys_len, 2);
+	assert_memory_equal(heard->transactions[0].keys32[1], key_of(2), 32);
+	assert_int_equal(heard->transactions[1].keys_len, 0);
+	assert_int_equal(heard->reply.payments_len, 2);
+	/* The new holder's, unless they have ended. */
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(heard->payments[i].owner,
+			heard->payments[i].state == FAC_PAYMENT_SETTLED
+				? ME
+				: OTHER);
+	heard = ask(f, fac_verb_next_nonce_floor(NETWORK, &signer));
+	assert_int_equal(heard->reply.number, 2);
+	heard = ask(f, fac_verb_next_nonce_floor("eip155:1", &signer));
+	assert_int_equal(heard->reply.number, 0);
 }
 
-static void test_store_that_cannot_be_opened_is_refused(void **state)
+static void test_store_revives_from_a_nonce_on(void **state)
 {
-	struct fac_store_options options = {"/nonexistent/x402.sqlite"};
-	struct x402_errinfo info = {{0}, {0}};
-	struct fac_store *store = NULL;
+	struct fixture *f = *state;
+	struct fac_store_lease lease = sign(f, 0xa1, 1, 1);
+	struct x402_address signer = signer_address();
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
+	const struct heard *heard;
 
-	(void)state;
+	assert_int_equal(err_of(f, journal(&lease, 0xa2, 1, 0, 0)), X402_OK);
+	assert_int_equal(err_of(f, journal(&lease, 0xa3, 2, 0, 0)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, &end, 1)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa2, 0xa2, NULL, 0)), X402_OK);
+	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))), X402_OK);
+	heard = ask(f, fac_verb_revive(NETWORK, &signer, 0));
+	assert_int_equal(heard->reply.transactions_len, 2);
+	assert_int_equal(heard->transactions[0].nonce, 0);
 	assert_int_equal(
-		fac_store_open(&options, &info, &store), X402_ERR_STORE);
-	assert_null(store);
-	assert_non_null(strstr(info.text, "/nonexistent"));
+		heard->transactions[0].state, FAC_TRANSACTION_BROADCAST);
+	assert_int_equal(heard->transactions[0].keys_len, 1);
+	assert_int_equal(heard->transactions[0].attempts[0].raw.len, 3);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SETTLED);
+	heard = ask(f, fac_verb_revive(NETWORK, &signer, 0));
+	assert_int_equal(heard->reply.transactions_len, 0);
 }
-
-static void exec_sql(const char *path, const char *sql)
-{
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
-static void test_store_of_a_newer_daemon_is_refused(void **state)
-{
-	struct fixture *fixture = *state;
-	struct fac_store_options options = {fixture->path};
-	struct x402_errinfo info = {{0}, {0}};
-
-	fac_store_close(fixture->store);
-	fixture->store = NULL;
-	exec_sql(fixture->path, "PRAGMA user_version = 999");
-	assert_int_equal(fac_store_open(&options, &info, &fixture->store),
-		X402_ERR_VERSION);
-	assert_non_null(strstr(info.text, "999"));
-	/* The lock was given back. */
-	exec_sql(fixture->path, "PRAGMA user_version = 1");
-	open_store(fixture);
-}
-
-static void test_store_that_is_no_database_is_refused(void **state)
-{
-	struct fixture *fixture = *state;
-	struct fac_store_options options = {fixture->path};
-	struct x402_errinfo info = {{0}, {0}};
-	int fd;
-
-	fac_store_close(fixture->store);
-	fixture->store = NULL;
-	remove_files(fixture->path);
-	fd = open(fixture->path, O_WRONLY | O_CREAT, 0600);
-	assert_true(fd >= 0);
-	for (unsigned i = 0; i < 200; i++)
-		assert_int_equal(write(fd, "not a database, sorry\n", 22), 22);
-	close(fd);
-	assert_int_equal(fac_store_open(&options, &info, &fixture->store),
-		X402_ERR_STORE);
-}
-
-/* Another program that changes rows: the store must not pay by them. */
-static void test_store_row_that_cannot_be_is_no_payment(void **state)
-{
-	struct fixture *fixture = *state;
-	struct heard heard;
-
-	assert_int_equal(do_reserve(fixture, 1), X402_OK);
-	exec_sql(fixture->path, "UPDATE payments SET amount = '-5'");
-	heard = load(fixture);
-	assert_int_equal(heard.err, X402_ERR_STORE);
-	heard_clear(&heard);
-	heard = get(fixture,
-		(struct fac_payment_query){.key32 = payment_of(1).key32});
-	assert_int_equal(heard.err, X402_ERR_STORE);
-	heard_clear(&heard);
-}
-
-/* Whoever cannot write says so, and goes on when it can again. */
-static void test_store_locked_by_another_fails_closed(void **state)
-{
-	struct fixture *fixture = *state;
-	struct fac_payment payment = payment_of(1);
-	struct heard heard;
-	char big[200000];
-	sqlite3 *blocker;
-
-	/* Somebody holds the write lock for longer than we wait. */
-	assert_int_equal(sqlite3_open(fixture->path, &blocker), SQLITE_OK);
-	assert_int_equal(
-		sqlite3_exec(blocker, "BEGIN IMMEDIATE", NULL, NULL, NULL),
-		SQLITE_OK);
-	memset(big, 'x', sizeof(big));
-	payment.calldata.ptr = (uint8_t *)big;
-	payment.calldata.len = sizeof(big);
-	heard = reserve(fixture, &payment);
-	assert_int_equal(heard.err, X402_ERR_STORE);
-	assert_false(heard.claimed);
-	heard_clear(&heard);
-	sqlite3_exec(blocker, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(blocker);
-	heard = reserve(fixture, &payment);
-	assert_int_equal(heard.err, X402_OK);
-	assert_true(heard.claimed);
-	heard_clear(&heard);
-}
-
-/* ---- Looking up. ---- */
 
 static void test_store_payment_is_found_by_each_name(void **state)
 {
-	struct fixture *fixture = *state;
+	struct fixture *f = *state;
 	struct fac_payment payment = payment_of(1);
-	struct fac_payment_query queries[] = {{.id = payment.id},
+	const struct fac_payment_query found[] = {{.id = payment.id},
 		{.key32 = payment.key32},
 		{.fingerprint32 = payment.fingerprint32},
+		{.payload_hash32 = payment.payload_hash32},
 		{.idempotency_scope = "s", .idempotency_key = "k"},
-		/* The first that finds one answers. */
-		{.id = "none", .key32 = payment.key32}};
-	struct fac_payment_query misses[] = {{.id = "none"},
-		{.transaction = ""}, {.transaction = "0x00"},
-		{.idempotency_scope = "t", .idempotency_key = "k"},
-		{.idempotency_key = "k"}, {0}};
-	struct heard heard;
+		/* A miss is followed by the next member. */
+		{.id = "nonsense",
+			.transaction32 = payment.key32,
+			.fingerprint32 = payment.fingerprint32}};
+	const struct fac_payment_query missed[] = {{.id = "x"}, {0},
+		{.key32 = payment.fingerprint32},
+		{.transaction32 = payment.key32}, {.idempotency_key = "k"},
+		{.idempotency_scope = "t", .idempotency_key = "k"}};
 
 	snprintf(payment.idempotency_scope, 8, "s");
 	snprintf(payment.idempotency_key, 8, "k");
-	heard = reserve(fixture, &payment);
-	heard_clear(&heard);
-	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
-		heard = get(fixture, queries[i]);
-		assert_int_equal(heard.err, X402_OK);
-		assert_memory_equal(heard.payment.key32, payment.key32, 32);
-		heard_clear(&heard);
+	assert_true(reserve(f, &payment)->reply.claimed);
+	for (size_t i = 0; i < ARRAY_LEN(found); i++) {
+		const struct heard *heard = ask(
+			f, fac_verb_payment_get(found[i]));
+
+		assert_int_equal(heard->reply.err, X402_OK);
+		assert_int_equal(heard->reply.events_len, 1);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(misses); i++) {
-		heard = get(fixture, misses[i]);
-		assert_int_equal(heard.err, X402_ERR_NOT_FOUND);
-		heard_clear(&heard);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(missed); i++)
+		assert_int_equal(err_of(f, fac_verb_payment_get(missed[i])),
+			X402_ERR_NOT_FOUND);
 }
 
-static struct heard put(struct fixture *fixture, const char *key,
-	const char *network, bool settled)
+/* ---- Holds. ---- */
+
+static struct fac_verb *hold(uint8_t index, uint64_t amount, uint64_t until_ms)
+{
+	struct fac_store_hold hold = {.network = NETWORK,
+		.amount = x402_u256_from_u64(amount),
+		.balance = x402_u256_from_u64(1500),
+		.until_ms = until_ms};
+
+	memset(hold.key32, index, 32);
+	memset(hold.asset.bytes, 0xee, 20);
+	memset(hold.payer.bytes, 1, 20);
+	return fac_verb_hold(&hold);
+}
+
+static void test_store_holds_count_what_is_promised(void **state)
+{
+	struct fixture *f = *state;
+	const struct heard *heard;
+
+	assert_true(ask(f, hold(5, 900, INT64_MAX))->reply.claimed);
+	/* Again, and its own sum does not stand in its way. */
+	assert_true(ask(f, hold(5, 900, INT64_MAX))->reply.claimed);
+	heard = ask(f, hold(6, 601, INT64_MAX));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	assert_non_null(strstr(heard->reply.message, "900"));
+	assert_true(ask(f, hold(6, 600, 1))->reply.claimed); /* over already */
+	assert_true(ask(f, hold(7, 600, INT64_MAX))->reply.claimed);
+	assert_true(ask(f, fac_verb_hold_get(key_of(7)))->reply.number > 0);
+	assert_int_equal(
+		err_of(f, fac_verb_hold_get(key_of(6))), X402_ERR_NOT_FOUND);
+	assert_int_equal(
+		err_of(f, fac_verb_hold_get(key_of(8))), X402_ERR_NOT_FOUND);
+}
+
+static void test_store_reservation_uses_a_hold_up(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(ask(f, hold(1, 1000, INT64_MAX))->reply.claimed);
+	reserve_index(f, 1); /* 1000, of the same payer */
+	assert_int_equal(err_of(f, hold(1, 1, INT64_MAX)), X402_ERR_CONFLICT);
+	/* Counted once: as a payment. */
+	assert_false(ask(f, hold(2, 501, INT64_MAX))->reply.claimed);
+	assert_true(ask(f, hold(2, 500, INT64_MAX))->reply.claimed);
+	assert_true(ask(f, fac_verb_hold_get(key_of(1)))->reply.number > 0);
+}
+
+/* ---- Outbox. ---- */
+
+static void test_store_end_is_told_to_each_hook(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_EXPIRED, 0);
+	struct fac_outbox_failure failure = {.error = "503"};
+	const struct heard *heard;
+
+	reserve_index(f, 1);
+	heard = ask(f, fac_verb_outbox_take(10, LONG_MS));
+	assert_int_equal(heard->reply.outbox_len, 0);
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	heard = ask(f, fac_verb_outbox_take(10, LONG_MS));
+	assert_int_equal(heard->reply.outbox_len, 2);
+	assert_int_equal(heard->reply.payments_len, 2);
+	assert_string_equal(heard->outbox[0].hook, "audit");
+	assert_string_equal(heard->outbox[1].hook, "shop");
+	assert_int_equal(heard->outbox[0].state, FAC_PAYMENT_EXPIRED);
+	assert_int_equal(heard->outbox[0].tries, 1);
+	assert_int_equal(heard->payments[1].key32[0], 1);
+	/* Taken: nobody gets it again. */
+	assert_int_equal(
+		ask(f, fac_verb_outbox_take(10, LONG_MS))->reply.outbox_len, 0);
+	assert_int_equal(
+		err_of(f, fac_verb_outbox_done(heard->outbox[0].sequence)),
+		X402_OK);
+	failure.sequence = heard->outbox[1].sequence;
+	assert_int_equal(err_of(f, fac_verb_outbox_fail(&failure)), X402_OK);
+	heard = ask(f, fac_verb_outbox_take(10, LONG_MS));
+	assert_int_equal(heard->reply.outbox_len, 1);
+	assert_int_equal(heard->outbox[0].tries, 2);
+	assert_string_equal(heard->outbox[0].error, "503");
+}
+
+static void test_store_dead_letter_may_be_revived(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_EXPIRED, 0);
+	struct fac_outbox_failure failure = {.dead = true, .error = "gone"};
+	const struct heard *heard;
+
+	reserve_index(f, 1);
+	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	heard = ask(f, fac_verb_outbox_take(1, LONG_MS));
+	failure.sequence = heard->outbox[0].sequence;
+	assert_int_equal(err_of(f, fac_verb_outbox_revive(failure.sequence)),
+		X402_ERR_NOT_FOUND);
+	assert_int_equal(err_of(f, fac_verb_outbox_fail(&failure)), X402_OK);
+	heard = ask(f, fac_verb_outbox_dead(10));
+	assert_int_equal(heard->reply.outbox_len, 1);
+	assert_true(heard->outbox[0].dead);
+	assert_int_equal(
+		err_of(f, fac_verb_outbox_revive(failure.sequence)), X402_OK);
+	heard = ask(f, fac_verb_outbox_take(10, LONG_MS));
+	assert_int_equal(heard->reply.outbox_len, 2);
+	assert_int_equal(
+		err_of(f, fac_verb_outbox_revive(99)), X402_ERR_NOT_FOUND);
+}
+
+/* ---- The catalogue. ---- */
+
+static const struct heard *put(
+	struct fixture *f, const char *key, const char *network, bool settled)
 {
 	struct fac_resource resource = {.key = (char *)key,
 		.url = (char *)key,
 		.type = (char *)"http",
 		.x402_version = 2,
-		.accepts_json = (char *)"[]",
+		.accepts_json = (char *)"[\"\\u0041\"]",
 		.settled = settled,
 		.offers_len = 1,
 		.extension_names_len = 1};
-	struct heard heard = {0};
 
 	snprintf(resource.offers[0].scheme, 8, "exact");
 	snprintf(resource.offers[0].network, 32, "%s", network);
 	snprintf(resource.offers[0].pay_to, X402_ASSET_SIZE, "%s",
 		"0xABcdEFABcdEFabcdEfAbCdefabcdeFABcDEFabCD");
-	snprintf(resource.extension_names[0], 64, "bazaar");
-	fac_store_resource_put(fixture->store, &resource, to(fixture, &heard));
-	wait_all(fixture);
-	return heard;
-}
-
-static struct heard list(
-	struct fixture *fixture, struct fac_resource_query query)
-{
-	struct heard heard = {0};
-
-	if (!query.limit)
-		query.limit = 20;
-	fac_store_resource_list(fixture->store, &query, to(fixture, &heard));
-	wait_all(fixture);
-	return heard;
+	snprintf(resource.extension_names[0], 64, "ba\"za\\ar");
+	return ask(f, fac_verb_resource_put(&resource));
 }
 
 static void test_store_resources_are_filtered_and_paged(void **state)
 {
-	struct fixture *fixture = *state;
-	struct heard heard;
+	struct fixture *f = *state;
 	struct {
 		struct fac_resource_query query;
 		uint64_t total;
@@ -910,86 +802,153 @@ static void test_store_resources_are_filtered_and_paged(void **state)
 		{{.network = "eip155:1", .scheme = "exact"}, 2, 2},
 		{{.network = "eip155:1", .scheme = "upto"}, 0, 0},
 		{{.type = "mcp"}, 0, 0},
-		{{.extension = "bazaar"}, 5, 5},
+		{{.extension = "ba\"za\\ar"}, 5, 5},
 		{{.extension = "none"}, 0, 0},
 		{{.pay_to = "0xabcdefabcdefabcdefabcdefabcdefabcdefabcd"}, 5,
 			5},
 		{{.pay_to = "0x' OR 1=1 --"}, 0, 0},
 	};
+	const struct heard *heard;
 
 	for (unsigned i = 0; i < 5; i++) {
 		char key[32];
 
 		snprintf(key, sizeof(key), "https://a/%u", i);
-		heard = put(fixture, key, i < 2 ? "eip155:1" : NETWORK, false);
-		assert_true(heard.claimed);
+		heard = put(f, key, i < 2 ? "eip155:1" : NETWORK, false);
+		assert_true(heard->reply.claimed);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		heard = list(fixture, cases[i].query);
-		assert_int_equal(heard.err, X402_OK);
-		assert_int_equal(heard.total, cases[i].total);
-		assert_int_equal(heard.resources_len, cases[i].len);
+		if (!cases[i].query.limit)
+			cases[i].query.limit = 20;
+		heard = ask(f, fac_verb_resource_list(&cases[i].query));
+		assert_int_equal(heard->reply.err, X402_OK);
+		assert_int_equal(heard->reply.total, cases[i].total);
+		assert_int_equal(heard->reply.resources_len, cases[i].len);
 	}
-	heard = list(fixture, (struct fac_resource_query){0});
-	assert_string_equal(heard.urls[0], "https://a/4");
+	heard = ask(f, fac_verb_resource_list(&cases[0].query));
+	assert_string_equal(heard->urls[0], "https://a/4");
 }
 
 static void test_store_settled_resource_stays_proven(void **state)
 {
-	struct fixture *fixture = *state;
-	struct heard heard = put(fixture, "https://a", NETWORK, true);
+	struct fixture *f = *state;
+	struct fac_resource_query query = {.limit = 20};
+	const struct heard *heard;
 
-	assert_true(heard.claimed);
-	heard = put(fixture, "https://a", NETWORK, false);
-	assert_false(heard.claimed);
-	heard = list(fixture, (struct fac_resource_query){0});
-	assert_int_equal(heard.total, 1);
-	assert_true(heard.settled);
+	assert_true(put(f, "https://a", NETWORK, true)->reply.claimed);
+	assert_false(put(f, "https://a", "eip155:1", false)->reply.claimed);
+	heard = ask(f, fac_verb_resource_list(&query));
+	assert_int_equal(heard->reply.total, 1);
+	assert_true(heard->settled);
+	query.network = "eip155:1";
+	heard = ask(f, fac_verb_resource_list(&query));
+	assert_int_equal(heard->reply.total, 0);
 }
 
-static void test_store_health_writes(void **state)
+/* ---- Keeping house. ---- */
+
+static void test_store_retires_what_is_dead_only(void **state)
 {
-	struct fixture *fixture = *state;
-	struct heard heard = {0};
+	struct fixture *f = *state;
+	struct fac_payment payment;
+	struct fac_store_end end;
 
-	fac_store_health(fixture->store, to(fixture, &heard));
-	wait_all(fixture);
-	assert_int_equal(heard.err, X402_OK);
+	for (uint8_t i = 1; i <= 4; i++) {
+		payment = payment_of(i);
+		payment.valid_before_unix_s = i == 2 ? 2000 : 1000;
+		assert_true(reserve(f, &payment)->reply.claimed);
+		end = end_of(i, FAC_PAYMENT_EXPIRED, 0);
+		if (i != 3)
+			assert_int_equal(
+				err_of(f, fac_verb_finish(&end)), X402_OK);
+	}
+	/* 2 could still be spent; 3 has not ended. */
+	assert_int_equal(ask(f, fac_verb_retire(1500, 1))->reply.number, 1);
+	assert_int_equal(ask(f, fac_verb_retire(1500, 10))->reply.number, 1);
+	assert_int_equal(ask(f, fac_verb_retire(1500, 10))->reply.number, 0);
+	assert_int_equal(state_of(f, 2), FAC_PAYMENT_EXPIRED);
+	assert_int_equal(state_of(f, 3), FAC_PAYMENT_RESERVED);
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static void test_store_retires_final_transactions_but_the_last(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
+	struct x402_address signer = signer_address();
+	struct fac_store_lease lease = lease_of(
+		ME, ask(f, acquire(ME, LONG_MS))->reply.number);
+
+	payment.valid_before_unix_s = 1000;
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(err_of(f, journal(&lease, 0xa1, 7, 1, 1)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, &end, 1)), X402_OK);
+	/* A reorg may yet take its block away. */
+	assert_int_equal(ask(f, fac_verb_retire(1500, 10))->reply.number, 0);
+	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))), X402_OK);
+	assert_int_equal(ask(f, fac_verb_retire(1500, 10))->reply.number, 1);
+	/* The nonce is never handed out again. */
+	assert_int_equal(ask(f, fac_verb_next_nonce_floor(NETWORK, &signer))
+				 ->reply.number,
+		8);
+}
+
+static void test_store_counts_its_commits(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_stats stats;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(err_of(f, fac_verb_health()), X402_OK);
+	stats = fac_store_stats(f->store);
+	assert_int_equal(stats.commits, 3);
+	assert_int_equal(stats.verbs, 3);
+	assert_int_equal(stats.failures, 0);
+	assert_int_equal(stats.queued, 0);
+	for (size_t i = 0; i < FAC_STORE_BUCKETS; i++)
+		sum += stats.commit_buckets[i];
+	assert_int_equal(sum, 3);
+}
+
+static const struct CMUnitTest contract[] = {
+	STORE_TEST(test_store_reserve_keeps_every_field),
+	STORE_TEST(test_store_second_reservation_meets_the_row),
+	STORE_TEST(test_store_idempotency_key_of_another_is_conflict),
+	STORE_TEST(test_store_released_payment_may_come_again),
+	STORE_TEST(test_store_text_cut_inside_a_letter_is_kept),
+	STORE_TEST(test_store_ceiling_refuses_and_counts_back),
+	STORE_TEST(test_store_hand_over_makes_it_anybodys),
+	STORE_TEST(test_store_takes_over_from_the_dead_only),
+	STORE_TEST(test_store_walks_a_payment_to_its_end),
+	STORE_TEST(test_store_journal_needs_the_present_lease),
+	STORE_TEST(test_store_lane_is_held_and_renewed),
+	STORE_TEST(test_store_nonce_has_one_live_transaction),
+	STORE_TEST(test_store_batch_is_signed_whole_or_not),
+	STORE_TEST(test_store_attempts_follow_the_same_rule),
+	STORE_TEST(test_store_mined_takes_no_more_attempts),
+	STORE_TEST(test_store_signed_payment_cannot_be_released),
+	STORE_TEST(test_store_end_is_kept),
+	STORE_TEST(test_store_late_broadcast_leaves_an_end_alone),
+	STORE_TEST(test_store_mined_ends_in_order_and_alone),
+	STORE_TEST(test_store_reorg_takes_back_its_own_ends),
+	STORE_TEST(test_store_success_is_credited_once),
+	STORE_TEST(test_store_failing_neighbours_do_not_sink_a_group),
+	STORE_TEST(test_store_lane_comes_back_whole),
+	STORE_TEST(test_store_revives_from_a_nonce_on),
+	STORE_TEST(test_store_payment_is_found_by_each_name),
+	STORE_TEST(test_store_holds_count_what_is_promised),
+	STORE_TEST(test_store_reservation_uses_a_hold_up),
+	STORE_TEST(test_store_end_is_told_to_each_hook),
+	STORE_TEST(test_store_dead_letter_may_be_revived),
+	STORE_TEST(test_store_resources_are_filtered_and_paged),
+	STORE_TEST(test_store_settled_resource_stays_proven),
+	STORE_TEST(test_store_retires_what_is_dead_only),
+	STORE_TEST(test_store_retires_final_transactions_but_the_last),
+	STORE_TEST(test_store_counts_its_commits),
+};
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_store_reserve_keeps_every_field),
-		STORE_TEST(test_store_second_reservation_meets_the_row),
-		STORE_TEST(test_store_idempotency_key_of_another_is_conflict),
-		STORE_TEST(test_store_released_payment_may_come_again),
-		STORE_TEST(test_store_table_permits_exactly_these_steps),
-		STORE_TEST(test_store_walks_a_payment_to_its_end),
-		STORE_TEST(test_store_signed_payment_cannot_be_released),
-		STORE_TEST(test_store_end_is_kept),
-		STORE_TEST(test_store_nonce_has_one_live_transaction),
-		STORE_TEST(test_store_payment_is_signed_once),
-		STORE_TEST(test_store_mined_is_not_replaced),
-		STORE_TEST(test_store_floor_counts_every_journalled_nonce),
-		STORE_TEST(test_store_transaction_without_payment_fills_a_gap),
-		STORE_TEST(test_store_success_is_credited_once),
-		STORE_TEST(test_store_failure_is_not_credited),
-		STORE_TEST(test_store_failing_neighbours_do_not_sink_a_group),
-		STORE_TEST(test_store_ok_survives_a_kill),
-		STORE_TEST(test_store_second_daemon_is_refused),
-		STORE_TEST(test_store_that_cannot_be_opened_is_refused),
-		STORE_TEST(test_store_of_a_newer_daemon_is_refused),
-		STORE_TEST(test_store_that_is_no_database_is_refused),
-		STORE_TEST(test_store_row_that_cannot_be_is_no_payment),
-		STORE_TEST(test_store_locked_by_another_fails_closed),
-		STORE_TEST(test_store_payment_is_found_by_each_name),
-		STORE_TEST(test_store_resources_are_filtered_and_paged),
-		STORE_TEST(test_store_settled_resource_stays_proven),
-		STORE_TEST(test_store_health_writes),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(contract, NULL, NULL);
 }
