@@ -408,6 +408,33 @@ static void test_store_signed_payment_cannot_be_released(void **state)
 
 /* ---- Ends. ---- */
 
+static void test_store_table_permits_exactly_these_steps(void **state)
+{
+	static const struct {
+		enum fac_payment_state from;
+		enum fac_payment_state to;
+	} never[] = {/* R3: what was signed is never simply given up. */
+		{FAC_PAYMENT_SIGNED, FAC_PAYMENT_CANCELLED},
+		{FAC_PAYMENT_BROADCAST, FAC_PAYMENT_CANCELLED},
+		/* R2: an end is not reserved again. */
+		{FAC_PAYMENT_SETTLED, FAC_PAYMENT_RESERVED},
+		{FAC_PAYMENT_EXPIRED, FAC_PAYMENT_SIGNED},
+		{FAC_PAYMENT_REVERTED, FAC_PAYMENT_SIGNED},
+		{FAC_PAYMENT_STATE_COUNT, FAC_PAYMENT_SETTLED}};
+	unsigned permitted = 0;
+
+	(void)state;
+	for (int from = 0; from < FAC_PAYMENT_STATE_COUNT; from++)
+		for (int to = 0; to < FAC_PAYMENT_STATE_COUNT; to++)
+			permitted += fac_payment_may_follow(
+				(enum fac_payment_state)from,
+				(enum fac_payment_state)to);
+	assert_int_equal(permitted, 24);
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		assert_false(
+			fac_payment_may_follow(never[i].from, never[i].to));
+}
+
 static void test_store_end_is_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -928,6 +955,7 @@ static const struct CMUnitTest contract[] = {
 	STORE_TEST(test_store_attempts_follow_the_same_rule),
 	STORE_TEST(test_store_mined_takes_no_more_attempts),
 	STORE_TEST(test_store_signed_payment_cannot_be_released),
+	STORE_TEST(test_store_table_permits_exactly_these_steps),
 	STORE_TEST(test_store_end_is_kept),
 	STORE_TEST(test_store_late_broadcast_leaves_an_end_alone),
 	STORE_TEST(test_store_mined_ends_in_order_and_alone),

@@ -1,0 +1,173 @@
+/*
+ * What only the SQLite store has to hold: one daemon per file, an OK that
+ * survives kill -9, and a file that is none of ours, damaged or locked.
+ */
+#include "store_house.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static void exec_sql(const char *path, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static enum x402_err reopen(struct fixture *f, struct x402_errinfo *info)
+{
+	struct fac_store_options options = {f->path};
+
+	*info = (struct x402_errinfo){"", ""};
+	fac_store_close(f->store);
+	f->store = NULL;
+	return fac_store_open(&options, info, &f->store);
+}
+
+static void test_store_sqlite_ok_survives_a_kill(void **state)
+{
+	struct fixture *f = *state;
+	struct x402_address signer = signer_address();
+	const struct heard *heard;
+	pid_t child;
+	int status;
+
+	fac_store_close(f->store);
+	f->store = NULL;
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct fixture inside = {0};
+
+		memcpy(inside.path, f->path, sizeof(inside.path));
+		if (fac_loop_new(&inside.loop))
+			_exit(1);
+		inside.store = open_store(&inside);
+		sign(&inside, 0xa1, 1, 1);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	f->store = open_store(f);
+	heard = ask(f, fac_verb_load_lane(NETWORK, &signer, OTHER));
+	assert_int_equal(heard->reply.transactions_len, 1);
+	assert_memory_equal(heard->transactions[0].keys32[0], key_of(1), 32);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
+}
+
+static void test_store_sqlite_second_daemon_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_options options = {f->path};
+	struct x402_errinfo info = {"", ""};
+	struct fac_store *second = NULL;
+
+	assert_int_equal(
+		fac_store_open(&options, &info, &second), X402_ERR_STORE);
+	assert_null(second);
+	assert_non_null(strstr(info.text, "another facilitator"));
+	assert_false(fac_store_is_shared(f->store));
+}
+
+static void test_store_sqlite_that_cannot_be_opened_is_refused(void **state)
+{
+	struct fac_store_options options = {"/nonexistent/x402.sqlite"};
+	struct x402_errinfo info = {"", ""};
+	struct fac_store *store = NULL;
+
+	(void)state;
+	assert_int_equal(
+		fac_store_open(&options, &info, &store), X402_ERR_STORE);
+	assert_null(store);
+	assert_non_null(strstr(info.text, "/nonexistent"));
+}
+
+static void test_store_sqlite_of_a_newer_daemon_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct x402_errinfo info;
+
+	exec_sql(f->path, "PRAGMA user_version = 999");
+	assert_int_equal(reopen(f, &info), X402_ERR_VERSION);
+	assert_non_null(strstr(info.text, "999"));
+	/* The lock was given back. */
+	exec_sql(f->path, "PRAGMA user_version = 1");
+	assert_int_equal(reopen(f, &info), X402_OK);
+}
+
+static void test_store_sqlite_that_is_no_database_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct x402_errinfo info;
+	int fd;
+
+	fac_store_close(f->store);
+	f->store = NULL;
+	remove_files(f->path);
+	fd = open(f->path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(write(fd, "not a database, sorry\n", 22), 22);
+	close(fd);
+	assert_int_equal(reopen(f, &info), X402_ERR_STORE);
+}
+
+/* Another program that changes rows: the store must not pay by them. */
+static void test_store_sqlite_row_that_cannot_be_is_no_payment(void **state)
+{
+	struct fixture *f = *state;
+
+	reserve_index(f, 1);
+	exec_sql(f->path, "UPDATE payments SET amount = '-5'");
+	assert_int_equal(
+		err_of(f, fac_verb_take_over(NETWORK, ME, 9)), X402_ERR_STORE);
+	assert_int_equal(
+		err_of(f,
+			fac_verb_payment_get((struct fac_payment_query){
+				.key32 = key_of(1)})),
+		X402_ERR_STORE);
+}
+
+/* Whoever cannot write says so, and goes on when it can again. */
+static void test_store_sqlite_locked_by_another_fails_closed(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	const struct heard *heard;
+	sqlite3 *blocker;
+
+	/* Somebody holds the write lock for longer than we wait. */
+	assert_int_equal(sqlite3_open(f->path, &blocker), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(blocker, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+		SQLITE_OK);
+	heard = reserve(f, &payment);
+	assert_int_equal(heard->reply.err, X402_ERR_STORE);
+	assert_false(heard->reply.claimed);
+	assert_int_equal(fac_store_stats(f->store).failures, 1);
+	sqlite3_exec(blocker, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(blocker);
+	reserve_index(f, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(test_store_sqlite_ok_survives_a_kill),
+		STORE_TEST(test_store_sqlite_second_daemon_is_refused),
+		STORE_TEST(test_store_sqlite_that_cannot_be_opened_is_refused),
+		STORE_TEST(test_store_sqlite_of_a_newer_daemon_is_refused),
+		STORE_TEST(test_store_sqlite_that_is_no_database_is_refused),
+		STORE_TEST(test_store_sqlite_row_that_cannot_be_is_no_payment),
+		STORE_TEST(test_store_sqlite_locked_by_another_fails_closed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
