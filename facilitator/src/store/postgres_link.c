@@ -26,6 +26,10 @@
  * synchronous_commit: an OK must mean durable (R1), whatever the role's
  * default is. The timeouts free what a daemon holds that was stopped in the
  * middle; a group waits for other writers no longer than lock_timeout.
+ *
+ * Every statement finds its rows by an index. Plans are kept for the life of
+ * a session, and one made while a table was empty would walk all of it when
+ * it has millions of rows: so the planner is not asked.
  */
 #define SESSION                                      \
 	"SET synchronous_commit = on;"               \
@@ -37,6 +41,10 @@
 	"'5s';"                                      \
 	"SET tcp_user_timeout = '10s';"              \
 	"SET client_min_messages = warning;"         \
+	"SET enable_seqscan = off;"                  \
+	"SET enable_hashjoin = off;"                 \
+	"SET enable_mergejoin = off;"                \
+	"SET plan_cache_mode = force_generic_plan;"  \
 	"SET jit = off;"                             \
 	"SET standard_conforming_strings = on"
 

@@ -1,0 +1,168 @@
+/*
+ * How many payments a second a store carries from reservation to credit, in
+ * batches of 200 and with the credits queued at once:
+ *   store_bench PATH-OR-URI [PAYMENTS]
+ * SQLite writes PATH, so it is durable; remove the file afterwards.
+ */
+#include "run/loop.h"
+#include "store/verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH   200
+#define NETWORK "eip155:84532"
+#define OWNER   "11111111111111111111111111111111"
+
+static struct fac_loop *loop;
+static unsigned waiting;
+static uint64_t token;
+
+static void on_reply(void *user, const struct fac_store_reply *reply)
+{
+	(void)user;
+	if (reply->err) {
+		fprintf(stderr, "store_bench: %s\n", x402_err_name(reply->err));
+		exit(1);
+	}
+	if (reply->number)
+		token = reply->number;
+	if (--waiting == 0)
+		fac_loop_stop(loop);
+}
+
+static void submit(struct fac_store *store, struct fac_verb *verb)
+{
+	waiting++;
+	fac_store_submit(
+		store, verb, (struct fac_store_to){loop, on_reply, NULL});
+}
+
+static void settle(void)
+{
+	if (waiting)
+		fac_loop_run(loop);
+}
+
+/* Spread like hashes: real keys are random, and so are their index pages. */
+static void mark32(uint64_t number, uint8_t tag, uint8_t ret_mark32[32])
+{
+	for (size_t i = 0; i < 32; i += 8) {
+		uint64_t mixed = (number + 1) * 0x9e3779b97f4a7c15u + i + tag;
+
+		mixed ^= mixed >> 31;
+		mixed *= 0xbf58476d1ce4e5b9u;
+		memcpy(ret_mark32 + i, &mixed, 8);
+	}
+}
+
+static void reserve(struct fac_store *store, uint64_t number)
+{
+	static uint8_t calldata[292];
+	struct fac_payment payment = {.valid_before_unix_s = 4000000000,
+		.x402_version = 2,
+		.gas_limit = 100000,
+		.may_share = true,
+		.scheme = "exact",
+		.network = NETWORK,
+		.wire_network = NETWORK,
+		.caller = "10.0.0.1",
+		.owner = OWNER};
+
+	mark32(number, 1, payment.key32);
+	mark32(number, 2, payment.fingerprint32);
+	mark32(number, 3, payment.payload_hash32);
+	mark32(number, 4, payment.proof.nonce32);
+	fac_payment_id_text(payment.proof.nonce32, payment.id);
+	memcpy(payment.proof.from.bytes, payment.key32, 20);
+	payment.proof.value = x402_u256_from_u64(1000);
+	payment.calldata.ptr = calldata;
+	payment.calldata.len = sizeof(calldata);
+	payment.state_calldata = payment.calldata;
+	payment.state_calldata.len = 68;
+	submit(store, fac_verb_reserve(&payment, NULL));
+}
+
+static void run_batch(struct fac_store *store, uint64_t first, uint64_t nonce)
+{
+	static uint8_t keys[BATCH][32];
+	static uint8_t raw[70000];
+	static struct fac_store_end ends[BATCH];
+	struct fac_transaction transaction = {.nonce = nonce,
+		.network = NETWORK,
+		.attempts_len = 1,
+		.keys32 = keys,
+		.keys_len = BATCH};
+	struct fac_store_mined mined = {.block_number = nonce};
+	struct fac_store_lease lease = {NETWORK, {{0}}, OWNER, token};
+
+	for (uint64_t i = 0; i < BATCH; i++)
+		reserve(store, first + i);
+	settle();
+	mark32(nonce, 9, transaction.id32);
+	memcpy(mined.id32, transaction.id32, 32);
+	memcpy(mined.hash32, transaction.id32, 32);
+	memcpy(transaction.attempts[0].hash32, transaction.id32, 32);
+	transaction.attempts[0].raw.ptr = raw;
+	transaction.attempts[0].raw.len = sizeof(raw);
+	for (uint64_t i = 0; i < BATCH; i++) {
+		mark32(first + i, 1, keys[i]);
+		memset(&ends[i], 0, sizeof(ends[i]));
+		memcpy(ends[i].key32, keys[i], 32);
+		ends[i].state = FAC_PAYMENT_SETTLED;
+		ends[i].cost_gwei = 50;
+	}
+	submit(store, fac_verb_journal_signed(&transaction, &lease));
+	settle();
+	submit(store, fac_verb_mark_broadcast(transaction.id32));
+	settle();
+	submit(store, fac_verb_mark_mined(&mined, ends, BATCH));
+	settle();
+	for (size_t i = 0; i < BATCH; i++)
+		submit(store, fac_verb_credit(keys[i], "{\"success\":true}"));
+	settle();
+	submit(store, fac_verb_mark_final(transaction.id32));
+	settle();
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t payments = argc > 2 ? strtoull(argv[2], NULL, 10) : 20000;
+	struct fac_store_options options = {argc > 1 ? argv[1] : ""};
+	struct x402_errinfo info = {"", ""};
+	struct fac_store *store;
+	struct x402_address signer = {{0}};
+	uint64_t began;
+	uint64_t took;
+
+	if (argc < 2 || fac_loop_new(&loop))
+		return 2;
+	if (fac_store_open(&options, &info, &store)) {
+		fprintf(stderr, "store_bench: %s\n", info.text);
+		return 1;
+	}
+	submit(store, fac_verb_lane_acquire(NETWORK, &signer, OWNER, 600000));
+	settle();
+	began = now_us();
+	for (uint64_t at = 0; at + BATCH <= payments; at += BATCH)
+		run_batch(store, at, at / BATCH);
+	took = now_us() - began;
+	printf("%llu payments from reservation to credit in %llu ms: "
+	       "%llu a second, %llu commits\n",
+		(unsigned long long)payments, (unsigned long long)took / 1000,
+		(unsigned long long)(payments * 1000000 / (took ? took : 1)),
+		(unsigned long long)fac_store_stats(store).commits);
+	fac_store_close(store);
+	fac_loop_free(loop);
+	return 0;
+}
