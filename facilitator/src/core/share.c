@@ -18,7 +18,9 @@
 #define WATCH_MS 200
 #define TAKE_MS  250
 #define TAKE_MAX 200
-#define RETRY_MS 1000
+/* A lone daemon finds only what an instance of another name left. */
+#define TAKE_ALONE_MS 5000
+#define RETRY_MS      1000
 /* Without a lane for so long a payment is handed over. */
 #define HAND_OVER_MS 150
 
