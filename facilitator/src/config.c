@@ -4,9 +4,8 @@
  * into struct fac_config. Defaults are in fac_config_new(), nowhere else, and
  * are handed to libconfuse from there.
  */
-#include "config.h"
+#include "config_p.h"
 
-#include <confuse.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -94,6 +93,8 @@ void fac_config_free(struct fac_config *config)
 			free(chain->signer_sources[j]);
 		}
 	}
+	for (size_t i = 0; i < config->hooks_len; i++)
+		fac_config_hook_clear(&config->hooks[i]);
 	free(config->source);
 	free(config->store_path);
 	free(config->log_file);
@@ -448,6 +449,8 @@ static const struct {
 	{"cors_origin", check_cors},
 	{"log_level", check_level},
 	{"chain", check_chain},
+	{"webhook", fac_config_check_hook},
+	{"webhook|events", fac_config_check_event},
 	{"chain|rpc_urls", check_url},
 	{"chain|rpc_timeout", check_deadline},
 	{"chain|rpc_head_lag_max", check_head_lag},
@@ -584,6 +587,9 @@ static void fill_config(cfg_t *cfg, const char *path, struct fac_config *config,
 	for (unsigned i = 0; i < cfg_size(cfg, "chain"); i++)
 		fill_chain(cfg_getnsec(cfg, "chain", i), path,
 			&config->chains[config->chains_len++], problems);
+	for (unsigned i = 0; i < cfg_size(cfg, "webhook"); i++)
+		fac_config_fill_hook(cfg_getnsec(cfg, "webhook", i), path,
+			&config->hooks[config->hooks_len++], problems);
 	if (!config->chains_len)
 		fac_config_problem(problems,
 			"%s: expected at least one chain section, as in: chain "
@@ -651,6 +657,8 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_STR("log_level", fac_log_level_text(settings->log_level),
 			CFGF_NONE),
 		CFG_SEC("chain", chain_opts,
+			CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+		CFG_SEC("webhook", fac_config_hook_options,
 			CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
 	};
@@ -764,6 +772,8 @@ void fac_config_dump(const struct fac_config *config, struct x402_buf *buf)
 		fac_log_level_text(settings->log_level));
 	for (size_t i = 0; i < config->chains_len; i++)
 		dump_chain(&config->chains[i], buf);
+	for (size_t i = 0; i < config->hooks_len; i++)
+		fac_config_hook_dump(&config->hooks[i], buf);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -820,4 +830,9 @@ void fac_config_compare(const struct fac_config *a, const struct fac_config *b,
 		same = same_chain(&a->chains[i], &b->chains[i]);
 	if (!same)
 		x402_buf_add_str(ret_names, "chain ");
+	same = a->hooks_len == b->hooks_len;
+	for (size_t i = 0; same && i < a->hooks_len; i++)
+		same = fac_config_hook_equal(&a->hooks[i], &b->hooks[i]);
+	if (!same)
+		x402_buf_add_str(ret_names, "webhook ");
 }

@@ -74,6 +74,22 @@ struct fac_settings {
 	enum fac_log_level log_level;
 };
 
+/* At least as long as what nobody guesses; at most what a file may hold. */
+#define FAC_HOOK_SECRET_MIN 16
+#define FAC_HOOK_SECRET_MAX 256
+struct fac_hook_secret {
+	size_t len;
+	char bytes[FAC_HOOK_SECRET_MAX];
+};
+/* A web hook: who is told of ends of payments. */
+struct fac_config_hook {
+	char name[FAC_HOOK_NAME_MAX];
+	char *url;
+	char *secret_file;
+	struct fac_hook_secret *secret; /* locked memory (sodium_malloc) */
+	unsigned events;                /* bits: 1 << enum fac_payment_state */
+};
+
 struct fac_config {
 	char *source; /* file name, or "environment" */
 	char host[FAC_CONFIG_HOST_SIZE];
@@ -91,6 +107,8 @@ struct fac_config {
 	struct fac_settings settings;
 	struct fac_config_chain chains[FAC_ENGINE_CHAINS_MAX];
 	size_t chains_len;
+	struct fac_config_hook hooks[FAC_HOOKS_MAX];
+	size_t hooks_len;
 };
 
 /*
@@ -156,6 +174,24 @@ bool fac_config_url_ok(const char *url);
  */
 bool fac_config_key_file(const char *path, const char *prefix,
 	struct x402_buf *problems, struct x402_secret **ret_secret);
+/*
+ * Read a text that nobody else may read, without the white space around it;
+ * what names it in problems. False as above, and when it is too long. The
+ * caller wipes ret_text.
+ */
+bool fac_config_private_file(const char *path, const char *what,
+	struct x402_buf *problems, char *ret_text, size_t size);
+/* ---- config_hook.c ---- */
+/* "settled", "reverted" or "expired"; what a hook may be told of. */
+bool fac_config_hook_event(const char *text, enum fac_payment_state *ret_state);
+/* As fac_config_key_file, for a hook's secret. */
+bool fac_config_hook_secret(const char *path, const char *prefix,
+	struct x402_buf *problems, struct fac_hook_secret **ret_secret);
+void fac_config_hook_clear(struct fac_config_hook *hook);
+void fac_config_hook_dump(
+	const struct fac_config_hook *hook, struct x402_buf *buf);
+bool fac_config_hook_equal(
+	const struct fac_config_hook *a, const struct fac_config_hook *b);
 /* Parse key text into locked memory; NULL when it is no key. */
 struct x402_secret *fac_config_key_parse(const char *text);
 

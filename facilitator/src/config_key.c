@@ -1,5 +1,5 @@
 /*
- * Signer keys: from a file or a text into memory that is locked, kept out of
+ * Secrets: from a file or a text into memory that is locked, kept out of
  * core dumps and wiped when freed (R10). A key that others on the machine can
  * read is refused: by the time somebody notices, the gas money is gone.
  */
@@ -7,13 +7,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* "0x", 64 digits, and room for white space around them. */
 #define KEY_TEXT_SIZE 128
+/* A file name, a line and the name of a section. */
+#define FAC_CONFIG_PREFIX_SIZE (PATH_MAX + 128)
 
 struct x402_secret *fac_config_key_parse(const char *text)
 {
@@ -60,37 +64,54 @@ static void trim(char *text)
 		text[--len] = '\0';
 }
 
-bool fac_config_key_file(const char *path, const char *prefix,
-	struct x402_buf *problems, struct x402_secret **ret_secret)
+bool fac_config_private_file(const char *path, const char *what,
+	struct x402_buf *problems, char *ret_text, size_t size)
 {
-	char text[KEY_TEXT_SIZE] = {0};
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0) {
-		fac_config_problem(problems, "%s: key file %s: %s", prefix,
-			path, strerror(errno));
+		fac_config_problem(
+			problems, "%s %s: %s", what, path, strerror(errno));
 		return false;
 	}
 	if (fstat(fd, &st) || !mode_ok(path, &st)) {
 		fac_config_problem(problems,
-			"%s: key file %s: expected a regular file that only "
-			"its owner can read (chmod 600)",
-			prefix, path);
+			"%s %s: expected a regular file that only its owner "
+			"can read (chmod 600)",
+			what, path);
 		close(fd);
 		return false;
 	}
-	ssize_t len = read(fd, text, sizeof(text) - 1);
+	ssize_t len = read(fd, ret_text, size);
 	close(fd);
-	trim(text);
-	struct x402_secret *secret = len > 0 ? fac_config_key_parse(text)
-					     : NULL;
+	if (len < 0 || (size_t)len == size) {
+		x402_wipe(ret_text, size);
+		fac_config_problem(problems, "%s %s: %s", what, path,
+			len < 0 ? "cannot be read" : "too long");
+		return false;
+	}
+	ret_text[len] = '\0';
+	trim(ret_text);
+	return true;
+}
+
+bool fac_config_key_file(const char *path, const char *prefix,
+	struct x402_buf *problems, struct x402_secret **ret_secret)
+{
+	char what[FAC_CONFIG_PREFIX_SIZE];
+	char text[KEY_TEXT_SIZE] = {0};
+
+	snprintf(what, sizeof(what), "%s: key file", prefix);
+	if (!fac_config_private_file(path, what, problems, text, sizeof(text)))
+		return false;
+	struct x402_secret *secret = fac_config_key_parse(text);
 	x402_wipe(text, sizeof(text));
 	if (!secret) {
 		fac_config_problem(problems,
-			"%s: key file %s: expected a private key of 64 hex "
-			"digits, with or without 0x",
-			prefix, path);
+			"%s %s: expected a private key of 64 hex digits, with "
+			"or without 0x",
+			what, path);
 		return false;
 	}
 	*ret_secret = secret;

@@ -64,6 +64,7 @@ struct daemon {
 	struct fac_store *store;
 	struct fac_settler *settler;
 	struct fac_admin *admin; /* or NULL: not configured */
+	struct fac_hooks *hooks; /* or NULL: none configured */
 	struct fac_http_counts *counts[FAC_CONFIG_WORKERS_MAX];
 	struct fac_worker *workers[FAC_CONFIG_WORKERS_MAX];
 	size_t workers_len;
@@ -217,6 +218,7 @@ static void close_all(struct daemon *daemon)
 	daemon->state = CLOSING;
 	fac_timer_stop(daemon->drain_timer);
 	fac_admin_close(daemon->admin);
+	fac_hooks_stop(daemon->hooks);
 	daemon->awaited = daemon->workers_len;
 	/* As mail: a callback of what will be freed may have brought us. */
 	if (!daemon->awaited)
@@ -469,6 +471,19 @@ static enum x402_err start_workers(
 	return X402_OK;
 }
 
+static enum x402_err start_hooks(struct daemon *daemon)
+{
+	struct fac_hooks_options options = {
+		.loop = daemon->loop,
+		.store = daemon->store,
+		.hooks = daemon->config->hooks,
+		.hooks_len = daemon->config->hooks_len,
+	};
+
+	return options.hooks_len ? fac_hooks_start(&options, &daemon->hooks)
+				 : X402_OK;
+}
+
 static enum x402_err start_admin(
 	struct daemon *daemon, struct x402_errinfo *info)
 {
@@ -484,6 +499,7 @@ static enum x402_err start_admin(
 				.watch = daemon->watch,
 				.chains_len = daemon->config->chains_len,
 			},
+		.hooks = daemon->hooks,
 		.status = daemon->status,
 		.http = daemon->counts,
 		.http_len = daemon->workers_len,
@@ -546,6 +562,8 @@ static void serve(struct daemon *daemon)
 		return;
 	}
 	err = start_workers(daemon, &info);
+	if (!err)
+		err = start_hooks(daemon);
 	if (!err)
 		err = start_admin(daemon, &info);
 	if (err) {
@@ -685,9 +703,16 @@ static enum x402_err read_signers(struct daemon *daemon)
 static void begin(void *user)
 {
 	struct daemon *daemon = user;
-	struct fac_store_options options = {.path = daemon->config->store_path};
+	const char *hooks[FAC_HOOKS_MAX];
+	struct fac_store_options options = {
+		.path = daemon->config->store_path,
+		.hooks = hooks,
+		.hooks_len = daemon->config->hooks_len,
+	};
 	struct x402_errinfo info = {0};
 
+	for (size_t i = 0; i < daemon->config->hooks_len; i++)
+		hooks[i] = daemon->config->hooks[i].name;
 	if (fac_store_open(&options, &info, &daemon->store)) {
 		give_up(daemon, EXIT_STORE, info.text);
 		return;
@@ -720,6 +745,7 @@ static enum exit_code run(struct daemon *daemon)
 	fac_timer_free(daemon->watch_timer);
 	fac_timer_free(daemon->drain_timer);
 	fac_admin_free(daemon->admin);
+	fac_hooks_free(daemon->hooks);
 	fac_loop_free(daemon->loop);
 	for (size_t i = 0; i < FAC_CONFIG_WORKERS_MAX; i++)
 		free(daemon->counts[i]);

@@ -399,6 +399,151 @@ static void admin_listen_is_an_address_a_file_or_off(void **state)
 	fac_config_free(config);
 }
 
+#define HOOK_OPEN                                 \
+	"webhook \"shop\" {\n"                    \
+	"url = \"https://user:pw@a.example/x\"\n" \
+	"secret_file = \"${TEST_HOOK_FILE}\"\n"
+#define HOOK_SECRET "a-secret-of-the-shop"
+
+/* The secret's file; dies with the test. */
+static void write_hook_secret(const char *text, mode_t mode)
+{
+	static char path[160];
+
+	snprintf(path, sizeof(path), "%s/hook", dir);
+	write_file(path, text, mode);
+	assert_int_equal(setenv("TEST_HOOK_FILE", path, 1), 0);
+}
+
+static void remove_hook_secret(void)
+{
+	assert_int_equal(unlink(getenv("TEST_HOOK_FILE")), 0);
+}
+
+static void webhook_is_read_and_shown_without_its_secret(void **state)
+{
+	struct x402_buf dump = {0};
+	struct x402_buf names = {0};
+	struct fac_config *other;
+	struct fac_config *config;
+	char *text;
+
+	(void)state;
+	write_hook_secret(" " HOOK_SECRET "\n", 0600);
+	config = load_good(STORE CHAIN HOOK_OPEN "}\n");
+	assert_int_equal(config->hooks_len, 1);
+	assert_string_equal(config->hooks[0].name, "shop");
+	assert_int_equal(config->hooks[0].secret->len, strlen(HOOK_SECRET));
+	assert_memory_equal(config->hooks[0].secret->bytes, HOOK_SECRET,
+		strlen(HOOK_SECRET));
+	assert_int_equal(config->hooks[0].events,
+		1u << FAC_PAYMENT_SETTLED | 1u << FAC_PAYMENT_REVERTED |
+			1u << FAC_PAYMENT_EXPIRED);
+	fac_config_dump(config, &dump);
+	text = x402_buf_take_str(&dump);
+	assert_non_null(strstr(text, "webhook \"shop\" {\n"));
+	assert_non_null(strstr(text, "events = {settled, reverted, expired}"));
+	assert_null(strstr(text, HOOK_SECRET));
+	assert_null(strstr(text, "pw@"));
+	free(text);
+	other = load_good(STORE CHAIN HOOK_OPEN "events = {expired}\n}\n");
+	assert_int_equal(other->hooks[0].events, 1u << FAC_PAYMENT_EXPIRED);
+	fac_config_compare(config, other, &names);
+	text = x402_buf_take_str(&names);
+	assert_string_equal(text, "webhook ");
+	free(text);
+	fac_config_free(config);
+	fac_config_free(other);
+	remove_hook_secret();
+}
+
+static void expect_file_refused(const char *text, const char *said)
+{
+	struct x402_buf problems = {0};
+	struct fac_config *config = NULL;
+
+	write_file(conf_path, text, 0600);
+	assert_int_not_equal(
+		fac_config_load(conf_path, &problems, &config), X402_OK);
+	assert_null(config);
+	x402_buf_add_byte(&problems, '\0');
+	if (!strstr((char *)problems.ptr, said))
+		fail_msg(
+			"expected \"%s\", got: %s", said, (char *)problems.ptr);
+	x402_buf_clear(&problems);
+}
+
+static void webhook_wrong_is_named(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *said;
+	} cases[] = {
+		{HOOK_OPEN "events = {paid}\n}\n", "events: expected settled"},
+		{HOOK_OPEN "events = {reserved}\n}\n",
+			"events: expected settled"},
+		{HOOK_OPEN "retries = 3\n}\n", "f.conf:"},
+		{"webhook \"Shop 1\" {\nurl = \"http://a\"\n"
+		 "secret_file = \"x\"\n}\n",
+			"expected a name of 1 to"},
+		{"webhook \"\" {\nurl = \"http://a\"\n"
+		 "secret_file = \"x\"\n}\n",
+			"expected a name of 1 to"},
+		{"webhook \"a\" {\nsecret_file = \"x\"\n}\n", "url: expected"},
+		{"webhook \"a\" {\nurl = \"file:///etc\"\n"
+		 "secret_file = \"x\"\n}\n",
+			"url: expected"},
+		{"webhook \"a\" {\nurl = \"http://a\"\n}\n",
+			"secret_file is missing"},
+		{"webhook \"a\" {\nurl = \"http://a\"\n"
+		 "secret_file = \"/nonexistent/s\"\n}\n",
+			"secret file /nonexistent/s: No such file"},
+	};
+	char text[4096];
+
+	(void)state;
+	write_hook_secret(HOOK_SECRET, 0600);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		snprintf(text, sizeof(text), STORE CHAIN "%s", cases[i].text);
+		expect_file_refused(text, cases[i].said);
+	}
+	/* One more than there is room for. */
+	size_t len = (size_t)snprintf(text, sizeof(text), STORE CHAIN);
+	for (int i = 0; i <= FAC_HOOKS_MAX; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"webhook \"h%d\" {\nurl = \"http://a\"\n"
+			"secret_file = \"${TEST_HOOK_FILE}\"\n}\n",
+			i);
+	expect_file_refused(text, "more than 8 webhooks");
+	remove_hook_secret();
+}
+
+static void webhook_secret_that_is_bad_is_refused(void **state)
+{
+	char longer[FAC_HOOK_SECRET_MAX + 200];
+
+	(void)state;
+	memset(longer, 'x', sizeof(longer));
+	longer[FAC_HOOK_SECRET_MAX + 1] = '\0';
+	write_hook_secret(longer, 0600);
+	expect_file_refused(
+		STORE CHAIN HOOK_OPEN "}\n", "expected 16 to 256 printable");
+	longer[FAC_HOOK_SECRET_MAX + 1] = 'x';
+	longer[sizeof(longer) - 1] = '\0';
+	write_hook_secret(longer, 0600);
+	expect_file_refused(STORE CHAIN HOOK_OPEN "}\n", "too long");
+	write_hook_secret("short", 0600);
+	expect_file_refused(
+		STORE CHAIN HOOK_OPEN "}\n", "expected 16 to 256 printable");
+	write_hook_secret("two words are no secret", 0600);
+	expect_file_refused(
+		STORE CHAIN HOOK_OPEN "}\n", "expected 16 to 256 printable");
+	write_hook_secret(HOOK_SECRET, 0640);
+	expect_file_refused(
+		STORE CHAIN HOOK_OPEN "}\n", "only its owner can read");
+	remove_hook_secret();
+}
+
 static void dump_holds_no_secret(void **state)
 {
 	(void)state;
@@ -453,6 +598,9 @@ int main(void)
 		cmocka_unit_test(env_key_is_wiped_after_reading),
 		cmocka_unit_test(env_wrong_is_named),
 		cmocka_unit_test(admin_listen_is_an_address_a_file_or_off),
+		cmocka_unit_test(webhook_is_read_and_shown_without_its_secret),
+		cmocka_unit_test(webhook_wrong_is_named),
+		cmocka_unit_test(webhook_secret_that_is_bad_is_refused),
 		cmocka_unit_test(dump_holds_no_secret),
 		cmocka_unit_test(compare_names_what_needs_a_restart),
 	};

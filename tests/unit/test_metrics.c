@@ -269,6 +269,29 @@ static void page_of_what_is_not_known_is_left_out(void **state)
 	free(text);
 }
 
+static void hooks_are_told_by_result(void **state)
+{
+	struct fac_hook_stats hook = {.name = "shop",
+		.delivered = 4,
+		.failed = 3,
+		.skipped = 2,
+		.dead = 1};
+	struct fac_metrics_view view = {
+		.version = "0", .hooks = &hook, .hooks_len = 1};
+	char *text = write_page(&view);
+
+	(void)state;
+	read_page(text);
+	assert_non_null(strstr(text,
+		"\nx402_webhook_deliveries_total{hook=\"shop\",result="
+		"\"delivered\"} 4\n"));
+	assert_non_null(strstr(text, "result=\"failed\"} 3\n"));
+	assert_non_null(strstr(text, "result=\"put_off\"} 2\n"));
+	assert_non_null(
+		strstr(text, "\nx402_webhook_dead_total{hook=\"shop\"} 1\n"));
+	free(text);
+}
+
 /* ---- Endpoints. ---- */
 
 static void endpoints_of_all_threads_add_up(void **state)
@@ -331,6 +354,7 @@ int main(void)
 		cmocka_unit_test(page_of_a_busy_daemon_reads_well),
 		cmocka_unit_test(page_of_what_is_not_known_is_left_out),
 		cmocka_unit_test(endpoints_of_all_threads_add_up),
+		cmocka_unit_test(hooks_are_told_by_result),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

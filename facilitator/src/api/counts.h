@@ -29,11 +29,11 @@ enum fac_route_name {
 };
 
 /* Statuses that have a figure of their own: a bounded label. 0: others. */
-#define FAC_COUNTED_STATUSES                                             \
-	{                                                                \
-		200, 204, 400, 403, 404, 405, 409, 413, 429, 500, 503, 0 \
+#define FAC_COUNTED_STATUSES                                                  \
+	{                                                                     \
+		200, 202, 204, 400, 403, 404, 405, 409, 413, 429, 500, 503, 0 \
 	}
-#define FAC_COUNTED_STATUSES_LEN 12
+#define FAC_COUNTED_STATUSES_LEN 13
 
 /* Upper bounds in ms; what takes longer is only in the count. */
 #define FAC_DURATION_BOUNDS_MS                                               \

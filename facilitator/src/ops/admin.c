@@ -8,12 +8,14 @@
  *   GET /readyz    1. api_readyz   ask the store to write, once a second
  *                  2. ask_engine   ask the engine how it stands
  *                  3. on_ready     200 or 503; a line each with ?verbose
+ *   /webhooks/dead ops/dead.c
  *   GET /metrics   1. api_metrics  ask every thread (gather.c)
  *                  2. on_gathered  write the page
  */
 #include "ops/admin.h"
 
 #include "net/http_server.h"
+#include "ops/dead.h"
 #include "ops/metrics.h"
 #include "ops/ready.h"
 
@@ -26,7 +28,7 @@
 #define STORE_ASK_EVERY_MS 1000
 #define TEXT_PLAIN         "text/plain; charset=utf-8"
 /* Operators and their tools; more is a mistake somewhere. */
-#define CONNECTIONS_MAX 64
+#define CONNECTIONS_MAX 256
 #define BODY_MAX_BYTES  4096
 
 struct fac_admin {
@@ -160,7 +162,11 @@ static void on_gathered(void *user, const struct fac_gathered *gathered)
 		.chains = chains,
 		.chains_len = admin->app.chains_len,
 	};
+	struct fac_hook_stats hooks[FAC_HOOKS_MAX];
 	struct x402_buf page = {0};
+
+	view.hooks = hooks;
+	view.hooks_len = fac_hooks_stats(admin->options.hooks, hooks);
 
 	for (size_t i = 0; i < admin->app.chains_len; i++) {
 		const struct fac_app_chain *chain = &admin->app.chains[i];
@@ -194,6 +200,8 @@ static const struct fac_route routes[] = {
 	{"/healthz", false, FAC_ROUTE_ADMIN, fac_api_health, NULL},
 	{"/readyz", false, FAC_ROUTE_ADMIN, api_readyz, NULL},
 	{"/metrics", false, FAC_ROUTE_ADMIN, api_metrics, NULL},
+	{"/webhooks/dead", false, FAC_ROUTE_ADMIN, fac_api_dead_list, NULL},
+	{"/webhooks/dead/", true, FAC_ROUTE_ADMIN, NULL, fac_api_dead_retry},
 };
 
 /*

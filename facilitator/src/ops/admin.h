@@ -1,17 +1,19 @@
 /*
- * admin.h: the listener for operators: /livez, /healthz, /readyz, /metrics.
+ * admin.h: the listener for operators: /livez, /healthz, /readyz, /metrics,
+ * /webhooks/dead.
  *
  * On an address or a socket file of its own, never on the public port, and
  * off unless configured. Browsers are refused: a page must not reach it
  * through the machine of whoever looks at it.
  *
- * Not for: money. Nothing here can move any.
+ * Not for: money. Nothing here can move any; a web hook may be sent again.
  * Thread rule: the main thread, whose loop it runs on.
  */
 #ifndef FAC_OPS_ADMIN_H
 #define FAC_OPS_ADMIN_H
 
 #include "ops/gather.h"
+#include "ops/hooks.h"
 
 struct fac_admin;
 
@@ -20,6 +22,7 @@ struct fac_admin_options {
 	const struct fac_config *config;
 	struct fac_store *store;
 	struct fac_gather_sources sources;
+	const struct fac_hooks *hooks;       /* Optional */
 	struct fac_chain_status *status;     /* one for each chain of config */
 	struct fac_http_counts *const *http; /* one for each worker */
 	size_t http_len;

@@ -129,6 +129,37 @@ static void tell_chains(
 			view->chains[i].usable);
 }
 
+/* ---- Web hooks. ---- */
+
+static void tell_hooks(
+	struct fac_page *page, const struct fac_metrics_view *view)
+{
+	fac_page_family(page, FAC_METRIC_COUNTER,
+		"x402_webhook_deliveries_total",
+		"Tries to tell a web hook, by how they ended.");
+	for (size_t i = 0; i < view->hooks_len; i++) {
+		const struct fac_hook_stats *hook = &view->hooks[i];
+		const struct {
+			const char *result;
+			uint64_t value;
+		} results[] = {
+			{"delivered", hook->delivered},
+			{"failed", hook->failed},
+			{"put_off", hook->skipped},
+		};
+		for (size_t r = 0; r < sizeof(results) / sizeof(*results); r++)
+			fac_page_u64(page,
+				LABELS({"hook", hook->name},
+					{"result", results[r].result}),
+				results[r].value);
+	}
+	fac_page_family(page, FAC_METRIC_COUNTER, "x402_webhook_dead_total",
+		"Deliveries that were given up.");
+	for (size_t i = 0; i < view->hooks_len; i++)
+		fac_page_u64(page, LABELS({"hook", view->hooks[i].name}),
+			view->hooks[i].dead);
+}
+
 void fac_metrics_write(
 	const struct fac_metrics_view *view, struct x402_buf *out)
 {
@@ -141,6 +172,8 @@ void fac_metrics_write(
 		tell_chains(&page, view);
 		fac_metrics_rpc(&page, view);
 	}
+	if (view->hooks_len)
+		tell_hooks(&page, view);
 	if (view->engine)
 		fac_metrics_engine(&page, view->engine);
 	*out = page.text;

@@ -10,6 +10,7 @@
 #include "api/counts.h"
 #include "core/engine.h"
 #include "ops/exposition.h"
+#include "ops/hooks.h"
 
 /* What was gathered. NULL members are left out of the page. */
 struct fac_metrics_view {
@@ -30,6 +31,8 @@ struct fac_metrics_view {
 		struct fac_chain_stats rpc;
 	} * chains;
 	size_t chains_len;
+	const struct fac_hook_stats *hooks;
+	size_t hooks_len;
 };
 
 /* Append the page; out->failed when memory was out. */

@@ -1,0 +1,19 @@
+/*
+ * config_p.h: what config.c and config_hook.c share of libconfuse.
+ */
+#ifndef FAC_CONFIG_P_H
+#define FAC_CONFIG_P_H
+
+#include "config.h"
+
+#include <confuse.h>
+
+/* The keys of a webhook section, and its validators. */
+extern cfg_opt_t fac_config_hook_options[];
+int fac_config_check_hook(cfg_t *cfg, cfg_opt_t *opt);
+int fac_config_check_event(cfg_t *cfg, cfg_opt_t *opt);
+/* A section that was validated; what is wrong with its file: problems. */
+void fac_config_fill_hook(cfg_t *cfg, const char *path,
+	struct fac_config_hook *hook, struct x402_buf *problems);
+
+#endif
