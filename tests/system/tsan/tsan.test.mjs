@@ -8,8 +8,10 @@ import {paymentRequest, post, programs, run, start, startDevnet, startFacilitato
 test('daemon and site under load, then drained: no data race', async () => {
   const devnet = await startDevnet({blockTime: 0.2});
   const {info} = devnet;
-  const facilitator = await startFacilitator(devnet, {X402_NETWORK: info.network, X402_WORKERS: '3'});
+  const facilitator = await startFacilitator(devnet, {X402_NETWORK: info.network, X402_WORKERS: '3',
+    X402_ADMIN_LISTEN: '127.0.0.1:0'});
   const {url} = facilitator;
+  const [, admin] = /admin_listening text="?(http:[^"\s]+)/.exec(facilitator.output());
   try {
     const payments = await Promise.all(Array.from({length: 60}, () => paymentRequest(info)));
     const site = await start(programs.site, [], {
@@ -20,8 +22,13 @@ test('daemon and site under load, then drained: no data race', async () => {
       calls.push(post(`${url}/verify`, payment), post(`${url}/settle`, payment), post(`${url}/settle`, payment));
       calls.push(fetch(`${url}/supported`), fetch(`${url}/health`), fetch(`${url}/discovery/resources`),
         fetch(`${site.match[1]}/api/quote`));
+      if (calls.length % 5 === 0)
+        calls.push(fetch(`${admin}/metrics`), fetch(`${admin}/readyz`));
     }
-    await Promise.all(calls);
+    const answered = await Promise.all(calls);
+    // Every payment is watched while others settle.
+    const hashes = answered.map((answer) => answer.json?.transaction ?? answer.body?.transaction).filter(Boolean);
+    await Promise.all(hashes.map((hash) => fetch(`${url}/payments/${hash}/events`).then((stream) => stream.text())));
     const bought = await run(programs.client, ['get', `${site.match[1]}/api/quote`],
       {env: {EVM_PRIVATE_KEY: info.accounts.payer.privateKey}});
     assert.equal(bought.code, 0, bought.stderr);
