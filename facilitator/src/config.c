@@ -24,6 +24,7 @@
 #define PROOF_DEPTH_MAX 100000
 #define WINDOW_MAX_MS   5000
 #define BATCH_GAS_MAX   1000000000
+#define HEAD_AGE_MAX_S  86400
 #define DEFAULT_PORT    4022 /* as the reference facilitators' examples */
 #define DEFAULT_WORKERS 4
 
@@ -77,6 +78,7 @@ void fac_config_chain_init(struct fac_config_chain *chain)
 	chain->max_fee_gwei = 500;
 	chain->max_priority_fee_gwei = 100;
 	chain->max_gas = 1000000;
+	chain->ready_head_age_s = 120; /* ten blocks of the slowest */
 	fac_config_settling_init(&chain->settling);
 }
 
@@ -268,6 +270,11 @@ static int check_confirmations(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_head_age(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 0, HEAD_AGE_MAX_S);
+}
+
 static int check_depth(cfg_t *cfg, cfg_opt_t *opt)
 {
 	return check_range(cfg, opt, 1, PROOF_DEPTH_MAX);
@@ -456,6 +463,7 @@ static const struct {
 	{"chain|rpc_head_lag_max", check_head_lag},
 	{"chain|rpc_hedge_ms", check_hedge},
 	{"chain|rpc_rps", check_rps},
+	{"chain|ready_head_age", check_head_age},
 	{"chain|max_fee_gwei", check_fee},
 	{"chain|max_priority_fee_gwei", check_fee},
 	{"chain|max_gas", check_gas},
@@ -544,6 +552,7 @@ static void fill_chain(cfg_t *cfg, const char *path,
 	chain->rpc_head_lag_max = (uint32_t)cfg_getint(cfg, "rpc_head_lag_max");
 	chain->rpc_hedge_ms = (int32_t)cfg_getint(cfg, "rpc_hedge_ms");
 	chain->rpc_rps = (uint32_t)cfg_getint(cfg, "rpc_rps");
+	chain->ready_head_age_s = (uint32_t)cfg_getint(cfg, "ready_head_age");
 	chain->max_fee_gwei = (uint64_t)cfg_getint(cfg, "max_fee_gwei");
 	chain->max_priority_fee_gwei = (uint64_t)cfg_getint(
 		cfg, "max_priority_fee_gwei");
@@ -612,6 +621,8 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_INT("rpc_hedge_ms", chain_defaults->rpc_hedge_ms,
 			CFGF_NONE),
 		CFG_INT("rpc_rps", chain_defaults->rpc_rps, CFGF_NONE),
+		CFG_INT("ready_head_age", chain_defaults->ready_head_age_s,
+			CFGF_NONE),
 		CFG_INT("max_fee_gwei", (long)chain_defaults->max_fee_gwei,
 			CFGF_NONE),
 		CFG_INT("max_priority_fee_gwei",
@@ -724,10 +735,11 @@ static void dump_chain(
 	x402_buf_printf(buf,
 		"}\n\trpc_timeout = %u\n\trpc_head_lag_max = %u\n"
 		"\trpc_hedge_ms = %d\n\trpc_rps = %u\n"
+		"\tready_head_age = %u\n"
 		"\tmax_fee_gwei = %llu\n"
 		"\tmax_priority_fee_gwei = %llu\n\tmax_gas = %llu\n",
 		chain->rpc_timeout_ms / 1000, chain->rpc_head_lag_max,
-		chain->rpc_hedge_ms, chain->rpc_rps,
+		chain->rpc_hedge_ms, chain->rpc_rps, chain->ready_head_age_s,
 		(unsigned long long)chain->max_fee_gwei,
 		(unsigned long long)chain->max_priority_fee_gwei,
 		(unsigned long long)chain->max_gas);
@@ -791,6 +803,7 @@ static bool same_chain(
 		a->rpc_head_lag_max != b->rpc_head_lag_max ||
 		a->rpc_hedge_ms != b->rpc_hedge_ms ||
 		a->rpc_rps != b->rpc_rps ||
+		a->ready_head_age_s != b->ready_head_age_s ||
 		a->max_fee_gwei != b->max_fee_gwei ||
 		a->max_priority_fee_gwei != b->max_priority_fee_gwei ||
 		a->max_gas != b->max_gas ||

@@ -58,6 +58,7 @@ struct fac_config_chain {
 	uint32_t rpc_head_lag_max;
 	int32_t rpc_hedge_ms;
 	uint32_t rpc_rps;
+	uint32_t ready_head_age_s; /* for /readyz; 0: not checked */
 	/* Ceilings: see struct fac_engine_chain. */
 	uint64_t max_fee_gwei;
 	uint64_t max_priority_fee_gwei;

@@ -58,12 +58,18 @@ describe('the admin listener', () => {
     assert.equal((await f.request(`${admin}/livez`)).status, 200);
     const health = await f.request(`${admin}/healthz`);
     assert.equal(health.json.status, 'ok', health.text);
-    const ready = await f.request(`${admin}/readyz`);
-    assert.equal(ready.status, 200, ready.text);
+    let ready;
+    while ((ready = await f.request(`${admin}/readyz`)).status !== 200)
+      await f.sleep(50); // its lanes are being read
     assert.equal(ready.text, 'ready\n');
     const verbose = await f.request(`${admin}/readyz?verbose`);
     assert.match(verbose.text, /^\[\+\]store: writable$/m);
+    assert.match(verbose.text, /^\[\+\]journal: \d+ wait, /m);
+    assert.match(verbose.text, /^\[\+\]recovery: done$/m);
     assert.match(verbose.text, /^\[\+\]chain eip155:84532: /m);
+    assert.match(verbose.text, /^\[\+\]head eip155:84532: block \d+, /m);
+    const { address } = devnet.info.accounts.facilitator;
+    assert.match(verbose.text, new RegExp(`^\\[\\+\\]signer ${address}: signs; `, 'mi'));
     assert.doesNotMatch(verbose.text, /^\[-\]/m);
   });
 
@@ -86,6 +92,16 @@ describe('the admin listener', () => {
     assert.equal(then.get('x402_chain_usable{network="eip155:84532"}'), 1);
     assert.equal(then.get('x402_engine_recovered'), 1);
     assert.ok(then.get('process_resident_memory_bytes') > 1e6);
+    assert.equal(grown('x402_payments_ended_total{state="settled"}'), 1);
+    assert.equal(grown('x402_settle_answers_total{outcome="settled"}'), 1);
+    assert.equal(grown('x402_batch_payments_count'), 1);
+    assert.equal(grown('x402_gas_payments_total'), 1);
+    assert.ok(grown('x402_gas_used_total') > 21000, answer.text);
+    assert.ok(grown('x402_store_commit_seconds_count') >= 3, answer.text);
+    const lane = [...then.keys()].find(key => key.startsWith('x402_signer_balance_wei{'));
+    assert.ok(then.get(lane) > 0, answer.text);
+    assert.equal(then.get(lane.replace('balance_wei', 'dry')), 0);
+    assert.ok(then.get('x402_chain_head{network="eip155:84532"}') > 0);
     const endpoint = `{network="eip155:84532",endpoint="1:${new URL(proxy.url).hostname}"}`;
     assert.ok(grown(`x402_rpc_requests_total${endpoint}`) >= 2, answer.text);
     assert.ok(grown(`x402_rpc_latency_seconds_count${endpoint}`) >= 2);
@@ -132,13 +148,17 @@ describe('the admin listener', () => {
     const file = path.join(f.temporaryDirectory(), 'admin');
     const own = await f.startFacilitator({ env: f.facilitatorEnv(devnet.info,
       { X402_ADMIN_LISTEN: `unix:${file}` }) });
-    assert.equal(statSync(file).mode & 0o177, 0);
-    const status = await new Promise((resolve, reject) => {
-      http.get({ socketPath: file, path: '/readyz', headers: { host: 'a' } },
-        answer => { answer.resume(); resolve(answer.statusCode); }).on('error', reject);
-    });
-    assert.equal(status, 200);
-    assert.equal((await own.stop()).code, 0, own.log);
+    try {
+      assert.equal(statSync(file).mode & 0o177, 0);
+      const ask = () => new Promise((resolve, reject) => {
+        http.get({ socketPath: file, path: '/readyz', headers: { host: 'a' } },
+          answer => { answer.resume(); resolve(answer.statusCode); }).on('error', reject);
+      });
+      // Not before its lanes were read.
+      while (await ask() !== 200) await f.sleep(50);
+    } finally {
+      assert.equal((await own.stop()).code, 0, own.log);
+    }
     assert.throws(() => statSync(file));
   });
 

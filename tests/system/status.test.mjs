@@ -1,6 +1,7 @@
 // GET /payments/{id}: a look, a long poll and a stream of events, while a real
 // chain mines. Blocks are far apart, so that there is something to wait for.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import http from 'node:http';
 
@@ -93,6 +94,20 @@ describe('the status of a payment', () => {
       { 'last-event-id': String(states.length - 1) });
     await none.ended;
     assert.equal(none.status, 204);
+  });
+
+  test('a payment is found by the hash of its payload', async () => {
+    const body = await f.goodBody(devnet.info);
+    const sorted = value => (value && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.keys(value).sort().map(key => [key, sorted(value[key])]))
+      : Array.isArray(value) ? value.map(sorted) : value);
+    const hash = createHash('sha256')
+      .update(JSON.stringify(sorted(body.paymentPayload))).digest('hex');
+    assert.equal((await f.request(`${daemon.url}/payments/${hash}`)).status, 404);
+    const settled = await f.post(`${daemon.url}/settle`, body);
+    assert.equal(settled.json.success, true, settled.text);
+    const found = await f.request(`${daemon.url}/payments/${hash}`);
+    assert.equal(found.json?.transaction, settled.json.transaction, found.text);
   });
 
   test('a reader that leaves is forgotten', async () => {

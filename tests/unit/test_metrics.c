@@ -201,13 +201,46 @@ static void read_page(const char *text)
 	free(reader);
 }
 
+static void fill_engine(struct fac_engine_stats *engine)
+{
+	struct fac_line_stats *line = &engine->lines[0];
+
+	engine->recovered = true;
+	engine->ends[FAC_PAYMENT_SETTLED] = 200;
+	engine->ends[FAC_PAYMENT_REVERTED] = 1;
+	engine->outcomes[FAC_SETTLE_PENDING] = 9;
+	engine->batch_sizes[0] = 3;
+	engine->batch_sizes[FAC_BATCH_BUCKETS - 1] = 1;
+	engine->batches = 4;
+	engine->batched_payments = 203;
+	engine->gas_used = 9000000;
+	engine->fee_raises = 2;
+	engine->lines_len = 1;
+	memcpy(line->network, "eip155:84532", 13);
+	line->head = 77;
+	line->head_age_ms = 1500;
+	line->in_flight = 7;
+	line->base_fee_wei = x402_u256_from_u64(1000000007);
+	line->lanes_len = 2;
+	for (size_t i = 0; i < 2; i++)
+		line->lanes[i] = (struct fac_lane_stats){
+			.ready = true, .leased = true, .oldest_ms = 2500};
+	memset(line->lanes[0].signer.bytes, 0x11, 20);
+	memset(line->lanes[1].signer.bytes, 0x22, 20);
+	line->lanes[0].balance_known = true;
+	line->lanes[0].runway_hours = 12;
+	line->lanes[1].dry = true;
+	assert_int_equal(x402_u256_from_dec("10000000000000000000000",
+				 &line->lanes[0].balance_wei),
+		X402_OK);
+}
+
 static void page_of_a_busy_daemon_reads_well(void **state)
 {
 	static struct fac_http_counts one;
 	static struct fac_http_counts two;
 	struct fac_http_counts *http[] = {&one, &two};
-	struct fac_engine_stats engine = {
-		.recovered = true, .in_flight = 7, .oldest_ms = 2500};
+	static struct fac_engine_stats engine;
 	struct fac_metrics_chain chains[] = {
 		{.network = "eip155:84532", .usable = true},
 		{.network = "eip155:8453"}};
@@ -224,6 +257,7 @@ static void page_of_a_busy_daemon_reads_well(void **state)
 	char *text;
 
 	(void)state;
+	fill_engine(&engine);
 	fac_counts_answer(&one, FAC_ROUTE_SETTLE, 200, 700);
 	fac_counts_answer(&two, FAC_ROUTE_SETTLE, 200, 7);
 	fac_counts_answer(&two, FAC_ROUTE_OTHER, 404, 0);
@@ -245,9 +279,6 @@ static void page_of_a_busy_daemon_reads_well(void **state)
 		strstr(text, "_bucket{route=\"/settle\",le=\"+Inf\"} 2\n"));
 	assert_non_null(strstr(text, "_sum{route=\"/settle\"} 0.707\n"));
 	assert_non_null(strstr(text, "\nx402_http_requests_open 7\n"));
-	assert_non_null(strstr(text, "\nx402_transactions_in_flight 7\n"));
-	assert_non_null(
-		strstr(text, "\nx402_transactions_oldest_seconds 2.500\n"));
 	assert_non_null(strstr(
 		text, "\nx402_chain_usable{network=\"eip155:8453\"} 0\n"));
 	/* What nobody asked for has no series. */
@@ -289,6 +320,84 @@ static void hooks_are_told_by_result(void **state)
 	assert_non_null(strstr(text, "result=\"put_off\"} 2\n"));
 	assert_non_null(
 		strstr(text, "\nx402_webhook_dead_total{hook=\"shop\"} 1\n"));
+	free(text);
+}
+
+#define LANE(n)                                                               \
+	"{network=\"eip155:84532\",signer=\"0x" n n n n n n n n n n n n n n n \
+		n n n n n "\"} "
+
+static void engine_is_told_by_chain_and_signer(void **state)
+{
+	static struct fac_engine_stats engine;
+	struct fac_metrics_view view = {.version = "0", .engine = &engine};
+	static const char *const lines[] = {
+		"x402_payments_ended_total{state=\"settled\"} 200\n",
+		"x402_payments_ended_total{state=\"expired\"} 0\n",
+		"x402_settle_answers_total{outcome=\"pending\"} 9\n",
+		"x402_batch_payments_bucket{le=\"1\"} 3\n",
+		"x402_batch_payments_bucket{le=\"100\"} 3\n",
+		"x402_batch_payments_bucket{le=\"+Inf\"} 4\n",
+		"x402_batch_payments_sum 203\n",
+		"x402_batch_payments_count 4\n",
+		"x402_gas_used_total 9000000\n",
+		"x402_fee_raises_total 2\n",
+		"x402_chain_head{network=\"eip155:84532\"} 77\n",
+		"x402_chain_head_age_seconds{network=\"eip155:84532\"} 1.500\n",
+		"x402_chain_base_fee_wei{network=\"eip155:84532\"} "
+		"1000000007\n",
+		"x402_transactions_in_flight{network=\"eip155:84532\"} 7\n",
+		"x402_lane_oldest_seconds" LANE("22") "2.500\n",
+		"x402_signer_dry" LANE("11") "0\n",
+		"x402_signer_dry" LANE("22") "1\n",
+		"x402_signer_balance_wei" LANE(
+			"11") "10000000000000000000000\n",
+		"x402_signer_runway_hours" LANE("11") "12\n",
+	};
+	char *text;
+
+	(void)state;
+	fill_engine(&engine);
+	text = write_page(&view);
+	read_page(text);
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		if (!strstr(text, lines[i]))
+			fail_msg("no line %s", lines[i]);
+	/* What is not known is not made up. */
+	assert_null(strstr(text, "x402_signer_balance_wei" LANE("22")));
+	assert_null(strstr(text, "x402_signer_runway_hours" LANE("22")));
+	/* States in between are no ends. */
+	assert_null(strstr(text, "state=\"signed\""));
+	free(text);
+}
+
+static void store_is_told_with_its_commits(void **state)
+{
+	struct fac_store_stats store = {.commits = 5,
+		.failures = 1,
+		.verbs = 500,
+		.commit_ms = 90,
+		.commit_buckets = {3, 1, [FAC_STORE_BUCKETS - 1] = 1},
+		.queued = 7,
+		.oldest_ms = 12};
+	struct fac_metrics_view view = {.version = "0", .store = &store};
+	static const char *const lines[] = {
+		"x402_store_commit_seconds_bucket{le=\"0.001\"} 3\n",
+		"x402_store_commit_seconds_bucket{le=\"2\"} 4\n",
+		"x402_store_commit_seconds_bucket{le=\"+Inf\"} 5\n",
+		"x402_store_commit_seconds_sum 0.090\n",
+		"x402_store_failures_total 1\n",
+		"x402_store_verbs_total 500\n",
+		"x402_store_queued 7\n",
+		"x402_store_lag_seconds 0.012\n",
+	};
+	char *text = write_page(&view);
+
+	(void)state;
+	read_page(text);
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		if (!strstr(text, lines[i]))
+			fail_msg("no line %s", lines[i]);
 	free(text);
 }
 
@@ -355,6 +464,8 @@ int main(void)
 		cmocka_unit_test(page_of_what_is_not_known_is_left_out),
 		cmocka_unit_test(endpoints_of_all_threads_add_up),
 		cmocka_unit_test(hooks_are_told_by_result),
+		cmocka_unit_test(engine_is_told_by_chain_and_signer),
+		cmocka_unit_test(store_is_told_with_its_commits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,7 +161,7 @@ void fac_store_payment_get(struct fac_store *store,
 	world.asked[world.asked_len].to = to;
 	char *text = world.asked[world.asked_len++].query;
 	const uint8_t *hash32 = query.transaction32 ? query.transaction32
-						     : query.payload_hash32;
+						    : query.payload_hash32;
 
 	if (query.id)
 		snprintf(text, FAC_HASH_TEXT_SIZE, "%s", query.id);
@@ -303,6 +303,12 @@ static void lookup_takes_ids_and_hashes_of_any_case(void **state)
 	assert_string_equal(world.asked[0].query, TX);
 	fail_store(X402_ERR_NOT_FOUND);
 	assert_int_equal(ex->status, 404);
+	/* Without 0x: SHA-256 of a paymentPayload. */
+	ex = ask(
+		"/payments/" ID "0123456789ABCDEF0123456789abcdef", NULL, NULL);
+	assert_string_equal(world.asked[0].query, ID ID);
+	answer_store(4, RUN);
+	assert_int_equal(ex->status, 200);
 	ex = ask("/payments/" TX, NULL, NULL);
 	fail_store(X402_ERR_STORE);
 	assert_int_equal(ex->status, 503);

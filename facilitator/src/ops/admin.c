@@ -56,11 +56,14 @@ static void on_ready(void *user, const struct fac_engine_stats *stats)
 {
 	struct fac_request *request = user;
 	const struct fac_app *app = request->app;
+	const struct fac_config *config = admin_of(request)->options.config;
+	struct fac_store_stats store = fac_store_stats(app->store);
 	struct fac_ready_chain chains[FAC_ENGINE_CHAINS_MAX];
 	struct fac_ready_view view = {
 		.draining = app->draining,
 		.store = app->health_err,
 		.engine = stats,
+		.stats = &store,
 		.chains = chains,
 		.chains_len = app->chains_len,
 	};
@@ -72,6 +75,9 @@ static void on_ready(void *user, const struct fac_engine_stats *stats)
 		chains[i] = (struct fac_ready_chain){
 			.network = app->chains[i].network.caip2,
 			.health = (enum fac_chain_health)health,
+			.max_head_age_ms =
+				(uint64_t)config->chains[i].ready_head_age_s *
+				1000,
 		};
 	}
 	bool ready = fac_ready(&view, &lines);
@@ -149,6 +155,7 @@ static void on_gathered(void *user, const struct fac_gathered *gathered)
 {
 	struct fac_request *request = user;
 	const struct fac_admin *admin = admin_of(request);
+	struct fac_store_stats store = fac_store_stats(request->app->store);
 	struct fac_metrics_chain chains[FAC_ENGINE_CHAINS_MAX];
 	struct fac_metrics_view view = {
 		.version = X402_VERSION,
@@ -159,6 +166,7 @@ static void on_gathered(void *user, const struct fac_gathered *gathered)
 		.http = admin->options.http,
 		.http_len = admin->options.http_len,
 		.engine = &gathered->engine,
+		.store = &store,
 		.chains = chains,
 		.chains_len = admin->app.chains_len,
 	};

@@ -174,6 +174,8 @@ void fac_metrics_write(
 	}
 	if (view->hooks_len)
 		tell_hooks(&page, view);
+	if (view->store)
+		fac_metrics_store(&page, view->store);
 	if (view->engine)
 		fac_metrics_engine(&page, view->engine);
 	*out = page.text;

@@ -23,6 +23,7 @@ struct fac_metrics_view {
 	struct fac_http_counts *const *http;
 	size_t http_len;
 	const struct fac_engine_stats *engine;
+	const struct fac_store_stats *store;
 	/* Chains by the watch of the main thread. */
 	const struct fac_metrics_chain {
 		const char *network;
@@ -49,6 +50,9 @@ void fac_metrics_add_chain(
 /* metrics_rpc.c */
 void fac_metrics_rpc(
 	struct fac_page *page, const struct fac_metrics_view *view);
+/* metrics_store.c */
+void fac_metrics_store(
+	struct fac_page *page, const struct fac_store_stats *stats);
 /* metrics_engine.c */
 void fac_metrics_engine(
 	struct fac_page *page, const struct fac_engine_stats *stats);
