@@ -694,11 +694,10 @@ static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 		fac_reconcile_soon(tx->line);
 		break;
 	case FAC_SEND_INSUFFICIENT_FUNDS:
-		if (tx->lane)
-			set_dry(tx->lane, true);
-		/* fall through */
 	case FAC_SEND_UNDERPRICED:
 	case FAC_SEND_REJECTED:
+		if (outcome->status == FAC_SEND_INSUFFICIENT_FUNDS && tx->lane)
+			set_dry(tx->lane, true);
 		note_blocked(tx, outcome);
 		fac_tx_set_blocked(tx, true);
 		tx->next_send_ms = fac_backoff(

@@ -104,37 +104,50 @@ X402_MUST_USE enum x402_err fac_sqlite_step(struct fac_sqlite *db,
 X402_MUST_USE enum x402_err fac_sqlite_end(
 	struct fac_sqlite *db, const struct fac_store_end *end);
 
-typedef enum x402_err fac_sqlite_verb(
+enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_release(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_hand_over(
 	struct fac_sqlite *db, struct fac_verb *verb);
-fac_sqlite_verb fac_sqlite_reserve;
-fac_sqlite_verb fac_sqlite_release;
-fac_sqlite_verb fac_sqlite_hand_over;
-fac_sqlite_verb fac_sqlite_take_over;
-fac_sqlite_verb fac_sqlite_finish;
-fac_sqlite_verb fac_sqlite_credit;
-fac_sqlite_verb fac_sqlite_payment_get;
+enum x402_err fac_sqlite_take_over(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_payment_get(
+	struct fac_sqlite *db, struct fac_verb *verb);
 
 /* ---- sqlite_transactions.c ---- */
-fac_sqlite_verb fac_sqlite_journal_signed;
-fac_sqlite_verb fac_sqlite_journal_attempt;
-fac_sqlite_verb fac_sqlite_mark_broadcast;
-fac_sqlite_verb fac_sqlite_mark_replaced;
-fac_sqlite_verb fac_sqlite_mark_mined;
-fac_sqlite_verb fac_sqlite_mark_final;
-fac_sqlite_verb fac_sqlite_mark_dropped;
-fac_sqlite_verb fac_sqlite_revive;
-fac_sqlite_verb fac_sqlite_load_lane;
-fac_sqlite_verb fac_sqlite_next_nonce_floor;
+enum x402_err fac_sqlite_journal_signed(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_journal_attempt(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_mark_broadcast(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_mark_replaced(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_mark_mined(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_mark_final(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_mark_dropped(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_revive(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_load_lane(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_next_nonce_floor(
+	struct fac_sqlite *db, struct fac_verb *verb);
 
 /* ---- sqlite_house.c: leases, holds, spending, outbox, retention ---- */
-fac_sqlite_verb fac_sqlite_heartbeat;
-fac_sqlite_verb fac_sqlite_lane_acquire;
-fac_sqlite_verb fac_sqlite_lane_release;
+enum x402_err fac_sqlite_heartbeat(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_lane_acquire(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_lane_release(
+	struct fac_sqlite *db, struct fac_verb *verb);
 /* OK when the lease is the present one; else CONFLICT and reply.fenced. */
 X402_MUST_USE enum x402_err fac_sqlite_check_lease(
 	struct fac_sqlite *db, struct fac_verb *verb);
-fac_sqlite_verb fac_sqlite_hold;
-fac_sqlite_verb fac_sqlite_hold_get;
+enum x402_err fac_sqlite_hold(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_hold_get(struct fac_sqlite *db, struct fac_verb *verb);
 /* F4. POLICY with reply.message; *ret_day 0 when nothing is counted. */
 X402_MUST_USE enum x402_err fac_sqlite_spend(
 	struct fac_sqlite *db, struct fac_verb *verb, uint64_t *ret_day);
@@ -143,16 +156,23 @@ X402_MUST_USE enum x402_err fac_sqlite_spend_anew(
 	struct fac_sqlite *db, uint64_t sequence, uint64_t cost_gwei);
 X402_MUST_USE enum x402_err fac_sqlite_post(
 	struct fac_sqlite *db, uint64_t payment, enum fac_payment_state state);
-fac_sqlite_verb fac_sqlite_outbox_take;
-fac_sqlite_verb fac_sqlite_outbox_done;
-fac_sqlite_verb fac_sqlite_outbox_fail;
-fac_sqlite_verb fac_sqlite_outbox_dead;
-fac_sqlite_verb fac_sqlite_outbox_revive;
-fac_sqlite_verb fac_sqlite_retire;
-fac_sqlite_verb fac_sqlite_health;
+enum x402_err fac_sqlite_outbox_take(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_outbox_done(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_outbox_fail(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_outbox_dead(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_outbox_revive(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_health(struct fac_sqlite *db, struct fac_verb *verb);
 
 /* ---- sqlite_resources.c ---- */
-fac_sqlite_verb fac_sqlite_resource_put;
-fac_sqlite_verb fac_sqlite_resource_list;
+enum x402_err fac_sqlite_resource_put(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_resource_list(
+	struct fac_sqlite *db, struct fac_verb *verb);
 
 #endif
