@@ -16,6 +16,8 @@
 
 /* One endpoint gets at most so many connections from one thread. */
 #define CONNECTIONS_MAX 16L
+/* How exactly a deadline is kept, where curl does not keep it. */
+#define LATE_MS 50
 /* A dead endpoint must not eat the whole deadline. */
 #define CONNECT_TIMEOUT_MS 3000L
 /* Idle connections that are kept, over all endpoints of a chain. */
@@ -36,6 +38,7 @@ struct fac_http_post {
 	bool too_large;
 	CURLcode code;
 	bool added;
+	uint64_t deadline_ms; /* the loop's clock */
 	void (*done)(void *user, const struct fac_http_answer *answer);
 	void *user;
 };
@@ -52,6 +55,8 @@ struct fac_http {
 	struct curl_slist *headers;
 	struct fac_timer *timer;  /* curl's wish to be woken */
 	struct fac_timer *refuse; /* answers posts that could not start */
+	struct fac_timer *late;   /* ... and those that curl holds back */
+	bool late_runs;
 	struct fac_http_post *posts;
 	struct fac_http_post *spare; /* linked by next */
 	size_t spare_len;
@@ -269,6 +274,30 @@ static void on_refuse(void *arg)
 	}
 }
 
+/*
+ * curl counts a request's time from when it has a connection: one that waits
+ * for one would be answered long after its deadline.
+ */
+static void on_late(void *arg)
+{
+	struct fac_http *http = arg;
+	struct fac_http_post *post = http->posts;
+	uint64_t now_ms = fac_loop_now_ms(http->loop);
+
+	while (post) {
+		if (now_ms < post->deadline_ms) {
+			post = post->next;
+			continue;
+		}
+		post->code = CURLE_OPERATION_TIMEDOUT;
+		end_post(post, false);
+		post = http->posts; /* its done may have ended others */
+	}
+	http->late_runs = http->posts;
+	if (!http->late_runs)
+		fac_timer_stop(http->late);
+}
+
 /* The headers of all posts, and the request's own behind them. */
 static void set_headers(
 	struct fac_http_post *post, const struct fac_http_request *request)
@@ -370,6 +399,11 @@ struct fac_http_post *fac_http_send(struct fac_http *http,
 	post->answer_max = request->answer_max ? request->answer_max
 					       : FAC_HTTP_ANSWER_MAX;
 	set_request(post, request);
+	post->deadline_ms = fac_loop_now_ms(http->loop) + request->timeout_ms +
+		LATE_MS;
+	if (!http->late_runs)
+		fac_timer_start(http->late, LATE_MS, LATE_MS);
+	http->late_runs = true;
 	post->added = curl_multi_add_handle(http->multi, post->easy) ==
 		CURLM_OK;
 	if (!post->added)
@@ -393,7 +427,8 @@ enum x402_err fac_http_new(struct fac_loop *loop, struct fac_http **ret_http)
 		(void)curl_slist_append(http->headers, "expect:");
 	if (!http->multi || !http->headers ||
 		fac_timer_new(loop, on_curl_timer, http, &http->timer) ||
-		fac_timer_new(loop, on_refuse, http, &http->refuse)) {
+		fac_timer_new(loop, on_refuse, http, &http->refuse) ||
+		fac_timer_new(loop, on_late, http, &http->late)) {
 		fac_http_free(http);
 		return X402_ERR_NOMEM;
 	}
@@ -427,5 +462,6 @@ void fac_http_free(struct fac_http *http)
 	curl_slist_free_all(http->headers);
 	fac_timer_free(http->timer);
 	fac_timer_free(http->refuse);
+	fac_timer_free(http->late);
 	free(http);
 }
