@@ -54,6 +54,7 @@ static struct {
 	bool put_settled;
 	struct fac_resource_query query;
 	char query_id[80];
+	struct fac_store_hold hold;
 
 	uint64_t now_ms;
 } world;
@@ -231,6 +232,14 @@ void fac_store_payment_get(struct fac_store *store,
 	(void)store;
 	snprintf(world.query_id, sizeof(world.query_id), "%s",
 		query.id ? query.id : "");
+	world.store_to = to;
+}
+
+void fac_store_hold(struct fac_store *store, const struct fac_store_hold *hold,
+	struct fac_store_to to)
+{
+	(void)store;
+	world.hold = *hold;
 	world.store_to = to;
 }
 
