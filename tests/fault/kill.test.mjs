@@ -9,10 +9,9 @@ import {join} from 'node:path';
 import {after, before, test} from 'node:test';
 import {scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
 import {assertAgreement, makePayments, settle, settleAll, tally} from './ledger.mjs';
+import {STEPS} from './kill.steps.mjs';
 import {report} from './run.mjs';
 
-const STEPS = ['before_reserve', 'after_reserve', 'before_journal', 'after_journal', 'before_broadcast',
-  'after_broadcast', 'before_mined', 'after_mined', 'before_credit', 'after_credit', 'before_answer'];
 const KILLS = Number(process.env.KILLS ?? 50);
 const IN_FLIGHT = 16;
 

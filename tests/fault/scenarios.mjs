@@ -15,8 +15,8 @@
 import assert from 'node:assert/strict';
 import {join} from 'node:path';
 import {run, scratchDir, sleep} from '../devnet/lib.mjs';
-import {readSqlite, untilSettled} from './ledger.mjs';
-import {cut, delay, drop, garbage, hang, lag, lieAboutReceipts, rpcError, status} from './proxy.mjs';
+import {isUsed, readSqlite, untilSettled} from './ledger.mjs';
+import {cut, delay, drop, garbage, hang, lag, lieAboutReceipts, preempt, rpcError, status} from './proxy.mjs';
 
 const SEND = ['eth_sendRawTransaction'];
 const GWEI = 1_000_000_000;
@@ -144,4 +144,27 @@ export const scenarios = [
     blockTime: 0.5, lastsMs: {short: 4000, full: 60000},
     inject: async (context) => repeat(context, 1500, () => context.devnet.rpc('anvil_reorg', [3, []])),
     heal: endRepeat, settled: (context) => untilSettled(context.devnet.info, context.store, context.payments)},
+  {name: 'stuck transaction', what: 'the base fee rises above what was signed, below the ceiling, and stays',
+    lastsMs: {short: 2000, full: 60000}, healLast: true,
+    async inject(context) {
+      await baseFee(context, 100);
+      repeat(context, 50, () => baseFee(context, 100));
+    },
+    heal: endRepeat},
+  {name: 'reorg after the answers', what: 'all callers have their answer when the last 3 blocks are dropped',
+    blockTime: 0.5, lastsMs: {short: 0, full: 0}, healLast: true, inject: async () => {},
+    async heal(context) {
+      await context.devnet.rpc('anvil_reorg', [3, []]);
+      for (const payment of context.payments) context.hits += !await isUsed(context.devnet.info, payment);
+    },
+    settled: (context) => untilSettled(context.devnet.info, context.store, context.payments)},
+  {name: 'two endpoints, the first one lies about status', what: 'the preferred endpoint says that all reverted',
+    endpoints: ['proxy', 'direct'], lastsMs: {short: 4000, full: 60000},
+    ...proxied(() => lieAboutReceipts('failed'))},
+  {name: 'two endpoints, the first one lies about logs', what: 'the preferred endpoint shows the logs of another token',
+    endpoints: ['proxy', 'direct'], lastsMs: {short: 4000, full: 60000},
+    ...proxied(() => lieAboutReceipts('foreign'))},
+  {name: 'landed by a stranger', what: 'whatever is sent is mined first in a transaction of somebody else',
+    lastsMs: {short: 4000, full: 60000},
+    ...proxied((context) => preempt({rpc: context.devnet.rpc, from: context.devnet.info.accounts.payer2.address}))},
 ];
