@@ -260,10 +260,11 @@ const receipts = [
   settle: 'invalid_exact_evm_transaction_failed', hash: true },
   { name: 'RPC: receipt says reverted, and the authorization is used', row: 'F-056, F-054', proxy: { answer: (method, value, one) =>
     method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, status: '0x0', logs: [] }) : undefined },
-  settle: 'invalid_exact_evm_nonce_already_used', hash: true },
+  // The endpoint contradicts itself: that proves nothing, in either direction.
+  settle: 'settlement_pending', hash: true },
   { name: 'RPC: receipt without logs', row: 'F-055', proxy: { answer: (method, value, one) =>
     method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, logs: [] }) : undefined },
-  settle: 'invalid_exact_evm_transfer_event_mismatch', hash: true },
+  settle: 'settlement_pending', hash: true },
   { name: 'RPC: receipt of another transaction', row: 'F-057', proxy: { answer: (method, value, one) =>
     method === 'eth_getTransactionReceipt' && value ? result(one, { ...value, transactionHash: `0x${'22'.repeat(32)}` }) : undefined },
   settle: 'settlement_pending', hash: true },

@@ -136,8 +136,8 @@ static void test_pool_takes_a_fault_of_all_for_no_answer(void **state)
 static void test_pool_tries_another_for_trouble_in_disguise(void **state)
 {
 	static const char *const says[] = {
-		"\"error\":{\"code\":-32005,\"message\":\"over "
-		"quota\",\"data\":{}}",
+		("\"error\":{\"code\":-32005,\"message\":\"over quota\","
+		 "\"data\":{}}"),
 		"\"error\":{\"code\":429,\"message\":\"slow down\"}",
 		"\"error\":{\"code\":-32000,\"message\":\"Too Many Requests\"}",
 		"\"error\":{\"code\":-32000,\"message\":\"header not found\"}",
