@@ -1,13 +1,17 @@
-// Every fault of scenarios.mjs in its short form; sh tests/fault/run.sh runs
-// the full form and prints the table.
+// Every fault of scenarios.mjs and postgres.scenarios.mjs in its short form;
+// sh tests/fault/run.sh runs the full form and prints the table. FAULT_ONLY=TEXT
+// runs those whose name contains TEXT.
 import {test} from 'node:test';
-import {FULL, runFault} from './run.mjs';
+import {scenarios as ofSharedStores} from './postgres.scenarios.mjs';
+import {runFault} from './run.mjs';
+import {scenarios as ofOneDaemon} from './scenarios.mjs';
 
-const {scenarios} = await import(process.env.FAULT_SCENARIOS ?? './scenarios.mjs');
 const only = process.env.FAULT_ONLY;
+// Those that last longest begin first.
+const scenarios = [...ofSharedStores, ...ofOneDaemon];
 
 // They wait more than they work, so a few go side by side.
-test('faults', {concurrency: FULL ? 2 : 4}, async (t) => {
+test('faults', {concurrency: 4}, async (t) => {
   const runs = scenarios.filter(({name}) => !only || name.includes(only)).map((scenario) =>
     t.test(`${scenario.name}: books agree`, async (t1) => {
       const row = await runFault(scenario);

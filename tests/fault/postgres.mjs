@@ -55,3 +55,7 @@ export async function startPostgres() {
   await postgres.start();
   return postgres;
 }
+
+/** What the journal says: rows as readSqlite of ledger.mjs gives them. */
+export const readPostgres = (postgres) => postgres.query(`select state, encode(nonce, 'hex') as nonce,
+  coalesce('0x' || encode(transaction_hash, 'hex'), '') as hash from payments`);

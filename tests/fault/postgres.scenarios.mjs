@@ -1,39 +1,60 @@
-// Faults of a shared store:  FAULT_SCENARIOS=./postgres.scenarios.mjs node --test tests/fault/faults.test.mjs
-import {startPostgres} from './postgres.mjs';
+// Faults of a store on PostgreSQL, and of the daemons that share it; shaped as
+// those of scenarios.mjs.
+import assert from 'node:assert/strict';
+import {sleep} from '../devnet/lib.mjs';
+import {readPostgres, startPostgres} from './postgres.mjs';
 import {endRepeat, repeat} from './scenarios.mjs';
 
-const JOURNAL = `select state, encode(nonce, 'hex') as nonce, transaction_hash as hash from payments`;
+// A lease lasts 15 s; its heir waits a little for the next try.
+const PAST_THE_LEASE_MS = 17000;
 
-/** `count` daemons on one PostgreSQL, each with the same signer. */
+/** `count` daemons on one PostgreSQL, each with the same signer; the first one has the lane. */
 async function setUpPostgres(context, count) {
   context.postgres = await startPostgres();
   context.store = context.postgres.uri;
   context.cleanUp = () => context.postgres.stop('SIGQUIT');
   for (let i = 0; i < count; i++) context.daemons.push(await context.startDaemon());
 }
-const readJournal = (context) => context.postgres.query(JOURNAL);
+const readJournal = (context) => readPostgres(context.postgres);
+
+/** Grows whenever the lane changes hands. */
+const tokenOf = async (context) => (await context.postgres.query('select token from lanes'))[0].token;
+
+/** Strike the daemon that has the lane, and mend it when the other one has taken it over; again and again. */
+async function strikeInTurn(context, strike, mend) {
+  const holder = {index: 0, token: await tokenOf(context)};
+  repeat(context, 500, async () => {
+    await strike(holder.index);
+    await sleep(PAST_THE_LEASE_MS);
+    const token = await tokenOf(context);
+    if (token !== holder.token + 1) context.complaint ??= `the lane's token was ${holder.token}, then ${token}`;
+    await mend(holder.index);
+    Object.assign(holder, {index: 1 - holder.index, token});
+  });
+}
+const ofTwo = {blockTime: 1, lastsMs: {short: 16000, full: 60000}, readJournal,
+  setup: (context) => setUpPostgres(context, 2), heal: endRepeat,
+  settled: async (context) => assert.equal(context.complaint, undefined)};
 
 export const scenarios = [
-  {name: 'PostgreSQL restarted', what: 'in order and as a crash, in turn, every 1.5 s', lastsMs: {short: 4000, full: 60000},
-    setup: (context) => setUpPostgres(context, 1),
+  {name: 'two daemons on PostgreSQL, one killed', what: 'kill -9 of the one that has the lane; it is away past its lease',
+    ...ofTwo, inject: (context) => strikeInTurn(context, async (i) => {
+      context.daemons[i].child.kill('SIGKILL');
+      await context.daemons[i].exited;
+    }, async (i) => { context.daemons[i] = await context.startDaemon(); })},
+  {name: 'two daemons on PostgreSQL, one paused', what: 'SIGSTOP of the one that has the lane, past its lease, then SIGCONT',
+    ...ofTwo, inject: (context) => strikeInTurn(context,
+      async (i) => { context.daemons[i].child.kill('SIGSTOP'); },
+      async (i) => { context.daemons[i].child.kill('SIGCONT'); })},
+  {name: 'PostgreSQL restarted', what: 'ended in order and as a crash, in turn, and away for a second',
+    lastsMs: {short: 6000, full: 60000}, setup: (context) => setUpPostgres(context, 1),
     async inject(context) {
       let turn = 0;
-      repeat(context, 1500, () => context.postgres.restart(turn++ % 2 ? 'SIGQUIT' : 'SIGINT'));
+      repeat(context, 1000, async () => {
+        await context.postgres.stop(turn++ % 2 ? 'SIGQUIT' : 'SIGINT');
+        await sleep(1000);
+        await context.postgres.start();
+      });
     },
     heal: endRepeat, readJournal},
-  {name: 'two daemons on PostgreSQL, one killed', what: 'kill -9 of the one that has the lane; it stays away until healed',
-    lastsMs: {short: 20000, full: 60000}, setup: (context) => setUpPostgres(context, 2),
-    async inject(context) {
-      context.daemons[0].child.kill('SIGKILL');
-      await context.daemons[0].exited;
-      context.hits++;
-    },
-    async heal(context) { context.daemons[0] = await context.startDaemon(); }, readJournal},
-  {name: 'two daemons on PostgreSQL, one paused', what: 'SIGSTOP of the one that has the lane, past its lease, then SIGCONT',
-    lastsMs: {short: 20000, full: 60000}, setup: (context) => setUpPostgres(context, 2),
-    async inject(context) {
-      context.daemons[0].child.kill('SIGSTOP');
-      context.hits++;
-    },
-    async heal(context) { context.daemons[0].child.kill('SIGCONT'); }, readJournal},
 ];
