@@ -14,19 +14,20 @@
 #include <unistd.h>
 
 /* Ceilings of the ceilings: beyond these a figure is a typing error. */
-#define DEADLINE_MAX_S  600
-#define HEAD_LAG_MAX    100000
-#define RPS_MAX         1000000
-#define MAX_BODY_MAX    (16 * 1024 * 1024)
-#define CONNECTIONS_MAX 100000
-#define FEE_MAX_GWEI    1000000
-#define GAS_MAX         30000000
-#define PROOF_DEPTH_MAX 100000
-#define WINDOW_MAX_MS   5000
-#define BATCH_GAS_MAX   1000000000
-#define HEAD_AGE_MAX_S  86400
-#define DEFAULT_PORT    4022 /* as the reference facilitators' examples */
-#define DEFAULT_WORKERS 4
+#define DEADLINE_MAX_S     600
+#define RETENTION_MAX_DAYS 36500
+#define HEAD_LAG_MAX       100000
+#define RPS_MAX            1000000
+#define MAX_BODY_MAX       (16 * 1024 * 1024)
+#define CONNECTIONS_MAX    100000
+#define FEE_MAX_GWEI       1000000
+#define GAS_MAX            30000000
+#define PROOF_DEPTH_MAX    100000
+#define WINDOW_MAX_MS      5000
+#define BATCH_GAS_MAX      1000000000
+#define HEAD_AGE_MAX_S     86400
+#define DEFAULT_PORT       4022 /* as the reference facilitators' examples */
+#define DEFAULT_WORKERS    4
 
 void fac_config_problem(struct x402_buf *problems, const char *fmt, ...)
 {
@@ -319,6 +320,11 @@ static int check_token(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_retention(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 0, RETENTION_MAX_DAYS);
+}
+
 static int check_instance(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *text = cfg_opt_getnstr(opt, 0);
@@ -480,6 +486,7 @@ static const struct {
 	{"chain|daily_caller_gwei", check_cost},
 	{"chain|daily_total_gwei", check_cost},
 	{"instance", check_instance},
+	{"retention_days", check_retention},
 };
 
 /* ---- From libconfuse to struct fac_config. ---- */
@@ -592,6 +599,7 @@ static void fill_config(cfg_t *cfg, const char *path, struct fac_config *config,
 		fac_config_problem(problems, "%s: store is missing", path);
 	snprintf(config->instance, sizeof(config->instance), "%s",
 		cfg_getstr(cfg, "instance"));
+	config->retention_days = (uint32_t)cfg_getint(cfg, "retention_days");
 	fill_settings(cfg, &config->settings);
 	for (unsigned i = 0; i < cfg_size(cfg, "chain"); i++)
 		fill_chain(cfg_getnsec(cfg, "chain", i), path,
@@ -652,6 +660,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_INT("workers", 0, CFGF_NONE),
 		CFG_STR("store", NULL, CFGF_NONE),
 		CFG_STR("instance", "", CFGF_NONE),
+		CFG_INT("retention_days", 0, CFGF_NONE),
 		CFG_INT("response_deadline",
 			settings->response_deadline_ms / 1000, CFGF_NONE),
 		CFG_INT("verify_deadline", settings->verify_deadline_ms / 1000,
@@ -770,12 +779,13 @@ void fac_config_dump(const struct fac_config *config, struct x402_buf *buf)
 	x402_buf_printf(buf, "workers = %u\nstore = \"", config->workers);
 	fac_config_redact_store(config->store_path, buf);
 	x402_buf_printf(buf,
-		"\"\ninstance = \"%s\"\n"
+		"\"\ninstance = \"%s\"\nretention_days = %u\n"
 		"response_deadline = %u\nverify_deadline = %u\n"
 		"max_body_bytes = %llu\nmax_connections = %u\n"
 		"cors_origin = \"%s\"\ndiscovery_post = %s\n"
 		"log_file = \"%s\"\nlog_level = %s\n",
-		config->instance, settings->response_deadline_ms / 1000,
+		config->instance, config->retention_days,
+		settings->response_deadline_ms / 1000,
 		settings->verify_deadline_ms / 1000,
 		(unsigned long long)config->max_body_bytes,
 		config->max_connections, settings->cors_origin,
@@ -834,6 +844,8 @@ void fac_config_compare(const struct fac_config *a, const struct fac_config *b,
 		x402_buf_add_str(ret_names, "store ");
 	if (strcmp(a->instance, b->instance))
 		x402_buf_add_str(ret_names, "instance ");
+	if (a->retention_days != b->retention_days)
+		x402_buf_add_str(ret_names, "retention_days ");
 	if (a->max_body_bytes != b->max_body_bytes)
 		x402_buf_add_str(ret_names, "max_body_bytes ");
 	if (a->max_connections != b->max_connections)

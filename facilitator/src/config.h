@@ -100,6 +100,7 @@ struct fac_config {
 	uint32_t max_connections;
 	char *store_path;              /* a file, or postgresql://... */
 	char instance[FAC_OWNER_SIZE]; /* "": a random name */
+	uint32_t retention_days;       /* 0: nothing is forgotten */
 	char *log_file;                /* or NULL: standard error */
 	/* The listener for operators: one of them, or none. */
 	char *admin_unix;                      /* a socket file, or NULL */

@@ -13,6 +13,7 @@
  */
 #include "config.h"
 #include "ops/admin.h"
+#include "ops/retention.h"
 #include "run/worker.h"
 
 #include <argp.h>
@@ -63,8 +64,9 @@ struct daemon {
 				   [FAC_ENGINE_SIGNERS_MAX];
 	struct fac_store *store;
 	struct fac_settler *settler;
-	struct fac_admin *admin; /* or NULL: not configured */
-	struct fac_hooks *hooks; /* or NULL: none configured */
+	struct fac_admin *admin;         /* or NULL: not configured */
+	struct fac_hooks *hooks;         /* or NULL: none configured */
+	struct fac_retention *retention; /* or NULL: nothing is forgotten */
 	struct fac_http_counts *counts[FAC_CONFIG_WORKERS_MAX];
 	struct fac_worker *workers[FAC_CONFIG_WORKERS_MAX];
 	size_t workers_len;
@@ -219,6 +221,7 @@ static void close_all(struct daemon *daemon)
 	fac_timer_stop(daemon->drain_timer);
 	fac_admin_close(daemon->admin);
 	fac_hooks_stop(daemon->hooks);
+	fac_retention_stop(daemon->retention);
 	daemon->awaited = daemon->workers_len;
 	/* As mail: a callback of what will be freed may have brought us. */
 	if (!daemon->awaited)
@@ -564,6 +567,9 @@ static void serve(struct daemon *daemon)
 	err = start_workers(daemon, &info);
 	if (!err)
 		err = start_hooks(daemon);
+	if (!err && daemon->config->retention_days)
+		err = fac_retention_start(daemon->loop, daemon->store,
+			daemon->config->retention_days, &daemon->retention);
 	if (!err)
 		err = start_admin(daemon, &info);
 	if (err) {
@@ -746,6 +752,7 @@ static enum exit_code run(struct daemon *daemon)
 	fac_timer_free(daemon->drain_timer);
 	fac_admin_free(daemon->admin);
 	fac_hooks_free(daemon->hooks);
+	fac_retention_free(daemon->retention);
 	fac_loop_free(daemon->loop);
 	for (size_t i = 0; i < FAC_CONFIG_WORKERS_MAX; i++)
 		free(daemon->counts[i]);
