@@ -435,6 +435,33 @@ static void test_signature_of_eoa_is_judged_by_recovery(void **state)
 	assert_reason(&p, &chain, "invalid_exact_evm_signature", 1);
 }
 
+/* F12: the loudest cause of a bad signature is said with both sides. */
+static void test_wrong_domain_is_named_with_both_sides(void **state)
+{
+	struct chain chain = good_chain();
+	struct payment p = good_payment();
+	struct outcome outcome;
+
+	(void)state;
+	/* The payer signed the token's true domain; extra is wrong. */
+	p.domain_name = "USD Coin";
+	chain.name = "USD Coin";
+	outcome = run(&p, &chain);
+	assert_string_equal(x402_reason_wire(outcome.verdict.reason),
+		"invalid_exact_evm_signature");
+	assert_non_null(strstr(outcome.verdict.message,
+		"name: expected USDC, the token says USD Coin"));
+	chain = good_chain();
+	chain.version = "7";
+	outcome = run(&p, &chain);
+	assert_non_null(strstr(outcome.verdict.message,
+		"version: expected 2, the token says 7"));
+	/* The domain fits: then it is not the cause, and not spoken of. */
+	chain = good_chain();
+	outcome = run(&p, &chain);
+	assert_null(strstr(outcome.verdict.message, "the token says"));
+}
+
 #define MAGIC \
 	"0x1626ba7e00000000000000000000000000000000000000000000000000000000"
 
@@ -816,6 +843,7 @@ int main(void)
 		cmocka_unit_test(test_offline_checks_refuse_without_reads),
 		cmocka_unit_test(test_terms_refuse_without_reads),
 		cmocka_unit_test(test_signature_of_eoa_is_judged_by_recovery),
+		cmocka_unit_test(test_wrong_domain_is_named_with_both_sides),
 		cmocka_unit_test(test_code_at_payer_means_erc1271_only),
 		cmocka_unit_test(
 			test_wrapped_signature_without_code_is_refused),

@@ -292,10 +292,21 @@ static enum x402_err ask_as_eoa(struct x402_verify_plan *plan)
 	return end_round(plan);
 }
 
+/*
+ * The signature is not the payer's by what extra says of the token's domain.
+ * Whether the token says the same costs no extra round to find out.
+ */
 static enum x402_err ask_for_code(struct x402_verify_plan *plan)
 {
+	struct x402__exact_evm *state = state_of(plan);
+	struct x402_buf *calldata;
+
 	begin_round(plan, X402__ROUND_CODE);
-	add_code_read(plan, &state_of(plan)->payload.authorization.from);
+	add_code_read(plan, &state->payload.authorization.from);
+	calldata = add_call(plan, &state->asset, 0);
+	x402_abi_add_selector(calldata, selector_name);
+	calldata = add_call(plan, &state->asset, 0);
+	x402_abi_add_selector(calldata, selector_version);
 	return end_round(plan);
 }
 
@@ -442,6 +453,64 @@ static enum x402_err judge_eoa(
 	return judge_simulation(plan, &answers[1], &answers[2]);
 }
 
+/*
+ * What the token says of itself, when that is not what extra says. An answer
+ * that is no string says nothing: old tokens have no version().
+ */
+static bool says_other(const struct x402_chain_answer *answer,
+	const char *expected, struct x402_errinfo *info)
+{
+	struct x402_span text;
+
+	if (answer->status != X402_ANSWER_OK ||
+		x402_abi_read_bytes(answer->data, 0, &text) != X402_OK)
+		return false;
+	if (text.len == strlen(expected) &&
+		memcmp(text.ptr, expected, text.len) == 0)
+		return false;
+	x402_errinfo_set(info, "", "expected %.80s, the token says %.*s",
+		expected, (int)(text.len < 80 ? text.len : 80),
+		(const char *)text.ptr);
+	return true;
+}
+
+/* Refuse when a string answer is not the expected one, and return true. */
+static bool refuse_if_other(struct x402_verify_plan *plan,
+	enum x402_reason reason, const struct x402_chain_answer *answer,
+	const char *expected)
+{
+	struct x402_errinfo info = {{0}, {0}};
+
+	if (!says_other(answer, expected, &info))
+		return false;
+	x402__refuse(plan, reason, &info);
+	return true;
+}
+
+/* F-030: with the domain that does not fit, where that is the cause. */
+static void refuse_signature(struct x402_verify_plan *plan,
+	const struct x402_chain_answer *name,
+	const struct x402_chain_answer *version)
+{
+	const struct x402__exact_evm *state = state_of(plan);
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_errinfo text = {{0}, {0}};
+
+	if (says_other(name, state->name, &info))
+		x402_errinfo_set(&text, "",
+			"signed over another EIP-712 domain? name: %.200s",
+			info.text);
+	else if (says_other(version, state->version, &info))
+		x402_errinfo_set(&text, "",
+			"signed over another EIP-712 domain? version: %.200s",
+			info.text);
+	else
+		x402_errinfo_set(&text, "",
+			"expected a 65-byte low-s signature by "
+			"authorization.from over this token's domain");
+	x402__refuse(plan, X402_REASON_EVM_SIGNATURE, &text);
+}
+
 /* F-030, F-032, F-034: no code at the payer, so nothing can accept it. */
 static enum x402_err judge_code(
 	struct x402_verify_plan *plan, const struct x402_chain_answer *answers)
@@ -460,9 +529,7 @@ static enum x402_err judge_code(
 			"expected a 65-byte signature from an address without "
 			"code");
 	else
-		refuse_with(plan, X402_REASON_EVM_SIGNATURE,
-			"expected a 65-byte low-s signature by "
-			"authorization.from over this token's domain");
+		refuse_signature(plan, &answers[1], &answers[2]);
 	return X402_OK;
 }
 
@@ -489,30 +556,6 @@ static enum x402_err judge_contract(
 	if (!check_terms(plan))
 		return X402_OK;
 	return judge_simulation(plan, &answers[1], &answers[2]);
-}
-
-/*
- * Refuse when a string answer is not the expected one, and return true. An
- * answer that is no string says nothing: old tokens have no version().
- */
-static bool refuse_if_other(struct x402_verify_plan *plan,
-	enum x402_reason reason, const struct x402_chain_answer *answer,
-	const char *expected)
-{
-	struct x402_errinfo info = {{0}, {0}};
-	struct x402_span text;
-
-	if (answer->status != X402_ANSWER_OK ||
-		x402_abi_read_bytes(answer->data, 0, &text) != X402_OK)
-		return false;
-	if (text.len == strlen(expected) &&
-		memcmp(text.ptr, expected, text.len) == 0)
-		return false;
-	x402_errinfo_set(&info, "", "expected %.80s, the token says %.*s",
-		expected, (int)(text.len < 80 ? text.len : 80),
-		(const char *)text.ptr);
-	x402__refuse(plan, reason, &info);
-	return true;
 }
 
 /* F-041, in its order. */
