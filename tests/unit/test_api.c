@@ -540,8 +540,8 @@ static void settle_refused_asks_the_memory_first(void **state)
 	memcpy(strstr(body, "\"value\":\"10000\""), "\"value\":\"10001\"", 15);
 	ask("POST", "/settle", body);
 	/* The signature no longer fits, so the payer's code is asked. */
-	struct x402_chain_answer none = {.status = X402_ANSWER_OK};
-	world.read_done(world.read_user, X402_OK, &none, 1);
+	struct x402_chain_answer none[3] = {{.status = X402_ANSWER_OK}};
+	world.read_done(world.read_user, X402_OK, none, 3);
 	assert_int_equal(world.settles, 0);
 	assert_int_equal(world.recalls, 1);
 	world.settle_done(world.settle_user, &unknown);
