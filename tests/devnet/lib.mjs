@@ -8,8 +8,9 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {createPublicClient, http, parseTransaction, toHex} from 'viem';
+import {createPublicClient, createWalletClient, http, parseSignature, parseTransaction, toHex} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
+import {contracts} from './compile.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 export const top = join(here, '../..');
@@ -228,4 +229,22 @@ export async function paymentRequestV1(info, change = {}) {
     paymentPayload: {x402Version: 1, scheme: 'exact', network: 'base-sepolia', payload: v2.paymentPayload.payload},
     paymentRequirements: {...rest, network: 'base-sepolia', maxAmountRequired: amount,
       resource: 'http://127.0.0.1/paid', description: '', mimeType: '', ...change.requirementsV1}};
+}
+
+/**
+ * The payer takes an authorization back; payer2 sends it, at a price that goes
+ * before everybody else's. The transaction's hash.
+ */
+export async function cancelAuthorization(info, privateKey, {from, nonce}) {
+  const signature = await privateKeyToAccount(privateKey).signTypedData({
+    domain: {name: info.tokenName, version: info.tokenVersion, chainId: info.chainId, verifyingContract: info.token},
+    types: {CancelAuthorization: [{name: 'authorizer', type: 'address'}, {name: 'nonce', type: 'bytes32'}]},
+    primaryType: 'CancelAuthorization', message: {authorizer: from, nonce}});
+  const {r, s, v} = parseSignature(signature);
+  const sender = createWalletClient({transport: http(info.rpcUrl), account: privateKeyToAccount(info.accounts.payer2.privateKey),
+    chain: {id: info.chainId, name: 'devnet', nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18},
+      rpcUrls: {default: {http: [info.rpcUrl]}}}});
+  return sender.writeContract({address: info.token, abi: contracts().TestUSDC.abi,
+    functionName: 'cancelAuthorization', args: [from, nonce, Number(v), r, s], gas: 200000n,
+    maxFeePerGas: 100_000_000_000n, maxPriorityFeePerGas: 90_000_000_000n});
 }
