@@ -303,6 +303,8 @@ static void take_reservation(
 	struct fac_job *job, const struct fac_store_reply *reply)
 {
 	fac_job_set_payment(job, &reply->payments[0]);
+	/* By the clock that prove.c asks; the store's may be another's. */
+	job->payment.created_ms = fac_engine_now(job->engine);
 	fac_crash_point("after_reserve");
 	if (is_awaited(job)) {
 		fac_lane_enqueue(job);
