@@ -180,6 +180,34 @@ static void test_fate_reorg_across_a_crash_is_followed(void **state)
 	world_free(w);
 }
 
+/* ---- Callers who come while the journal is being read. ---- */
+
+static void test_fate_caller_amid_recovery_meets_its_payment(void **state)
+{
+	(void)state;
+	for (unsigned events = 0; events < 24; events++) {
+		struct world *w = world_new();
+		struct told told;
+
+		w->mining = false;
+		world_boot(w);
+		world_settle(w, (struct asking){0}, &told);
+		world_run(w, 400);
+		assert_int_equal(w->txs_len, 1);
+		world_crash(w);
+		world_boot(w);
+		(void)world_run_until_event(w, 200, events);
+		world_settle(w, (struct asking){0}, &told);
+		w->mining = true;
+		world_run(w, 6000);
+		assert_int_equal(told.times, 1);
+		assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+		assert_int_equal(world_state(w, 0), FAC_PAYMENT_SETTLED);
+		assert_int_equal(w->txs_len, 1);
+		world_free(w);
+	}
+}
+
 /* ---- Strangers. ---- */
 
 static void test_fate_landed_by_a_stranger_is_credited_once(void **state)
@@ -359,6 +387,8 @@ int main(void)
 		cmocka_unit_test(
 			test_fate_reorg_puts_a_settled_payment_back_to_work),
 		cmocka_unit_test(test_fate_reorg_across_a_crash_is_followed),
+		cmocka_unit_test(
+			test_fate_caller_amid_recovery_meets_its_payment),
 		cmocka_unit_test(
 			test_fate_landed_by_a_stranger_is_credited_once),
 		cmocka_unit_test(

@@ -334,12 +334,35 @@ static void meet_row(struct fac_job *job, const struct fac_payment *payment)
 	}
 }
 
+/*
+ * While the store answered, its lane was loaded: the row was there, and is in
+ * work now. Its callers meet it by the same rule as any others.
+ */
+static void meet_adopted(struct fac_job *job)
+{
+	struct fac_waiter *waiter = job->waiters;
+
+	job->waiters = NULL;
+	while (waiter) {
+		struct fac_waiter *next = waiter->next_of_job;
+
+		waiter->job = NULL;
+		waiter->next_of_job = NULL;
+		fac_answer_attach(waiter, job);
+		waiter = next;
+	}
+}
+
 static void on_reserved(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
 
 	if (!fac_job_returned(job))
 		return;
+	if (job->phase != FAC_JOB_RESERVING) {
+		meet_adopted(job);
+		return;
+	}
 	if (!reply->err && reply->claimed && reply->payments_len) {
 		take_reservation(job, reply);
 	} else if (!reply->err && reply->payments_len) {

@@ -410,6 +410,11 @@ void fac_prove_check(struct fac_job *job);
 void fac_recover_tick(struct fac_line *line);
 /* Something waits for long: does the chain miss a nonce below it? */
 void fac_recover_check_gap(struct fac_lane *lane);
+/* Its row speaks of these bytes, and not of a later transaction. */
+bool fac_recover_is_of(const struct fac_payment *row,
+	const struct fac_transaction *transaction);
+/* Its transaction is mined, and its end is open: find out. */
+void fac_recover_check_open(struct fac_job *job);
 /* Another instance has it, or may have: stop. */
 void fac_recover_lose(struct fac_lane *lane, const char *why);
 

@@ -193,7 +193,7 @@ void fac_recover_check_gap(struct fac_lane *lane)
 /* ---- 2. Adoption. ---- */
 
 /* Its row speaks of these bytes, and not of a later transaction. */
-static bool is_of(const struct fac_payment *row,
+bool fac_recover_is_of(const struct fac_payment *row,
 	const struct fac_transaction *transaction)
 {
 	char text[FAC_HASH_TEXT_SIZE];
@@ -240,11 +240,20 @@ static void adopt_payments(
 		if (row &&
 			(row->state == FAC_PAYMENT_SIGNED ||
 				row->state == FAC_PAYMENT_BROADCAST) &&
-			is_of(row, transaction))
+			fac_recover_is_of(row, transaction))
 			job = adopt_payment(tx->line, row);
 		if (job)
 			fac_tx_add_job(tx, i, job);
 	}
+}
+
+void fac_recover_check_open(struct fac_job *job)
+{
+	job->mined_block = job->tx->transaction.block_number;
+	fac_reconcile_set_end(job, FAC_PAYMENT_REVERTED,
+		X402_REASON_EVM_TRANSACTION_FAILED,
+		"the transaction was mined without paying it");
+	fac_prove_check(job);
 }
 
 /* Mined, and the end of some payments is still open. */
@@ -253,13 +262,8 @@ static void check_open_payments(struct fac_tx *tx)
 	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
 		struct fac_job *job = tx->jobs[i];
 
-		if (!job)
-			continue;
-		job->mined_block = tx->transaction.block_number;
-		fac_reconcile_set_end(job, FAC_PAYMENT_REVERTED,
-			X402_REASON_EVM_TRANSACTION_FAILED,
-			"the transaction was mined without paying it");
-		fac_prove_check(job);
+		if (job)
+			fac_recover_check_open(job);
 	}
 }
 

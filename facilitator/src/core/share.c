@@ -71,6 +71,40 @@ void fac_share_watch(struct fac_job *job)
 	job->retry_ms = fac_engine_now(job->engine) + WATCH_MS;
 }
 
+static bool is_ours_in_work(const struct fac_job *job)
+{
+	const struct fac_payment *payment = &job->payment;
+
+	return (payment->state == FAC_PAYMENT_SIGNED ||
+		       payment->state == FAC_PAYMENT_BROADCAST) &&
+		strcmp(payment->owner, job->engine->owner) == 0;
+}
+
+/* Its transaction is ours: follow it, whoever lost sight of whom. */
+static void find_work(struct fac_job *job)
+{
+	for (struct fac_tx *tx = job->line->txs; tx; tx = tx->next) {
+		const struct fac_transaction *transaction = &tx->transaction;
+
+		for (size_t i = 0; i < transaction->keys_len; i++) {
+			if (tx->dead || tx->jobs[i] ||
+				!fac_recover_is_of(
+					&job->payment, transaction) ||
+				memcmp(transaction->keys32[i],
+					job->payment.key32, 32) != 0)
+				continue;
+			fac_tx_add_job(tx, i, job);
+			job->phase = FAC_JOB_IN_FLIGHT;
+			job->retry_ms = 0;
+			if (tx->mined)
+				fac_recover_check_open(job);
+			return;
+		}
+	}
+	/* Its lane is not loaded yet. */
+	fac_share_watch(job);
+}
+
 static void on_watched(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
@@ -88,6 +122,8 @@ static void on_watched(void *arg, const struct fac_store_reply *reply)
 	fac_job_set_payment(job, &reply->payments[0]);
 	if (fac_share_is_own(job))
 		fac_lane_enqueue(job);
+	else if (is_ours_in_work(job))
+		find_work(job);
 	else if (job->payment.state == FAC_PAYMENT_CANCELLED)
 		fac_job_restart_callers(job);
 	else if (fac_payment_is_final(job->payment.state))
