@@ -3,7 +3,7 @@
 // runs those whose name contains TEXT.
 import {test} from 'node:test';
 import {scenarios as ofSharedStores} from './postgres.scenarios.mjs';
-import {runFault} from './run.mjs';
+import {FULL, runFault} from './run.mjs';
 import {scenarios as ofOneDaemon} from './scenarios.mjs';
 
 const only = process.env.FAULT_ONLY;
@@ -11,7 +11,7 @@ const only = process.env.FAULT_ONLY;
 const scenarios = [...ofSharedStores, ...ofOneDaemon];
 
 // They wait more than they work, so a few go side by side.
-test('faults', {concurrency: 4}, async (t) => {
+test('faults', {concurrency: FULL ? 2 : 4}, async (t) => {
   const runs = scenarios.filter(({name}) => !only || name.includes(only)).map((scenario) =>
     t.test(`${scenario.name}: books agree`, async (t1) => {
       const row = await runFault(scenario);
