@@ -109,6 +109,7 @@ struct fac_job {
 	/* What another's transaction did with the authorization. */
 	uint8_t other_hash32[32];
 	uint64_t other_block;
+	bool other_is_own; /* an earlier transaction of this payment */
 	char trouble[FAC_MESSAGE_SIZE]; /* why it still waits */
 };
 

@@ -14,6 +14,7 @@
  *   fac_prove_check -> on_state     unused: sign anew, or end
  *     -> on_logs                    used: by which transaction?
  *     -> on_other                   did that one pay these very terms?
+ *     -> on_whose                   an earlier one of ours, or a stranger's?
  *     -> on_other_block             ... after our reservation? Then it is
  *                                   credited, once (demands.md 5)
  */
@@ -45,6 +46,15 @@ static bool read_used(const struct x402_chain_answer *answer, bool *ret_used)
 		x402_abi_read_bool(answer->data, 0, ret_used) == X402_OK;
 }
 
+/*
+ * False also when the check is nobody's any more: the lane was lost, and what
+ * another instance has done since is not in this answer.
+ */
+static bool check_returned(struct fac_job *job)
+{
+	return fac_job_returned(job) && job->phase == FAC_JOB_CHECKING;
+}
+
 static void check_later(struct fac_job *job)
 {
 	job->retry_ms = fac_backoff(
@@ -67,9 +77,8 @@ static bool is_own(const struct fac_job *job)
 static void end_as_used(struct fac_job *job, const char *message)
 {
 	fac_reconcile_set_end(job,
-		is_mined(job) && job->tx->transaction.keys_len == 1
-			? FAC_PAYMENT_REVERTED
-			: FAC_PAYMENT_EXPIRED,
+		/* Mined: should its block fall, it is taken back to work. */
+		is_mined(job) ? FAC_PAYMENT_REVERTED : FAC_PAYMENT_EXPIRED,
 		X402_REASON_EVM_NONCE_ALREADY_USED, message);
 	fac_reconcile_finish(job);
 }
@@ -79,25 +88,71 @@ static void on_other_block(
 {
 	struct fac_job *job = arg;
 
-	if (!fac_job_returned(job))
+	if (!check_returned(job))
 		return;
 	if (err) {
 		check_later(job);
 		return;
 	}
-	if (block->timestamp_unix_s + SKEW_S < job->payment.created_ms / 1000) {
+	if (!job->other_is_own &&
+		block->timestamp_unix_s + SKEW_S <
+			job->payment.created_ms / 1000) {
 		end_as_used(job,
 			"another transaction paid with this authorization "
 			"before it came here");
 		return;
 	}
-	if (!is_own(job))
+	if (!job->other_is_own)
 		job->engine->stats.preempted++;
 	fac_hash_text(job->other_hash32, job->payment.transaction);
 	job->mined_block = job->other_block;
 	fac_reconcile_set_end(job, FAC_PAYMENT_SETTLED, X402_REASON_NONE,
-		is_own(job) ? "" : "landed by another sender");
+		job->other_is_own ? "" : "landed by another sender");
 	fac_reconcile_finish(job);
+}
+
+static void ask_other_block(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+
+	job->busy++;
+	engine->owed++;
+	engine->ports.block(engine->ports.user, job->line->index,
+		job->other_block, on_other_block, job);
+}
+
+static void on_whose(void *arg, const struct fac_store_reply *reply)
+{
+	struct fac_job *job = arg;
+
+	if (!check_returned(job))
+		return;
+	if (reply->err && reply->err != X402_ERR_NOT_FOUND) {
+		check_later(job);
+		return;
+	}
+	job->other_is_own = !reply->err;
+	if (job->other_is_own || job->line->config.credit_preempted)
+		ask_other_block(job);
+	else
+		end_as_used(job,
+			"the authorization was used or cancelled by another");
+}
+
+/*
+ * Ours also when it is an earlier transaction of this payment: a batch that
+ * did not pay it in one block may pay it in another, after a reorg.
+ */
+static void ask_whose(struct fac_job *job)
+{
+	struct fac_payment_query query = {.transaction32 = job->other_hash32};
+
+	if (!is_own(job)) {
+		fac_job_store(job, fac_verb_payment_get(query), on_whose);
+		return;
+	}
+	job->other_is_own = true;
+	ask_other_block(job);
 }
 
 /* Does the receipt spend the authorization at all? */
@@ -123,10 +178,9 @@ static void on_other(void *arg, const struct fac_chain_receipt *receipts,
 	size_t receipts_len)
 {
 	struct fac_job *job = arg;
-	struct fac_engine *engine = job->engine;
 	struct x402_verdict verdict;
 
-	if (!fac_job_returned(job))
+	if (!check_returned(job))
 		return;
 	if (receipts_len != 1 || receipts[0].status != FAC_RECEIPT_FOUND ||
 		!fac_reconcile_is_deep(
@@ -151,10 +205,7 @@ static void on_other(void *arg, const struct fac_chain_receipt *receipts,
 		return;
 	}
 	job->other_block = receipts[0].receipt.block_number;
-	job->busy++;
-	engine->owed++;
-	engine->ports.block(engine->ports.user, job->line->index,
-		job->other_block, on_other_block, job);
+	ask_whose(job);
 }
 
 static void on_logs(void *arg, enum x402_err err,
@@ -164,7 +215,7 @@ static void on_logs(void *arg, enum x402_err err,
 	struct fac_engine *engine = job->engine;
 	uint8_t hash[1][32];
 
-	if (!fac_job_returned(job))
+	if (!check_returned(job))
 		return;
 	if (err) {
 		check_later(job);
@@ -218,11 +269,6 @@ static void look_for_other(struct fac_job *job)
 		.topics_len = 3,
 		.to_block = FAC_CHAIN_LATEST};
 
-	if (!line->config.credit_preempted) {
-		end_as_used(job,
-			"the authorization was used or cancelled by another");
-		return;
-	}
 	if (!line->head_known) {
 		check_later(job);
 		return;
@@ -256,7 +302,7 @@ static void on_state(void *arg, const struct x402_chain_answer *answer)
 	struct fac_job *job = arg;
 	bool used;
 
-	if (!fac_job_returned(job))
+	if (!check_returned(job))
 		return;
 	if (!read_used(answer, &used)) {
 		check_later(job);
