@@ -50,6 +50,11 @@ static void end_job(struct fac_job *job, const struct fac_payment *row)
 
 	fac_job_set_payment(job, row);
 	fac_tx_drop_job(job);
+	/* Another instance has gone on with it: its end is not ours to tell. */
+	if (!fac_payment_is_final(row->state) && !fac_share_is_own(job)) {
+		fac_share_watch(job);
+		return;
+	}
 	if (row->state == FAC_PAYMENT_REPLACED) {
 		job->alone = true;
 		job->cost_gwei = 0;
@@ -119,6 +124,10 @@ static void on_recorded(void *arg, const struct fac_store_reply *reply)
 		if (job && job->tx == tx && job->phase == FAC_JOB_FINISHING)
 			end_job(job, row);
 	}
+	/* Their ends were not written with it: each by itself. */
+	for (size_t i = 0; reply->err && i < tx->transaction.keys_len; i++)
+		if (tx->jobs[i] && tx->jobs[i]->phase == FAC_JOB_FINISHING)
+			fac_reconcile_finish(tx->jobs[i]);
 }
 
 void fac_reconcile_record(struct fac_tx *tx)

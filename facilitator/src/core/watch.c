@@ -49,13 +49,32 @@ static void take_back(struct fac_tx *tx, const struct fac_payment *row)
 	fac_tx_add_job(tx, i, job);
 }
 
+/*
+ * The journal has it in flight: it was revived (recover.c), or dropped by
+ * another instance. Only the journal knows its payments, so read it again.
+ */
+static void reload(struct fac_tx *tx)
+{
+	struct fac_lane *lane = tx->lane;
+
+	if (!lane || lane->asking || lane->step != FAC_LANE_READY)
+		return; /* the next head comes here again */
+	lane->step = FAC_LANE_LOADING;
+	lane->retry_ms = 0;
+	fac_tx_end(tx, false);
+}
+
 static void on_dropped(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_tx *tx = arg;
 	struct fac_engine *engine = tx->line->engine;
 
 	tx->dropping = false;
-	if (!fac_tx_returned(tx) || reply->err)
+	if (!fac_tx_returned(tx))
+		return;
+	if (reply->err == X402_ERR_CONFLICT)
+		reload(tx);
+	if (reply->err)
 		return; /* the next head finds it again */
 	fac_crash_point("after_drop");
 	fac_tx_set_mined(tx, false);
@@ -95,8 +114,12 @@ static void on_final(void *arg, const struct fac_store_reply *reply)
 	struct fac_tx *tx = arg;
 
 	tx->finishing = false;
-	if (fac_tx_returned(tx) && !reply->err)
+	if (!fac_tx_returned(tx))
+		return;
+	if (!reply->err)
 		fac_tx_end(tx, false);
+	else if (reply->err == X402_ERR_CONFLICT)
+		reload(tx);
 }
 
 static bool is_watched(const struct fac_tx *tx)
