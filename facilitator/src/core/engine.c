@@ -632,7 +632,7 @@ static void expire(struct fac_waiter *waiter)
 		return;
 	}
 	/* Its success is on the way to being its own: moments. */
-	if (job->phase == FAC_JOB_CREDITING)
+	if (job->phase == FAC_JOB_CREDITING || job->crediting)
 		return;
 	fac_answer_unfinished(waiter, "the deadline came first");
 	if (job->waiters)
