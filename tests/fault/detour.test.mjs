@@ -70,14 +70,15 @@ async function killAt(step, detour) {
   }
 }
 
-for (const detour of detours) {
-  for (const step of detour.steps) {
-    test(`killed ${step.replace('_', ' ')}: settled exactly once after a restart`, async () => {
+// They wait more than they work, so a few go side by side.
+test('detours', {concurrency: 3}, async (t) => {
+  const runs = detours.flatMap((detour) => detour.steps.map((step) =>
+    t.test(`killed ${step.replace('_', ' ')}: settled exactly once after a restart`, async () => {
       const {payments, count} = await killAt(step, detour);
       report({fault: `kill -9 ${step.replace('_', ' ')}`, what: 'then a restart', struck: 1, ...tally(payments, count)});
-    });
-  }
-}
+    })));
+  await Promise.all(runs);
+});
 
 test('every crash point in the source is tried', () => {
   const root = join(top, 'facilitator/src'); // as it is here, not in the build directory
