@@ -15,7 +15,7 @@ void fac_config_settling_init(struct fac_config_settling *settling)
 		.proof_depth = 12,
 		.batch_max = FAC_BATCH_MAX,
 		.batch_window_ms = 200,
-		.batch_payment_gas = 110000,
+		.batch_payment_gas = 90000,
 		.batch_max_gas = 24000000,
 		.stuck_after_s = 20,
 		.credit_preempted = true};

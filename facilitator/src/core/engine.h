@@ -125,7 +125,7 @@ struct fac_engine_chain {
 	uint32_t batch_max;
 	/* Optional; 0: 200 ms. The longest wait for company under load. */
 	uint32_t batch_window_ms;
-	/* Optional; 0: 110,000. Ceiling of one payment inside a batch. */
+	/* Optional; 0: 90,000. Ceiling of one payment inside a batch. */
 	uint64_t batch_payment_gas;
 	/* Optional; 0: 24,000,000, and never more than half a block. */
 	uint64_t batch_max_gas;
