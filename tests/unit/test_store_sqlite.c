@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -157,6 +158,62 @@ static void test_store_sqlite_locked_by_another_fails_closed(void **state)
 	reserve_index(f, 1);
 }
 
+/* Steps through rows of payments that no index chose. */
+static atomic_int payments_scanned;
+
+static int on_statement(unsigned what, void *user, void *stmt, void *took)
+{
+	(void)what;
+	(void)user;
+	(void)took;
+	if (strstr(sqlite3_sql(stmt), "UPDATE payments") ||
+		strstr(sqlite3_sql(stmt), "FROM payments"))
+		atomic_fetch_add(&payments_scanned,
+			sqlite3_stmt_status(
+				stmt, SQLITE_STMTSTATUS_FULLSCAN_STEP, 1));
+	return 0;
+}
+
+static int watch_statements(
+	sqlite3 *db, char **ret_error, const struct sqlite3_api_routines *api)
+{
+	(void)ret_error;
+	(void)api;
+	return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, on_statement, NULL);
+}
+
+/* With millions of old payments one scan holds everybody for seconds. */
+static void test_store_sqlite_life_of_a_payment_scans_no_payments(void **state)
+{
+	struct fixture *f = *state;
+	struct x402_errinfo info;
+	struct x402_address signer = signer_address();
+	struct fac_attempt attempt = attempt_of(0xa2);
+	struct fac_store_lease lease;
+	struct fac_store_end ends[2] = {end_of(1, FAC_PAYMENT_SETTLED, 0xa1),
+		end_of(2, FAC_PAYMENT_SETTLED, 0xa1)};
+
+	sqlite3_auto_extension((void (*)(void))watch_statements);
+	assert_int_equal(reopen(f, &info), X402_OK);
+	sqlite3_reset_auto_extension();
+	atomic_store(&payments_scanned, 0);
+	for (uint8_t i = 3; i < 8; i++)
+		reserve_index(f, i);
+	lease = sign(f, 0xa1, 1, 2);
+	assert_int_equal(err_of(f,
+				 fac_verb_journal_attempt(
+					 key_of(0xa1), &attempt, &lease)),
+		X402_OK);
+	assert_int_equal(
+		err_of(f, fac_verb_mark_broadcast(key_of(0xa1))), X402_OK);
+	assert_int_equal(
+		err_of(f, fac_verb_load_lane(NETWORK, &signer, ME)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
+	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))), X402_OK);
+	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SETTLED);
+	assert_int_equal(atomic_load(&payments_scanned), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +224,8 @@ int main(void)
 		STORE_TEST(test_store_sqlite_that_is_no_database_is_refused),
 		STORE_TEST(test_store_sqlite_row_that_cannot_be_is_no_payment),
 		STORE_TEST(test_store_sqlite_locked_by_another_fails_closed),
+		STORE_TEST(
+			test_store_sqlite_life_of_a_payment_scans_no_payments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

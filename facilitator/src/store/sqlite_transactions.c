@@ -7,6 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/*
+ * The payments whose newest transaction is ?1, by their numbers: payments has
+ * no index on tx, and reading all of it would hold the one writer for seconds.
+ */
+#define PAYMENTS_OF_TX                                           \
+	" sequence IN (SELECT payment FROM transaction_payments" \
+	" WHERE tx = ?1) AND tx = ?1 "
+
 struct row {
 	uint64_t sequence;
 	enum fac_transaction_state state;
@@ -167,7 +175,7 @@ enum x402_err fac_sqlite_journal_attempt(
 	return err ? err
 		   : fac_sqlite_exec(fac_sqlite_bound(db,
 			     "UPDATE payments SET transaction_hash = ?2"
-			     " WHERE tx = ?1 AND state IN"
+			     " WHERE" PAYMENTS_OF_TX "AND state IN"
 			     " ('signed', 'broadcast')",
 			     "ik", row.sequence, attempt->hash32));
 }
@@ -320,8 +328,8 @@ static enum x402_err forget_calls(struct fac_sqlite *db, uint64_t sequence)
 {
 	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE payments SET calldata = x'', state_calldata = x''"
-		" WHERE tx = ?1 AND state IN ('settled', 'provisioned',"
-		" 'reverted', 'expired')",
+		" WHERE" PAYMENTS_OF_TX "AND state IN ('settled',"
+		" 'provisioned', 'reverted', 'expired')",
 		"i", sequence));
 
 	if (err)
@@ -552,9 +560,8 @@ static enum x402_err add_payments(
 	struct fac_sqlite *db, uint64_t sequence, struct fac_verb *verb)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT" FAC_PAYMENT_COLUMNS "FROM payments WHERE sequence IN"
-		" (SELECT payment FROM transaction_payments WHERE tx = ?1)"
-		" AND tx = ?1",
+		"SELECT" FAC_PAYMENT_COLUMNS
+		"FROM payments WHERE" PAYMENTS_OF_TX,
 		"i", sequence);
 	enum x402_err err = X402_OK;
 	bool row = true;
@@ -577,8 +584,8 @@ enum x402_err fac_sqlite_load_lane(struct fac_sqlite *db, struct fac_verb *verb)
 
 	for (size_t at = 0; at < sequences.len && !err; at += 8) {
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
-			"UPDATE payments SET owner = ?2 WHERE tx = ?1 AND"
-			" state IN ('signed', 'broadcast', 'replaced')",
+			"UPDATE payments SET owner = ?2 WHERE" PAYMENTS_OF_TX
+			"AND state IN ('signed', 'broadcast', 'replaced')",
 			"it", number_at(&sequences, at), verb->owner));
 		if (!err)
 			err = add_payments(db, number_at(&sequences, at), verb);
