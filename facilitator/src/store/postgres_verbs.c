@@ -37,7 +37,7 @@ struct params {
 static void add(
 	struct params *params, const void *value, size_t len, int format)
 {
-	if (params->len == PARAMS_MAX)
+	if (params->len >= PARAMS_MAX)
 		abort(); /* a mistake in this file */
 	params->values[params->len] = value;
 	params->lengths[params->len] = (int)len;
