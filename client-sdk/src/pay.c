@@ -17,11 +17,12 @@ struct bridge {
 	struct x402_client_signing signing;
 };
 
-static enum x402_err sign(
-	void *user, const uint8_t digest32[32], struct x402_buf *ret_signature)
+static enum x402_err sign(void *user, const struct x402_signable *signable,
+	struct x402_buf *ret_signature)
 {
 	struct bridge *bridge = user;
-	bridge->signing.digest32 = digest32;
+	bridge->signing.digest32 = signable->digest32;
+	bridge->signing.signable = signable;
 	return bridge->signer->sign(
 		bridge->signer->user, &bridge->signing, ret_signature);
 }

@@ -136,11 +136,12 @@ static void read_and_plan(void)
 	x402_facilitator_request_clear(&copy);
 }
 
-static enum x402_err sign_for(
-	void *user, const uint8_t digest[32], struct x402_buf *ret_signature)
+static enum x402_err sign_for(void *user, const struct x402_signable *signable,
+	struct x402_buf *ret_signature)
 {
 	uint8_t out[65];
-	enum x402_err err = x402_sign_digest(secp, digest, &key, out);
+	enum x402_err err = x402_sign_digest(
+		secp, signable->digest32, &key, out);
 
 	(void)user;
 	if (!err)

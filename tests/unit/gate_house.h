@@ -180,13 +180,13 @@ static inline void house_challenge(
 		X402_OK);
 }
 
-static inline enum x402_err house_sign(
-	void *user, const uint8_t digest32[32], struct x402_buf *ret_signature)
+static inline enum x402_err house_sign(void *user,
+	const struct x402_signable *signable, struct x402_buf *ret_signature)
 {
 	struct house *house = user;
 	uint8_t sig65[65];
 	enum x402_err err = x402_sign_digest(
-		house->secp, digest32, &house->secret, sig65);
+		house->secp, signable->digest32, &house->secret, sig65);
 
 	x402_buf_add(ret_signature, x402_span(sig65, 65));
 	return err;

@@ -753,13 +753,20 @@ static void test_revert_text_gives_reason(void **state)
 
 /* ---- The payer's side. ---- */
 
-static enum x402_err sign_cb(
-	void *user, const uint8_t digest[32], struct x402_buf *ret_signature)
+/* What is signed can be hashed anew by who signs it. */
+static enum x402_err sign_cb(void *user, const struct x402_signable *signable,
+	struct x402_buf *ret_signature)
 {
 	uint8_t sig[65];
-	enum x402_err err = x402_sign_digest(secp, digest, &key, sig);
+	uint8_t separator[32];
+	uint8_t digest[32];
 
 	(void)user;
+	assert_int_equal(signable->kind, X402_SIGNABLE_EIP3009);
+	x402_eip712_domain_separator(signable->domain, separator);
+	x402_eip3009_digest(signable->eip3009, separator, digest);
+	assert_memory_equal(digest, signable->digest32, 32);
+	enum x402_err err = x402_sign_digest(secp, digest, &key, sig);
 	if (!err)
 		x402_buf_add(ret_signature, x402_span(sig, 65));
 	return err;

@@ -191,7 +191,9 @@ X402_API const char *x402_client_response_header(
 struct x402_client_signing {
 	enum x402_family family;
 	const uint8_t *digest32; /* EVM: the EIP-712 digest */
-	const char *url;         /* what is being bought */
+	/* The same, readable: hash it anew before you trust the digest. */
+	const struct x402_signable *signable;
+	const char *url; /* what is being bought */
 	const struct x402_payment_requirements *offer;
 	uint64_t valid_before_unix_s;
 };

@@ -206,6 +206,22 @@ X402_API enum x402_reason x402_settle_revert_reason(
 
 /* ---- The payer's side (C-050 to C-054). ---- */
 
+/*
+ * What a signature is asked for, so that a signer can read what it signs, hash
+ * it anew and refuse: a bare digest may be anything. Members that are not of
+ * the kind are NULL or empty; all are borrowed for the call.
+ */
+enum x402_signable_kind {
+	X402_SIGNABLE_EIP3009 /* TransferWithAuthorization of a token */
+};
+struct x402_signable {
+	enum x402_signable_kind kind;
+	/* EVM: the EIP-712 digest of what follows. */
+	uint8_t digest32[32];
+	const struct x402_eip712_domain *domain;
+	const struct x402_eip3009_authorization *eip3009;
+};
+
 struct x402_create_options {
 	/* Required. */
 	uint64_t now_unix_s;
@@ -214,10 +230,10 @@ struct x402_create_options {
 	/* Required: the payer. */
 	struct x402_address payer;
 	/*
-	 * Required: sign a digest. Return X402_OK and up to
+	 * Required: sign signable->digest32. Return X402_OK and up to
 	 * X402_SIGNATURE_MAX_BYTES in ret_signature.
 	 */
-	enum x402_err (*sign)(void *user, const uint8_t digest32[32],
+	enum x402_err (*sign)(void *user, const struct x402_signable *signable,
 		struct x402_buf *ret_signature);
 	void *user;
 };

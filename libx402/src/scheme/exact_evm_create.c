@@ -94,7 +94,6 @@ enum x402_err x402__exact_evm_create_payload(
 	struct x402_eip3009_payload payload = {0};
 	struct x402_eip712_domain domain;
 	uint8_t separator[32];
-	uint8_t digest[32];
 	enum x402_err err;
 
 	if (x402_json_get_string(offer->extra, "assetTransferMethod") &&
@@ -113,9 +112,12 @@ enum x402_err x402__exact_evm_create_payload(
 		.chain_id = terms.network.chain_id,
 		.verifying_contract = &terms.asset};
 	x402_eip712_domain_separator(&domain, separator);
-	x402_eip3009_digest(&terms.authorization, separator, digest);
 	payload.authorization = terms.authorization;
-	err = options->sign(options->user, digest, &payload.signature);
+	struct x402_signable signable = {.kind = X402_SIGNABLE_EIP3009,
+		.domain = &domain,
+		.eip3009 = &payload.authorization};
+	x402_eip3009_digest(&terms.authorization, separator, signable.digest32);
+	err = options->sign(options->user, &signable, &payload.signature);
 	if (!err && payload.signature.failed)
 		err = X402_ERR_NOMEM;
 	if (!err && payload.signature.len > X402_SIGNATURE_MAX_BYTES)
