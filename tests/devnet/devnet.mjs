@@ -13,7 +13,7 @@
 // development keys that anvil itself prints: never use them anywhere else.
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -26,6 +26,10 @@ const CHAIN_ID = 84532;
 // Base Sepolia's USDC, so that prices such as "$0.01" mean this token.
 const TOKEN = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
 const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
+// protocol.md 2.2: the same on every chain.
+const PERMIT2 = '0x000000000022D473030F116dDEE9F6B43aC78BA3';
+const EXACT_PROXY = '0x402085c248EeA27D92E8b30b2C58ed07f9E20001';
+const UPTO_PROXY = '0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002';
 const MNEMONIC = 'test test test test test test test test test test test junk';
 const PAYER_FUNDS = 1_000_000_000n; // 1,000 USDC
 const MINTS_PER_TRANSACTION = 400; // stays well below the block's gas limit
@@ -130,6 +134,16 @@ function account(index) {
   return {address: hd.address, privateKey: toHex(hd.getHdKey().privateKey)};
 }
 
+/**
+ * The code that Uniswap deployed, from the test helper of its own package. It
+ * caches the domain separator of chain 1 and computes that of any other chain.
+ */
+function permit2Code() {
+  const helper = join(here, 'node_modules/@uniswap/v4-periphery/lib/permit2/test/utils/DeployPermit2.sol');
+  const [, code] = /hex"([0-9a-f]+)"/.exec(readFileSync(helper, 'utf8'));
+  return `0x${code}`;
+}
+
 async function install(rpcUrl) {
   const chain = {id: CHAIN_ID, name: 'devnet', nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18},
     rpcUrls: {default: {http: [rpcUrl]}}};
@@ -151,10 +165,16 @@ async function install(rpcUrl) {
   await test.setCode({address: MULTICALL3, bytecode: await read.getCode({address: multicall})});
   await test.setCode({address: TOKEN, bytecode: compiled.TestUSDC.deployed});
 
+  await test.setCode({address: PERMIT2, bytecode: permit2Code()});
+  await test.setCode({address: EXACT_PROXY, bytecode: compiled.ExactPermit2Proxy.deployed});
+  await test.setCode({address: UPTO_PROXY, bytecode: compiled.UptoPermit2Proxy.deployed});
+  const factory = await deploy(compiled.WalletFactory.bytecode);
+  const plainToken = await deploy(compiled.PlainToken.bytecode);
+
   const walletOwner = account(5);
   const wallet = await deploy(compiled.SmartWallet.bytecode, compiled.SmartWallet.abi, [walletOwner.address]);
   const badTokens = {};
-  for (const name of ['FeeToken', 'SilentToken', 'FakeLogToken']) {
+  for (const name of ['FeeToken', 'SilentToken', 'FakeLogToken', 'FalseToken', 'GasBombToken']) {
     badTokens[name] = await deploy(compiled[name].bytecode, compiled[name].abi);
   }
 
@@ -170,13 +190,23 @@ async function install(rpcUrl) {
     }
   };
   const payers = [account(2).address, account(4).address, wallet];
+  // payer has approved Permit2 for every token; payer2 for none.
+  const approver = createWalletClient({chain, transport, account: privateKeyToAccount(account(2).privateKey)});
+  for (const token of [TOKEN, plainToken, ...Object.values(badTokens)]) {
+    const hash = await approver.writeContract({address: token, abi: compiled.PlainToken.abi,
+      functionName: 'approve', args: [PERMIT2, 2n ** 256n - 1n]});
+    const receipt = await read.waitForTransactionReceipt({hash});
+    if (receipt.status !== 'success') throw new Error('an approval reverted');
+  }
   await mintAll(TOKEN, compiled.TestUSDC.abi, payers, PAYER_FUNDS);
+  await mintAll(plainToken, compiled.PlainToken.abi, payers, PAYER_FUNDS);
   for (const [name, address] of Object.entries(badTokens)) {
     await mintAll(address, compiled[name].abi, payers, PAYER_FUNDS);
   }
   const extra = Array.from({length: Number(options.accounts)}, (_, i) => account(100 + i));
   await mintAll(TOKEN, compiled.TestUSDC.abi, extra.map((a) => a.address), BigInt(options.fund));
-  return {smartWallet: {address: wallet, ownerKey: walletOwner.privateKey}, badTokens, extra};
+  return {smartWallet: {address: wallet, ownerKey: walletOwner.privateKey}, badTokens, plainToken,
+    factory, extra};
 }
 
 const aggregate3Abi = [{type: 'function', name: 'aggregate3', stateMutability: 'payable',
@@ -188,6 +218,7 @@ function describe(rpcUrl, installed) {
   return {
     rpcUrl, chainId: CHAIN_ID, network: `eip155:${CHAIN_ID}`,
     token: TOKEN, tokenName: 'USDC', tokenVersion: '2', multicall3: MULTICALL3,
+    permit2: PERMIT2, exactProxy: EXACT_PROXY, uptoProxy: UPTO_PROXY,
     ...installed,
     accounts: {facilitator: account(1), payer: account(2), payee: account(3), payer2: account(4)},
     pid: process.pid, anvilPid: anvil.pid,

@@ -4,7 +4,8 @@ import {after, before, test} from 'node:test';
 import {createWalletClient, encodeFunctionData, http, parseSignature} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {contracts} from './compile.mjs';
-import {nowSeconds, randomNonce, rpc, run, signAuthorization, sleep, startDevnet} from './lib.mjs';
+import {nowSeconds, permit2Request, randomNonce, rpc, run, signAuthorization, signPermit2612, sleep,
+  startDevnet} from './lib.mjs';
 
 let devnet;
 let relayer;
@@ -156,6 +157,71 @@ test('a signature for another domain pays nothing', async () => {
     const signature = await signAuthorization(info, info.accounts.payer.privateKey, auth, domain);
     await assert.rejects(send(auth, signature, 'bytes'), /invalid signature/);
   }
+});
+
+/** Through a proxy, as a facilitator would. change: see permit2Request; amount: upto's. */
+async function settlePermit2(scheme, change = {}, {amount = 1000n, permit2612} = {}) {
+  const {info} = devnet;
+  const body = await permit2Request(info, {scheme, ...change});
+  const {permit2Authorization: permit, signature} = body.paymentPayload.payload;
+  const name = scheme === 'exact' ? 'ExactPermit2Proxy' : 'UptoPermit2Proxy';
+  const {from, witness, permitted, nonce, deadline} = permit;
+  const first = permit2612 ? [{value: permit2612.amount, deadline: permit2612.deadline,
+    ...(({r, s, v}) => ({r, s, v: Number(v)}))(parseSignature(permit2612.signature))}] : [];
+  const hash = await relayer.writeContract({address: permit.spender, abi: contracts()[name].abi,
+    functionName: permit2612 ? 'settleWithPermit' : 'settle',
+    args: [...first, {permitted, nonce, deadline}, ...(scheme === 'upto' ? [amount] : []), from, witness, signature]});
+  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  return permit;
+}
+
+test('Permit2 is the deployed one, with the domain of this chain', async () => {
+  const {info} = devnet;
+  const [separator] = await Promise.all([info.permit2, info.exactProxy, info.uptoProxy].map(
+    (to, i) => devnet.rpc('eth_call', [{to, data: i === 0 ? '0x3644e515' : '0x6afdd850'}, 'latest'])));
+  assert.equal(separator, '0x010f27a92fb9a32622f44f001dc4d15706a85b33499cfc2ce9033113ab26592c');
+});
+
+for (const scheme of ['exact', 'upto']) {
+  test(`${scheme} moves money once through Permit2`, async () => {
+    const {info} = devnet;
+    const before = await devnet.balanceOf(info.accounts.payee.address);
+    const permit = await settlePermit2(scheme, {}, {amount: scheme === 'upto' ? 400n : 1000n});
+    const moved = await devnet.balanceOf(info.accounts.payee.address) - before;
+    assert.equal(moved, scheme === 'upto' ? 400n : 1000n);
+    await assert.rejects(settlePermit2(scheme, {permit: {nonce: permit.nonce}}), /0x756688fe/); // InvalidNonce()
+  });
+
+  test(`${scheme} takes a permit on the way, and refuses one of another value`, async () => {
+    const {info} = devnet;
+    const {address, privateKey} = info.accounts.payer2;
+    const nonce = await devnet.read.readContract({address: info.token, abi, functionName: 'nonces', args: [address]});
+    const permit2612 = await signPermit2612(info, privateKey, {terms: {nonce: String(nonce)}});
+    await settlePermit2(scheme, {privateKey}, {permit2612});
+    await assert.rejects(settlePermit2(scheme, {privateKey}, {permit2612: {...permit2612, amount: '1001'}}),
+      /Permit2612AmountMismatch/);
+    // It was for these 1000 alone, and is used.
+    await assert.rejects(settlePermit2(scheme, {privateKey}), /TRANSFER_FROM_FAILED/);
+  });
+}
+
+test('upto is for its facilitator, and for no more than was permitted', async () => {
+  const {info} = devnet;
+  await assert.rejects(settlePermit2('upto', {}, {amount: 1001n}), /AmountExceedsPermitted/);
+  const witness = {to: info.accounts.payee.address, facilitator: info.accounts.payee.address, validAfter: '0'};
+  await assert.rejects(settlePermit2('upto', {permit: {witness}}), /UnauthorizedFacilitator/);
+});
+
+test('a wallet is at the address that its factory says', async () => {
+  const {info} = devnet;
+  const {abi: factoryAbi} = contracts().WalletFactory;
+  const args = [info.accounts.payer.address, `0x${'07'.repeat(32)}`];
+  const address = await devnet.read.readContract({address: info.factory, abi: factoryAbi, functionName: 'addressOf', args});
+  assert.equal(await devnet.read.getCode({address}), undefined);
+  const hash = await relayer.writeContract({address: info.factory, abi: factoryAbi, functionName: 'create', args});
+  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  const owner = await devnet.read.readContract({address, abi: contracts().SmartWallet.abi, functionName: 'owner'});
+  assert.equal(owner, info.accounts.payer.address);
 });
 
 test('extra payers are funded', async () => {

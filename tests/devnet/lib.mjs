@@ -221,6 +221,72 @@ export async function paymentRequest(info, change = {}) {
     paymentRequirements: requirements};
 }
 
+const permit2Types = {
+  exact: {
+    PermitWitnessTransferFrom: [
+      {name: 'permitted', type: 'TokenPermissions'}, {name: 'spender', type: 'address'},
+      {name: 'nonce', type: 'uint256'}, {name: 'deadline', type: 'uint256'}, {name: 'witness', type: 'Witness'}],
+    TokenPermissions: [{name: 'token', type: 'address'}, {name: 'amount', type: 'uint256'}],
+    Witness: [{name: 'to', type: 'address'}, {name: 'validAfter', type: 'uint256'}]},
+};
+permit2Types.upto = {...permit2Types.exact, Witness: [
+  {name: 'to', type: 'address'}, {name: 'facilitator', type: 'address'}, {name: 'validAfter', type: 'uint256'}]};
+
+/** Sign a Permit2 authorization with viem, independently of our own code. */
+export async function signPermit2(info, privateKey, scheme, permit, domain = {}) {
+  const {from, ...message} = permit;
+  return privateKeyToAccount(privateKey).signTypedData({
+    domain: {name: 'Permit2', chainId: info.chainId, verifyingContract: info.permit2, ...domain},
+    types: permit2Types[scheme], primaryType: 'PermitWitnessTransferFrom', message});
+}
+
+/** Sign an EIP-2612 permit for Permit2; the extension's info (C-064). */
+export async function signPermit2612(info, privateKey, change = {}) {
+  const {address} = privateKeyToAccount(privateKey);
+  const terms = {from: address, asset: info.token, spender: info.permit2, amount: '1000', nonce: '0',
+    deadline: String(nowSeconds() + 300), ...change.terms};
+  const signature = await privateKeyToAccount(privateKey).signTypedData({
+    domain: {name: info.tokenName, version: info.tokenVersion, chainId: info.chainId, verifyingContract: terms.asset,
+      ...change.domain},
+    types: {Permit: [{name: 'owner', type: 'address'}, {name: 'spender', type: 'address'},
+      {name: 'value', type: 'uint256'}, {name: 'nonce', type: 'uint256'}, {name: 'deadline', type: 'uint256'}]},
+    primaryType: 'Permit',
+    message: {owner: terms.from, spender: terms.spender, value: terms.amount, nonce: terms.nonce,
+      deadline: terms.deadline}});
+  return {...terms, signature, version: '1', ...change.info};
+}
+
+/**
+ * A facilitator request (v2) with a good Permit2 payment. scheme: exact or
+ * upto; change: privateKey, permit (before signing), requirements, accepted,
+ * domain, signature, extensions.
+ */
+export async function permit2Request(info, change = {}) {
+  const scheme = change.scheme ?? 'exact';
+  const key = change.privateKey ?? info.accounts.payer.privateKey;
+  const token = change.token ?? info.token;
+  const permit = {
+    from: privateKeyToAccount(key).address, permitted: {token, amount: '1000'},
+    spender: scheme === 'exact' ? info.exactProxy : info.uptoProxy,
+    nonce: BigInt(randomNonce()).toString(), deadline: String(nowSeconds() + 300),
+    witness: {to: info.accounts.payee.address,
+      ...(scheme === 'upto' ? {facilitator: info.accounts.facilitator.address} : {}),
+      validAfter: String(nowSeconds() - 600)},
+    ...change.permit};
+  const signature = change.signature ?? await signPermit2(info, key, scheme, permit, change.domain);
+  const requirements = {scheme, network: info.network, amount: '1000', asset: token,
+    payTo: info.accounts.payee.address, maxTimeoutSeconds: 300,
+    extra: {name: info.tokenName, version: info.tokenVersion, assetTransferMethod: 'permit2',
+      ...(scheme === 'upto' ? {facilitatorAddress: info.accounts.facilitator.address} : {})},
+    ...change.requirements};
+  return {x402Version: 2,
+    paymentPayload: {x402Version: 2, payload: {permit2Authorization: permit, signature},
+      resource: {url: 'http://127.0.0.1/paid', description: '', mimeType: ''},
+      accepted: {...requirements, ...change.accepted},
+      ...(change.extensions ? {extensions: change.extensions} : {})},
+    paymentRequirements: requirements};
+}
+
 /** The same payment as a v1 request. */
 export async function paymentRequestV1(info, change = {}) {
   const v2 = await paymentRequest(info, change);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.28;
 
-/// Tokens that misbehave, each in one way, behind the same EIP-3009 surface.
-/// None checks signatures: what they do with a payment is the point.
+/// Tokens that misbehave, each in one way, behind the same EIP-3009 surface and
+/// behind the allowance that Permit2 uses. None checks signatures: what they do
+/// with a payment is the point.
 abstract contract BadToken {
     mapping(address => uint256) public balanceOf;
     mapping(address => mapping(bytes32 => bool)) public authorizationState;
+    mapping(address => mapping(address => uint256)) public allowance;
 
     event Transfer(address indexed from, address indexed to, uint256 value);
     event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
@@ -41,15 +43,34 @@ abstract contract BadToken {
         _pay(from, to, value, nonce);
     }
 
-    function _pay(address from, address to, uint256 value, bytes32 nonce) internal virtual;
+    function approve(address spender, uint256 value) external returns (bool) {
+        allowance[msg.sender][spender] = value;
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 value) external virtual returns (bool) {
+        require(allowance[from][msg.sender] >= value, "allowance");
+        _move(from, to, value);
+        return true;
+    }
+
+    function _pay(address from, address to, uint256 value, bytes32 nonce) internal virtual {
+        require(!authorizationState[from][nonce], "authorization is used");
+        authorizationState[from][nonce] = true;
+        emit AuthorizationUsed(from, nonce);
+        _move(from, to, value);
+    }
+
+    function _move(address from, address to, uint256 value) internal virtual {
+        balanceOf[from] -= value;
+        balanceOf[to] += value;
+        emit Transfer(from, to, value);
+    }
 }
 
 /// Keeps one percent.
 contract FeeToken is BadToken {
-    function _pay(address from, address to, uint256 value, bytes32 nonce) internal override {
-        require(!authorizationState[from][nonce], "authorization is used");
-        authorizationState[from][nonce] = true;
-        emit AuthorizationUsed(from, nonce);
+    function _move(address from, address to, uint256 value) internal override {
         uint256 fee = value / 100;
         balanceOf[from] -= value;
         balanceOf[to] += value - fee;
@@ -68,11 +89,23 @@ contract SilentToken is BadToken {
             emit AuthorizationAlreadyUsed(from, nonce);
             return;
         }
-        authorizationState[from][nonce] = true;
-        emit AuthorizationUsed(from, nonce);
-        balanceOf[from] -= value;
-        balanceOf[to] += value;
-        emit Transfer(from, to, value);
+        super._pay(from, to, value, nonce);
+    }
+}
+
+/// Says no instead of reverting, and moves nothing.
+contract FalseToken is BadToken {
+    function transferFrom(address, address, uint256) external pure override returns (bool) {
+        return false;
+    }
+
+    function _move(address, address, uint256) internal override {}
+}
+
+/// Runs until the gas that it was given is gone.
+contract GasBombToken is BadToken {
+    function _move(address, address, uint256) internal override {
+        for (uint256 i = 0;; i++) balanceOf[address(uint160(i + 1))] = i + 1;
     }
 }
 
@@ -89,9 +122,7 @@ contract LogForger {
 contract FakeLogToken is BadToken {
     LogForger private immutable forger = new LogForger();
 
-    function _pay(address from, address to, uint256 value, bytes32 nonce) internal override {
-        authorizationState[from][nonce] = true;
-        emit AuthorizationUsed(from, nonce);
+    function _move(address from, address to, uint256 value) internal override {
         forger.forge(from, to, value);
     }
 }
