@@ -8,7 +8,7 @@
  *   x402_gate_on_handler()      a response is ready and kept back
  *   x402_gate_delivered()       it has left
  *
- * The claim (payments.c) is taken before anybody is asked and ended exactly
+ * The claim (gate_memory.c) is taken before anybody is asked and ended exactly
  * once, by x402__gate_end_claim(); what it ends as depends on how far the money
  * got.
  *
@@ -184,32 +184,31 @@ static void begin_claim(struct x402_gate *gate, uint64_t now,
 {
 	char *receipt = NULL;
 
-	switch (x402__payments_claim(gate->provider->payments, &gate->key,
-		gate->expires_unix_s, now, &receipt)) {
-	case X402__CLAIM_NEW:
+	switch (x402__gate_remember_claim(gate, now, &receipt)) {
+	case X402_CLAIM_NEW:
 		gate->claimed = true;
 		if (!x402__gate_aborted(gate,
 			    gate->provider->hooks.before_verify, ret_decision))
 			x402__gate_post(
 				gate, X402__GATE_VERIFYING, ret_decision);
 		return;
-	case X402__CLAIM_UNKNOWN:
+	case X402_CLAIM_UNKNOWN:
 		free(receipt);
 		gate->claimed = true;
 		gate->maybe_moved = true;
 		x402__gate_post(gate, X402__GATE_SETTLING_FIRST, ret_decision);
 		return;
-	case X402__CLAIM_PAID:
+	case X402_CLAIM_PAID:
 		gate->claimed = true;
 		gate->settled = true;
 		gate->receipt = receipt;
 		x402__gate_run_handler(gate, ret_decision);
 		return;
-	case X402__CLAIM_BUSY:
-	case X402__CLAIM_SPENT:
+	case X402_CLAIM_BUSY:
+	case X402_CLAIM_SPENT:
 		answer_spent(gate, receipt, ret_decision);
 		return;
-	case X402__CLAIM_FULL:
+	case X402_CLAIM_FULL:
 		break;
 	}
 	x402__gate_say(
@@ -344,8 +343,7 @@ void x402_gate_delivered(struct x402_gate *gate)
 		return;
 	gate->claimed = false;
 	gate->state = X402__GATE_DONE;
-	x402__payments_end(gate->provider->payments, &gate->key,
-		X402__CLAIM_END_SPENT, gate->receipt);
+	x402__gate_remember_end(gate, X402_CLAIM_END_SPENT);
 }
 
 /* ---- Questions. ---- */
@@ -392,6 +390,16 @@ const char *x402_gate_amount(const struct x402_gate *gate)
 const char *x402_gate_asset(const struct x402_gate *gate)
 {
 	return gate->offer ? gate->v2.asset : "";
+}
+
+const char *x402_gate_network(const struct x402_gate *gate)
+{
+	return gate->offer ? gate->v2.network : "";
+}
+
+const char *x402_gate_url(const struct x402_gate *gate)
+{
+	return gate->url ? gate->url : "";
 }
 
 bool x402_gate_header_is_ours(const char *name)

@@ -19,16 +19,15 @@ void x402__gate_say(const struct x402_gate *gate, enum x402_gate_event event,
 
 void x402__gate_end_claim(struct x402_gate *gate)
 {
-	enum x402__claim_end end = gate->settled ? X402__CLAIM_END_PAID
-		: gate->maybe_moved              ? X402__CLAIM_END_UNKNOWN
-						 : X402__CLAIM_END_FORGET;
+	enum x402_claim_end end = gate->settled ? X402_CLAIM_END_PAID
+		: gate->maybe_moved             ? X402_CLAIM_END_UNKNOWN
+						: X402_CLAIM_END_FORGET;
 
 	if (!gate->claimed)
 		return;
 	gate->claimed = false;
-	x402__payments_end(
-		gate->provider->payments, &gate->key, end, gate->receipt);
-	if (end == X402__CLAIM_END_PAID)
+	x402__gate_remember_end(gate, end);
+	if (end == X402_CLAIM_END_PAID)
 		x402__gate_say(gate, X402_GATE_EVENT_UNDELIVERED, "");
 }
 
@@ -141,6 +140,11 @@ void x402__gate_post(struct x402_gate *gate, enum x402__gate_state state,
 {
 	bool settle = state != X402__GATE_VERIFYING;
 
+	if (settle && !x402__gate_remember_asking(gate)) {
+		x402__gate_end_error(gate, 503,
+			"the payment could not be written down", ret_decision);
+		return;
+	}
 	if (!x402__gate_ask(gate, settle, ret_decision)) {
 		x402__gate_end_error(gate, 500, "out of memory", ret_decision);
 		return;

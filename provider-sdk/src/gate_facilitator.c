@@ -104,6 +104,7 @@ static void on_success(struct x402_gate *gate,
 		x402__gate_end_error(gate, 500, "out of memory", ret_decision);
 		return;
 	}
+	x402__gate_remember_settled(gate);
 	x402__gate_say(gate, X402_GATE_EVENT_SETTLED, "");
 	if (first) {
 		x402__gate_run_handler(gate, ret_decision);

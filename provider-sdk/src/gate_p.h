@@ -3,6 +3,7 @@
  *   gate.c          the flow, from begin to delivered
  *   gate_payment.c  is there a payment, and is it one for this route?
  *   gate_facilitator.c  what the facilitator says, and whether it counts
+ *   gate_memory.c   who holds the payment, and what became of it
  *   gate_end.c      the ways out, each with its bookkeeping
  *   gate_answer.c   what the client and the facilitator are told
  * Private to the provider SDK.
@@ -52,7 +53,7 @@ struct x402_gate {
 	uint64_t expires_unix_s;
 
 	/* The claim on it. */
-	struct x402__claim_key key;
+	struct x402_claim_key key;
 	bool claimed;
 	bool settled;     /* money has moved for this claim */
 	bool maybe_moved; /* asked to settle; outcome unknown */
@@ -88,6 +89,15 @@ enum x402__payment_outcome {
  */
 enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	const struct x402_gate_request *request, const char **ret_reason);
+
+/* ---- gate_memory.c ---- */
+
+/* The verbs of provider_memory.h, of the program's memory or our own. */
+enum x402_claim x402__gate_remember_claim(
+	struct x402_gate *gate, uint64_t now_unix_s, char **ret_receipt);
+X402_MUST_USE bool x402__gate_remember_asking(struct x402_gate *gate);
+void x402__gate_remember_settled(struct x402_gate *gate);
+void x402__gate_remember_end(struct x402_gate *gate, enum x402_claim_end end);
 
 /* ---- gate_end.c ---- */
 

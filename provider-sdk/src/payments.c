@@ -25,7 +25,7 @@ enum state { FRESH, UNKNOWN, PAID, SPENT };
 
 struct entry {
 	struct entry *next;
-	struct x402__claim_key key;
+	struct x402_claim_key key;
 	uint64_t expires_unix_s;
 	enum state state;
 	bool busy; /* a request holds it; then it does not expire either */
@@ -86,7 +86,7 @@ void x402__payments_free(struct x402__payments *payments)
 
 /* The key is a hash already. */
 static struct entry **chain_of(
-	struct x402__payments *payments, const struct x402__claim_key *key)
+	struct x402__payments *payments, const struct x402_claim_key *key)
 {
 	size_t index;
 
@@ -95,7 +95,7 @@ static struct entry **chain_of(
 }
 
 static struct entry **find(
-	struct x402__payments *payments, const struct x402__claim_key *key)
+	struct x402__payments *payments, const struct x402_claim_key *key)
 {
 	struct entry **at = chain_of(payments, key);
 
@@ -137,17 +137,17 @@ static bool make_room(struct x402__payments *payments, uint64_t now)
 	return payments->count < payments->max;
 }
 
-static enum x402__claim claim_new(struct x402__payments *payments,
-	const struct x402__claim_key *key, uint64_t expires, uint64_t now)
+static enum x402_claim claim_new(struct x402__payments *payments,
+	const struct x402_claim_key *key, uint64_t expires, uint64_t now)
 {
 	struct entry **chain = chain_of(payments, key);
 	struct entry *entry;
 
 	if (!make_room(payments, now))
-		return X402__CLAIM_FULL;
+		return X402_CLAIM_FULL;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
-		return X402__CLAIM_FULL;
+		return X402_CLAIM_FULL;
 	entry->key = *key;
 	if (expires > now + LIFE_MAX_S)
 		expires = now + LIFE_MAX_S;
@@ -157,29 +157,29 @@ static enum x402__claim claim_new(struct x402__payments *payments,
 	entry->next = *chain;
 	*chain = entry;
 	payments->count++;
-	return X402__CLAIM_NEW;
+	return X402_CLAIM_NEW;
 }
 
-static enum x402__claim claim_again(
-	struct entry *entry, const struct x402__claim_key *key)
+static enum x402_claim claim_again(
+	struct entry *entry, const struct x402_claim_key *key)
 {
 	bool same = memcmp(entry->key.request32, key->request32, 32) == 0;
 
 	if (entry->busy)
-		return X402__CLAIM_BUSY;
+		return X402_CLAIM_BUSY;
 	/* One payment buys one request: the money of another is not for this
 	 * one, whatever became of it (attack 37). */
 	if (!same || entry->state == SPENT || entry->state == FRESH)
-		return X402__CLAIM_SPENT;
+		return X402_CLAIM_SPENT;
 	entry->busy = true;
-	return entry->state == PAID ? X402__CLAIM_PAID : X402__CLAIM_UNKNOWN;
+	return entry->state == PAID ? X402_CLAIM_PAID : X402_CLAIM_UNKNOWN;
 }
 
-enum x402__claim x402__payments_claim(struct x402__payments *payments,
-	const struct x402__claim_key *key, uint64_t expires_unix_s,
+enum x402_claim x402__payments_claim(struct x402__payments *payments,
+	const struct x402_claim_key *key, uint64_t expires_unix_s,
 	uint64_t now_unix_s, char **ret_receipt)
 {
-	enum x402__claim claim;
+	enum x402_claim claim;
 	struct entry *entry;
 
 	*ret_receipt = NULL;
@@ -188,7 +188,7 @@ enum x402__claim x402__payments_claim(struct x402__payments *payments,
 	entry = *find(payments, key);
 	claim = entry ? claim_again(entry, key)
 		      : claim_new(payments, key, expires_unix_s, now_unix_s);
-	if (entry && entry->receipt && !(claim == X402__CLAIM_BUSY) &&
+	if (entry && entry->receipt && !(claim == X402_CLAIM_BUSY) &&
 		memcmp(entry->key.request32, key->request32, 32) == 0)
 		*ret_receipt = strdup(entry->receipt);
 	pthread_mutex_unlock(&payments->lock);
@@ -196,22 +196,22 @@ enum x402__claim x402__payments_claim(struct x402__payments *payments,
 }
 
 void x402__payments_end(struct x402__payments *payments,
-	const struct x402__claim_key *key, enum x402__claim_end end,
+	const struct x402_claim_key *key, enum x402_claim_end end,
 	const char *receipt)
 {
 	struct entry **at;
 
 	pthread_mutex_lock(&payments->lock);
 	at = find(payments, key);
-	if (*at && end == X402__CLAIM_END_FORGET) {
+	if (*at && end == X402_CLAIM_END_FORGET) {
 		drop(payments, at);
 	} else if (*at) {
 		struct entry *entry = *at;
 
 		entry->busy = false;
-		entry->state = end == X402__CLAIM_END_UNKNOWN ? UNKNOWN
-			: end == X402__CLAIM_END_PAID         ? PAID
-							      : SPENT;
+		entry->state = end == X402_CLAIM_END_UNKNOWN ? UNKNOWN
+			: end == X402_CLAIM_END_PAID         ? PAID
+							     : SPENT;
 		if (receipt && !entry->receipt)
 			entry->receipt = strdup(receipt);
 	}

@@ -13,37 +13,12 @@
 #ifndef X402_PROVIDER_PAYMENTS_P_H
 #define X402_PROVIDER_PAYMENTS_P_H
 
-#include "x402/x402.h"
+#include "x402/provider_memory.h"
 
 struct x402__payments;
 
-/* What a request with this payment may do. */
-enum x402__claim {
-	X402__CLAIM_NEW,     /* first sight: verify, handler, settle */
-	X402__CLAIM_UNKNOWN, /* asked to settle before; ask again first */
-	X402__CLAIM_PAID,    /* settled, never delivered: only the handler */
-	X402__CLAIM_BUSY,    /* another request holds it right now */
-	X402__CLAIM_SPENT,   /* settled and delivered, or for another request */
-	X402__CLAIM_FULL     /* no room; nothing may begin */
-};
-
-/* How a claim of the first three kinds ends. */
-enum x402__claim_end {
-	X402__CLAIM_END_FORGET, /* nothing was asked to be settled, or refused
-				 */
-	X402__CLAIM_END_UNKNOWN,
-	X402__CLAIM_END_PAID,
-	X402__CLAIM_END_SPENT
-};
-
 struct x402__payments *x402__payments_new(size_t max);
 void x402__payments_free(struct x402__payments *payments);
-
-struct x402__claim_key {
-	uint8_t payment32[32]; /* which payment (network, asset, payer, nonce)
-				*/
-	uint8_t request32[32]; /* for which request, with which bytes */
-};
 
 /*
  * Claim a payment for a request. expires_unix_s: when the payment can no
@@ -51,12 +26,12 @@ struct x402__claim_key {
  * and of SPENT for the same request, else NULL; caller frees. FULL also when
  * memory is out.
  */
-enum x402__claim x402__payments_claim(struct x402__payments *payments,
-	const struct x402__claim_key *key, uint64_t expires_unix_s,
+enum x402_claim x402__payments_claim(struct x402__payments *payments,
+	const struct x402_claim_key *key, uint64_t expires_unix_s,
 	uint64_t now_unix_s, char **ret_receipt);
 /* End a claim. receipt (copied, may be NULL) is kept for PAID and SPENT. */
 void x402__payments_end(struct x402__payments *payments,
-	const struct x402__claim_key *key, enum x402__claim_end end,
+	const struct x402_claim_key *key, enum x402_claim_end end,
 	const char *receipt);
 
 #endif

@@ -458,6 +458,19 @@ static enum x402_err read_routes(const struct x402_provider_options *options,
 	return X402_OK;
 }
 
+static enum x402_err read_memory(const struct x402_provider_memory *memory,
+	struct x402_errinfo *info, struct x402_provider *provider)
+{
+	if (!memory->claim || !memory->asking || !memory->settled ||
+		!memory->end || !memory->secret32)
+		return refuse(info, "memory", "expected all of its members");
+	provider->memory = *memory;
+	memcpy(provider->secret32, memory->secret32, 32);
+	/* The caller's copy may be gone tomorrow. */
+	provider->memory.secret32 = NULL;
+	return X402_OK;
+}
+
 enum x402_err x402_provider_new(const struct x402_provider_options *options,
 	struct x402_errinfo *info, struct x402_provider **ret_provider)
 {
@@ -478,7 +491,9 @@ enum x402_err x402_provider_new(const struct x402_provider_options *options,
 		err = read_routes(options, info, provider);
 	if (err == X402_OK && getrandom(provider->secret32, 32, 0) != 32)
 		err = X402_ERR_INTERNAL;
-	if (err == X402_OK) {
+	if (err == X402_OK && options->memory)
+		err = read_memory(options->memory, info, provider);
+	if (err == X402_OK && !options->memory) {
 		provider->payments = x402__payments_new(
 			options->payments_max ? options->payments_max : 65536);
 		err = provider->payments ? X402_OK : X402_ERR_NOMEM;

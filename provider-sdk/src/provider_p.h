@@ -47,7 +47,8 @@ struct x402_provider {
 	uint32_t verify_timeout_ms;
 	uint32_t settle_timeout_ms;
 	struct x402_provider_hooks hooks;
-	struct x402__payments *payments;
+	struct x402_provider_memory memory; /* claim NULL: our own */
+	struct x402__payments *payments;    /* our own, else NULL */
 	/* Keeps our idempotency keys apart from every other process's: the
 	 * stored answer to a settlement is for the one that asked. */
 	uint8_t secret32[32];

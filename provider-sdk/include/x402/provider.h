@@ -25,6 +25,7 @@
 #ifndef X402_PROVIDER_H
 #define X402_PROVIDER_H
 
+#include "x402/provider_memory.h"
 #include "x402/x402.h"
 
 #ifdef __cplusplus
@@ -138,6 +139,10 @@ struct x402_provider_options {
 	 * is never forgotten to make room.
 	 */
 	size_t payments_max;
+	/* Optional, in place of payments_max: a memory of the program's own,
+	 * shared by processes or durable. What its user points to must outlive
+	 * the provider and its gates. */
+	const struct x402_provider_memory *memory;
 	/* Optional. */
 	struct x402_provider_hooks hooks;
 };
@@ -304,6 +309,10 @@ X402_API const char *x402_gate_transaction(const struct x402_gate *gate);
 /* Atomic amount and asset of the offer that is being paid, "" while unknown. */
 X402_API const char *x402_gate_amount(const struct x402_gate *gate);
 X402_API const char *x402_gate_asset(const struct x402_gate *gate);
+
+X402_API const char *x402_gate_network(const struct x402_gate *gate);
+/* The resource as buyers see it, "" before begin. */
+X402_API const char *x402_gate_url(const struct x402_gate *gate);
 
 /*
  * True for a header that a handler may not send to the buyer: internal ones

@@ -1,0 +1,98 @@
+/*
+ * provider_memory.h: who remembers payments. A provider has a memory of its
+ * own (x402_provider_options.payments_max), which is the process's and ends
+ * with it. A server of many processes, or one that must know after a crash
+ * what was paid and not delivered, gives it another: these four verbs.
+ *
+ * In the order in which the gate calls them for one payment:
+ *
+ *   claim     before anybody is asked about it
+ *   asking    before it is sent to /settle: from here on money may move
+ *   settled   the facilitator has proven that the money moved
+ *   end       the request is over, or its content has left
+ *
+ * Between claim and end a claim is busy. Its holder may die in between; who
+ * implements the verbs says then what the next claim is: NEW before asking,
+ * UNKNOWN after it, PAID after settled.
+ *
+ * Not for: settling. The facilitator and the chain settle a payment once; a
+ * memory keeps one payment from being served twice or for nothing.
+ *
+ * Thread rule: called inside gate functions, by any thread that runs a gate.
+ */
+#ifndef X402_PROVIDER_MEMORY_H
+#define X402_PROVIDER_MEMORY_H
+
+#include "x402/x402.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct x402_gate;
+
+/* What a request with this payment may do. */
+enum x402_claim {
+	X402_CLAIM_NEW,     /* first sight: verify, handler, settle */
+	X402_CLAIM_UNKNOWN, /* asked to settle before; ask again first */
+	X402_CLAIM_PAID,    /* settled, never delivered: only the handler */
+	X402_CLAIM_BUSY,    /* another request holds it right now */
+	X402_CLAIM_SPENT,   /* settled and delivered, or for another request */
+	X402_CLAIM_FULL     /* no room; nothing may begin */
+};
+
+/* How a claim of the first three kinds ends. */
+enum x402_claim_end {
+	/* Nothing was asked to be settled, or it was refused for good. */
+	X402_CLAIM_END_FORGET,
+	X402_CLAIM_END_UNKNOWN, /* asked to settle; nobody knows */
+	X402_CLAIM_END_PAID,    /* settled; the content has not left */
+	X402_CLAIM_END_SPENT    /* settled and delivered */
+};
+
+struct x402_claim_key {
+	/* Which payment: network, asset, payer, nonce, hashed. */
+	uint8_t payment32[32];
+	/* For which request, with which bytes, hashed. */
+	uint8_t request32[32];
+};
+
+/* Required members all. The gate answers x402_gate_payer(), _amount(),
+ * _asset(), _network() and _url() in each of them. */
+struct x402_provider_memory {
+	/*
+	 * Claim a payment for a request, atomically across all who share the
+	 * memory. A busy payment, or one for another request, is never
+	 * granted. expires_unix_s: when nobody can settle it any more; do not
+	 * forget it before. *ret_receipt is set for PAID, and for SPENT by the
+	 * same request, to a copy of the receipt, else to NULL; the gate frees
+	 * it with free().
+	 */
+	enum x402_claim (*claim)(void *user, const struct x402_gate *gate,
+		const struct x402_claim_key *key, uint64_t expires_unix_s,
+		uint64_t now_unix_s, char **ret_receipt);
+	/*
+	 * False when it cannot be written down: the request then ends with
+	 * 503 before money moves. Called again when the gate asks once more.
+	 */
+	bool (*asking)(void *user, const struct x402_gate *gate,
+		const struct x402_claim_key *key);
+	void (*settled)(void *user, const struct x402_gate *gate,
+		const struct x402_claim_key *key, const char *receipt);
+	/* receipt may be NULL. */
+	void (*end)(void *user, const struct x402_gate *gate,
+		const struct x402_claim_key *key, enum x402_claim_end end,
+		const char *receipt);
+	void *user;
+	/*
+	 * 32 random bytes that all who share the memory have in common, for as
+	 * long as it lasts: they make the Idempotency-Key, by which the
+	 * facilitator knows that a settlement is ours. Copied.
+	 */
+	const uint8_t *secret32;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
