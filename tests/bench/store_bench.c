@@ -118,12 +118,14 @@ static void run_batch(struct fac_store *store, uint64_t first, uint64_t nonce)
 	settle();
 	submit(store, fac_verb_mark_broadcast(transaction.id32));
 	settle();
-	submit(store, fac_verb_mark_mined(&mined, ends, BATCH));
+	submit(store,
+		fac_verb_mark_mined(
+			&mined, (struct fac_store_ends){ends, BATCH}, &lease));
 	settle();
 	for (size_t i = 0; i < BATCH; i++)
 		submit(store, fac_verb_credit(keys[i], "{\"success\":true}"));
 	settle();
-	submit(store, fac_verb_mark_final(transaction.id32));
+	submit(store, fac_verb_mark_final(transaction.id32, &lease));
 	settle();
 }
 

@@ -336,6 +336,7 @@ static inline struct fac_store_end end_of(
 		.cost_gwei = FAC_COST_KEEP};
 
 	memset(end.key32, index, 32);
+	memset(end.of32, hash, 32);
 	if (hash) {
 		snprintf(end.transaction, sizeof(end.transaction), "0x");
 		for (size_t i = 0; i < 32; i++)
@@ -344,15 +345,44 @@ static inline struct fac_store_end end_of(
 	return end;
 }
 
+/* What the holder of the first lease says of a transaction; block 0xb0. */
 static inline struct fac_verb *mined(
 	uint8_t id, uint8_t hash, const struct fac_store_end *ends, size_t len)
 {
 	struct fac_store_mined mined = {.block_number = 12};
+	struct fac_store_lease lease = lease_of(ME, 1);
 
 	memset(mined.id32, id, 32);
 	memset(mined.hash32, hash, 32);
 	memset(mined.block_hash32, 0xb0, 32);
-	return fac_verb_mark_mined(&mined, ends, len);
+	return fac_verb_mark_mined(
+		&mined, (struct fac_store_ends){ends, len}, &lease);
+}
+
+static inline struct fac_verb *finish(const struct fac_store_end *end)
+{
+	return fac_verb_finish(end, ME);
+}
+
+static inline struct fac_verb *replaced(uint8_t id)
+{
+	struct fac_store_lease lease = lease_of(ME, 1);
+
+	return fac_verb_mark_replaced(key_of(id), &lease);
+}
+
+static inline struct fac_verb * final(uint8_t id)
+{
+	struct fac_store_lease lease = lease_of(ME, 1);
+
+	return fac_verb_mark_final(key_of(id), &lease);
+}
+
+static inline struct fac_verb *dropped(uint8_t id)
+{
+	struct fac_store_lease lease = lease_of(ME, 1);
+
+	return fac_verb_mark_dropped(key_of(id), key_of(0xb0), &lease);
 }
 
 /* Take the lane and journal payments first.. on nonce 0 as hash. */

@@ -126,7 +126,7 @@ static void test_store_text_cut_inside_a_letter_is_kept(void **state)
 
 	reserve_index(f, 1);
 	snprintf(end.message, sizeof(end.message), "broken \xe2\x82 \xff");
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	assert_int_equal(state_of(f, 1), FAC_PAYMENT_EXPIRED);
 }
 
@@ -161,7 +161,7 @@ static void test_store_ceiling_refuses_and_counts_back(void **state)
 		X402_ERR_POLICY);
 	/* What it really cost makes room again; so does a release. */
 	end.cost_gwei = 40;
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	assert_true(
 		ask(f, fac_verb_reserve(&payments[3], &total))->reply.claimed);
 	assert_int_equal(
@@ -237,8 +237,8 @@ static void test_store_walks_a_payment_to_its_end(void **state)
 	assert_int_equal(heard->reply.events_len, 4);
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(heard->events[i].state, walk[i]);
-	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xab))), X402_OK);
-	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xab))), X402_OK);
+	assert_int_equal(err_of(f, final(0xab)), X402_OK);
+	assert_int_equal(err_of(f, final(0xab)), X402_OK);
 	/* What only a resend needs is gone. */
 	heard = ask(f,
 		fac_verb_payment_get(
@@ -307,16 +307,14 @@ static void test_store_nonce_has_one_live_transaction(void **state)
 	assert_int_equal(
 		err_of(f, journal(&lease, 0xa2, 0, 2, 1)), X402_ERR_CONFLICT);
 	assert_int_equal(state_of(f, 2), FAC_PAYMENT_RESERVED);
-	assert_int_equal(
-		err_of(f, fac_verb_mark_replaced(key_of(0xa1))), X402_OK);
+	assert_int_equal(err_of(f, replaced(0xa1)), X402_OK);
 	assert_int_equal(state_of(f, 1), FAC_PAYMENT_REPLACED);
 	assert_int_equal(err_of(f, journal(&lease, 0xa2, 0, 2, 1)), X402_OK);
 	/* Replaced is signed anew, on another nonce. */
 	assert_int_equal(err_of(f, journal(&lease, 0xa3, 1, 1, 1)), X402_OK);
 	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
 	/* The first one's end is not this one's. */
-	assert_int_equal(
-		err_of(f, fac_verb_mark_replaced(key_of(0xa1))), X402_OK);
+	assert_int_equal(err_of(f, replaced(0xa1)), X402_OK);
 	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
 }
 
@@ -388,8 +386,7 @@ static void test_store_mined_takes_no_more_attempts(void **state)
 				 fac_verb_journal_attempt(
 					 key_of(0xa1), &attempt, &lease)),
 		X402_ERR_CONFLICT);
-	assert_int_equal(err_of(f, fac_verb_mark_replaced(key_of(0xa1))),
-		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, replaced(0xa1)), X402_ERR_CONFLICT);
 	assert_int_equal(
 		err_of(f, mined(0xee, 0xee, NULL, 0)), X402_ERR_NOT_FOUND);
 	assert_int_equal(err_of(f, fac_verb_mark_broadcast(key_of(0xee))),
@@ -439,28 +436,27 @@ static void test_store_end_is_kept(void **state)
 {
 	struct fixture *f = *state;
 	struct fac_store_end reverted = end_of(1, FAC_PAYMENT_REVERTED, 0xa1);
-	struct fac_store_end expired = end_of(1, FAC_PAYMENT_EXPIRED, 0);
-	struct fac_store_end back = end_of(1, FAC_PAYMENT_BROADCAST, 0);
+	struct fac_store_end expired = end_of(1, FAC_PAYMENT_EXPIRED, 0xa1);
+	struct fac_store_end back = end_of(1, FAC_PAYMENT_BROADCAST, 0xa1);
 	struct fac_store_end nobody = end_of(9, FAC_PAYMENT_SETTLED, 0);
 	const struct heard *heard;
 
 	sign(f, 0xa1, 1, 1);
-	heard = ask(f, fac_verb_finish(&reverted));
+	heard = ask(f, finish(&reverted));
 	assert_int_equal(heard->reply.err, X402_OK);
 	assert_int_equal(
 		heard->payments[0].reason, X402_REASON_EVM_TRANSACTION_FAILED);
 	assert_string_equal(heard->payments[0].message, "why");
-	assert_int_equal(err_of(f, fac_verb_finish(&reverted)), X402_OK);
-	heard = ask(f, fac_verb_finish(&expired));
+	assert_int_equal(err_of(f, finish(&reverted)), X402_OK);
+	heard = ask(f, finish(&expired));
 	assert_int_equal(heard->reply.err, X402_ERR_CONFLICT);
 	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_REVERTED);
 	/* Back to work by mark_dropped only. */
-	assert_int_equal(err_of(f, fac_verb_finish(&back)), X402_ERR_CONFLICT);
-	assert_int_equal(
-		err_of(f, fac_verb_finish(&nobody)), X402_ERR_NOT_FOUND);
+	assert_int_equal(err_of(f, finish(&back)), X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, finish(&nobody)), X402_ERR_NOT_FOUND);
 	/* It came to light that its money had moved. */
 	reverted.state = FAC_PAYMENT_SETTLED;
-	assert_int_equal(err_of(f, fac_verb_finish(&reverted)), X402_OK);
+	assert_int_equal(err_of(f, finish(&reverted)), X402_OK);
 }
 
 static void test_store_late_broadcast_leaves_an_end_alone(void **state)
@@ -470,7 +466,7 @@ static void test_store_late_broadcast_leaves_an_end_alone(void **state)
 
 	sign(f, 0xa1, 1, 1);
 	/* Somebody else landed it while our bytes were on their way. */
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	assert_int_equal(
 		err_of(f, fac_verb_mark_broadcast(key_of(0xa1))), X402_OK);
 	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SETTLED);
@@ -489,8 +485,8 @@ static void test_store_mined_ends_in_order_and_alone(void **state)
 	const struct heard *heard;
 
 	sign(f, 0xa1, 1, 3);
-	ends[0] = end_of(1, FAC_PAYMENT_EXPIRED, 0);
-	assert_int_equal(err_of(f, fac_verb_finish(&ends[0])), X402_OK);
+	ends[0] = end_of(1, FAC_PAYMENT_EXPIRED, 0xa1);
+	assert_int_equal(err_of(f, finish(&ends[0])), X402_OK);
 	ends[0] = end_of(3, FAC_PAYMENT_SETTLED, 0xa1);
 	ends[1] = end_of(1, FAC_PAYMENT_REVERTED, 0xa1); /* refused */
 	ends[2] = end_of(2, FAC_PAYMENT_REPLACED, 0xa1);
@@ -512,19 +508,17 @@ static void test_store_reorg_takes_back_its_own_ends(void **state)
 	const struct heard *heard;
 
 	sign(f, 0xa1, 1, 3);
-	assert_int_equal(err_of(f, fac_verb_finish(&foreign)), X402_OK);
+	assert_int_equal(err_of(f, finish(&foreign)), X402_OK);
 	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
 	assert_true(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
-	heard = ask(f, fac_verb_mark_dropped(key_of(0xa1)));
+	heard = ask(f, dropped(0xa1));
 	assert_int_equal(heard->reply.err, X402_OK);
 	assert_int_equal(heard->reply.payments_len, 2);
 	assert_int_equal(heard->payments[0].state, FAC_PAYMENT_BROADCAST);
 	assert_true(heard->payments[0].credited);
 	assert_int_equal(state_of(f, 3), FAC_PAYMENT_SETTLED);
-	assert_int_equal(err_of(f, fac_verb_mark_dropped(key_of(0xa1))),
-		X402_ERR_CONFLICT);
-	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))),
-		X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, dropped(0xa1)), X402_ERR_CONFLICT);
+	assert_int_equal(err_of(f, final(0xa1)), X402_ERR_CONFLICT);
 	/* And it is mined again, and credited no second time. */
 	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
 	assert_false(ask(f, fac_verb_credit(key_of(1), "x"))->reply.claimed);
@@ -539,7 +533,7 @@ static void test_store_success_is_credited_once(void **state)
 	sign(f, 0xa1, 1, 1);
 	assert_int_equal(
 		err_of(f, fac_verb_credit(key_of(1), "{}")), X402_ERR_CONFLICT);
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	heard = ask(f, fac_verb_credit(key_of(1), "{\"n\":1}"));
 	assert_true(heard->reply.claimed);
 	heard = ask(f, fac_verb_credit(key_of(1), "{\"n\":2}"));
@@ -594,7 +588,7 @@ static void test_store_lane_comes_back_whole(void **state)
 					 key_of(0xa1), &attempt, &lease)),
 		X402_OK);
 	assert_int_equal(err_of(f, journal(&lease, 0xa2, 1, 0, 0)), X402_OK);
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	heard = ask(f, fac_verb_load_lane(NETWORK, &signer, OTHER));
 	assert_int_equal(heard->reply.err, X402_OK);
 	assert_int_equal(heard->reply.transactions_len, 2);
@@ -635,7 +629,7 @@ static void test_store_revives_from_a_nonce_on(void **state)
 	assert_int_equal(err_of(f, journal(&lease, 0xa3, 2, 0, 0)), X402_OK);
 	assert_int_equal(err_of(f, mined(0xa1, 0xa1, &end, 1)), X402_OK);
 	assert_int_equal(err_of(f, mined(0xa2, 0xa2, NULL, 0)), X402_OK);
-	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))), X402_OK);
+	assert_int_equal(err_of(f, final(0xa1)), X402_OK);
 	heard = ask(f, fac_verb_revive(NETWORK, &signer, 0));
 	assert_int_equal(heard->reply.transactions_len, 2);
 	assert_int_equal(heard->transactions[0].nonce, 0);
@@ -742,8 +736,8 @@ static void test_store_end_is_told_to_each_hook(void **state)
 	reserve_index(f, 1);
 	heard = ask(f, fac_verb_outbox_take(10, LONG_MS));
 	assert_int_equal(heard->reply.outbox_len, 0);
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	heard = ask(f, fac_verb_outbox_take(10, LONG_MS));
 	assert_int_equal(heard->reply.outbox_len, 2);
 	assert_int_equal(heard->reply.payments_len, 2);
@@ -774,7 +768,7 @@ static void test_store_dead_letter_may_be_revived(void **state)
 	const struct heard *heard;
 
 	reserve_index(f, 1);
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	heard = ask(f, fac_verb_outbox_take(1, LONG_MS));
 	failure.sequence = heard->outbox[0].sequence;
 	assert_int_equal(err_of(f, fac_verb_outbox_revive(failure.sequence)),
@@ -886,8 +880,7 @@ static void test_store_retires_what_is_dead_only(void **state)
 		assert_true(reserve(f, &payment)->reply.claimed);
 		end = end_of(i, FAC_PAYMENT_EXPIRED, 0);
 		if (i != 3)
-			assert_int_equal(
-				err_of(f, fac_verb_finish(&end)), X402_OK);
+			assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	}
 	/* 2 could still be spent; 3 has not ended. */
 	assert_int_equal(ask(f, fac_verb_retire(1500, 1))->reply.number, 1);
@@ -912,7 +905,7 @@ static void test_store_retires_final_transactions_but_the_last(void **state)
 	assert_int_equal(err_of(f, mined(0xa1, 0xa1, &end, 1)), X402_OK);
 	/* A reorg may yet take its block away. */
 	assert_int_equal(ask(f, fac_verb_retire(1500, 10))->reply.number, 0);
-	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))), X402_OK);
+	assert_int_equal(err_of(f, final(0xa1)), X402_OK);
 	assert_int_equal(ask(f, fac_verb_retire(1500, 10))->reply.number, 1);
 	/* The nonce is never handed out again. */
 	assert_int_equal(ask(f, fac_verb_next_nonce_floor(NETWORK, &signer))

@@ -94,7 +94,7 @@ static void test_store_postgres_each_success_is_credited_once(void **state)
 	unsigned claimed = 0;
 
 	sign(f, 0xa1, 1, 1);
-	assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	for (unsigned i = 0; i < 40; i++)
 		heards[i] = submit(f, i % 2 ? f->store : f->second,
 			fac_verb_credit(key_of(1), i % 2 ? "one" : "two"));
@@ -170,7 +170,7 @@ static void test_store_postgres_each_letter_is_taken_once(void **state)
 		struct fac_store_end end = end_of(i, FAC_PAYMENT_EXPIRED, 0);
 
 		reserve_index(f, i);
-		assert_int_equal(err_of(f, fac_verb_finish(&end)), X402_OK);
+		assert_int_equal(err_of(f, finish(&end)), X402_OK);
 	}
 	for (unsigned i = 0; i < 8; i++)
 		heards[i] = submit(f, i % 2 ? f->store : f->second,

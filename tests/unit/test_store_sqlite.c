@@ -209,7 +209,7 @@ static void test_store_sqlite_life_of_a_payment_scans_no_payments(void **state)
 	assert_int_equal(
 		err_of(f, fac_verb_load_lane(NETWORK, &signer, ME)), X402_OK);
 	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
-	assert_int_equal(err_of(f, fac_verb_mark_final(key_of(0xa1))), X402_OK);
+	assert_int_equal(err_of(f, final(0xa1)), X402_OK);
 	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SETTLED);
 	assert_int_equal(atomic_load(&payments_scanned), 0);
 }

@@ -94,7 +94,8 @@ struct fac_job {
 	enum fac_job_phase phase;
 	unsigned busy;
 	struct fac_tx *tx;
-	size_t index; /* its place in tx->jobs */
+	size_t index;     /* its place in tx->jobs */
+	uint8_t of32[32]; /* id32 of its newest transaction, in memory or not */
 	struct fac_waiter *waiters;
 	struct fac_store_end end;
 	uint64_t cost_gwei;   /* its share of the gas, once mined; or 0 */
@@ -118,7 +119,7 @@ struct fac_tx {
 	struct fac_tx *next;
 	struct fac_tx **slot;
 	struct fac_line *line;
-	struct fac_lane *lane; /* NULL: a signer that we do not have */
+	struct fac_lane *lane; /* that signed it */
 	/* One for each key; NULL: not in work (any more). */
 	struct fac_job **jobs;
 	size_t jobs_live;
@@ -418,6 +419,8 @@ bool fac_recover_is_of(const struct fac_payment *row,
 void fac_recover_check_open(struct fac_job *job);
 /* Another instance has it, or may have: stop. */
 void fac_recover_lose(struct fac_lane *lane, const char *why);
+/* The store said so: the lease is not the present one. */
+void fac_recover_fenced(struct fac_lane *lane);
 
 /* ---- share.c ---- */
 void fac_share_beat(struct fac_engine *engine);

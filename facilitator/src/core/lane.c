@@ -121,6 +121,7 @@ void fac_tx_add_job(struct fac_tx *tx, size_t index, struct fac_job *job)
 	tx->jobs_live++;
 	job->tx = tx;
 	job->index = index;
+	memcpy(job->of32, tx->transaction.id32, 32);
 }
 
 void fac_tx_drop_job(struct fac_job *job)
@@ -572,7 +573,7 @@ static void meet_conflict(
 
 	if (reply->fenced) {
 		give_up(tx, false);
-		fac_recover_lose(lane, "its lease went to another instance");
+		fac_recover_fenced(lane);
 		return;
 	}
 	fac_engine_note(tx->line->engine, true,

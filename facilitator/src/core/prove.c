@@ -342,6 +342,10 @@ static void on_replaced(void *arg, const struct fac_store_reply *reply)
 
 	if (!fac_tx_returned(tx))
 		return;
+	if (reply->fenced) {
+		fac_recover_fenced(tx->lane);
+		return;
+	}
 	if (reply->err) {
 		/* STORE: asked again; else it was mined, the journal says. */
 		tx->replaced = false;
@@ -364,13 +368,14 @@ static void on_replaced(void *arg, const struct fac_store_reply *reply)
 static void mark_replaced(struct fac_tx *tx)
 {
 	struct fac_engine *engine = tx->line->engine;
+	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 
 	tx->replaced = true;
 	fac_engine_note(engine, true, "%s: another transaction took nonce %llu",
 		tx->line->config.network.caip2,
 		(unsigned long long)tx->transaction.nonce);
-	fac_tx_store(
-		tx, fac_verb_mark_replaced(tx->transaction.id32), on_replaced);
+	fac_tx_store(tx, fac_verb_mark_replaced(tx->transaction.id32, &lease),
+		on_replaced);
 }
 
 /*
@@ -519,7 +524,9 @@ static void on_forgotten(void *arg, const struct fac_store_reply *reply)
 
 	if (!fac_tx_returned(tx))
 		return;
-	if (reply->err)
+	if (reply->fenced)
+		fac_recover_fenced(tx->lane);
+	else if (reply->err)
 		tx->replaced = false; /* tried again by the next tick */
 	else
 		fac_tx_end(tx, true);
@@ -541,9 +548,12 @@ void fac_prove_tick(struct fac_line *line)
 			is_doubtful(tx, now)) {
 			probe(tx);
 		} else if (!tx->busy && is_refused_for_good(tx)) {
+			struct fac_store_lease lease = fac_lane_lease(tx->lane);
+
 			tx->replaced = true;
 			fac_tx_store(tx,
-				fac_verb_mark_replaced(tx->transaction.id32),
+				fac_verb_mark_replaced(
+					tx->transaction.id32, &lease),
 				on_forgotten);
 		}
 		tx = next;

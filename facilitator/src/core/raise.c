@@ -140,8 +140,7 @@ static void on_journalled(void *arg, const struct fac_store_reply *reply)
 	} else if (reply->err == X402_ERR_CONFLICT) {
 		drop_attempt(tx);
 		if (reply->fenced && lane)
-			fac_recover_lose(
-				lane, "its lease went to another instance");
+			fac_recover_fenced(lane);
 	} else {
 		/* Perhaps durable: the same bytes again, no others. */
 		tx->raise_retry_ms = fac_backoff(tx->line->engine,

@@ -38,6 +38,7 @@ void fac_reconcile_set_end(struct fac_job *job, enum fac_payment_state state,
 		.reason = reason,
 		.cost_gwei = job->cost_gwei ? job->cost_gwei : FAC_COST_KEEP};
 	memcpy(end->key32, job->payment.key32, 32);
+	memcpy(end->of32, job->of32, 32);
 	snprintf(end->message, sizeof(end->message), "%s", message);
 	memcpy(end->transaction, job->payment.transaction,
 		sizeof(end->transaction));
@@ -89,7 +90,8 @@ void fac_reconcile_finish(struct fac_job *job)
 	job->retry_ms = 0;
 	job->phase = FAC_JOB_FINISHING;
 	fac_crash_point("before_finish");
-	fac_job_store(job, fac_verb_finish(&job->end), on_finished);
+	fac_job_store(job, fac_verb_finish(&job->end, job->engine->owner),
+		on_finished);
 }
 
 /* ---- 4 and 5. Mined, durably. ---- */
@@ -105,6 +107,11 @@ static void on_recorded(void *arg, const struct fac_store_reply *reply)
 	if (reply->err == X402_ERR_STORE) {
 		tx->retry_ms = fac_backoff(
 			engine, &tx->backoff_ms, FINISH_MIN_MS, FINISH_MAX_MS);
+		return;
+	}
+	if (reply->fenced) {
+		/* The other has adopted it, and judges it anew. */
+		fac_recover_fenced(tx->lane);
 		return;
 	}
 	if (reply->err) {
@@ -134,6 +141,7 @@ void fac_reconcile_record(struct fac_tx *tx)
 {
 	struct fac_store_mined mined = {
 		.block_number = tx->transaction.block_number};
+	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 	struct fac_store_end *ends = fac_must_calloc(
 		tx->transaction.keys_len, sizeof(*ends));
 	size_t len = 0;
@@ -147,7 +155,10 @@ void fac_reconcile_record(struct fac_tx *tx)
 	tx->retry_ms = 0;
 	tx->recording = true;
 	fac_crash_point("before_mined");
-	fac_tx_store(tx, fac_verb_mark_mined(&mined, ends, len), on_recorded);
+	fac_tx_store(tx,
+		fac_verb_mark_mined(
+			&mined, (struct fac_store_ends){ends, len}, &lease),
+		on_recorded);
 	free(ends);
 }
 

@@ -344,6 +344,13 @@ void fac_recover_lose(struct fac_lane *lane, const char *why)
 	}
 }
 
+void fac_recover_fenced(struct fac_lane *lane)
+{
+	/* Given back by ourselves, at the end: no news. */
+	if (!lane->line->engine->retiring)
+		fac_recover_lose(lane, "its lease went to another instance");
+}
+
 static void take_lease(
 	struct fac_lane *lane, const struct fac_store_reply *reply)
 {

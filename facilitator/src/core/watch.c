@@ -57,7 +57,7 @@ static void reload(struct fac_tx *tx)
 {
 	struct fac_lane *lane = tx->lane;
 
-	if (!lane || lane->asking || lane->step != FAC_LANE_READY)
+	if (lane->asking || lane->step != FAC_LANE_READY)
 		return; /* the next head comes here again */
 	lane->step = FAC_LANE_LOADING;
 	lane->retry_ms = 0;
@@ -72,7 +72,9 @@ static void on_dropped(void *arg, const struct fac_store_reply *reply)
 	tx->dropping = false;
 	if (!fac_tx_returned(tx))
 		return;
-	if (reply->err == X402_ERR_CONFLICT)
+	if (reply->fenced)
+		fac_recover_fenced(tx->lane);
+	else if (reply->err == X402_ERR_CONFLICT)
 		reload(tx);
 	if (reply->err)
 		return; /* the next head finds it again */
@@ -94,6 +96,7 @@ static void on_dropped(void *arg, const struct fac_store_reply *reply)
 static void drop(struct fac_tx *tx)
 {
 	struct fac_engine *engine = tx->line->engine;
+	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 
 	fac_engine_note(engine, true,
 		"%s: a reorg took block %llu away, and nonce %llu with it; "
@@ -103,8 +106,10 @@ static void drop(struct fac_tx *tx)
 		(unsigned long long)tx->transaction.nonce);
 	tx->dropping = true;
 	fac_crash_point("before_drop");
-	fac_tx_store(
-		tx, fac_verb_mark_dropped(tx->transaction.id32), on_dropped);
+	fac_tx_store(tx,
+		fac_verb_mark_dropped(tx->transaction.id32,
+			tx->transaction.block_hash32, &lease),
+		on_dropped);
 }
 
 /* ---- 2. ---- */
@@ -118,6 +123,8 @@ static void on_final(void *arg, const struct fac_store_reply *reply)
 		return;
 	if (!reply->err)
 		fac_tx_end(tx, false);
+	else if (reply->fenced)
+		fac_recover_fenced(tx->lane);
 	else if (reply->err == X402_ERR_CONFLICT)
 		reload(tx);
 }
@@ -132,6 +139,7 @@ static void compare(
 	struct fac_tx *tx, const struct fac_chain_block *block, uint64_t head)
 {
 	const struct fac_transaction *transaction = &tx->transaction;
+	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 
 	if (memcmp(block->hash32, transaction->block_hash32, 32) != 0) {
 		drop(tx);
@@ -140,7 +148,8 @@ static void compare(
 	if (head < transaction->block_number + tx->line->config.proof_depth)
 		return;
 	tx->finishing = true;
-	fac_tx_store(tx, fac_verb_mark_final(transaction->id32), on_final);
+	fac_tx_store(
+		tx, fac_verb_mark_final(transaction->id32, &lease), on_final);
 }
 
 static void on_block(

@@ -445,21 +445,28 @@ BEGIN
   RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0, '', v_taken);
 END $$;
 
--- One end. a_cost -1 leaves the estimate.
-CREATE FUNCTION x402_end(a_key bytea, a_state text, a_reason text,
-  a_message text, a_hash text, a_block bigint, a_cost bigint, a_hooks text[],
-  a_steps text[]) RETURNS text LANGUAGE plpgsql AS $$
+-- One end. a_cost -1 leaves the estimate. a_of: the transaction that it was
+-- found out of, zeros for none.
+CREATE FUNCTION x402_end(a_key bytea, a_owner text, a_of bytea, a_state text,
+  a_reason text, a_message text, a_hash text, a_block bigint, a_cost bigint,
+  a_hooks text[], a_steps text[]) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v record;
   v_hash bytea;
 BEGIN
-  SELECT sequence, state INTO v FROM payments WHERE key = a_key;
+  SELECT p.sequence, p.state, p.owner,
+    coalesce(t.id, decode(repeat('00', 32), 'hex')) AS present INTO v
+    FROM payments AS p LEFT JOIN transactions AS t ON t.sequence = p.tx
+    WHERE p.key = a_key;
   IF NOT FOUND THEN
     RETURN 'not_found';
   ELSIF v.state = a_state THEN
     RETURN 'ok'; -- the same end twice
   ELSIF a_state = 'broadcast' OR NOT x402_may(a_steps, v.state, a_state) THEN
     RETURN 'conflict'; -- back to broadcast goes by x402_mark_dropped only
+  ELSIF v.owner <> a_owner
+      OR (a_state <> 'settled' AND v.present <> a_of) THEN
+    RETURN 'conflict'; -- another's by now, or signed anew since
   END IF;
   PERFORM x402_step(ARRAY[v.sequence], a_state, a_message);
   IF a_state <> 'replaced' THEN
@@ -482,12 +489,13 @@ BEGIN
   RETURN 'ok';
 END $$;
 
-CREATE FUNCTION x402_finish(a_key bytea, a_state text, a_reason text,
-  a_message text, a_hash text, a_block bigint, a_cost bigint, a_hooks text[],
-  a_steps text[]) RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
+CREATE FUNCTION x402_finish(a_key bytea, a_owner text, a_of bytea,
+  a_state text, a_reason text, a_message text, a_hash text, a_block bigint,
+  a_cost bigint, a_hooks text[], a_steps text[])
+RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
-  v_outcome text := x402_end(a_key, a_state, a_reason, a_message, a_hash,
-    a_block, a_cost, a_hooks, a_steps);
+  v_outcome text := x402_end(a_key, a_owner, a_of, a_state, a_reason,
+    a_message, a_hash, a_block, a_cost, a_hooks, a_steps);
 BEGIN
   RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
     ARRAY(SELECT sequence FROM payments AS p WHERE p.key = a_key));
@@ -759,28 +767,32 @@ BEGIN
     NULL);
 END $$;
 
-CREATE FUNCTION x402_mark_replaced(a_id bytea, a_steps text[])
+-- Only the lane's holder may say what became of a transaction.
+CREATE FUNCTION x402_mark_replaced(a_id bytea, a_network text,
+  a_signer bytea, a_owner text, a_token bigint, a_steps text[])
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v record;
   v_outcome text := 'ok';
+  v_fenced boolean := NOT x402_leased(a_network, a_signer, a_owner, a_token);
 BEGIN
   SELECT sequence, state INTO v FROM transactions WHERE id = a_id;
   IF NOT FOUND THEN
     v_outcome := 'not_found';
-  ELSIF v.state IN ('mined', 'final') THEN
+  ELSIF v_fenced OR v.state IN ('mined', 'final') THEN
     v_outcome := 'conflict';
   ELSIF v.state <> 'replaced' THEN
     UPDATE transactions SET state = 'replaced' WHERE sequence = v.sequence;
     PERFORM x402_step_all(v.sequence, 'replaced',
       'another transaction took the nonce', a_steps);
   END IF;
-  RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
+  RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, v_fenced, 0, '',
     NULL);
 END $$;
 
 -- a_keys: 32 bytes for each end, in order of the other arrays.
-CREATE FUNCTION x402_mark_mined(a_id bytea, a_hash bytea, a_block bigint,
+CREATE FUNCTION x402_mark_mined(a_id bytea, a_network text, a_signer bytea,
+  a_owner text, a_token bigint, a_hash bytea, a_block bigint,
   a_block_hash bytea, a_keys bytea, a_states text[], a_reasons text[],
   a_messages text[], a_hashes text[], a_blocks bigint[], a_costs bigint[],
   a_hooks text[], a_steps text[])
@@ -790,10 +802,11 @@ DECLARE
   v_count integer := length(a_keys) / 32;
   v_shown bigint[];
   v_outcome text;
+  v_fenced boolean := NOT x402_leased(a_network, a_signer, a_owner, a_token);
 BEGIN
   SELECT sequence, state INTO v FROM transactions WHERE id = a_id;
   v_outcome := CASE WHEN NOT FOUND THEN 'not_found'
-    WHEN v.state = 'replaced' THEN 'conflict' ELSE 'ok' END;
+    WHEN v_fenced OR v.state = 'replaced' THEN 'conflict' ELSE 'ok' END;
   v_shown := ARRAY(SELECT p.sequence
     FROM generate_series(0, v_count - 1) AS at
     JOIN payments AS p ON p.key = substr(a_keys, at * 32 + 1, 32)
@@ -802,7 +815,7 @@ BEGIN
     v_outcome := 'not_found';
   END IF;
   IF v_outcome <> 'ok' THEN
-    RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
+    RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, v_fenced, 0, '',
       NULL);
     RETURN;
   END IF;
@@ -813,24 +826,26 @@ BEGIN
   END IF;
   FOR i IN 1 .. v_count LOOP
     -- A refused end leaves its row as it is.
-    PERFORM x402_end(substr(a_keys, i * 32 - 31, 32), a_states[i],
-      a_reasons[i], a_messages[i], a_hashes[i], a_blocks[i], a_costs[i],
-      a_hooks, a_steps);
+    PERFORM x402_end(substr(a_keys, i * 32 - 31, 32), a_owner, a_id,
+      a_states[i], a_reasons[i], a_messages[i], a_hashes[i], a_blocks[i],
+      a_costs[i], a_hooks, a_steps);
   END LOOP;
   RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0, '', v_shown);
 END $$;
 
-CREATE FUNCTION x402_mark_final(a_id bytea)
+CREATE FUNCTION x402_mark_final(a_id bytea, a_network text, a_signer bytea,
+  a_owner text, a_token bigint)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v record;
   v_outcome text := 'ok';
+  v_fenced boolean := NOT x402_leased(a_network, a_signer, a_owner, a_token);
 BEGIN
   SELECT sequence, state, mined_hash INTO v FROM transactions
     WHERE id = a_id;
   IF NOT FOUND THEN
     v_outcome := 'not_found';
-  ELSIF v.state NOT IN ('mined', 'final') THEN
+  ELSIF v_fenced OR v.state NOT IN ('mined', 'final') THEN
     v_outcome := 'conflict';
   ELSIF v.state = 'mined' THEN
     UPDATE transactions SET state = 'final' WHERE sequence = v.sequence;
@@ -842,21 +857,26 @@ BEGIN
     UPDATE attempts SET raw = ''
       WHERE tx = v.sequence AND hash <> v.mined_hash;
   END IF;
-  RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
+  RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, v_fenced, 0, '',
     NULL);
 END $$;
 
-CREATE FUNCTION x402_mark_dropped(a_id bytea, a_steps text[])
+CREATE FUNCTION x402_mark_dropped(a_id bytea, a_network text,
+  a_signer bytea, a_owner text, a_token bigint, a_block_hash bytea,
+  a_steps text[])
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v record;
   v_back bigint[];
+  v_fenced boolean := NOT x402_leased(a_network, a_signer, a_owner, a_token);
 BEGIN
-  SELECT sequence, state INTO v FROM transactions WHERE id = a_id;
-  IF NOT FOUND OR v.state <> 'mined' THEN
+  SELECT sequence, state, block_hash INTO v FROM transactions
+    WHERE id = a_id;
+  IF NOT FOUND OR v_fenced OR v.state <> 'mined'
+      OR v.block_hash <> a_block_hash THEN
     RETURN QUERY SELECT * FROM x402_answer(
       CASE WHEN v.state IS NULL THEN 'not_found' ELSE 'conflict' END,
-      false, false, 0, '', NULL);
+      false, v_fenced, 0, '', NULL);
     RETURN;
   END IF;
   UPDATE transactions SET state = 'broadcast', mined_hash = NULL,
@@ -870,8 +890,8 @@ BEGIN
     AND p.transaction_hash IN (SELECT hash FROM attempts
       WHERE tx = v.sequence) ORDER BY l.position);
   PERFORM x402_step(v_back, 'broadcast', 'a reorg took its block away');
-  UPDATE payments SET block_number = 0, reason = '', message = ''
-    WHERE sequence = ANY (v_back);
+  UPDATE payments SET block_number = 0, reason = '', message = '',
+    owner = a_owner WHERE sequence = ANY (v_back);
   RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0, '', v_back);
 END $$;
 

@@ -362,13 +362,16 @@ static bool send_attempt(PGconn *conn, const struct fac_verb *verb)
 	return send(conn, FAC_POSTGRES_JOURNAL_ATTEMPT, &p);
 }
 
-static bool send_finish(PGconn *conn, const struct fac_store_end *end,
+static bool send_finish(PGconn *conn, const struct fac_verb *verb,
 	const char *const *hooks, size_t hooks_len)
 {
+	const struct fac_store_end *end = &verb->ends[0];
 	struct params p = {0};
 	char cost[24];
 
 	add_bytes(&p, end->key32, 32);
+	add_text(&p, verb->owner);
+	add_bytes(&p, end->of32, 32);
 	add_text(&p, fac_payment_state_text(end->state));
 	add_text(&p, x402_reason_wire(end->reason));
 	add_text(&p, end->message);
@@ -380,7 +383,7 @@ static bool send_finish(PGconn *conn, const struct fac_store_end *end,
 			? (long long)INT64_MAX
 			: (long long)end->cost_gwei);
 	add_text(&p, cost);
-	add_hooks(&p, hooks, hooks_len);
+	add_hooks(&p, hooks, fac_payment_is_final(end->state) ? hooks_len : 0);
 	add_steps(&p);
 	return send(conn, FAC_POSTGRES_FINISH, &p);
 }
@@ -408,6 +411,7 @@ static bool send_mined(PGconn *conn, const struct fac_verb *verb,
 	if (keys.failed)
 		abort();
 	add_bytes(&p, verb->key32, 32);
+	add_lease(&p, verb);
 	add_bytes(&p, mined->hash32, 32);
 	add_u64(&p, mined->block_number);
 	add_bytes(&p, mined->block_hash32, 32);
@@ -425,14 +429,17 @@ static bool send_mined(PGconn *conn, const struct fac_verb *verb,
 	return sent;
 }
 
-/* id32 and, where a payment steps, the table. */
+/* id32, the lease and, where a payment steps, the table. */
 static bool send_mark(PGconn *conn, enum fac_postgres_statement statement,
-	const struct fac_verb *verb, bool steps)
+	const struct fac_verb *verb)
 {
 	struct params p = {0};
 
 	add_bytes(&p, verb->key32, 32);
-	if (steps)
+	add_lease(&p, verb);
+	if (statement == FAC_POSTGRES_MARK_DROPPED)
+		add_bytes(&p, verb->mined.block_hash32, 32);
+	if (statement != FAC_POSTGRES_MARK_FINAL)
 		add_steps(&p);
 	return send(conn, statement, &p);
 }
@@ -617,8 +624,6 @@ unsigned fac_postgres_statements(enum fac_verb_kind kind)
 bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 	const char *const *hooks, size_t hooks_len)
 {
-	const struct fac_store_end *end = verb->ends;
-
 	switch (verb->kind) {
 	case FAC_VERB_RESERVE:
 		return send_reserve(conn, verb);
@@ -631,8 +636,7 @@ bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 	case FAC_VERB_HEARTBEAT:
 		return send_few(conn, FAC_POSTGRES_HEARTBEAT, verb, "om");
 	case FAC_VERB_FINISH:
-		return send_finish(conn, end, hooks,
-			fac_payment_is_final(end->state) ? hooks_len : 0);
+		return send_finish(conn, verb, hooks, hooks_len);
 	case FAC_VERB_CREDIT:
 		return send_few(conn, FAC_POSTGRES_CREDIT, verb, "kt");
 	case FAC_VERB_PAYMENT_GET:
@@ -650,15 +654,15 @@ bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 	case FAC_VERB_JOURNAL_ATTEMPT:
 		return send_attempt(conn, verb);
 	case FAC_VERB_MARK_BROADCAST:
-		return send_mark(conn, FAC_POSTGRES_MARK_BROADCAST, verb, true);
+		return send_few(conn, FAC_POSTGRES_MARK_BROADCAST, verb, "ks");
 	case FAC_VERB_MARK_REPLACED:
-		return send_mark(conn, FAC_POSTGRES_MARK_REPLACED, verb, true);
+		return send_mark(conn, FAC_POSTGRES_MARK_REPLACED, verb);
 	case FAC_VERB_MARK_MINED:
 		return send_mined(conn, verb, hooks, hooks_len);
 	case FAC_VERB_MARK_FINAL:
-		return send_mark(conn, FAC_POSTGRES_MARK_FINAL, verb, false);
+		return send_mark(conn, FAC_POSTGRES_MARK_FINAL, verb);
 	case FAC_VERB_MARK_DROPPED:
-		return send_mark(conn, FAC_POSTGRES_MARK_DROPPED, verb, true);
+		return send_mark(conn, FAC_POSTGRES_MARK_DROPPED, verb);
 	case FAC_VERB_REVIVE:
 		return send_revive(conn, verb);
 	case FAC_VERB_LOAD_LANE:

@@ -31,7 +31,7 @@
 		" until_ms = excluded.until_ms")                             \
 	X(FINISH,                                                            \
 		"SELECT * FROM x402_finish($1, $2, $3, $4, $5, $6, $7, $8,"  \
-		" $9)")                                                      \
+		" $9, $10, $11)")                                            \
 	X(CREDIT, "SELECT * FROM x402_credit($1, $2)")                       \
 	X(PAYMENT_GET,                                                       \
 		"SELECT * FROM x402_payment_get($1, $2, $3, $4, $5,"         \
@@ -54,12 +54,15 @@
 		"SELECT * FROM x402_journal_attempt($1, $2, $3, $4, $5, $6," \
 		" $7, $8, $9, $10, $11)")                                    \
 	X(MARK_BROADCAST, "SELECT * FROM x402_mark_broadcast($1, $2)")       \
-	X(MARK_REPLACED, "SELECT * FROM x402_mark_replaced($1, $2)")         \
+	X(MARK_REPLACED,                                                     \
+		"SELECT * FROM x402_mark_replaced($1, $2, $3, $4, $5, $6)")  \
 	X(MARK_MINED,                                                        \
 		"SELECT * FROM x402_mark_mined($1, $2, $3, $4, $5, $6,"      \
-		" $7, $8, $9, $10, $11, $12, $13)")                          \
-	X(MARK_FINAL, "SELECT * FROM x402_mark_final($1)")                   \
-	X(MARK_DROPPED, "SELECT * FROM x402_mark_dropped($1, $2)")           \
+		" $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)")      \
+	X(MARK_FINAL, "SELECT * FROM x402_mark_final($1, $2, $3, $4, $5)")   \
+	X(MARK_DROPPED,                                                      \
+		"SELECT * FROM x402_mark_dropped($1, $2, $3, $4, $5, $6,"    \
+		" $7)")                                                      \
 	X(REVIVE_TRANSACTIONS,                                               \
 		"SELECT" FAC_POSTGRES_TRANSACTION " WHERE t.sequence IN"     \
 		" (SELECT x402_revivable($1, $2, $3, $4))"                   \

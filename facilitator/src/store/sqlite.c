@@ -250,6 +250,15 @@ void fac_sqlite_done(sqlite3_stmt *stmt)
 	(void)sqlite3_reset(stmt);
 }
 
+enum x402_err fac_sqlite_exists(sqlite3_stmt *stmt)
+{
+	enum x402_err err = fac_sqlite_one(stmt);
+
+	if (!err)
+		fac_sqlite_done(stmt);
+	return err;
+}
+
 enum x402_err fac_sqlite_exec(sqlite3_stmt *stmt)
 {
 	bool row = true;

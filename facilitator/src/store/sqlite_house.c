@@ -69,10 +69,8 @@ enum x402_err fac_sqlite_check_lease(
 		" AND owner = ?3 AND token = ?4",
 		"tati", verb->network, verb->signer.bytes, verb->owner,
 		verb->token);
-	enum x402_err err = fac_sqlite_one(stmt);
+	enum x402_err err = fac_sqlite_exists(stmt);
 
-	if (!err)
-		fac_sqlite_done(stmt);
 	if (err != X402_ERR_NOT_FOUND)
 		return err;
 	verb->reply.fenced = true;

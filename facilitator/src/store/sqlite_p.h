@@ -59,6 +59,8 @@ X402_MUST_USE enum x402_err fac_sqlite_row(sqlite3_stmt *stmt, bool *ret_row);
 /* One row at most is wanted: NOT_FOUND. fac_sqlite_done when it was read. */
 X402_MUST_USE enum x402_err fac_sqlite_one(sqlite3_stmt *stmt);
 void fac_sqlite_done(sqlite3_stmt *stmt);
+/* OK when stmt has a row; else NOT_FOUND, or as above. */
+X402_MUST_USE enum x402_err fac_sqlite_exists(sqlite3_stmt *stmt);
 /* Run a statement that gives no rows. Errors of fac_sqlite_row. */
 X402_MUST_USE enum x402_err fac_sqlite_exec(sqlite3_stmt *stmt);
 X402_MUST_USE enum x402_err fac_sqlite_script(
@@ -101,8 +103,8 @@ X402_MUST_USE enum x402_err fac_sqlite_step(struct fac_sqlite *db,
 	uint64_t sequence, enum fac_payment_state from,
 	enum fac_payment_state to, const char *note);
 /* One end, without its reply. CONFLICT: the row stays as it is. */
-X402_MUST_USE enum x402_err fac_sqlite_end(
-	struct fac_sqlite *db, const struct fac_store_end *end);
+X402_MUST_USE enum x402_err fac_sqlite_end(struct fac_sqlite *db,
+	const struct fac_store_end *end, const char *owner);
 
 enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_release(struct fac_sqlite *db, struct fac_verb *verb);

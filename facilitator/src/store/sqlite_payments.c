@@ -411,8 +411,33 @@ static enum x402_err write_end(struct fac_sqlite *db, uint64_t sequence,
 		"ik", sequence, hash32));
 }
 
-enum x402_err fac_sqlite_end(
-	struct fac_sqlite *db, const struct fac_store_end *end)
+/* The owner's own, and of its present transaction? See fac_store_finish. */
+static enum x402_err check_end(struct fac_sqlite *db, uint64_t sequence,
+	const struct fac_store_end *end, const char *owner)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT p.owner, t.id FROM payments AS p"
+		" LEFT JOIN transactions AS t ON t.sequence = p.tx"
+		" WHERE p.sequence = ?1",
+		"i", sequence);
+	enum x402_err err = fac_sqlite_one(stmt);
+	char present[FAC_OWNER_SIZE];
+	uint8_t id32[32] = {0};
+	bool is_of;
+
+	if (err)
+		return err;
+	fac_sqlite_text(stmt, 0, present, sizeof(present));
+	(void)fac_sqlite_fixed(stmt, 1, id32, 32); /* zeros: none was signed */
+	fac_sqlite_done(stmt);
+	is_of = end->state == FAC_PAYMENT_SETTLED ||
+		memcmp(id32, end->of32, 32) == 0;
+	return is_of && strcmp(present, owner) == 0 ? X402_OK
+						    : X402_ERR_CONFLICT;
+}
+
+enum x402_err fac_sqlite_end(struct fac_sqlite *db,
+	const struct fac_store_end *end, const char *owner)
 {
 	enum fac_payment_state state;
 	uint64_t sequence;
@@ -425,6 +450,9 @@ enum x402_err fac_sqlite_end(
 	/* Back to BROADCAST goes by mark_dropped only. */
 	if (end->state == FAC_PAYMENT_BROADCAST)
 		return X402_ERR_CONFLICT;
+	err = check_end(db, sequence, end, owner);
+	if (err)
+		return err;
 	err = fac_sqlite_step(db, sequence, state, end->state, end->message);
 	if (!err && end->state != FAC_PAYMENT_REPLACED)
 		err = write_end(db, sequence, end);
@@ -437,7 +465,7 @@ enum x402_err fac_sqlite_end(
 
 enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb)
 {
-	enum x402_err err = fac_sqlite_end(db, &verb->ends[0]);
+	enum x402_err err = fac_sqlite_end(db, &verb->ends[0], verb->owner);
 	enum x402_err loaded = X402_OK;
 
 	if (!err || err == X402_ERR_CONFLICT)

@@ -39,6 +39,15 @@ static enum x402_err find(
 		: X402_ERR_STORE;
 }
 
+/* For verbs that only the lane's holder may do: CONFLICT and fenced. */
+static enum x402_err find_ours(
+	struct fac_sqlite *db, struct fac_verb *verb, struct row *ret_row)
+{
+	enum x402_err err = find(db, verb->key32, ret_row);
+
+	return err ? err : fac_sqlite_check_lease(db, verb);
+}
+
 static enum x402_err write_state(struct fac_sqlite *db, uint64_t sequence,
 	enum fac_transaction_state state)
 {
@@ -151,7 +160,7 @@ enum x402_err fac_sqlite_journal_attempt(
 
 	if (err)
 		return err == X402_ERR_NOT_FOUND ? X402_ERR_CONFLICT : err;
-	err = fac_sqlite_one(fac_sqlite_bound(db,
+	err = fac_sqlite_exists(fac_sqlite_bound(db,
 		"SELECT 1 FROM attempts WHERE hash = ?1 AND tx = ?2", "ki",
 		attempt->hash32, row.sequence));
 	if (err != X402_ERR_NOT_FOUND)
@@ -274,7 +283,7 @@ enum x402_err fac_sqlite_mark_replaced(
 	struct fac_sqlite *db, struct fac_verb *verb)
 {
 	struct row row;
-	enum x402_err err = find(db, verb->key32, &row);
+	enum x402_err err = find_ours(db, verb, &row);
 
 	if (err)
 		return err;
@@ -294,7 +303,7 @@ enum x402_err fac_sqlite_mark_mined(
 {
 	const struct fac_store_mined *mined = &verb->mined;
 	struct row row;
-	enum x402_err err = find(db, verb->key32, &row);
+	enum x402_err err = find_ours(db, verb, &row);
 
 	if (err)
 		return err;
@@ -310,7 +319,7 @@ enum x402_err fac_sqlite_mark_mined(
 	for (size_t i = 0; i < verb->ends_len && !err; i++) {
 		struct fac_verb one = {0};
 
-		err = fac_sqlite_end(db, &verb->ends[i]);
+		err = fac_sqlite_end(db, &verb->ends[i], verb->owner);
 		if (err == X402_ERR_CONFLICT)
 			err = X402_OK; /* its row stays as it is */
 		if (!err)
@@ -345,7 +354,7 @@ enum x402_err fac_sqlite_mark_final(
 	struct fac_sqlite *db, struct fac_verb *verb)
 {
 	struct row row;
-	enum x402_err err = find(db, verb->key32, &row);
+	enum x402_err err = find_ours(db, verb, &row);
 
 	if (err || row.state == FAC_TRANSACTION_FINAL)
 		return err;
@@ -389,8 +398,8 @@ static enum x402_err take_back(struct fac_sqlite *db, struct fac_verb *verb,
 	if (!err)
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
 			"UPDATE payments SET block_number = 0, reason = '',"
-			" message = '' WHERE sequence = ?1",
-			"i", payment));
+			" message = '', owner = ?2 WHERE sequence = ?1",
+			"it", payment, verb->owner));
 	if (!err)
 		err = fac_sqlite_load_payment(db, key32, &one);
 	if (!err)
@@ -424,12 +433,19 @@ enum x402_err fac_sqlite_mark_dropped(
 	struct x402_buf numbers = {0};
 	struct x402_buf hashes = {0};
 	struct row row;
-	enum x402_err err = find(db, verb->key32, &row);
+	enum x402_err err = find_ours(db, verb, &row);
 
 	if (err)
 		return err;
 	if (row.state != FAC_TRANSACTION_MINED)
 		return X402_ERR_CONFLICT;
+	/* By now it is in another block: nothing fell of what is written. */
+	err = fac_sqlite_exists(fac_sqlite_bound(db,
+		"SELECT 1 FROM transactions WHERE sequence = ?1"
+		" AND block_hash = ?2",
+		"ik", row.sequence, verb->mined.block_hash32));
+	if (err)
+		return err == X402_ERR_NOT_FOUND ? X402_ERR_CONFLICT : err;
 	err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE transactions SET state = 'broadcast', mined_hash ="
 		" NULL, block_hash = NULL, block_number = 0"

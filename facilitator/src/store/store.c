@@ -241,9 +241,9 @@ void fac_store_heartbeat(struct fac_store *store, const char *owner,
 }
 
 void fac_store_finish(struct fac_store *store, const struct fac_store_end *end,
-	struct fac_store_to to)
+	const char *owner, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_finish(end), to);
+	fac_store_submit(store, fac_verb_finish(end, owner), to);
 }
 
 void fac_store_credit(struct fac_store *store, const uint8_t key32[32],
@@ -306,29 +306,31 @@ void fac_store_mark_broadcast(
 	fac_store_submit(store, fac_verb_mark_broadcast(id32), to);
 }
 
-void fac_store_mark_replaced(
-	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+void fac_store_mark_replaced(struct fac_store *store, const uint8_t id32[32],
+	const struct fac_store_lease *lease, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_mark_replaced(id32), to);
+	fac_store_submit(store, fac_verb_mark_replaced(id32, lease), to);
 }
 
 void fac_store_mark_mined(struct fac_store *store,
-	const struct fac_store_mined *mined, const struct fac_store_end *ends,
-	size_t ends_len, struct fac_store_to to)
+	const struct fac_store_mined *mined, struct fac_store_ends ends,
+	const struct fac_store_lease *lease, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_mark_mined(mined, ends, ends_len), to);
+	fac_store_submit(store, fac_verb_mark_mined(mined, ends, lease), to);
 }
 
-void fac_store_mark_final(
-	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+void fac_store_mark_final(struct fac_store *store, const uint8_t id32[32],
+	const struct fac_store_lease *lease, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_mark_final(id32), to);
+	fac_store_submit(store, fac_verb_mark_final(id32, lease), to);
 }
 
-void fac_store_mark_dropped(
-	struct fac_store *store, const uint8_t id32[32], struct fac_store_to to)
+void fac_store_mark_dropped(struct fac_store *store, const uint8_t id32[32],
+	const uint8_t block_hash32[32], const struct fac_store_lease *lease,
+	struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_mark_dropped(id32), to);
+	fac_store_submit(
+		store, fac_verb_mark_dropped(id32, block_hash32, lease), to);
 }
 
 void fac_store_revive(struct fac_store *store, const char *network,

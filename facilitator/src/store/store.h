@@ -165,13 +165,23 @@ struct fac_store_end {
 	/* Its share of the gas, in gwei; FAC_COST_KEEP leaves the estimate. */
 	uint64_t cost_gwei;
 #define FAC_COST_KEEP UINT64_MAX
+	/*
+	 * id32 of our transaction that it was found out of; zeros where none
+	 * was signed. An end without money speaks of that transaction alone:
+	 * when the payment has been signed anew since, it is refused. Money
+	 * that moved has moved, whichever transaction is the newest.
+	 */
+	uint8_t of32[32];
 };
 /*
  * Payments[0] is the row afterwards, also on CONFLICT. The same end twice is
  * OK. SETTLED, REVERTED and EXPIRED write an outbox row for each hook.
+ * CONFLICT when the table forbids it, when owner has lost the payment to
+ * another instance, or when the end is of a transaction that is not its
+ * present one: what an instance knew before it was paused is no end.
  */
 void fac_store_finish(struct fac_store *store, const struct fac_store_end *end,
-	struct fac_store_to to);
+	const char *owner, struct fac_store_to to);
 /*
  * Claim the one success answer of a SETTLED payment and keep its body
  * (R2). claimed false: somebody had it; payments[0].answer is what they got.
@@ -263,11 +273,14 @@ void fac_store_journal_attempt(struct fac_store *store, const uint8_t id32[32],
 void fac_store_mark_broadcast(struct fac_store *store, const uint8_t id32[32],
 	struct fac_store_to to);
 /*
+ * What became of a transaction is written by whoever has its lane: these four
+ * are CONFLICT and fenced when lease is not the present one.
+ *
  * Another transaction took the nonce, proven: REPLACED, and so are those of
  * its payments that are not final.
  */
 void fac_store_mark_replaced(struct fac_store *store, const uint8_t id32[32],
-	struct fac_store_to to);
+	const struct fac_store_lease *lease, struct fac_store_to to);
 /* It has a receipt, so its nonce is spent: MINED, by that attempt. */
 struct fac_store_mined {
 	uint8_t id32[32];
@@ -277,21 +290,28 @@ struct fac_store_mined {
 };
 /*
  * MINED, and the ends of its payments, in one step. payments: the rows
- * afterwards, in the order of ends. An end that the table refuses leaves its
- * row as it is and does not fail the verb.
+ * afterwards, in the order of ends. An end that would be refused by itself
+ * leaves its row as it is and does not fail the verb. of32 of each is id32,
+ * whatever it says.
  */
+struct fac_store_ends {
+	const struct fac_store_end *ends;
+	size_t len;
+};
 void fac_store_mark_mined(struct fac_store *store,
-	const struct fac_store_mined *mined, const struct fac_store_end *ends,
-	size_t ends_len, struct fac_store_to to);
+	const struct fac_store_mined *mined, struct fac_store_ends ends,
+	const struct fac_store_lease *lease, struct fac_store_to to);
 /* Its block is final: FINAL. What only a resend needs may be dropped. */
 void fac_store_mark_final(struct fac_store *store, const uint8_t id32[32],
-	struct fac_store_to to);
+	const struct fac_store_lease *lease, struct fac_store_to to);
 /*
  * A reorg took its block away: MINED becomes BROADCAST, and those of its
  * payments that it had SETTLED or REVERTED become BROADCAST again (credited
- * stays). payments: those rows.
+ * stays), now of the lease's owner. payments: those rows. CONFLICT also when
+ * it is mined in another block than that of block_hash32 by now.
  */
 void fac_store_mark_dropped(struct fac_store *store, const uint8_t id32[32],
+	const uint8_t block_hash32[32], const struct fac_store_lease *lease,
 	struct fac_store_to to);
 
 /*

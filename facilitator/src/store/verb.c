@@ -204,22 +204,23 @@ struct fac_verb *fac_verb_heartbeat(const char *owner, uint64_t ttl_ms)
 	return verb;
 }
 
-static void copy_ends(
-	struct fac_verb *verb, const struct fac_store_end *ends, size_t len)
+static void copy_ends(struct fac_verb *verb, struct fac_store_ends ends)
 {
-	verb->ends = calloc(len ? len : 1, sizeof(*ends));
+	verb->ends = calloc(ends.len ? ends.len : 1, sizeof(*ends.ends));
 	if (!verb->ends)
 		abort();
-	if (len)
-		memcpy(verb->ends, ends, len * sizeof(*ends));
-	verb->ends_len = len;
+	if (ends.len)
+		memcpy(verb->ends, ends.ends, ends.len * sizeof(*ends.ends));
+	verb->ends_len = ends.len;
 }
 
-struct fac_verb *fac_verb_finish(const struct fac_store_end *end)
+struct fac_verb *fac_verb_finish(
+	const struct fac_store_end *end, const char *owner)
 {
 	struct fac_verb *verb = about(FAC_VERB_FINISH, end->key32);
 
-	copy_ends(verb, end, 1);
+	copy_ends(verb, (struct fac_store_ends){end, 1});
+	set_text(verb->owner, sizeof(verb->owner), owner);
 	return verb;
 }
 
@@ -334,29 +335,45 @@ struct fac_verb *fac_verb_mark_broadcast(const uint8_t id32[32])
 	return about(FAC_VERB_MARK_BROADCAST, id32);
 }
 
-struct fac_verb *fac_verb_mark_replaced(const uint8_t id32[32])
+struct fac_verb *fac_verb_mark_replaced(
+	const uint8_t id32[32], const struct fac_store_lease *lease)
 {
-	return about(FAC_VERB_MARK_REPLACED, id32);
+	struct fac_verb *verb = about(FAC_VERB_MARK_REPLACED, id32);
+
+	set_lease(verb, lease);
+	return verb;
 }
 
 struct fac_verb *fac_verb_mark_mined(const struct fac_store_mined *mined,
-	const struct fac_store_end *ends, size_t ends_len)
+	struct fac_store_ends ends, const struct fac_store_lease *lease)
 {
 	struct fac_verb *verb = about(FAC_VERB_MARK_MINED, mined->id32);
 
 	verb->mined = *mined;
-	copy_ends(verb, ends, ends_len);
+	copy_ends(verb, ends);
+	for (size_t i = 0; i < ends.len; i++)
+		memcpy(verb->ends[i].of32, mined->id32, 32);
+	set_lease(verb, lease);
 	return verb;
 }
 
-struct fac_verb *fac_verb_mark_final(const uint8_t id32[32])
+struct fac_verb *fac_verb_mark_final(
+	const uint8_t id32[32], const struct fac_store_lease *lease)
 {
-	return about(FAC_VERB_MARK_FINAL, id32);
+	struct fac_verb *verb = about(FAC_VERB_MARK_FINAL, id32);
+
+	set_lease(verb, lease);
+	return verb;
 }
 
-struct fac_verb *fac_verb_mark_dropped(const uint8_t id32[32])
+struct fac_verb *fac_verb_mark_dropped(const uint8_t id32[32],
+	const uint8_t block_hash32[32], const struct fac_store_lease *lease)
 {
-	return about(FAC_VERB_MARK_DROPPED, id32);
+	struct fac_verb *verb = about(FAC_VERB_MARK_DROPPED, id32);
+
+	memcpy(verb->mined.block_hash32, block_hash32, 32);
+	set_lease(verb, lease);
+	return verb;
 }
 
 struct fac_verb *fac_verb_revive(

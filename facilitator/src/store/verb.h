@@ -139,7 +139,8 @@ struct fac_verb *fac_verb_hand_over(const uint8_t key32[32], const char *owner);
 struct fac_verb *fac_verb_take_over(
 	const char *network, const char *owner, uint32_t limit);
 struct fac_verb *fac_verb_heartbeat(const char *owner, uint64_t ttl_ms);
-struct fac_verb *fac_verb_finish(const struct fac_store_end *end);
+struct fac_verb *fac_verb_finish(
+	const struct fac_store_end *end, const char *owner);
 struct fac_verb *fac_verb_credit(const uint8_t key32[32], const char *answer);
 struct fac_verb *fac_verb_payment_get(struct fac_payment_query query);
 struct fac_verb *fac_verb_hold(const struct fac_store_hold *hold);
@@ -153,11 +154,14 @@ struct fac_verb *fac_verb_journal_signed(
 struct fac_verb *fac_verb_journal_attempt(const uint8_t id32[32],
 	const struct fac_attempt *attempt, const struct fac_store_lease *lease);
 struct fac_verb *fac_verb_mark_broadcast(const uint8_t id32[32]);
-struct fac_verb *fac_verb_mark_replaced(const uint8_t id32[32]);
+struct fac_verb *fac_verb_mark_replaced(
+	const uint8_t id32[32], const struct fac_store_lease *lease);
 struct fac_verb *fac_verb_mark_mined(const struct fac_store_mined *mined,
-	const struct fac_store_end *ends, size_t ends_len);
-struct fac_verb *fac_verb_mark_final(const uint8_t id32[32]);
-struct fac_verb *fac_verb_mark_dropped(const uint8_t id32[32]);
+	struct fac_store_ends ends, const struct fac_store_lease *lease);
+struct fac_verb *fac_verb_mark_final(
+	const uint8_t id32[32], const struct fac_store_lease *lease);
+struct fac_verb *fac_verb_mark_dropped(const uint8_t id32[32],
+	const uint8_t block_hash32[32], const struct fac_store_lease *lease);
 struct fac_verb *fac_verb_revive(
 	const char *network, const struct x402_address *signer, uint64_t nonce);
 struct fac_verb *fac_verb_load_lane(const char *network,
