@@ -141,7 +141,7 @@ static bool can_sign(const struct x402_payment_requirements *offer)
 	if (!caip2 || x402_network_parse(caip2, &network))
 		return false;
 	if (network.family != X402_FAMILY_EVM)
-		return true;
+		return false; /* no key for it here */
 	const char *method = x402_json_get_string(
 		offer->extra, "assetTransferMethod");
 	if (method && strcmp(method, "eip3009") != 0)

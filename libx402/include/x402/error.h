@@ -159,7 +159,92 @@ enum x402_err {
 	X(EXTENSION_ECHO_MISMATCH, "extension_echo_mismatch", PEER, FRESH,     \
 		"an extension was not echoed as declared")                     \
 	X(PERMIT2_ALLOWANCE_REQUIRED, "permit2_allowance_required", PAYER,     \
-		FRESH, "the payer must approve Permit2 first")
+		FRESH, "the payer must approve Permit2 first")                 \
+	/* exact on Solana, protocol.md 7.8 */                                 \
+	X(SVM_SCHEME, "invalid_exact_svm_unsupported_scheme", PEER, NEVER,     \
+		"scheme is not exact")                                         \
+	X(SVM_NETWORK_MISMATCH, "invalid_exact_svm_network_mismatch", PEER,    \
+		NEVER, "payment and requirements name different networks")     \
+	X(SVM_MISSING_FEE_PAYER,                                               \
+		"invalid_exact_svm_payload_missing_fee_payer", PEER, NEVER,    \
+		"extra.feePayer is required")                                  \
+	X(SVM_FEE_PAYER_NOT_MANAGED,                                           \
+		"invalid_exact_svm_fee_payer_not_managed_by_facilitator",      \
+		PEER, NEVER,                                                   \
+		"extra.feePayer is no signer of this facilitator")             \
+	X(SVM_TRANSACTION, "invalid_exact_svm_payload_transaction", PEER,      \
+		NEVER, "payload.transaction is required")                      \
+	X(SVM_UNDECODABLE,                                                     \
+		"invalid_exact_svm_payload_transaction_could_not_be_decoded",  \
+		PAYER, FRESH, "payload.transaction is no transaction")         \
+	X(SVM_FEE_PAYER_MISMATCH, "invalid_exact_svm_fee_payer_mismatch",      \
+		PAYER, FRESH, "the transaction names another fee payer")       \
+	X(SVM_EXCESSIVE_SIGNERS,                                               \
+		"invalid_exact_svm_payload_excessive_signers", PAYER, FRESH,   \
+		"the transaction wants more signers than fee payer and payer") \
+	X(SVM_SIGNATURE, "invalid_exact_svm_payload_signature_invalid", PAYER, \
+		FRESH, "the signature is not the payer's")                     \
+	X(SVM_INSTRUCTIONS_LENGTH,                                             \
+		"invalid_exact_svm_payload_transaction_instructions_length",   \
+		PAYER, FRESH, "a payment has 3 to 7 instructions")             \
+	X(SVM_COMPUTE_LIMIT,                                                   \
+		"invalid_exact_svm_payload_transaction_instructions_compute_"  \
+		"limit_instruction",                                           \
+		PAYER, FRESH,                                                  \
+		"the first instruction must be SetComputeUnitLimit")           \
+	X(SVM_COMPUTE_LIMIT_TOO_HIGH,                                          \
+		"invalid_exact_svm_payload_transaction_instructions_compute_"  \
+		"limit_instruction_too_high",                                  \
+		PAYER, FRESH, "the compute unit limit is above our ceiling")   \
+	X(SVM_COMPUTE_PRICE,                                                   \
+		"invalid_exact_svm_payload_transaction_instructions_compute_"  \
+		"price_instruction",                                           \
+		PAYER, FRESH,                                                  \
+		"the second instruction must be SetComputeUnitPrice")          \
+	X(SVM_COMPUTE_PRICE_TOO_HIGH,                                          \
+		"invalid_exact_svm_payload_transaction_instructions_compute_"  \
+		"price_instruction_too_high",                                  \
+		PAYER, FRESH, "the priority fee is above our ceiling")         \
+	X(SVM_NO_TRANSFER,                                                     \
+		"invalid_exact_svm_payload_no_transfer_instruction", PAYER,    \
+		FRESH, "the third instruction must be TransferChecked")        \
+	X(SVM_FEE_PAYER_FUNDS,                                                 \
+		"invalid_exact_svm_payload_transaction_fee_payer_"             \
+		"transferring_funds",                                          \
+		PAYER, FRESH, "an instruction refers to the fee payer")        \
+	X(SVM_MINT_MISMATCH, "invalid_exact_svm_payload_mint_mismatch", PAYER, \
+		FRESH, "the transferred mint is not the asset")                \
+	X(SVM_RECIPIENT_MISMATCH,                                              \
+		"invalid_exact_svm_payload_recipient_mismatch", PAYER, FRESH,  \
+		"the destination is not payTo's token account")                \
+	X(SVM_AMOUNT_MISMATCH, "invalid_exact_svm_payload_amount_mismatch",    \
+		PAYER, FRESH, "the transferred amount is not the amount")      \
+	X(SVM_UNKNOWN_FOURTH,                                                  \
+		"invalid_exact_svm_payload_unknown_fourth_instruction", PAYER, \
+		FRESH,                                                         \
+		"the fourth instruction is neither Lighthouse's nor a memo")   \
+	X(SVM_UNKNOWN_FIFTH,                                                   \
+		"invalid_exact_svm_payload_unknown_fifth_instruction", PAYER,  \
+		FRESH,                                                         \
+		"the fifth instruction is neither Lighthouse's nor a memo")    \
+	X(SVM_UNKNOWN_SIXTH,                                                   \
+		"invalid_exact_svm_payload_unknown_sixth_instruction", PAYER,  \
+		FRESH,                                                         \
+		"the sixth instruction is neither Lighthouse's nor a memo")    \
+	X(SVM_UNKNOWN_OPTIONAL,                                                \
+		"invalid_exact_svm_payload_unknown_optional_instruction",      \
+		PAYER, FRESH, "the seventh instruction is no memo")            \
+	X(SVM_MEMO_COUNT, "invalid_exact_svm_payload_memo_count", PAYER,       \
+		FRESH, "exactly one memo is required")                         \
+	X(SVM_MEMO_MISMATCH, "invalid_exact_svm_payload_memo_mismatch", PAYER, \
+		FRESH, "the memo is not extra.memo")                           \
+	X(SVM_SIMULATION_FAILED,                                               \
+		"invalid_exact_svm_transaction_simulation_failed", PAYER,      \
+		FRESH, "the transaction would fail")                           \
+	X(SVM_TRANSACTION_FAILED, "invalid_exact_svm_transaction_failed",      \
+		CHAIN, FRESH, "the transaction failed on chain")               \
+	X(SVM_BLOCKHASH_EXPIRED, "invalid_exact_svm_blockhash_expired", CHAIN, \
+		FRESH, "its blockhash expired before it landed: it never can")
 
 enum x402_reason {
 #define X402__REASON_ENUM(code, wire, blame, retry, text) X402_REASON_##code,

@@ -29,6 +29,7 @@
 #include "x402/network.h"
 #include "x402/payment.h"
 #include "x402/sign.h"
+#include "x402/svm.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,7 +45,13 @@ struct x402_verdict {
 
 enum x402_read_kind {
 	X402_READ_CODE, /* eth_getCode(to) */
-	X402_READ_CALL  /* eth_call(from, to, data) */
+	X402_READ_CALL, /* eth_call(from, to, data) */
+	/* getAccountInfo(account): the owner's 32 bytes and the data. An
+	 * account that does not exist is REVERTED. */
+	X402_READ_SVM_ACCOUNT,
+	/* simulateTransaction(data): the wire bytes as they are, signatures
+	 * unchecked, blockhash kept. REVERTED with the error as JSON text. */
+	X402_READ_SVM_SIMULATE
 };
 
 /* One chain read, always at the latest block. */
@@ -56,6 +63,7 @@ struct x402_chain_read {
 	bool needs_sender;
 	struct x402_span data; /* owned by the plan */
 	uint64_t gas;          /* cap for the call; 0: the node's default */
+	struct x402_pubkey account; /* X402_READ_SVM_ACCOUNT */
 };
 
 enum x402_answer_status {
@@ -90,7 +98,25 @@ struct x402_verify_options {
 	size_t factories_6492_len;
 	/* Optional: borrowed for the call; makes the next ones quicker. */
 	struct x402_eip712_cache *domains;
+	/*
+	 * Solana, Optional: the keys that this facilitator pays fees with
+	 * (F-092). NULL: any, for a caller that will not co-sign.
+	 */
+	const struct x402_pubkey *fee_payers;
+	size_t fee_payers_len;
+	/* Solana, Optional; 0: the defaults below. What a sponsor may cost. */
+	uint32_t max_compute_units;
+	uint64_t max_priority_lamports;
 };
+/* A transfer takes 6,000 to 40,000; assertions of a wallet as much again. */
+#define X402_SVM_MAX_COMPUTE_UNITS ((uint32_t)400000)
+/* F-095: micro-lamports for each unit. */
+#define X402_SVM_MAX_MICRO_LAMPORTS ((uint64_t)5000000)
+/*
+ * Units times price. The two ceilings alone would let one payment cost its
+ * sponsor 2,000,000 lamports.
+ */
+#define X402_SVM_MAX_PRIORITY_LAMPORTS ((uint64_t)100000)
 
 /*
  * Step 1. request is borrowed for the life of the plan. X402_OK also for a
@@ -151,6 +177,18 @@ struct x402_settle_plan {
 	bool may_share;           /* may travel in a multicall with others */
 	/* Reads that tell whether it was used after a lost broadcast. */
 	struct x402_buf state_calldata; /* owned; to call_to */
+	/*
+	 * Solana: calldata is the payer's transaction, whose first signature
+	 * is empty: fee_payer's, over the message of nonce32's SHA-256.
+	 * gas_limit is its whole fee in lamports. The addresses above are
+	 * zero, and valid_before_unix_s is UINT64_MAX: its blockhash ends it.
+	 */
+	struct x402_svm_parties {
+		struct x402_pubkey mint;
+		struct x402_pubkey payer;
+		struct x402_pubkey pay_to;
+		struct x402_pubkey fee_payer;
+	} svm;
 };
 
 /*
@@ -181,7 +219,21 @@ struct x402_settle_proof {
 	struct x402_address to;
 	struct x402_u256 value;
 	uint8_t nonce32[32];
+	/* SVM: the addresses above are zero, and these count. */
+	enum x402_family family;
+	struct x402_pubkey svm_asset;
+	struct x402_pubkey svm_from;
+	struct x402_pubkey svm_to;
 };
+#define X402_ACCOUNT_TEXT_SIZE X402_ASSET_SIZE
+/* The parties of a proof as text: EIP-55 or base58. */
+struct x402_settle_parties {
+	char asset[X402_ACCOUNT_TEXT_SIZE];
+	char payer[X402_ACCOUNT_TEXT_SIZE];
+	char pay_to[X402_ACCOUNT_TEXT_SIZE];
+};
+X402_API struct x402_settle_parties x402_settle_proof_parties(
+	const struct x402_settle_proof *proof);
 X402_API struct x402_settle_proof x402_settle_plan_proof(
 	const struct x402_settle_plan *plan);
 
@@ -204,7 +256,21 @@ X402_API void x402_settle_proof_topics(
 X402_API enum x402_reason x402_settle_revert_reason(
 	struct x402_span revert_data);
 
-/* ---- The payer's side (C-050 to C-054). ---- */
+/* ---- The payer's side (C-050 to C-054, C-070 to C-076). ---- */
+
+/* C-071: what the mint's account says of itself. */
+struct x402_svm_mint {
+	struct x402_pubkey token_program;
+	uint8_t decimals;
+};
+/*
+ * Read it from the owner and the data of the mint's account. SCHEMA when it
+ * is no initialized mint of a token program; POLICY for a mint that keeps a
+ * fee of each transfer or runs a program of its own in it.
+ */
+X402_API X402_MUST_USE enum x402_err x402_svm_mint_read(
+	const struct x402_pubkey *owner, struct x402_span data,
+	struct x402_svm_mint *ret_mint);
 
 /*
  * What a signature is asked for, so that a signer can read what it signs, hash
@@ -212,7 +278,8 @@ X402_API enum x402_reason x402_settle_revert_reason(
  * the kind are NULL or empty; all are borrowed for the call.
  */
 enum x402_signable_kind {
-	X402_SIGNABLE_EIP3009 /* TransferWithAuthorization of a token */
+	X402_SIGNABLE_EIP3009, /* TransferWithAuthorization of a token */
+	X402_SIGNABLE_SVM      /* a Solana message: 64 bytes by Ed25519 */
 };
 struct x402_signable {
 	enum x402_signable_kind kind;
@@ -220,6 +287,8 @@ struct x402_signable {
 	uint8_t digest32[32];
 	const struct x402_eip712_domain *domain;
 	const struct x402_eip3009_authorization *eip3009;
+	/* Solana: the message itself is signed, not a digest. */
+	struct x402_span svm_message;
 };
 
 struct x402_create_options {
@@ -236,6 +305,15 @@ struct x402_create_options {
 	enum x402_err (*sign)(void *user, const struct x402_signable *signable,
 		struct x402_buf *ret_signature);
 	void *user;
+	/*
+	 * Solana, all Required there: the payer; its mint; the blockhash that
+	 * getLatestBlockhash gave (C-074: extra.recentBlockhash goes before
+	 * it). nonce32 becomes the memo where the offer has none.
+	 */
+	bool has_svm;
+	struct x402_pubkey svm_payer;
+	struct x402_svm_mint svm_mint;
+	uint8_t svm_blockhash32[32];
 };
 
 /*

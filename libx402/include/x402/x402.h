@@ -44,6 +44,8 @@
 #include "x402/eip712.h"
 #include "x402/eip3009.h"
 #include "x402/abi.h"
+#include "x402/svm.h"
+#include "x402/svm_transaction.h"
 #include "x402/transaction.h"
 #include "x402/sign.h"
 #include "x402/scheme.h"

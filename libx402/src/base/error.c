@@ -148,6 +148,19 @@ static const struct {
 		X402_REASON_EVM_TRANSACTION_FAILED},
 	{"invalid_exact_evm_payload", X402_REASON_UNSUPPORTED_PAYLOAD_TYPE},
 	{"PERMIT2_ALLOWANCE_REQUIRED", X402_REASON_PERMIT2_ALLOWANCE_REQUIRED},
+	/* protocol.md 7.8: the same without the prefix, and Go's own. */
+	{"fee_payer_not_managed_by_facilitator",
+		X402_REASON_SVM_FEE_PAYER_NOT_MANAGED},
+	{"network_mismatch", X402_REASON_SVM_NETWORK_MISMATCH},
+	{"transaction_simulation_failed", X402_REASON_SVM_SIMULATION_FAILED},
+	{"invalid_exact_svm_payload_fee_payer_mismatch",
+		X402_REASON_SVM_FEE_PAYER_MISMATCH},
+	{"invalid_exact_svm_payload_amount_insufficient",
+		X402_REASON_SVM_AMOUNT_MISMATCH},
+	{"invalid_exact_svm_payload_unknown_seventh_instruction",
+		X402_REASON_SVM_UNKNOWN_OPTIONAL},
+	{"invalid_exact_svm_verification_failed",
+		X402_REASON_SVM_SIMULATION_FAILED},
 };
 
 /* Equal, or followed by ": text" as the reference does (section 7). */
@@ -161,8 +174,18 @@ static bool same_code(const char *wire, const char *code)
 
 bool x402_reason_from_wire(const char *wire, enum x402_reason *ret_reason)
 {
+	static const char go_prefix[] = "invalid_exact_solana_";
+	static const char prefix[] = "invalid_exact_svm_";
+	char renamed[160];
+
 	if (!wire)
 		return false;
+	/* protocol.md 7.8: Go spells the family in full. */
+	if (strncmp(wire, go_prefix, sizeof(go_prefix) - 1) == 0) {
+		(void)snprintf(renamed, sizeof(renamed), "%s%s", prefix,
+			wire + sizeof(go_prefix) - 1);
+		wire = renamed;
+	}
 	for (int i = 1; i < X402_REASON_COUNT; i++) {
 		if (same_code(wire, reasons[i].wire)) {
 			*ret_reason = (enum x402_reason)i;

@@ -5,6 +5,7 @@
  * fee, return without moving anything, or accept a used nonce (F6).
  */
 #include "exact_evm_p.h"
+#include "exact_svm_p.h"
 #include "x402/abi.h"
 
 static const uint8_t topic_transfer[32] = {0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2,
@@ -82,10 +83,31 @@ struct x402_settle_proof x402_settle_plan_proof(
 	struct x402_settle_proof proof = {.asset = plan->call_to,
 		.from = plan->payer,
 		.to = plan->pay_to,
-		.value = plan->amount};
+		.value = plan->amount,
+		.family = plan->network.family,
+		.svm_asset = plan->svm.mint,
+		.svm_from = plan->svm.payer,
+		.svm_to = plan->svm.pay_to};
 
 	memcpy(proof.nonce32, plan->nonce32, 32);
 	return proof;
+}
+
+struct x402_settle_parties x402_settle_proof_parties(
+	const struct x402_settle_proof *proof)
+{
+	struct x402_settle_parties parties;
+
+	if (proof->family == X402_FAMILY_SVM) {
+		x402_pubkey_format(&proof->svm_asset, parties.asset);
+		x402_pubkey_format(&proof->svm_from, parties.payer);
+		x402_pubkey_format(&proof->svm_to, parties.pay_to);
+	} else {
+		x402_address_format(&proof->asset, parties.asset);
+		x402_address_format(&proof->from, parties.payer);
+		x402_address_format(&proof->to, parties.pay_to);
+	}
+	return parties;
 }
 
 void x402_settle_proof_topics(
@@ -162,6 +184,10 @@ void x402_settle_judge(const struct x402_settle_proof *proof,
 	struct x402_errinfo info = {{0}, {0}};
 
 	memset(ret_verdict, 0, sizeof(*ret_verdict));
+	if (proof->family == X402_FAMILY_SVM) {
+		x402__exact_svm_settle_judge(proof, receipt, ret_verdict);
+		return;
+	}
 	x402_address_format(&proof->from, ret_verdict->payer);
 	if (!receipt->success) {
 		ret_verdict->reason = X402_REASON_EVM_TRANSACTION_FAILED;

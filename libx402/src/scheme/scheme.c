@@ -7,6 +7,7 @@
 
 static const struct x402_scheme *const table[] = {
 	&x402__scheme_exact_evm,
+	&x402__scheme_exact_svm,
 };
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 
@@ -142,10 +143,13 @@ enum x402_err x402_verify_plan_key(
 {
 	struct x402_settle_plan settle;
 
+	/* A transaction that was processed is refused by its simulation. */
 	if (!plan->decided || !plan->scheme || !plan->state ||
 		(!plan->verdict.valid &&
 			plan->verdict.reason !=
-				X402_REASON_EVM_NONCE_ALREADY_USED))
+				X402_REASON_EVM_NONCE_ALREADY_USED &&
+			plan->verdict.reason !=
+				X402_REASON_SVM_SIMULATION_FAILED))
 		return X402_ERR_INVALID_ARGUMENT;
 	enum x402_err err = plan->scheme->settle_plan(plan, &settle);
 	if (err)

@@ -8,6 +8,7 @@
 #include "x402/scheme.h"
 
 extern const struct x402_scheme x402__scheme_exact_evm;
+extern const struct x402_scheme x402__scheme_exact_svm;
 
 /* Decide a plan. info->text becomes the verdict's message. */
 void x402__refuse(struct x402_verify_plan *plan, enum x402_reason reason,
