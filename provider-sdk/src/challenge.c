@@ -39,7 +39,8 @@ void x402__json_string_add(struct x402_buf *buf, const char *text)
 }
 
 enum x402_err x402__challenge_header(const struct x402__route *route,
-	const char *url, const char *error, char **ret_text)
+	const struct x402__prices *prices, const char *url, const char *error,
+	char **ret_text)
 {
 	struct x402_buf json = {0};
 	struct x402_buf text = {0};
@@ -50,7 +51,7 @@ enum x402_err x402__challenge_header(const struct x402__route *route,
 	x402__json_string_add(&json, url);
 	x402_buf_add_str(&json, route->resource_tail);
 	x402_buf_add_str(&json, "},\"accepts\":");
-	x402_buf_add_str(&json, route->accepts);
+	x402_buf_add_str(&json, prices->accepts);
 	if (route->extensions) {
 		x402_buf_add_str(&json, ",\"extensions\":");
 		x402_buf_add_str(&json, route->extensions);
@@ -131,7 +132,7 @@ enum x402_err x402__offer_write_v1(
 	return err;
 }
 
-enum x402_err x402__challenge_v1_body(const struct x402__route *route,
+enum x402_err x402__challenge_v1_body(const struct x402__prices *prices,
 	const char *url, const char *error, char **ret_text)
 {
 	struct x402_buf body = {0};
@@ -140,8 +141,8 @@ enum x402_err x402__challenge_v1_body(const struct x402__route *route,
 	x402_buf_add_str(&body, "{\"x402Version\":1,\"error\":");
 	x402__json_string_add(&body, error);
 	x402_buf_add_str(&body, ",\"accepts\":[");
-	for (size_t i = 0; i < route->offers_len; i++) {
-		const struct x402__offer *offer = &route->offers[i];
+	for (size_t i = 0; i < prices->offers_len; i++) {
+		const struct x402__offer *offer = &prices->offers[i];
 
 		if (!offer->v1_head)
 			continue;

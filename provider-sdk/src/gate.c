@@ -45,6 +45,7 @@ void x402_gate_free(struct x402_gate *gate)
 	free(gate->method);
 	x402__path_clear(&gate->path);
 	free(gate->url);
+	free(gate->query);
 	x402_payment_payload_clear(&gate->request.payload);
 	x402_payment_requirements_clear(&gate->v2);
 	free(gate->receipt);
@@ -52,27 +53,29 @@ void x402_gate_free(struct x402_gate *gate)
 	free(gate->cache_control);
 	free(gate->ask_body);
 	free(gate->ask_url);
+	x402__prices_unref(gate->prices);
+	x402__prices_unref(gate->offer_prices);
 	free(gate);
 }
 
 /* ---- Begin. ---- */
 
-static const struct x402__route *first_route(
+static struct x402__route *first_route(
 	const struct x402_gate *gate, const char *path, bool *ret_method)
 {
 	const struct x402_provider *provider = gate->provider;
-	const struct x402__route *gated = NULL;
+	struct x402__route *gated = NULL;
 
 	*ret_method = true;
 	for (size_t i = 0; i < provider->routes_len; i++) {
-		const struct x402__route *route = &provider->routes[i];
+		struct x402__route *route = &provider->routes[i];
 
 		if (!x402__pattern_matches(&route->pattern, path))
 			continue;
 		if (x402__pattern_method_matches(&route->pattern, gate->method))
 			return route;
 		/* R6: a method nobody thought of is a paid one. */
-		if (!gated && route->offers_len)
+		if (!gated && route->terms_len)
 			gated = route;
 	}
 	if (gated)
@@ -128,6 +131,25 @@ static bool host_valid(struct x402_span host)
 	return true;
 }
 
+/* What a proxy of ours, or else Host, says that the origin is. */
+static bool read_origin(const struct x402_gate *gate,
+	const struct x402_gate_request *request, bool *ret_tls,
+	struct x402_span *ret_host)
+{
+	struct x402_span proto;
+
+	*ret_tls = false;
+	if (x402__networks_have(&gate->provider->proxies, request->peer) &&
+		one_header(request, "X-Forwarded-Host", ret_host)) {
+		*ret_tls = one_header(request, "X-Forwarded-Proto", &proto) &&
+			proto.len == 5 &&
+			strncasecmp((const char *)proto.ptr, "https", 5) == 0;
+		return host_valid(*ret_host);
+	}
+	return gate->provider->trust_host &&
+		one_header(request, "Host", ret_host) && host_valid(*ret_host);
+}
+
 /* The resource's URL: our origin, and path and query as they were asked for
  * (demands.md P8). */
 static enum x402_err write_url(
@@ -137,19 +159,48 @@ static enum x402_err write_url(
 	int len = gate->path.raw_len ? (int)gate->path.raw_len : 1;
 	const char *origin = gate->provider->public_origin;
 	struct x402_span host;
+	bool tls;
 	int n;
 
 	if (origin) {
 		n = asprintf(&gate->url, "%s%.*s", origin, len, raw);
 	} else {
-		if (!one_header(request, "Host", &host) || !host_valid(host))
+		if (!read_origin(gate, request, &tls, &host))
 			return X402_ERR_SYNTAX;
-		n = asprintf(&gate->url, "http://%.*s%.*s", (int)host.len,
+		n = asprintf(&gate->url, "%s://%.*s%.*s",
+			tls ? "https" : "http", (int)host.len,
 			(const char *)host.ptr, len, raw);
 	}
 	if (n < 0)
 		gate->url = NULL;
 	return n < 0 ? X402_ERR_NOMEM : X402_OK;
+}
+
+/* Who asks, behind proxies of our own. */
+static void find_client(
+	struct x402_gate *gate, const struct x402_gate_request *request)
+{
+	struct x402_span forwarded = {0};
+
+	/* Two lists: which of them our proxy wrote nobody can tell. */
+	if (!one_header(request, "X-Forwarded-For", &forwarded))
+		forwarded = x402_span(NULL, 0);
+	(void)x402__networks_client(&gate->provider->proxies, request->peer,
+		forwarded, gate->client); /* unknown stays "" */
+}
+
+/* Method, path and query: what a price was quoted for. */
+static void hash_resource(struct x402_gate *gate)
+{
+	const char *const parts[] = {
+		gate->method, gate->path.strict, gate->query};
+	struct x402_keccak hash;
+
+	x402_keccak_init(&hash);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		x402_keccak_update(
+			&hash, x402_span(parts[i], strlen(parts[i]) + 1));
+	x402_keccak_final(&hash, gate->resource32);
 }
 
 /*
@@ -179,6 +230,32 @@ static void answer_spent(struct x402_gate *gate, char *receipt,
 	x402_settle_response_clear(&first);
 }
 
+/* The same facilitator, the same amount: anything else could settle twice. */
+static void recall(struct x402_gate *gate)
+{
+	struct x402_claim_note note;
+
+	if (!x402__gate_recall(gate, &note))
+		return;
+	gate->facilitator = note.facilitator;
+	memcpy(gate->amount, note.amount, sizeof(gate->amount));
+}
+
+/* P-150: upfront is settled without being verified first. */
+static void begin_new(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
+{
+	const struct x402_provider_hooks *hooks = &gate->provider->hooks;
+
+	gate->facilitator = x402__gate_pick_facilitator(gate);
+	if (x402__gate_aborted(gate, hooks->before_verify, ret_decision))
+		return;
+	if (gate->route->settle != X402_PROVIDER_SETTLE_BEFORE)
+		x402__gate_post(gate, X402__GATE_VERIFYING, ret_decision);
+	else if (!x402__gate_aborted(gate, hooks->before_settle, ret_decision))
+		x402__gate_post(gate, X402__GATE_SETTLING_FIRST, ret_decision);
+}
+
 static void begin_claim(struct x402_gate *gate, uint64_t now,
 	struct x402_gate_decision *ret_decision)
 {
@@ -187,15 +264,13 @@ static void begin_claim(struct x402_gate *gate, uint64_t now,
 	switch (x402__gate_remember_claim(gate, now, &receipt)) {
 	case X402_CLAIM_NEW:
 		gate->claimed = true;
-		if (!x402__gate_aborted(gate,
-			    gate->provider->hooks.before_verify, ret_decision))
-			x402__gate_post(
-				gate, X402__GATE_VERIFYING, ret_decision);
+		begin_new(gate, ret_decision);
 		return;
 	case X402_CLAIM_UNKNOWN:
 		free(receipt);
 		gate->claimed = true;
 		gate->maybe_moved = true;
+		recall(gate);
 		x402__gate_post(gate, X402__GATE_SETTLING_FIRST, ret_decision);
 		return;
 	case X402_CLAIM_PAID:
@@ -223,6 +298,15 @@ static void begin_paid(struct x402_gate *gate,
 {
 	const char *reason = "";
 
+	if (x402__pricing_current(gate->provider, gate->route, gate,
+		    request->price, &gate->prices) != X402_OK) {
+		x402__gate_say(gate, X402_GATE_EVENT_FAULT,
+			"no price could be made for this request");
+		x402__gate_end_error(gate, 500,
+			"no price could be made for this request",
+			ret_decision);
+		return;
+	}
 	switch (x402__gate_read_payment(gate, request, &reason)) {
 	case X402__PAYMENT_NONE:
 		x402__gate_end_challenge(gate, reason, ret_decision);
@@ -252,7 +336,11 @@ void x402_gate_begin(struct x402_gate *gate,
 	enum x402_err err = x402__path_read(request->target, &gate->path);
 
 	gate->method = strdup(request->method);
-	if (err == X402_ERR_NOMEM || !gate->method) {
+	gate->query = strndup(
+		err == X402_OK && gate->path.query ? gate->path.query : "",
+		err == X402_OK ? gate->path.query_len : 0);
+	gate->now_unix_s = request->now_unix_s;
+	if (err == X402_ERR_NOMEM || !gate->method || !gate->query) {
 		x402__gate_end_error(gate, 500, "out of memory", ret_decision);
 		return;
 	}
@@ -263,12 +351,14 @@ void x402_gate_begin(struct x402_gate *gate,
 			ret_decision);
 		return;
 	}
+	find_client(gate, request);
+	hash_resource(gate);
 	/* The raw target is the caller's: gone after this call. */
 	err = write_url(gate, request);
 	if (!choose_route(gate)) {
 		x402__gate_end_error(gate, 400,
 			"expected a path with one meaning only", ret_decision);
-	} else if (!gate->route || gate->route->offers_len == 0) {
+	} else if (!gate->route || gate->route->terms_len == 0) {
 		gate->state = X402__GATE_DONE;
 		x402__gate_start(gate, X402_GATE_PASS, ret_decision);
 	} else if (is_preflight(gate, request)) {
@@ -276,7 +366,8 @@ void x402_gate_begin(struct x402_gate *gate,
 		x402__gate_answer_preflight(gate, ret_decision);
 	} else if (err != X402_OK) {
 		x402__gate_end_error(gate, err == X402_ERR_NOMEM ? 500 : 400,
-			"expected one Host header", ret_decision);
+			"expected one Host header, from a proxy of ours",
+			ret_decision);
 	} else {
 		begin_paid(gate, request, ret_decision);
 	}
@@ -322,6 +413,15 @@ void x402_gate_on_handler(struct x402_gate *gate,
 		gate->state = X402__GATE_DELIVERING;
 		x402__gate_answer_deliver(
 			gate, result->cache_control, ret_decision);
+		return;
+	}
+	if (!x402__charge_amount(&gate->v2, gate->offer->decimals,
+		    result->amount, gate->amount)) {
+		x402__gate_say(gate, X402_GATE_EVENT_FAULT,
+			"the handler asks for an amount that was not offered");
+		x402__gate_end_error(gate, 500,
+			"the amount to charge was not what was offered",
+			ret_decision);
 		return;
 	}
 	if (x402__gate_aborted(
@@ -372,6 +472,21 @@ bool x402_gate_param(const struct x402_gate *gate, const char *name,
 			name, ret_value);
 }
 
+const char *x402_gate_client(const struct x402_gate *gate)
+{
+	return gate->client;
+}
+
+const char *x402_gate_method(const struct x402_gate *gate)
+{
+	return gate->method ? gate->method : "";
+}
+
+const char *x402_gate_query(const struct x402_gate *gate)
+{
+	return gate->query ? gate->query : "";
+}
+
 const char *x402_gate_payer(const struct x402_gate *gate)
 {
 	return gate->payer;
@@ -384,7 +499,7 @@ const char *x402_gate_transaction(const struct x402_gate *gate)
 
 const char *x402_gate_amount(const struct x402_gate *gate)
 {
-	return gate->offer ? gate->v2.amount : "";
+	return gate->offer ? gate->amount : "";
 }
 
 const char *x402_gate_asset(const struct x402_gate *gate)

@@ -17,6 +17,8 @@
 	"Access-Control-Expose-Headers"
 #define CORS_EXPOSED_HEADERS \
 	"PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE"
+/* docs/facilitator.md: the longest hold that /verify grants. */
+#define HOLD_MAX_S 600
 /* No client reads a Location longer than this either. */
 #define LOCATION_MAX 2048
 
@@ -101,7 +103,7 @@ static const char *challenge_body(struct x402_gate *gate, const char *reason)
 		return "{}";
 	if (strcmp(reason, "Payment required") == 0)
 		reason = "X-PAYMENT header is required";
-	if (x402__challenge_v1_body(gate->route, gate->url, reason, &text) !=
+	if (x402__challenge_v1_body(gate->prices, gate->url, reason, &text) !=
 		X402_OK)
 		return NULL;
 	return x402__gate_keep(gate, text);
@@ -122,7 +124,8 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 	enum x402_err err;
 
 	x402__gate_start(gate, action, ret_decision);
-	err = x402__challenge_header(gate->route, gate->url, reason, &text);
+	err = x402__challenge_header(
+		gate->route, gate->prices, gate->url, reason, &text);
 	if (err == X402_ERR_TOO_LARGE) {
 		x402__gate_answer_error(gate, action, 414,
 			"the URL is too long to be offered in a header",
@@ -136,6 +139,8 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 			gate, action, 500, "out of memory", ret_decision);
 		return;
 	}
+	x402__pricing_quote(gate->provider, gate->route, gate->resource32,
+		gate->prices, gate->now_unix_s);
 	x402__gate_add(ret_decision, X402_HEADER_PAYMENT_REQUIRED, header);
 	finish_answer(gate, allowance ? 412 : 402, body, ret_decision);
 }
@@ -253,11 +258,18 @@ static bool same_origin(const char *a, const char *b)
  * what lets the facilitator see that it is one. */
 static bool write_ask_body(struct x402_gate *gate)
 {
+	struct x402_facilitator_request request = gate->request;
 	struct x402_json *json = NULL;
 
 	if (gate->ask_body)
 		return true;
-	if (x402_facilitator_request_to_json(&gate->request, &json) != X402_OK)
+	/* P-142: what is asked for is what was used. The tree says what was
+	 * offered; without it the fields are written. */
+	if (strcmp(request.requirements.amount, gate->amount) != 0) {
+		request.requirements.json = NULL;
+		request.requirements.amount = gate->amount;
+	}
+	if (x402_facilitator_request_to_json(&request, &json) != X402_OK)
 		return false;
 	gate->ask_body = x402_json_dump(json);
 	x402_json_unref(json);
@@ -285,11 +297,26 @@ static void write_idempotency_key(struct x402_gate *gate)
 	}
 }
 
+/* How long the facilitator must keep the money for us: as long as the offer
+ * stands, within what it grants. */
+static const char *hold_s(struct x402_gate *gate)
+{
+	int64_t seconds = gate->v2.max_timeout_seconds;
+
+	if (seconds > HOLD_MAX_S)
+		seconds = HOLD_MAX_S;
+	snprintf(gate->hold_s, sizeof(gate->hold_s), "%d", (int)seconds);
+	return gate->hold_s;
+}
+
 bool x402__gate_ask(struct x402_gate *gate, bool settle,
 	struct x402_gate_decision *ret_decision)
 {
 	const struct x402_provider *provider = gate->provider;
-	const char *url = settle ? provider->settle_url : provider->verify_url;
+	const struct x402__facilitator *facilitator =
+		&provider->facilitators[gate->facilitator];
+	const char *url = settle ? facilitator->settle_url
+				 : facilitator->verify_url;
 	struct x402_gate_ask *ask = &ret_decision->ask;
 
 	x402__gate_start(gate, X402_GATE_ASK, ret_decision);
@@ -308,18 +335,23 @@ bool x402__gate_ask(struct x402_gate *gate, bool settle,
 	if (settle)
 		ask->headers[ask->headers_len++] = (struct x402_gate_header){
 			"Idempotency-Key", gate->idempotency_key};
-	if (provider->authorization && same_origin(ask->url, url))
+	if (!settle && gate->route->settle == X402_PROVIDER_SETTLE_RESERVE)
 		ask->headers[ask->headers_len++] = (struct x402_gate_header){
-			"Authorization", provider->authorization};
+			"X402-Hold", hold_s(gate)};
+	if (facilitator->authorization && same_origin(ask->url, url))
+		ask->headers[ask->headers_len++] = (struct x402_gate_header){
+			"Authorization", facilitator->authorization};
 	return true;
 }
 
 bool x402__gate_follow(
 	struct x402_gate *gate, struct x402_span location, bool settle)
 {
+	const struct x402__facilitator *facilitator =
+		&gate->provider->facilitators[gate->facilitator];
 	const char *from = gate->ask_url ? gate->ask_url
-		: settle                 ? gate->provider->settle_url
-					 : gate->provider->verify_url;
+		: settle                 ? facilitator->settle_url
+					 : facilitator->verify_url;
 	const char *at = (const char *)location.ptr;
 	char *url = NULL;
 

@@ -145,6 +145,11 @@ void x402__gate_post(struct x402_gate *gate, enum x402__gate_state state,
 			"the payment could not be written down", ret_decision);
 		return;
 	}
+	/* The body of /verify said what was offered. */
+	if (settle && strcmp(gate->amount, gate->v2.amount) != 0) {
+		free(gate->ask_body);
+		gate->ask_body = NULL;
+	}
 	if (!x402__gate_ask(gate, settle, ret_decision)) {
 		x402__gate_end_error(gate, 500, "out of memory", ret_decision);
 		return;

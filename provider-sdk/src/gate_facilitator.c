@@ -30,6 +30,66 @@ static bool payer_agrees(const struct x402_gate *gate, const char *payer)
 			x402_address_equal(&address, &gate->from));
 }
 
+/* How long a facilitator that was down is asked last. */
+#define SHUNNED_S 15
+
+size_t x402__gate_pick_facilitator(const struct x402_gate *gate)
+{
+	const struct x402_provider *provider = gate->provider;
+
+	for (size_t i = 0; i < provider->facilitators_len; i++)
+		if (!(gate->asked >> i & 1) &&
+			__atomic_load_n(
+				&provider->facilitators[i].shunned_until_s,
+				__ATOMIC_RELAXED) <= gate->now_unix_s)
+			return i;
+	/* All are shunned: in order. */
+	for (size_t i = 0; i < provider->facilitators_len; i++)
+		if (!(gate->asked >> i & 1))
+			return i;
+	return 0;
+}
+
+/*
+ * No usable answer. Nothing can have moved while it was asked to verify, so
+ * the next one may be asked (demands.md P13); never when it was asked to
+ * settle.
+ */
+static void on_fault(struct x402_gate *gate, const char *what,
+	struct x402_gate_decision *ret_decision)
+{
+	struct x402_provider *provider = gate->provider;
+
+	__atomic_store_n(
+		&provider->facilitators[gate->facilitator].shunned_until_s,
+		gate->now_unix_s + SHUNNED_S, __ATOMIC_RELAXED);
+	gate->asked |= 1u << gate->facilitator;
+	if (gate->state != X402__GATE_VERIFYING ||
+		gate->asked == (1u << provider->facilitators_len) - 1) {
+		x402__gate_end_fault(gate, what, ret_decision);
+		return;
+	}
+	x402__gate_say(gate, X402_GATE_EVENT_FAULT, what);
+	gate->facilitator = x402__gate_pick_facilitator(gate);
+	free(gate->ask_url);
+	gate->ask_url = NULL;
+	gate->redirects = 0;
+	x402__gate_post(gate, X402__GATE_VERIFYING, ret_decision);
+}
+
+/* Not about the payment: this facilitator cannot, another one may. */
+static bool is_incapable(const char *reason)
+{
+	static const enum x402_reason incapable[] = {
+		X402_REASON_UNEXPECTED_VERIFY_ERROR,
+		X402_REASON_UNSUPPORTED_SCHEME, X402_REASON_INVALID_NETWORK};
+
+	for (size_t i = 0; i < sizeof(incapable) / sizeof(incapable[0]); i++)
+		if (strcmp(reason, x402_reason_wire(incapable[i])) == 0)
+			return true;
+	return false;
+}
+
 static void on_verified(struct x402_gate *gate,
 	const struct x402_gate_facilitator_answer *answer,
 	const struct x402_json *json, struct x402_gate_decision *ret_decision)
@@ -38,21 +98,30 @@ static void on_verified(struct x402_gate *gate,
 	const char *reason;
 
 	if (x402_verify_response_read(json, NULL, &response) != X402_OK) {
-		x402__gate_end_fault(
-			gate, "verify: not a VerifyResponse", ret_decision);
+		on_fault(gate, "verify: not a VerifyResponse", ret_decision);
 		return;
 	}
 	if (!response.is_valid) {
 		reason = x402__reason_or(response.invalid_reason,
 			X402_REASON_UNEXPECTED_VERIFY_ERROR);
-		x402__gate_say(gate, X402_GATE_EVENT_REFUSED, reason);
-		x402__gate_end_challenge(gate, reason, ret_decision);
+		gate->asked |= 1u << gate->facilitator;
+		if (is_incapable(reason) &&
+			gate->asked !=
+				(1u << gate->provider->facilitators_len) - 1) {
+			on_fault(gate, reason, ret_decision);
+		} else {
+			x402__gate_say(gate, X402_GATE_EVENT_REFUSED, reason);
+			x402__gate_end_challenge(gate, reason, ret_decision);
+		}
 	} else if (!is_success(answer->status) ||
 		!payer_agrees(gate, response.payer) ||
 		(response.invalid_reason && *response.invalid_reason)) {
 		/* It says yes and no at once, or yes to somebody else. */
-		x402__gate_end_fault(gate,
-			"verify: contradicts itself or the payment",
+		on_fault(gate, "verify: contradicts itself or the payment",
+			ret_decision);
+	} else if (gate->route->settle == X402_PROVIDER_SETTLE_RESERVE &&
+		!x402_json_get_string(json, "heldUntil")) {
+		on_fault(gate, "verify: the amount is not held for us",
 			ret_decision);
 	} else {
 		x402__gate_say(gate, X402_GATE_EVENT_VERIFIED, "");
@@ -81,12 +150,15 @@ static bool network_agrees(const struct x402_gate *gate, const char *network)
 static bool settlement_proven(const struct x402_gate *gate, unsigned status,
 	const struct x402_settle_response *response)
 {
-	return is_success(status) && *response->transaction &&
+	/* F-079: nothing used, nothing sent. */
+	bool nothing = strcmp(gate->amount, "0") == 0;
+
+	return is_success(status) && (nothing || *response->transaction) &&
 		strlen(response->transaction) <= X402__REASON_MAX &&
 		network_agrees(gate, response->network) &&
 		payer_agrees(gate, response->payer) &&
 		(!response->amount ||
-			strcmp(response->amount, gate->v2.amount) == 0) &&
+			strcmp(response->amount, gate->amount) == 0) &&
 		(!response->error_reason || !*response->error_reason);
 }
 
@@ -190,6 +262,8 @@ void x402_gate_on_facilitator(struct x402_gate *gate,
 	bool verify = gate->state == X402__GATE_VERIFYING;
 	struct x402_json *json = NULL;
 
+	if (answer->now_unix_s)
+		gate->now_unix_s = answer->now_unix_s;
 	/* Called out of turn: closed, as everything else. */
 	if (!verify && gate->state != X402__GATE_SETTLING &&
 		gate->state != X402__GATE_SETTLING_FIRST) {
@@ -197,8 +271,7 @@ void x402_gate_on_facilitator(struct x402_gate *gate,
 		return;
 	}
 	if (answer->transport != X402_OK) {
-		x402__gate_end_fault(
-			gate, x402_err_text(answer->transport), ret_decision);
+		on_fault(gate, x402_err_text(answer->transport), ret_decision);
 		return;
 	}
 	/* P-101. Only these two keep method and body. */
@@ -208,12 +281,11 @@ void x402_gate_on_facilitator(struct x402_gate *gate,
 		return;
 	}
 	if (answer->status >= 300 && answer->status < 400) {
-		x402__gate_end_fault(
-			gate, "redirected where we do not go", ret_decision);
+		on_fault(gate, "redirected where we do not go", ret_decision);
 		return;
 	}
 	if (x402_json_parse(answer->body, NULL, NULL, &json) != X402_OK) {
-		x402__gate_end_fault(gate, "not JSON", ret_decision);
+		on_fault(gate, "not JSON", ret_decision);
 		return;
 	}
 	if (verify)

@@ -2,6 +2,8 @@
  * gate_memory.c: the claim on a payment, in the memory that the provider was
  * given (provider_memory.h) or in the one that it has (payments.c).
  */
+#include <stdio.h>
+
 #include "gate_p.h"
 
 enum x402_claim x402__gate_remember_claim(
@@ -16,13 +18,40 @@ enum x402_claim x402__gate_remember_claim(
 		gate->expires_unix_s, now_unix_s, ret_receipt);
 }
 
+void x402_gate_note(
+	const struct x402_gate *gate, struct x402_claim_note *ret_note)
+{
+	memset(ret_note, 0, sizeof(*ret_note));
+	ret_note->facilitator = (uint32_t)gate->facilitator;
+	snprintf(
+		ret_note->amount, sizeof(ret_note->amount), "%s", gate->amount);
+	if (gate->offer_prices)
+		snprintf(ret_note->price, sizeof(ret_note->price), "%s",
+			gate->offer_prices->text);
+}
+
 bool x402__gate_remember_asking(struct x402_gate *gate)
 {
 	const struct x402_provider_memory *memory = &gate->provider->memory;
+	struct x402_claim_note note;
 
-	/* Our own dies with the process that asks: nothing to be noted. */
-	return !memory->asking ||
-		memory->asking(memory->user, gate, &gate->key);
+	if (memory->asking)
+		return memory->asking(memory->user, gate, &gate->key);
+	x402_gate_note(gate, &note);
+	return x402__payments_note(gate->provider->payments, &gate->key, &note);
+}
+
+bool x402__gate_recall(struct x402_gate *gate, struct x402_claim_note *ret_note)
+{
+	const struct x402_provider *provider = gate->provider;
+	const struct x402_provider_memory *memory = &provider->memory;
+	bool found = memory->claim ? memory->recall &&
+			memory->recall(memory->user, gate, &gate->key, ret_note)
+				   : x402__payments_recall(provider->payments,
+					     &gate->key, ret_note);
+
+	/* A list that has become shorter since. */
+	return found && ret_note->facilitator < provider->facilitators_len;
 }
 
 void x402__gate_remember_settled(struct x402_gate *gate)

@@ -5,6 +5,7 @@
  *   gate_facilitator.c  what the facilitator says, and whether it counts
  *   gate_memory.c   who holds the payment, and what became of it
  *   gate_end.c      the ways out, each with its bookkeeping
+ *   gate_amount.c   what is charged, where the handler may say so
  *   gate_answer.c   what the client and the facilitator are told
  * Private to the provider SDK.
  */
@@ -38,9 +39,14 @@ struct x402_gate {
 	/* The request. */
 	char *method;
 	struct x402__path path;
-	const struct x402__route *route; /* NULL: none matched */
+	char *query;               /* without '?' */
+	struct x402__route *route; /* NULL: none matched */
 	bool method_matches;
-	char *url; /* of the resource, as buyers see it */
+	char client[X402__IP_TEXT_SIZE]; /* "" while unknown */
+	uint64_t now_unix_s;
+	uint8_t resource32[32];      /* method, path and query */
+	struct x402__prices *prices; /* what this request is told */
+	char *url;                   /* of the resource, as buyers see it */
 
 	/* The payment: its version, what was sent, and which offer it takes. */
 	int version;   /* 0 while there is none */
@@ -48,6 +54,8 @@ struct x402_gate {
 	struct x402_facilitator_request request; /* payload owned */
 	struct x402_payment_requirements v2;     /* our offer, owned tree */
 	const struct x402__offer *offer;
+	struct x402__prices *offer_prices; /* the set that it is in */
+	char amount[X402_U256_DEC_SIZE];   /* what is charged for it */
 	struct x402_address from;
 	char payer[X402_ADDRESS_TEXT_SIZE];
 	uint64_t expires_unix_s;
@@ -64,9 +72,12 @@ struct x402_gate {
 	/* The talk with the facilitator. */
 	char *ask_body;
 	char *ask_url; /* where a redirect led; NULL: as configured */
+	size_t facilitator;
+	unsigned asked; /* facilitators that were asked to verify, as bits */
 	unsigned redirects;
 	bool pending_retried;
 	char idempotency_key[65];
+	char hold_s[8];
 
 	char *kept[X402__GATE_KEPT_MAX];
 	size_t kept_len;
@@ -96,8 +107,25 @@ enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 enum x402_claim x402__gate_remember_claim(
 	struct x402_gate *gate, uint64_t now_unix_s, char **ret_receipt);
 X402_MUST_USE bool x402__gate_remember_asking(struct x402_gate *gate);
+bool x402__gate_recall(
+	struct x402_gate *gate, struct x402_claim_note *ret_note);
 void x402__gate_remember_settled(struct x402_gate *gate);
 void x402__gate_remember_end(struct x402_gate *gate, enum x402_claim_end end);
+
+/* ---- gate_amount.c ---- */
+
+/*
+ * What a handler asks for an offer of upto, as atomic units (L-037). False for
+ * nonsense, more than was offered, or any other amount of another scheme.
+ */
+bool x402__charge_amount(const struct x402_payment_requirements *offer,
+	unsigned decimals, const char *asked,
+	char ret_amount[X402_U256_DEC_SIZE]);
+
+/* ---- gate_facilitator.c ---- */
+
+/* The first that is not known to be down. */
+size_t x402__gate_pick_facilitator(const struct x402_gate *gate);
 
 /* ---- gate_end.c ---- */
 

@@ -13,6 +13,7 @@
  */
 #include "gate_p.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -133,14 +134,29 @@ static enum x402_err read_offer(const struct x402__offer *offer,
 	return err;
 }
 
+/* v1 names scheme and network only: of two prices the one that was signed for
+ * is meant. */
+static bool v1_value_differs(const struct x402_gate *gate,
+	const struct x402_payment_requirements *used)
+{
+	const char *value;
+
+	if (gate->version != X402_V1)
+		return false;
+	value = x402_json_get_string(
+		x402_json_get(gate->request.payload.payload, "authorization"),
+		"value");
+	return value && strcmp(value, used->amount) != 0;
+}
+
 /* What is asked of the facilitator are our terms, never the client's copy. */
-static enum x402__payment_outcome match_offer(
-	struct x402_gate *gate, const char **ret_reason)
+static enum x402__payment_outcome match_in(
+	struct x402_gate *gate, struct x402__prices *prices, bool any_value)
 {
 	const struct x402_payment_payload *payload = &gate->request.payload;
 
-	for (size_t i = 0; i < gate->route->offers_len; i++) {
-		const struct x402__offer *offer = &gate->route->offers[i];
+	for (size_t i = 0; i < prices->offers_len; i++) {
+		const struct x402__offer *offer = &prices->offers[i];
 		struct x402_payment_requirements *used =
 			&gate->request.requirements;
 
@@ -155,13 +171,202 @@ static enum x402__payment_outcome match_offer(
 			*used = gate->v2;
 			/* One owner: the tree belongs to gate->v2. */
 		}
-		if (x402_requirements_match(used, payload)) {
+		if (x402_requirements_match(used, payload) &&
+			(any_value || !v1_value_differs(gate, used))) {
 			gate->offer = offer;
+			gate->offer_prices = x402__prices_ref(prices);
+			snprintf(gate->amount, sizeof(gate->amount), "%s",
+				gate->v2.amount);
 			return X402__PAYMENT_GOOD;
 		}
 		x402_payment_requirements_clear(&gate->v2);
 		memset(used, 0, sizeof(*used));
 	}
+	return X402__PAYMENT_NONE;
+}
+
+static void hash_part(struct x402_keccak *hash, struct x402_span part)
+{
+	uint8_t len8[8];
+	uint64_t len = part.len;
+
+	/* Lengths in front, so that no two lists of parts hash alike. */
+	for (int i = 0; i < 8; i++)
+		len8[i] = (uint8_t)(len >> (8 * i));
+	x402_keccak_update(hash, x402_span(len8, 8));
+	x402_keccak_update(hash, part);
+}
+
+/*
+ * What is paid for, down to the bytes of the payment: a signature that was
+ * never verified must not pass as the one that was.
+ */
+static void hash_request(
+	struct x402_gate *gate, struct x402_span body, struct x402_span payment)
+{
+	struct x402_keccak hash;
+
+	x402_keccak_init(&hash);
+	hash_part(&hash, x402_span_str(gate->method));
+	hash_part(&hash, x402_span_str(gate->path.strict));
+	hash_part(&hash, x402_span(gate->path.query, gate->path.query_len));
+	hash_part(&hash, body);
+	hash_part(&hash, payment);
+	x402_keccak_final(&hash, gate->key.request32);
+}
+
+/* Whose money, which authorization, until when. */
+struct signed_by {
+	struct x402_address from;
+	uint8_t nonce32[32];
+	struct x402_u256 until;
+};
+
+/* L-012 */
+static enum x402_err read_eip3009(
+	const struct x402_json *json, struct signed_by *ret_by)
+{
+	struct x402_eip3009_payload payload = {0};
+	enum x402_err err = x402_eip3009_payload_read(json, NULL, &payload);
+
+	if (err != X402_OK)
+		return err;
+	ret_by->from = payload.authorization.from;
+	ret_by->until = payload.authorization.valid_before;
+	memcpy(ret_by->nonce32, payload.authorization.nonce32, 32);
+	x402_eip3009_payload_clear(&payload);
+	return X402_OK;
+}
+
+/* L-013: the nonce in decimal, or in hex as the specification's example. */
+static bool read_nonce(const char *text, uint8_t ret_nonce32[32])
+{
+	struct x402_u256 nonce;
+
+	if (text && x402_u256_from_dec(text, &nonce) == X402_OK) {
+		x402_u256_to_be32(&nonce, ret_nonce32);
+		return true;
+	}
+	return x402_hex_decode_fixed(text, ret_nonce32, 32) == X402_OK;
+}
+
+static enum x402_err read_permit2(
+	const struct x402_json *json, struct signed_by *ret_by)
+{
+	const struct x402_json *permit = x402_json_get(
+		json, "permit2Authorization");
+	const char *deadline = x402_json_get_string(permit, "deadline");
+
+	if (!deadline ||
+		x402_address_parse(x402_json_get_string(permit, "from"),
+			&ret_by->from) != X402_OK ||
+		!read_nonce(x402_json_get_string(permit, "nonce"),
+			ret_by->nonce32) ||
+		x402_u256_from_dec(deadline, &ret_by->until) != X402_OK)
+		return X402_ERR_SCHEMA;
+	return X402_OK;
+}
+
+/* P-154: what the offer does not name is not taken. */
+static enum x402__payment_outcome identify(
+	struct x402_gate *gate, const char **ret_reason)
+{
+	const struct x402_json *json = gate->request.payload.payload;
+	bool permit2 = strcmp(gate->v2.scheme ? gate->v2.scheme : "", "upto") ==
+		0;
+	struct x402_asset_id asset = {0};
+	struct signed_by by = {0};
+	struct x402_keccak hash;
+	enum x402_err err = permit2 ? read_permit2(json, &by)
+				    : read_eip3009(json, &by);
+
+	if (err == X402_ERR_NOMEM)
+		return X402__PAYMENT_FAULT;
+	if (err != X402_OK) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
+		return X402__PAYMENT_REFUSED;
+	}
+	gate->from = by.from;
+	x402_address_format(&gate->from, gate->payer);
+	if (!x402_u256_to_u64(&by.until, &gate->expires_unix_s))
+		gate->expires_unix_s = UINT64_MAX;
+	err = x402_asset_id_init(gate->v2.network, gate->v2.asset, &asset);
+	x402_keccak_init(&hash);
+	hash_part(&hash, x402_span_str(asset.network));
+	/* Permit2's nonces are one row for all of a payer's tokens (F2). */
+	hash_part(&hash, x402_span_str(permit2 ? "permit2" : asset.address));
+	hash_part(&hash, x402_span(gate->from.bytes, 20));
+	hash_part(&hash, x402_span(by.nonce32, 32));
+	x402_keccak_final(&hash, gate->key.payment32);
+	return err == X402_OK ? X402__PAYMENT_GOOD : X402__PAYMENT_FAULT;
+}
+
+/* A set that is taken over, and matched. NULL matches nothing. */
+static enum x402__payment_outcome match_take(
+	struct x402_gate *gate, struct x402__prices *prices)
+{
+	enum x402__payment_outcome outcome =
+		prices ? match_in(gate, prices, false) : X402__PAYMENT_NONE;
+
+	x402__prices_unref(prices);
+	return outcome;
+}
+
+/*
+ * The price at which this very payment was asked to settle before. A price
+ * that has changed since must not cost the buyer what is paid already.
+ */
+static struct x402__prices *remembered(
+	struct x402_gate *gate, struct x402_span body, struct x402_span text)
+{
+	const struct x402_payment_payload *payload = &gate->request.payload;
+	struct x402__prices *prices = NULL;
+	struct x402_claim_note note;
+	const char *unused;
+
+	/* As the client says it; the key is found only if it is right. */
+	gate->v2 = payload->accepted;
+	if (gate->version == X402_V2 &&
+		identify(gate, &unused) == X402__PAYMENT_GOOD) {
+		hash_request(gate, body, text);
+		if (x402__gate_recall(gate, &note)) {
+			if (!*note.price)
+				prices = x402__prices_ref(gate->route->listed);
+			else if (x402__pricing_at(gate->provider, gate->route,
+					 note.price, NULL, &prices) != X402_OK)
+				prices = NULL;
+		}
+	}
+	memset(&gate->v2, 0, sizeof(gate->v2));
+	return prices;
+}
+
+/* Today's price, yesterday's, one that was quoted, one that was paid. */
+static enum x402__payment_outcome match_offer(struct x402_gate *gate,
+	struct x402_span body, struct x402_span text, const char **ret_reason)
+{
+	struct x402_provider *provider = gate->provider;
+	enum x402__payment_outcome outcome = match_in(
+		gate, gate->prices, false);
+	struct x402__prices *quoted;
+
+	if (outcome == X402__PAYMENT_NONE)
+		outcome = match_take(gate,
+			x402__pricing_previous(
+				provider, gate->route, gate->now_unix_s));
+	for (size_t i = 0; outcome == X402__PAYMENT_NONE &&
+		(quoted = x402__pricing_quoted(provider, gate->route,
+			 gate->resource32, i, gate->now_unix_s));
+		i++)
+		outcome = match_take(gate, quoted);
+	if (outcome == X402__PAYMENT_NONE)
+		outcome = match_take(gate, remembered(gate, body, text));
+	/* A wrong value has its own reason, which the scheme says. */
+	if (outcome == X402__PAYMENT_NONE)
+		outcome = match_in(gate, gate->prices, true);
+	if (outcome != X402__PAYMENT_NONE)
+		return outcome;
 	/* P-123 */
 	*ret_reason = x402_reason_wire(X402_REASON_NO_MATCHING_REQUIREMENTS);
 	return X402__PAYMENT_REFUSED;
@@ -254,69 +459,6 @@ static enum x402__payment_outcome verify_offline(
 	return outcome;
 }
 
-static void hash_part(struct x402_keccak *hash, struct x402_span part)
-{
-	uint8_t len8[8];
-	uint64_t len = part.len;
-
-	/* Lengths in front, so that no two lists of parts hash alike. */
-	for (int i = 0; i < 8; i++)
-		len8[i] = (uint8_t)(len >> (8 * i));
-	x402_keccak_update(hash, x402_span(len8, 8));
-	x402_keccak_update(hash, part);
-}
-
-/*
- * What is paid for, down to the bytes of the payment: a signature that was
- * never verified must not pass as the one that was.
- */
-static void hash_request(
-	struct x402_gate *gate, struct x402_span body, struct x402_span payment)
-{
-	struct x402_keccak hash;
-
-	x402_keccak_init(&hash);
-	hash_part(&hash, x402_span_str(gate->method));
-	hash_part(&hash, x402_span_str(gate->path.strict));
-	hash_part(&hash, x402_span(gate->path.query, gate->path.query_len));
-	hash_part(&hash, body);
-	hash_part(&hash, payment);
-	x402_keccak_final(&hash, gate->key.request32);
-}
-
-/* P-154: only EIP-3009 is offered, so nothing else is taken. */
-static enum x402__payment_outcome identify(
-	struct x402_gate *gate, const char **ret_reason)
-{
-	struct x402_eip3009_payload payload = {0};
-	struct x402_asset_id asset = {0};
-	struct x402_keccak hash;
-	enum x402_err err = x402_eip3009_payload_read(
-		gate->request.payload.payload, NULL, &payload);
-
-	if (err == X402_ERR_NOMEM)
-		return X402__PAYMENT_FAULT;
-	if (err != X402_OK) {
-		*ret_reason = x402_reason_wire(
-			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
-		return X402__PAYMENT_REFUSED;
-	}
-	gate->from = payload.authorization.from;
-	x402_address_format(&gate->from, gate->payer);
-	if (!x402_u256_to_u64(
-		    &payload.authorization.valid_before, &gate->expires_unix_s))
-		gate->expires_unix_s = UINT64_MAX;
-	err = x402_asset_id_init(gate->v2.network, gate->v2.asset, &asset);
-	x402_keccak_init(&hash);
-	hash_part(&hash, x402_span_str(asset.network));
-	hash_part(&hash, x402_span_str(asset.address));
-	hash_part(&hash, x402_span(gate->from.bytes, 20));
-	hash_part(&hash, x402_span(payload.authorization.nonce32, 32));
-	x402_keccak_final(&hash, gate->key.payment32);
-	x402_eip3009_payload_clear(&payload);
-	return err == X402_OK ? X402__PAYMENT_GOOD : X402__PAYMENT_FAULT;
-}
-
 enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	const struct x402_gate_request *request, const char **ret_reason)
 {
@@ -336,7 +478,7 @@ enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	outcome = decode(
 		gate, text, gate->v1_asked ? X402_V1 : X402_V2, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
-		outcome = match_offer(gate, ret_reason);
+		outcome = match_offer(gate, request->body, text, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
 		outcome = check_echo(gate, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)

@@ -15,6 +15,8 @@
  */
 #include "x402/provider_microhttpd.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -47,6 +49,8 @@ struct request {
 	struct x402_gate_decision decision;
 	bool begun;
 	bool too_large;
+	bool amount_said; /* by the handler, P-142 */
+	char amount[X402_PROVIDER_PRICE_SIZE];
 	struct x402_buf body;
 };
 
@@ -304,10 +308,18 @@ static unsigned run_handler(struct request *request, const char *path,
 		.body = x402_buf_span(&request->body),
 		.gate = request->gate,
 	};
+	const char *override = NULL;
 	unsigned status;
 
 	*ret_response = NULL;
 	status = config->handler(config->user, &view, ret_response);
+	if (*ret_response)
+		override = MHD_get_response_header(
+			*ret_response, "Settlement-Overrides");
+	if (override) {
+		x402_gate_read_override(override, request->amount);
+		request->amount_said = true;
+	}
 	if (status && *ret_response)
 		drop_headers(*ret_response, NULL);
 	return *ret_response ? status : 0;
@@ -355,6 +367,8 @@ static enum MHD_Result run_paid(struct request *request, const char *method,
 	if (*response)
 		result.cache_control = MHD_get_response_header(
 			*response, "Cache-Control");
+	if (request->amount_said)
+		result.amount = request->amount;
 	x402_gate_on_handler(request->gate, &result, &request->decision);
 	return MHD_YES;
 }
@@ -390,9 +404,29 @@ static enum MHD_Result decide(
 
 /* ---- Requests. ---- */
 
+/* NULL on a socket file. */
+static const char *peer_of(
+	struct MHD_Connection *connection, char text[INET6_ADDRSTRLEN])
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info ? info->client_addr : NULL;
+	const void *ip = NULL;
+
+	if (address && address->sa_family == AF_INET)
+		ip = &((const struct sockaddr_in *)(const void *)address)
+			      ->sin_addr;
+	if (address && address->sa_family == AF_INET6)
+		ip = &((const struct sockaddr_in6 *)(const void *)address)
+			      ->sin6_addr;
+	return ip ? inet_ntop(address->sa_family, ip, text, INET6_ADDRSTRLEN)
+		  : NULL;
+}
+
 static void begin(struct request *request, const char *method)
 {
 	struct holder *holder = holder_of(request->connection);
+	char peer[INET6_ADDRSTRLEN];
 	struct x402_gate_request view = {
 		.method = method,
 		.target = x402_span_str(holder ? holder->target : NULL),
@@ -400,6 +434,7 @@ static void begin(struct request *request, const char *method)
 		.header_user = request->connection,
 		.body = x402_buf_span(&request->body),
 		.now_unix_s = now_s(),
+		.peer = peer_of(request->connection, peer),
 	};
 
 	request->begun = true;

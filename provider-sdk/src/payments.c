@@ -30,6 +30,7 @@ struct entry {
 	enum state state;
 	bool busy; /* a request holds it; then it does not expire either */
 	char *receipt;
+	struct x402_claim_note *note; /* NULL: never asked to settle */
 };
 
 struct x402__payments {
@@ -65,6 +66,7 @@ struct x402__payments *x402__payments_new(size_t max)
 static void entry_free(struct entry *entry)
 {
 	free(entry->receipt);
+	free(entry->note);
 	free(entry);
 }
 
@@ -193,6 +195,43 @@ enum x402_claim x402__payments_claim(struct x402__payments *payments,
 		*ret_receipt = strdup(entry->receipt);
 	pthread_mutex_unlock(&payments->lock);
 	return claim;
+}
+
+bool x402__payments_note(struct x402__payments *payments,
+	const struct x402_claim_key *key, const struct x402_claim_note *note)
+{
+	struct x402_claim_note *copy = malloc(sizeof(*copy));
+	struct entry *entry;
+
+	if (!copy)
+		return false;
+	*copy = *note;
+	pthread_mutex_lock(&payments->lock);
+	entry = *find(payments, key);
+	if (entry) {
+		free(entry->note);
+		entry->note = copy;
+	} else {
+		free(copy);
+	}
+	pthread_mutex_unlock(&payments->lock);
+	return entry != NULL;
+}
+
+bool x402__payments_recall(struct x402__payments *payments,
+	const struct x402_claim_key *key, struct x402_claim_note *ret_note)
+{
+	struct entry *entry;
+	bool found;
+
+	pthread_mutex_lock(&payments->lock);
+	entry = *find(payments, key);
+	found = entry && entry->note &&
+		memcmp(entry->key.request32, key->request32, 32) == 0;
+	if (found)
+		*ret_note = *entry->note;
+	pthread_mutex_unlock(&payments->lock);
+	return found;
 }
 
 void x402__payments_end(struct x402__payments *payments,

@@ -34,4 +34,12 @@ void x402__payments_end(struct x402__payments *payments,
 	const struct x402_claim_key *key, enum x402_claim_end end,
 	const char *receipt);
 
+/* Before it is asked to settle, by the one who holds the claim. False when
+ * memory is out: then do not ask. */
+bool x402__payments_note(struct x402__payments *payments,
+	const struct x402_claim_key *key, const struct x402_claim_note *note);
+/* The note of the same payment for the same request. */
+bool x402__payments_recall(struct x402__payments *payments,
+	const struct x402_claim_key *key, struct x402_claim_note *ret_note);
+
 #endif

@@ -8,41 +8,78 @@
 #ifndef X402_PROVIDER_PROVIDER_P_H
 #define X402_PROVIDER_PROVIDER_P_H
 
+#include <pthread.h>
+
+#include "networks_p.h"
 #include "payments_p.h"
+#include "prices_p.h"
 #include "route_p.h"
 #include "x402/provider.h"
 
-/* One way to pay, checked. */
-struct x402__offer {
-	char *json; /* v2 requirements, compact */
-	/* Constant table; NULL when the network has no v1 name. */
-	const char *v1_network;
-	/* v1 requirements, compact, before and after the resource's URL; only
-	 * of routes that sell to v1. */
-	char *v1_head;
-	char *v1_tail;
+/* Sets that were built for a price at request time and are kept: as many as
+ * a route with a few sizes or tiers has. */
+#define X402__RECENT_PRICES 8
+/* Quotes that stay good for a while; a newer one may displace an older one,
+ * whose buyer is then told the new price. */
+#define X402__QUOTES_MAX 4096
+
+struct x402__param_price {
+	char *value;
+	char *price;
 };
 
 struct x402__route {
 	struct x402__pattern pattern;
-	struct x402__offer *offers; /* none: free by name */
-	size_t offers_len;
+	struct x402_provider_price *terms; /* owned strings */
+	size_t terms_len;                  /* none: free by name */
+	enum x402_provider_settle settle;
 	char *description;
 	char *mime_type;
-	/* Parts of the challenge after resource.url and after accepts. */
+	/* Part of the challenge after resource.url. */
 	char *resource_tail; /* ,"description":"...","mimeType":"..." */
-	char *accepts;       /* [...] */
 	char *extensions;    /* {...} or NULL */
 	bool v1;
+
+	/* Where the price comes from at request time. */
+	bool (*price)(void *user, const struct x402_gate *gate, char *);
+	void *price_user;
+	bool price_at_request;
+	char *price_param;
+	struct x402__param_price *param_prices;
+	size_t param_prices_len;
+	uint32_t quote_s;
+
+	/* Under the provider's lock. */
+	struct x402__prices *listed;  /* as the options say; NULL likewise */
+	struct x402__prices *current; /* NULL: only said at request time */
+	struct x402__prices *previous;
+	uint64_t previous_until_unix_s;
+	struct x402__prices *recent[X402__RECENT_PRICES];
+	size_t recent_next;
+};
+
+struct x402__facilitator {
+	char *verify_url;
+	char *settle_url;
+	char *authorization;      /* NULL: none */
+	uint64_t shunned_until_s; /* atomic: was down, ask others first */
+};
+
+/* Which price was told to which request. */
+struct x402__quote {
+	uint8_t request32[32];
+	uint64_t until_unix_s;
+	char text[X402_PROVIDER_PRICE_SIZE];
 };
 
 struct x402_provider {
 	struct x402__route *routes;
 	size_t routes_len;
-	char *verify_url;
-	char *settle_url;
-	char *authorization; /* NULL: none */
-	char *public_origin; /* NULL: from Host */
+	struct x402__facilitator *facilitators;
+	size_t facilitators_len;
+	char *public_origin; /* NULL: from a proxy we trust, or from Host */
+	bool trust_host;
+	struct x402__networks proxies;
 	char *cors_origin;
 	uint32_t verify_timeout_ms;
 	uint32_t settle_timeout_ms;
@@ -52,7 +89,43 @@ struct x402_provider {
 	/* Keeps our idempotency keys apart from every other process's: the
 	 * stored answer to a settlement is for the one that asked. */
 	uint8_t secret32[32];
+
+	pthread_mutex_t lock;
+	struct x402__quote *quotes; /* NULL: no route quotes */
 };
+
+/* ---- pricing.c ---- */
+
+/*
+ * The set that a request is told. INVALID_ARGUMENT when its price cannot be
+ * said (fails closed), NOMEM. Unref the result.
+ */
+X402_MUST_USE enum x402_err x402__pricing_current(
+	struct x402_provider *provider, struct x402__route *route,
+	const struct x402_gate *gate, const char *request_price,
+	struct x402__prices **ret_prices);
+/* A set that another price made, kept for the next one to ask. */
+X402_MUST_USE enum x402_err x402__pricing_at(struct x402_provider *provider,
+	struct x402__route *route, const char *text, struct x402_errinfo *info,
+	struct x402__prices **ret_prices);
+/* What the route cost before, while that is still good; NULL otherwise. */
+struct x402__prices *x402__pricing_previous(struct x402_provider *provider,
+	struct x402__route *route, uint64_t now_unix_s);
+/* Remember what a request was quoted, and find quotes of it: index counts
+ * from 0; NULL when there are no more, or on exhausted memory. */
+void x402__pricing_quote(struct x402_provider *provider,
+	const struct x402__route *route, const uint8_t request32[32],
+	const struct x402__prices *prices, uint64_t now_unix_s);
+struct x402__prices *x402__pricing_quoted(struct x402_provider *provider,
+	struct x402__route *route, const uint8_t request32[32], size_t index,
+	uint64_t now_unix_s);
+
+/* ---- prices.c ---- */
+
+/* SYNTAX and the like become INVALID_ARGUMENT about field. */
+X402_MUST_USE enum x402_err x402__parse_object(const char *text,
+	struct x402_errinfo *info, const char *field,
+	struct x402_json **ret_json);
 
 /* Append a JSON string with its quotes. */
 void x402__json_string_add(struct x402_buf *buf, const char *text);
@@ -71,11 +144,11 @@ X402_MUST_USE enum x402_err x402__offer_write_v1(
 
 /* The challenge of a route as header text, x402 P-121. NOMEM, TOO_LARGE. */
 X402_MUST_USE enum x402_err x402__challenge_header(
-	const struct x402__route *route, const char *url, const char *error,
-	char **ret_text);
+	const struct x402__route *route, const struct x402__prices *prices,
+	const char *url, const char *error, char **ret_text);
 /* The same as a v1 body (P-131); error as the v1 reference says it. */
 X402_MUST_USE enum x402_err x402__challenge_v1_body(
-	const struct x402__route *route, const char *url, const char *error,
+	const struct x402__prices *prices, const char *url, const char *error,
 	char **ret_text);
 /* The v1 requirements of an offer; strings borrowed from v2, route and url. */
 struct x402_payment_requirements x402__offer_v1(const struct x402__route *route,

@@ -40,13 +40,21 @@ extern "C" {
 #define X402_PROVIDER_CALL_TIMEOUT_MS 30000
 /* A table of more routes than this is a site map, not a price list. */
 #define X402_PROVIDER_ROUTES_MAX 1024
+/* "$" and the digits of a uint256 with its point fit. */
+#define X402_PROVIDER_PRICE_SIZE 96
+/* Facilitators in order of preference; a longer list is never reached. */
+#define X402_PROVIDER_FACILITATORS_MAX 8
 
 struct x402_provider; /* opaque: the price list and the memory of payments */
 struct x402_gate;     /* opaque: one request */
 
 /* One way to pay for a route. All strings are copied. */
 struct x402_provider_price {
-	/* Optional, default "exact". */
+	/*
+	 * Optional, default "exact". "upto" needs extra_json with the
+	 * facilitatorAddress that will settle (P-103); the price is then the
+	 * most that the handler can ask for.
+	 */
 	const char *scheme;
 	/* Required: CAIP-2, "eip155:8453". */
 	const char *network;
@@ -56,14 +64,41 @@ struct x402_provider_price {
 	 * Required, one of two: a price in dollars of the network's default
 	 * asset, "$0.01" (L-035); or amount and asset in atomic units, with
 	 * extra_json {"name", "version"} for the token's EIP-712 domain.
+	 * Neither where the route's price is said at request time.
 	 */
 	const char *price;
 	const char *amount;
 	const char *asset;
+	/*
+	 * Optional: decimals of an asset that is not in libx402's table, so
+	 * that a price in dollars can be said in it. 0: as the table has it.
+	 */
+	unsigned decimals;
 	/* Optional with price, then laid over the asset's own. */
 	const char *extra_json;
 	/* Optional, default X402_PROVIDER_TIMEOUT_SECONDS. */
 	int64_t max_timeout_seconds;
+};
+
+/* When the money moves. */
+enum x402_provider_settle {
+	/* The handler runs on a verified payment; its response leaves when
+	 * the payment has settled. */
+	X402_PROVIDER_SETTLE_AFTER,
+	/* Settled before the handler runs (P-150): for work that is dear, or
+	 * a response that streams. A handler that fails keeps the money; the
+	 * buyer may present the payment again. */
+	X402_PROVIDER_SETTLE_BEFORE,
+	/* As AFTER, but the facilitator must promise at /verify to hold the
+	 * amount (header X402-Hold), so that two requests cannot both be
+	 * served on a balance that covers one. One without holds is a 502. */
+	X402_PROVIDER_SETTLE_RESERVE
+};
+
+/* What one value of a path parameter costs. */
+struct x402_provider_param_price {
+	const char *value; /* compared exactly, as x402_gate_param gives it */
+	const char *price; /* "$0.05" */
 };
 
 /* One route; the first that matches path and method wins. */
@@ -83,6 +118,38 @@ struct x402_provider_route {
 	/* Optional: also sell to v1 buyers (P-131). At least one of the
 	 * networks must then have a v1 name. */
 	bool v1;
+	/* Optional, default AFTER. */
+	enum x402_provider_settle settle;
+	/*
+	 * Optional: a price by the value of a path parameter. Values that are
+	 * not listed cost what prices say.
+	 */
+	const char *price_param;
+	const struct x402_provider_param_price *param_prices;
+	size_t param_prices_len;
+	/*
+	 * Optional: write what this request costs ("$0.05") and return true;
+	 * false is answered 500. Goes before price_param. Called inside
+	 * x402_gate_begin; may ask for route, path, parameters, method, query.
+	 */
+	bool (*price)(void *user, const struct x402_gate *gate,
+		char ret_price[X402_PROVIDER_PRICE_SIZE]);
+	void *price_user;
+	/* Optional: the caller of x402_gate_begin says the price; a request
+	 * without one is answered 500. */
+	bool price_at_request;
+	/*
+	 * Optional, for the three above: seconds for which a price that was
+	 * quoted to a request stays good for that very method, path and query.
+	 * 0: a challenge is good for the price of the moment only.
+	 */
+	uint32_t quote_s;
+};
+
+/* One facilitator. */
+struct x402_provider_facilitator {
+	const char *url;           /* Required */
+	const char *authorization; /* Optional */
 };
 
 /* What happened, for logs and counters. */
@@ -117,6 +184,14 @@ struct x402_provider_options {
 	 * is not sent on when the facilitator redirects elsewhere. */
 	const char *facilitator_authorization;
 	/*
+	 * Optional, in place of the two above: several, in order. The next one
+	 * is asked to verify when one is down or talks nonsense. Whom a payment
+	 * was sent to for settling is the only one ever asked to settle it: a
+	 * second one might settle it, too (demands.md P13).
+	 */
+	const struct x402_provider_facilitator *facilitators;
+	size_t facilitators_len;
+	/*
 	 * Required unless trust_host: "https://example.com", what buyers see
 	 * in front of the path. A Host header can be anything a stranger
 	 * wants (demands.md P8).
@@ -124,6 +199,14 @@ struct x402_provider_options {
 	const char *public_origin;
 	/* Optional: take the origin from Host, with http. For development. */
 	bool trust_host;
+	/*
+	 * Optional: networks of our own reverse proxies, "10.0.0.0/8", "::1".
+	 * Of a request whose peer is in one of them X-Forwarded-For says who
+	 * the client is and, unless public_origin is given,
+	 * X-Forwarded-Proto and -Host say the origin. Nobody else's do.
+	 */
+	const char *const *trusted_proxies;
+	size_t trusted_proxies_len;
 	/* Required. */
 	const struct x402_provider_route *routes;
 	size_t routes_len;
@@ -188,6 +271,10 @@ struct x402_gate_request {
 	struct x402_span body;
 	/* Required: unix seconds. */
 	uint64_t now_unix_s;
+	/* Optional: address of the other end of the connection, as text. */
+	const char *peer;
+	/* For routes with price_at_request: "$0.01". Borrowed for the call. */
+	const char *price;
 };
 
 enum x402_gate_action {
@@ -268,6 +355,13 @@ struct x402_gate_handler_result {
 	unsigned status;
 	/* The handler's own Cache-Control, or NULL. */
 	const char *cache_control;
+	/*
+	 * Optional, for an offer of the scheme upto: what is to be charged, as
+	 * atomic units "1000", a share "50%" or a price "$0.05" (L-037). More
+	 * than was authorized is a 500 and settles nothing. NULL: all of it.
+	 * On other schemes it must be NULL or the whole amount.
+	 */
+	const char *amount;
 	uint64_t now_unix_s; /* Required */
 };
 /*
@@ -280,12 +374,32 @@ X402_API void x402_gate_on_handler(struct x402_gate *gate,
 	struct x402_gate_decision *ret_decision);
 
 /*
+ * The amount in a handler's Settlement-Overrides header, {"amount": "..."}, as
+ * handlers of the reference say it (P-142). "" for a header that says nothing
+ * of the kind, which charges nothing and delivers nothing: a 500.
+ */
+X402_API void x402_gate_read_override(
+	const char *header, char ret_amount[X402_PROVIDER_PRICE_SIZE]);
+
+/*
  * After DELIVER: the whole response was handed to the connection. Without it
  * the payment counts as undelivered, and the buyer may present it again for
  * the same request: so say it as soon as a byte of content has left, or a
  * buyer who hangs up in time reads for nothing, again and again.
  */
 X402_API void x402_gate_delivered(struct x402_gate *gate);
+
+/* ---- Prices that change. ---- */
+
+/*
+ * What a route costs from now on, in all of its offers: "$0.02". Challenges
+ * that were given out before stay good for grace_s seconds more; a change
+ * within the grace of the last one ends that grace. INVALID_ARGUMENT (info
+ * says why; the old price stays), NOMEM. Any thread.
+ */
+X402_API X402_MUST_USE enum x402_err x402_provider_set_price(
+	struct x402_provider *provider, size_t route, const char *price,
+	uint64_t now_unix_s, uint32_t grace_s, struct x402_errinfo *info);
 
 /* ---- What handlers and hooks may ask. ---- */
 
@@ -304,13 +418,22 @@ X402_API bool x402_gate_param(const struct x402_gate *gate, const char *name,
 	struct x402_span *ret_value);
 /* EIP-55 address of the payer, "" while unknown. */
 X402_API const char *x402_gate_payer(const struct x402_gate *gate);
+/* The client's address as text; "" when begin was not told a peer. Behind a
+ * trusted proxy it is the one that the proxy saw. */
+X402_API const char *x402_gate_client(const struct x402_gate *gate);
+/* As the request had them; the query without '?', "" when there is none. */
+X402_API const char *x402_gate_method(const struct x402_gate *gate);
+X402_API const char *x402_gate_query(const struct x402_gate *gate);
 /* Transaction of the settlement, "" while there is none. */
 X402_API const char *x402_gate_transaction(const struct x402_gate *gate);
-/* Atomic amount and asset of the offer that is being paid, "" while unknown. */
+/* Atomic amount that is charged and its asset, "" while unknown. */
 X402_API const char *x402_gate_amount(const struct x402_gate *gate);
 X402_API const char *x402_gate_asset(const struct x402_gate *gate);
 
 X402_API const char *x402_gate_network(const struct x402_gate *gate);
+/* How it is asked to settle; for a memory (provider_memory.h). */
+X402_API void x402_gate_note(
+	const struct x402_gate *gate, struct x402_claim_note *ret_note);
 /* The resource as buyers see it, "" before begin. */
 X402_API const char *x402_gate_url(const struct x402_gate *gate);
 

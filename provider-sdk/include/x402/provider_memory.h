@@ -31,6 +31,9 @@ extern "C" {
 
 struct x402_gate;
 
+/* As X402_PROVIDER_PRICE_SIZE. */
+#define X402_CLAIM_PRICE_SIZE 96
+
 /* What a request with this payment may do. */
 enum x402_claim {
 	X402_CLAIM_NEW,     /* first sight: verify, handler, settle */
@@ -57,8 +60,19 @@ struct x402_claim_key {
 	uint8_t request32[32];
 };
 
-/* Required members all. The gate answers x402_gate_payer(), _amount(),
- * _asset(), _network() and _url() in each of them. */
+/* How a payment is asked to settle. Who repeats it repeats just that: another
+ * facilitator, or another amount, could settle it twice. */
+struct x402_claim_note {
+	uint32_t facilitator; /* index into the options' list */
+	/* Atomic units that are charged. */
+	char amount[X402_U256_DEC_SIZE];
+	/* The price that the offer was made from; "" as the options list it. */
+	char price[X402_CLAIM_PRICE_SIZE];
+};
+
+/* Required members all but recall. The gate answers x402_gate_payer(),
+ * _amount(), _asset(), _network(), _url() and, from asking on, _note() in each
+ * of them. */
 struct x402_provider_memory {
 	/*
 	 * Claim a payment for a request, atomically across all who share the
@@ -77,6 +91,15 @@ struct x402_provider_memory {
 	 */
 	bool (*asking)(void *user, const struct x402_gate *gate,
 		const struct x402_claim_key *key);
+	/*
+	 * Optional, but required where there are several facilitators: what
+	 * x402_gate_note() said when this payment for this same request was
+	 * asking; false when that is not known. Without it a payment whose
+	 * outcome is unknown is repeated with the amount that is offered now.
+	 */
+	bool (*recall)(void *user, const struct x402_gate *gate,
+		const struct x402_claim_key *key,
+		struct x402_claim_note *ret_note);
 	void (*settled)(void *user, const struct x402_gate *gate,
 		const struct x402_claim_key *key, const char *receipt);
 	/* receipt may be NULL. */

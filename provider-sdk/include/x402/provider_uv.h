@@ -101,7 +101,8 @@ struct x402_uv_response {
 	/* Required; 0 is a failure (500, nothing is settled). */
 	unsigned status;
 	/* Optional; names in any case. Content-Length and Connection are the
-	 * server's own. */
+	 * server's own. Settlement-Overrides: {"amount": "..."} says what is
+	 * charged for an offer of upto, and is not sent. */
 	const struct x402_gate_header *headers;
 	size_t headers_len;
 	struct x402_span body;

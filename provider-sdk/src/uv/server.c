@@ -284,6 +284,8 @@ void x402_uv_reply(struct x402_uv_request *request,
 	const struct x402_uv_response *response)
 {
 	struct x402_gate_handler_result result = {.now_unix_s = now_s()};
+	char amount[X402_PROVIDER_PRICE_SIZE];
+	const char *override;
 	bool whole = keep_response(&request->kept, response);
 
 	if (request->decision.action == X402_GATE_PASS) {
@@ -302,6 +304,12 @@ void x402_uv_reply(struct x402_uv_request *request,
 	if (whole)
 		result.cache_control = kept_header(
 			&request->kept, "Cache-Control");
+	override = whole ? kept_header(&request->kept, "Settlement-Overrides")
+			 : NULL;
+	if (override) {
+		x402_gate_read_override(override, amount);
+		result.amount = amount;
+	}
 	x402_gate_on_handler(request->gate, &result, &request->decision);
 	decide(request);
 }
@@ -357,6 +365,7 @@ static void on_request(void *user, struct http_exchange *exchange)
 			.body = x402_span(
 				request->http->body, request->http->body_len),
 			.now_unix_s = now_s(),
+			.peer = http_exchange_peer(exchange),
 		};
 
 		x402_gate_begin(request->gate, &view, &request->decision);
