@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 		return 1;
 	struct x402_client_request request = {.url = argv[1]};
 	struct x402_client_response response = X402_CLIENT_RESPONSE_INIT;
-	enum x402_err err = x402_client_perform(client, &request, &response);
+	enum x402_err err = x402_client_fetch(client, &request, &response);
 	(void)fwrite(response.body.ptr, 1, response.body.len, stdout);
 	fprintf(stderr, "%s: status %ld, payment %s, transaction %s\n",
 		x402_err_text(err), response.status,

@@ -275,7 +275,7 @@ int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
 			"%s", x402_err_text(err));
 	catch_signals();
 	/* The response's cause says the same and more. */
-	err = x402_client_perform(client, &request, response);
+	err = x402_client_fetch(client, &request, response);
 	(void)err;
 	x402_client_free(client);
 	return CLI_OK;

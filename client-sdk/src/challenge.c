@@ -163,6 +163,17 @@ static bool is_over_atomic(const struct x402_client_options *options,
 		x402_u256_cmp(&amount, options->max_atomic) > 0;
 }
 
+/* An empty list admits all. base58 has two cases, hex only seems to. */
+static bool is_listed(const char *const *list, size_t len, const char *text)
+{
+	bool hex = strncasecmp(text, "0x", 2) == 0;
+	for (size_t i = 0; i < len; i++)
+		if (hex ? strcasecmp(list[i], text) == 0
+			: strcmp(list[i], text) == 0)
+			return true;
+	return len == 0;
+}
+
 static bool admit(void *user, const struct x402_payment_required *required,
 	const struct x402_payment_requirements *offer)
 {
@@ -183,6 +194,10 @@ static bool admit(void *user, const struct x402_payment_required *required,
 		return false;
 	}
 	if (options->asset && strcasecmp(options->asset, offer->asset) != 0)
+		return false;
+	if (!is_listed(options->payees, options->payees_len, offer->pay_to) ||
+		!is_listed(
+			options->schemes, options->schemes_len, offer->scheme))
 		return false;
 	return !options->policy ||
 		options->policy(options->user, required, offer);

@@ -4,9 +4,19 @@
 #ifndef X402_CLIENT_CLIENT_P_H
 #define X402_CLIENT_CLIENT_P_H
 
+#include <curl/curl.h>
+
 #include "flow_p.h"
 
 struct x402__keyring; /* a key in locked memory, with its signing context */
+
+struct x402_client {
+	struct x402_client_options options; /* defaults filled in */
+	struct x402_client_signer signer;
+	bool has_signer;
+	struct x402__keyring *keyring;
+	CURL *curl; /* for x402_client_fetch(): kept for its connections */
+};
 
 /*
  * Copy a key and make a signer of it. KEY, NOMEM, CRYPTO; INTERNAL when there
@@ -19,5 +29,9 @@ void x402__keyring_free(struct x402__keyring *keyring);
 /* L-039: bytes from the OS. */
 void x402__random(uint8_t *ret_bytes, size_t len);
 X402_MUST_USE bool x402__random_init(void);
+
+/* Milliseconds: from some start, never backwards; and since 1970. */
+int64_t x402__now_ms(void);
+uint64_t x402__now_unix_ms(void);
 
 #endif

@@ -5,7 +5,8 @@
  *   1. x402__flow_init       checks the request and sends it unpaid
  *   2. receive_unpaid        follows redirects, retries, or meets a 402
  *   3. receive_challenge     reads it, chooses an offer, asks the hook
- *   4. pay                   signs once, lets the caller write it down, sends
+ *   4. x402__flow_sign       signs once, when the driver has reserved it;
+ *      x402__flow_committed  sends, when the driver has written it down
  *   5. receive_paid          judges the receipt; presents the SAME header
  *                            again while it is pending (C-007) or once after
  *                            a lost reply; never signs again
@@ -74,7 +75,8 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 	if (options)
 		out = *options;
 	if ((out.key && out.signer) || (out.signer && !out.signer->sign) ||
-		out.timeout_ms < 0 || out.connect_timeout_ms < 0)
+		out.timeout_ms < 0 || out.connect_timeout_ms < 0 ||
+		(out.budgets_len && !out.journal))
 		return X402_ERR_INVALID_ARGUMENT;
 	if (!out.max_usd_micros)
 		out.max_usd_micros = X402_DEFAULT_MAX_USD_MICROS;
@@ -92,6 +94,8 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 		out.pending_retries = X402_CLIENT_PENDING_RETRIES;
 	if (!out.max_body_bytes)
 		out.max_body_bytes = X402_CLIENT_BODY_BYTES;
+	if (!out.loop_max)
+		out.loop_max = X402_CLIENT_LOOP_MAX;
 	if (!out.user_agent)
 		out.user_agent = "x402/" X402_VERSION;
 	*ret_options = out;
@@ -281,13 +285,19 @@ static bool is_redirect(long status)
 		status == 307 || status == 308;
 }
 
+/* Does this redirect turn the method into GET? */
+static bool changes_method(const struct x402__flow *flow, long status)
+{
+	return (status == 303 && strcmp(flow->method, "HEAD") != 0 &&
+		       strcmp(flow->method, "GET") != 0) ||
+		((status == 301 || status == 302) &&
+			strcmp(flow->method, "POST") == 0);
+}
+
 /* Fetch rules: a redirected POST becomes a GET, except with 307 and 308. */
 static void redirect_method(struct x402__flow *flow, long status)
 {
-	bool to_get = (status == 303 && strcmp(flow->method, "HEAD") != 0) ||
-		((status == 301 || status == 302) &&
-			strcmp(flow->method, "POST") == 0);
-	if (!to_get)
+	if (!changes_method(flow, status))
 		return;
 	flow->method = "GET";
 	flow->send_body = false;
@@ -346,6 +356,28 @@ static void follow_redirect(
 	flow->step = X402__FLOW_SEND;
 }
 
+/* The place to follow, NULL when the redirect is the answer. */
+static const char *find_redirect(
+	const struct x402__flow *flow, const struct x402__message *message)
+{
+	size_t count = 0;
+	const char *location = x402__header_find(
+		message->headers, message->headers_len, "Location", &count);
+	if (!is_redirect(message->status) || count != 1 ||
+		flow->options->max_redirects <= 0)
+		return NULL;
+	if (!flow->fixed)
+		return location;
+	struct x402__http_url next = {0};
+	bool ok = !changes_method(flow, message->status) &&
+		flow->hops < (unsigned)flow->options->max_redirects &&
+		!x402__http_url_resolve(&flow->url, location, &next) &&
+		(x402__http_url_same_origin(&flow->url, &next) ||
+			x402__http_url_is_upgrade(&flow->url, &next));
+	x402__http_url_clear(&next);
+	return ok ? location : NULL;
+}
+
 static bool is_transient(long status)
 {
 	return status == 408 || status == 429 || status == 500 ||
@@ -354,27 +386,84 @@ static bool is_transient(long status)
 
 /* ---- 4. Paying. ---- */
 
-static void pay(struct x402__flow *flow, size_t index,
-	const struct x402__inputs *inputs)
+static void pay(struct x402__flow *flow, size_t index)
 {
 	if (!flow->signer) {
 		finish(flow, X402_CLIENT_CAUSE_NO_SIGNER);
 		return;
 	}
 	flow->error = (struct x402_errinfo){0};
-	enum x402_err err = x402__pay_sign(flow, index, inputs);
+	flow->offer_index = index;
+	flow->step = X402__FLOW_RESERVE;
+}
+
+void x402__flow_sign(struct x402__flow *flow, const struct x402__inputs *inputs)
+{
+	if (flow->step != X402__FLOW_RESERVE)
+		return;
+	enum x402_err err = x402__pay_sign(flow, flow->offer_index, inputs);
 	if (err) {
 		finish_err(flow, X402_CLIENT_CAUSE_SIGNER, err);
 		return;
 	}
-	flow->offer_json = x402_json_ref(flow->challenge.accepts[index].json);
+	flow->offer_json = x402_json_ref(
+		flow->challenge.accepts[flow->offer_index].json);
+	flow->step = X402__FLOW_COMMIT;
+}
+
+/*
+ * It may have been presented before, and its reply lost: a refusal proves
+ * nothing any more. What was signed is what counts, not this challenge.
+ */
+void x402__flow_present(struct x402__flow *flow, const char *header_name,
+	const char *header_text)
+{
+	struct x402_client_payment *payment = &flow->payment;
+	if (flow->step != X402__FLOW_RESERVE)
+		return;
+	payment->header_text = strdup(header_text);
+	if (!payment->header_text) {
+		finish_err(flow, X402_CLIENT_CAUSE_INTERNAL, X402_ERR_NOMEM);
+		return;
+	}
+	payment->header_name = strcasecmp(header_name, X402_HEADER_X_PAYMENT) ==
+			0
+		? X402_HEADER_X_PAYMENT
+		: X402_HEADER_PAYMENT_SIGNATURE;
+	payment->resumed = true;
+	flow->resumed = true;
+	flow->ambiguous = true;
+	x402__pay_adopt(payment, header_text);
+	flow->step = X402__FLOW_SEND;
+}
+
+/* Nobody has seen it, and now nobody will. */
+static void discard_authorization(struct x402__flow *flow)
+{
+	free(flow->payment.header_text);
+	flow->payment.header_text = NULL;
+}
+
+void x402__flow_refuse(struct x402__flow *flow, enum x402_client_cause cause,
+	const struct x402_errinfo *info)
+{
+	if (flow->step != X402__FLOW_RESERVE && flow->step != X402__FLOW_COMMIT)
+		return;
+	discard_authorization(flow);
+	flow->error = info ? *info : (struct x402_errinfo){0};
+	finish(flow, cause);
+}
+
+void x402__flow_committed(struct x402__flow *flow)
+{
 	const struct x402_client_options *options = flow->options;
+	if (flow->step != X402__FLOW_COMMIT)
+		return;
 	if (options->on_payment_signed) {
-		err = options->on_payment_signed(options->user, &flow->payment);
+		enum x402_err err = options->on_payment_signed(
+			options->user, &flow->payment);
 		if (err) {
-			/* Nobody has seen it, and now nobody will. */
-			free(flow->payment.header_text);
-			flow->payment.header_text = NULL;
+			discard_authorization(flow);
 			finish_err(flow, X402_CLIENT_CAUSE_DECLINED, err);
 			return;
 		}
@@ -447,8 +536,8 @@ static void keep_challenge(
 	flow->challenge_json = x402_json_ref(required->json);
 }
 
-static void receive_challenge(struct x402__flow *flow,
-	const struct x402__message *message, const struct x402__inputs *inputs)
+static void receive_challenge(
+	struct x402__flow *flow, const struct x402__message *message)
 {
 	struct x402_payment_required required = {0};
 	flow->error = (struct x402_errinfo){0};
@@ -479,24 +568,21 @@ static void receive_challenge(struct x402__flow *flow,
 	if (ask_hook(flow, payable ? index : X402_ACCEPTS_MAX))
 		return;
 	if (payable)
-		pay(flow, index, inputs);
+		pay(flow, index);
 	else
 		finish(flow, cause);
 }
 
-static void receive_unpaid(struct x402__flow *flow,
-	const struct x402__message *message, const struct x402__inputs *inputs)
+static void receive_unpaid(
+	struct x402__flow *flow, const struct x402__message *message)
 {
-	size_t count = 0;
-	const char *location = x402__header_find(
-		message->headers, message->headers_len, "Location", &count);
-	if (is_redirect(message->status) && count == 1 &&
-		flow->options->max_redirects > 0) {
+	const char *location = find_redirect(flow, message);
+	if (location) {
 		follow_redirect(flow, message->status, location);
 		return;
 	}
 	if (message->status == 402) {
-		receive_challenge(flow, message, inputs);
+		receive_challenge(flow, message);
 		return;
 	}
 	if (message->status == 412) {
@@ -566,6 +652,9 @@ static void receive_paid(
 	enum x402_client_cause cause = x402__receipt_judge(flow, message);
 	switch (flow->payment.outcome) {
 	case X402_CLIENT_OUTCOME_PENDING:
+		/* What came with the word "pending" is delivered. */
+		if (message->status < 400)
+			break;
 		receive_pending(flow, message);
 		return;
 	case X402_CLIENT_OUTCOME_UNKNOWN:
@@ -583,15 +672,28 @@ static void receive_paid(
 	finish(flow, cause);
 }
 
-void x402__flow_received(struct x402__flow *flow,
-	const struct x402__message *message, const struct x402__inputs *inputs)
+bool x402__flow_holds(
+	const struct x402__flow *flow, const struct x402__message *head)
+{
+	long status = head->status;
+	if (status == 402 || status == 412)
+		return true;
+	if (x402__flow_pays(flow))
+		return is_transient(status) && may_represent(flow);
+	return find_redirect(flow, head) ||
+		(is_transient(status) &&
+			flow->retries_used < flow->options->retries);
+}
+
+void x402__flow_received(
+	struct x402__flow *flow, const struct x402__message *message)
 {
 	if (flow->step != X402__FLOW_SEND)
 		return;
 	if (x402__flow_pays(flow))
 		receive_paid(flow, message);
 	else
-		receive_unpaid(flow, message, inputs);
+		receive_unpaid(flow, message);
 }
 
 /* What is known when the last word was not an answer. */
@@ -602,6 +704,14 @@ static void set_open_outcome(struct x402__flow *flow)
 	flow->payment.outcome = flow->seen_pending
 		? X402_CLIENT_OUTCOME_PENDING
 		: X402_CLIENT_OUTCOME_UNKNOWN;
+}
+
+/* Worth another try? Not when the caller has a part of the body. */
+static bool is_passing(const struct x402__failure *failure)
+{
+	return !failure->streamed &&
+		(failure->cause == X402_CLIENT_CAUSE_TRANSPORT ||
+			failure->cause == X402_CLIENT_CAUSE_TIMEOUT);
 }
 
 static void fail_paid(
@@ -624,8 +734,7 @@ static void fail_paid(
 			X402_CLIENT_OUTCOME_PENDING;
 	}
 	set_open_outcome(flow);
-	bool again = failure->cause == X402_CLIENT_CAUSE_TRANSPORT ||
-		failure->cause == X402_CLIENT_CAUSE_TIMEOUT;
+	bool again = is_passing(failure);
 	if (again && may_represent(flow))
 		represent(flow, NULL);
 	else
@@ -644,8 +753,7 @@ void x402__flow_failed(
 		fail_paid(flow, failure);
 		return;
 	}
-	bool again = failure->cause == X402_CLIENT_CAUSE_TRANSPORT ||
-		failure->cause == X402_CLIENT_CAUSE_TIMEOUT;
+	bool again = is_passing(failure);
 	if (again && flow->retries_used < flow->options->retries)
 		wait_before_retry(flow, NULL, flow->retries_used++);
 	else

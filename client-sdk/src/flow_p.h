@@ -6,6 +6,10 @@
  *         header when x402__flow_pays()), the body when flow->send_body;
  *         then x402__flow_received() or x402__flow_failed()
  *   WAIT: let flow->wait_ms pass, then x402__flow_waited()
+ *   RESERVE: may flow->payment's terms be bought? x402__flow_sign() for a new
+ *         authorization, x402__flow_present() for one that is open already,
+ *         x402__flow_refuse()
+ *   COMMIT: an authorization exists; make it durable, x402__flow_committed()
  *   DONE: flow->err, flow->cause, flow->payment
  *
  * x402__flow_give_up() ends it from any step. Time and nonce are arguments,
@@ -31,7 +35,13 @@ struct x402__inputs {
 	uint8_t nonce32[32]; /* fresh for every call */
 };
 
-enum x402__flow_step { X402__FLOW_SEND, X402__FLOW_WAIT, X402__FLOW_DONE };
+enum x402__flow_step {
+	X402__FLOW_SEND,
+	X402__FLOW_WAIT,
+	X402__FLOW_RESERVE,
+	X402__FLOW_COMMIT,
+	X402__FLOW_DONE
+};
 
 struct x402__flow {
 	/* Borrowed; options has its defaults filled in. */
@@ -55,6 +65,13 @@ struct x402__flow {
 	struct x402_json *challenge_json;
 	struct x402_json *offer_json; /* what was signed for */
 	bool brought;                 /* the caller's own payment header */
+	bool resumed;                 /* the journal's */
+	/*
+	 * The handle is the caller's: its method and credentials cannot be
+	 * changed, so only redirects that need neither are followed.
+	 */
+	bool fixed;
+	size_t offer_index; /* of the challenge, from RESERVE on */
 	bool hook_resent;
 	bool ambiguous;    /* a reply to the payment was lost or undecided */
 	bool seen_pending; /* the server has said settlement_pending */
@@ -87,13 +104,14 @@ void x402__flow_clear(struct x402__flow *flow);
 /* Does the next request carry the payment header? */
 bool x402__flow_pays(const struct x402__flow *flow);
 
-void x402__flow_received(struct x402__flow *flow,
-	const struct x402__message *message, const struct x402__inputs *inputs);
+void x402__flow_received(
+	struct x402__flow *flow, const struct x402__message *message);
 
 /* How a request ended without a whole answer. */
 struct x402__failure {
 	enum x402_client_cause cause; /* TRANSPORT, TIMEOUT, TOO_LARGE, ... */
-	bool sent; /* some byte of the request may have left */
+	bool sent;     /* some byte of the request may have left */
+	bool streamed; /* some of the body is the caller's already */
 	const char *text;
 	/* Status and headers when they came whole; NULL otherwise. */
 	const struct x402__message *head;
@@ -101,6 +119,25 @@ struct x402__failure {
 void x402__flow_failed(
 	struct x402__flow *flow, const struct x402__failure *failure);
 void x402__flow_waited(struct x402__flow *flow);
+
+/* From RESERVE: sign. The step is then COMMIT, or DONE with an error. */
+void x402__flow_sign(
+	struct x402__flow *flow, const struct x402__inputs *inputs);
+/* From RESERVE: present this header (copied) and no other. */
+void x402__flow_present(struct x402__flow *flow, const char *header_name,
+	const char *header_text);
+/* From RESERVE or COMMIT: not paid. info may be NULL. */
+void x402__flow_refuse(struct x402__flow *flow, enum x402_client_cause cause,
+	const struct x402_errinfo *info);
+/* From COMMIT: it is durable. The caller's hook is asked, then it is sent. */
+void x402__flow_committed(struct x402__flow *flow);
+
+/*
+ * May the flow go on after an answer that begins like this? Then its body is
+ * not the caller's.
+ */
+bool x402__flow_holds(
+	const struct x402__flow *flow, const struct x402__message *head);
 /* The deadline passed or the caller has had enough. */
 void x402__flow_give_up(struct x402__flow *flow, enum x402_client_cause cause);
 

@@ -121,6 +121,10 @@ static enum x402_client_cause judge_settle(struct x402__flow *flow,
 		if (!*field) {
 			payment->outcome = X402_CLIENT_OUTCOME_PAID;
 			payment->reason[0] = '\0';
+			x402__text_take_id(payment->charged,
+				sizeof(payment->charged),
+				settle->amount ? settle->amount
+					       : payment->amount);
 			return X402_CLIENT_CAUSE_NONE;
 		}
 		x402_errinfo_set(&flow->error, field,

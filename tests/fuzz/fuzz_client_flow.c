@@ -105,8 +105,7 @@ static void answer(struct x402__flow *flow, struct server *server)
 			.head = fields[0].len > 1 ? &message : NULL};
 		x402__flow_failed(flow, &failure);
 	} else {
-		struct x402__inputs inputs = {.now_unix_s = 1795239000};
-		x402__flow_received(flow, &message, &inputs);
+		x402__flow_received(flow, &message);
 	}
 	for (size_t i = 0; i < message.headers_len; i++)
 		free((char *)headers[i].value);
@@ -139,6 +138,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (flow.step == X402__FLOW_WAIT) {
 			require(flow.wait_ms <= 30000);
 			x402__flow_waited(&flow);
+			continue;
+		}
+		if (flow.step == X402__FLOW_RESERVE) {
+			struct x402__inputs inputs = {.now_unix_s = 1795239000};
+			x402__flow_sign(&flow, &inputs);
+			x402__flow_committed(&flow);
 			continue;
 		}
 		check_send(&flow, &server);

@@ -136,13 +136,20 @@ static inline void give(struct play *play, const struct answer *answer)
 			.head = answer->status ? &message : NULL};
 		x402__flow_failed(&play->flow, &failure);
 	} else {
-		struct x402__inputs inputs = {.now_unix_s = NOW};
-		/* Fresh for each call, as the driver's are. */
-		memset(inputs.nonce32, (int)play->sends, 32);
-		x402__flow_received(&play->flow, &message, &inputs);
+		x402__flow_received(&play->flow, &message);
 	}
 	free(required);
 	free(response);
+}
+
+/* What a driver without a journal does. */
+static inline void sign_for(struct x402__flow *flow, unsigned salt)
+{
+	struct x402__inputs inputs = {.now_unix_s = NOW};
+
+	memset(inputs.nonce32, (int)salt, 32);
+	x402__flow_sign(flow, &inputs);
+	x402__flow_committed(flow);
 }
 
 /* Play to the end. Resolved options stay in play->options. */
@@ -169,6 +176,10 @@ static inline void run_play(struct play *play)
 		if (play->flow.step == X402__FLOW_WAIT) {
 			play->waited_ms += play->flow.wait_ms;
 			x402__flow_waited(&play->flow);
+			continue;
+		}
+		if (play->flow.step == X402__FLOW_RESERVE) {
+			sign_for(&play->flow, play->sends);
 			continue;
 		}
 		note_send(play);

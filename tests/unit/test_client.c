@@ -67,7 +67,7 @@ static void test_client_unsendable_request_fills_the_response(void **state)
 	struct x402_client_response response = X402_CLIENT_RESPONSE_INIT;
 
 	assert_int_equal(x402_client_new(NULL, &client), X402_OK);
-	assert_int_equal(x402_client_perform(client, &request, &response),
+	assert_int_equal(x402_client_fetch(client, &request, &response),
 		X402_ERR_INVALID_ARGUMENT);
 	assert_int_equal(response.cause, X402_CLIENT_CAUSE_BAD_REQUEST);
 	assert_string_equal(response.error.field, "url");

@@ -460,14 +460,13 @@ static void test_flow_without_signer_says_no_key(void **state)
 	struct x402_client_options options;
 	struct x402_client_request request = {.url = URL};
 	struct x402__flow flow;
-	struct x402__inputs inputs = {.now_unix_s = NOW};
 	char *text = encoded(PRICE);
 	struct x402_client_header header = {"PAYMENT-REQUIRED", text};
 	struct x402__message message = {402, &header, 1, {NULL, 0}};
 
 	assert_int_equal(x402__options_resolve(NULL, &options), X402_OK);
 	x402__flow_init(&flow, &options, NULL, &request);
-	x402__flow_received(&flow, &message, &inputs);
+	x402__flow_received(&flow, &message);
 	assert_int_equal(flow.step, X402__FLOW_DONE);
 	assert_int_equal(flow.err, X402_ERR_KEY);
 	assert_int_equal(flow.cause, X402_CLIENT_CAUSE_NO_SIGNER);
@@ -687,6 +686,7 @@ static void test_flow_give_up_keeps_what_is_open(void **state)
 	play.signer.user = &play;
 	x402__flow_init(&play.flow, &play.options, &play.signer, &play.request);
 	give(&play, &answers[0]);
+	sign_for(&play.flow, 1);
 	give(&play, &answers[1]);
 	assert_int_equal(play.flow.step, X402__FLOW_WAIT);
 	x402__flow_give_up(&play.flow, X402_CLIENT_CAUSE_TIMEOUT);

@@ -1,7 +1,7 @@
 /*
  * client.h: HTTP requests that pay for themselves.
  *
- * Give x402_client_perform() a request. When the server answers 402 with a
+ * Give x402_client_fetch() a request. When the server answers 402 with a
  * price within your limits, one authorization is signed, the same request is
  * sent again with it, and the response says what became of the money.
  *
@@ -10,12 +10,13 @@
  * once it has left, its text is handed back to you, so that the same one can
  * be presented again.
  *
- * Not for: checking the chain (an outcome is what the server proved or said)
- * and budgets that remember earlier calls: limits here are for each payment.
+ * Not for: checking the chain (an outcome is what the server proved or said;
+ * x402_client_resume() asks further), and memory: that is the journal's, in
+ * x402/journal.h. Without one, limits are for each payment alone.
  *
  * Thread rule: one client may be used by one thread at a time; distinct
  * clients are independent. Callbacks run on the calling thread, inside
- * x402_client_perform(), and must not use the client.
+ * x402_client_fetch(), and must not use the client.
  * Where next: examples/pay.c, docs/client.md.
  */
 #ifndef X402_CLIENT_H
@@ -27,7 +28,9 @@
 extern "C" {
 #endif
 
-struct x402_client; /* opaque */
+struct x402_client;  /* opaque */
+struct x402_journal; /* x402/journal.h */
+struct x402_budget;
 
 /* One header line. Names compare without case; no CR, LF or NUL in either. */
 struct x402_client_header {
@@ -105,6 +108,23 @@ X402_API const char *x402_client_receipt_name(enum x402_client_receipt receipt);
 		"the payment was broadcast and is not confirmed yet")          \
 	X(UNPROVEN, "payment_unproven", OK,                                    \
 		"nothing proves what became of the payment")                   \
+	X(BUDGET, "budget_exceeded", POLICY, "a budget is used up")            \
+	X(LOOP, "loop_detected", POLICY,                                       \
+		"the same request is bought over and over")                    \
+	X(BUSY, "purchase_in_progress", CONFLICT,                              \
+		"another call is at work on this purchase")                    \
+	X(UNRESOLVED, "unresolved_payment", CONFLICT,                          \
+		"an earlier payment for this may have been charged: resume")   \
+	X(ALREADY_PAID, "already_paid", CONFLICT,                              \
+		"this was paid for and delivered before")                      \
+	X(CONFLICT, "purchase_conflict", CONFLICT,                             \
+		"the purchase's id was used for another request")              \
+	X(JOURNAL, "journal_error", STORE,                                     \
+		"the journal cannot be written, so nothing is paid")           \
+	X(CIRCUIT, "circuit_open", NETWORK,                                    \
+		"the host failed too often and is left alone for a while")     \
+	X(QUEUE_FULL, "queue_full", TOO_LARGE, "the queue is full")            \
+	X(PAUSED, "paying_paused", POLICY, "paying is paused")                 \
 	X(INTERNAL, "internal_error", INTERNAL, "out of memory, or a fault")
 
 enum x402_client_cause {
@@ -132,7 +152,9 @@ struct x402_client_payment {
 	char scheme[32];
 	char network[X402_NETWORK_SIZE]; /* CAIP-2 */
 	char asset[X402_ASSET_SIZE];
-	char amount[X402_U256_DEC_SIZE]; /* atomic units */
+	char amount[X402_U256_DEC_SIZE]; /* atomic units; the most, for upto */
+	/* What a receipt that fits says was taken; "" without one. */
+	char charged[X402_U256_DEC_SIZE];
 	char pay_to[64];
 	char payer[64];
 	/* As the server says; look it up before you believe it. */
@@ -151,6 +173,10 @@ struct x402_client_payment {
 	char *settle_response_json; /* the last one that could be read */
 	/* How often the request was sent with the header. */
 	unsigned presented;
+	/* Its number in the journal; 0 without one. */
+	int64_t purchase;
+	/* The authorization is one that the journal had open already. */
+	bool resumed;
 };
 
 /*
@@ -240,6 +266,7 @@ enum x402_client_decision {
 #define X402_CLIENT_BODY_BYTES         ((size_t)32 * 1024 * 1024)
 #define X402_CLIENT_VALIDITY_S         900
 #define X402_CLIENT_PENDING_RETRIES    6
+#define X402_CLIENT_LOOP_MAX           10
 
 /*
  * Every field is optional; zero means the default. Pointers are borrowed and
@@ -263,9 +290,29 @@ struct x402_client_options {
 	size_t networks_len;
 	/* Only this asset: an address. Without case on EVM. */
 	const char *asset;
+	/* Only these payees (EVM: any case), only these schemes ("exact"). */
+	const char *const *payees;
+	size_t payees_len;
+	const char *const *schemes;
+	size_t schemes_len;
 	/* C-023: return false to drop an offer. */
 	bool (*policy)(void *user, const struct x402_payment_required *required,
 		const struct x402_payment_requirements *offer);
+	/*
+	 * Where each authorization is written down before it leaves, and what
+	 * may be spent. Without a journal there is no memory: calling again
+	 * after a lost reply buys again. x402/journal.h.
+	 */
+	struct x402_journal *journal;
+	/* Limits of this process, beside the journal's own. Need a journal. */
+	const struct x402_budget *budgets;
+	size_t budgets_len;
+	/* For session budgets, and for the costs of an agent or task. */
+	const char *session;
+	const char *correlation;
+	/* Identical requests bought within a minute; default 10. */
+	unsigned loop_max;
+
 	/* Longest time, in seconds, that an authorization is made valid for,
 	 * whatever the server's maxTimeoutSeconds; default 900. */
 	uint64_t max_validity_s;
@@ -329,6 +376,23 @@ struct x402_client_request {
 	size_t headers_len;
 	/* Kept until the call returns: it may be sent more than once. */
 	struct x402_span body;
+	/*
+	 * The purchase's name in the journal: bought once, whatever happens.
+	 * Without one, method, URL and body are the name, and what was
+	 * delivered may be bought again.
+	 */
+	const char *purchase_id;
+	/* Do not buy what was delivered before (cause ALREADY_PAID). */
+	bool once;
+	/*
+	 * Sign anew although an earlier authorization may still be charged:
+	 * the one way to pay twice.
+	 */
+	bool buy_again;
+	/* Instead of the options' correlation. */
+	const char *correlation;
+	/* Instead of the options' timeout. */
+	long timeout_ms;
 	/* Stop before signing: the response's payment says what would be
 	 * paid. */
 	bool dry_run;
@@ -353,7 +417,8 @@ X402_API bool x402_client_address(
 	const struct x402_client *client, struct x402_address *ret_address);
 
 /*
- * Perform a request and pay for it if need be.
+ * Send a request and pay for it if need be; the body is held in memory. For
+ * a libcurl handle of your own, and for many at once: x402/client_curl.h.
  *
  * X402_OK: response holds the server's final answer, whatever its status,
  * also one that refuses the payment. Otherwise the error of the cause. In
@@ -365,7 +430,7 @@ X402_API bool x402_client_address(
  * never paid again (C-002): this is how an unknown payment is resolved.
  * Calling again without that header buys a second time.
  */
-X402_API X402_MUST_USE enum x402_err x402_client_perform(
+X402_API X402_MUST_USE enum x402_err x402_client_fetch(
 	struct x402_client *client, const struct x402_client_request *request,
 	struct x402_client_response *response);
 

@@ -1,0 +1,24 @@
+/*
+ * clock.c: the two clocks. Deadlines and waits are measured by the one that
+ * never jumps; authorizations, budgets and the journal speak of the other.
+ */
+#include "client_p.h"
+
+#include <time.h>
+
+static int64_t read_ms(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t x402__now_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t x402__now_unix_ms(void)
+{
+	return (uint64_t)read_ms(CLOCK_REALTIME);
+}
