@@ -71,6 +71,36 @@ static enum cli_taken take_network(struct cli_call *call, const char *value)
 	return CLI_TAKEN;
 }
 
+static enum cli_taken take_spend(struct cli_call *call, const char *value)
+{
+	struct cli_limit limit;
+	if (cli_limit_parse(value, &limit) || limit.has_atomic)
+		return reject("--max-spend", "0.05usd or '$0.05'", value);
+	call->max_spend_usd_micros = limit.usd_micros;
+	return CLI_TAKEN;
+}
+
+static enum cli_taken take_payer(
+	struct cli_call *call, int key, const char *value)
+{
+	switch (key) {
+	case CLI_KEY_WALLET:
+		call->payer.wallet = value;
+		return CLI_TAKEN;
+	case CLI_KEY_SIGNER:
+		call->payer.signer = value;
+		return CLI_TAKEN;
+	case CLI_KEY_SESSION:
+		call->payer.session = value;
+		return CLI_TAKEN;
+	case CLI_KEY_PASSWORD_FILE:
+		call->payer.password = value;
+		return CLI_TAKEN;
+	default: /* a letter, not one of our enums */
+		return CLI_NOT_MINE;
+	}
+}
+
 static enum cli_taken take_money(
 	struct cli_call *call, int key, const char *value)
 {
@@ -80,6 +110,8 @@ static enum cli_taken take_money(
 			return reject("--max-amount",
 				"0.05usd, '$0.05' or 50000atomic", value);
 		return CLI_TAKEN;
+	case CLI_KEY_MAX_SPEND:
+		return take_spend(call, value);
 	case CLI_KEY_NETWORK:
 		return take_network(call, value);
 	case CLI_KEY_ASSET:
@@ -91,8 +123,8 @@ static enum cli_taken take_money(
 	case CLI_KEY_ALLOW_OTHER_ORIGIN:
 		call->options.allow_other_origin = true;
 		return CLI_TAKEN;
-	default: /* a letter, not one of our enums */
-		return CLI_NOT_MINE;
+	default:
+		return take_payer(call, key, value);
 	}
 }
 
@@ -168,12 +200,54 @@ bool cli_call_operand(void *user, const char *value)
 
 /* ---- What may be paid. ---- */
 
-static bool admit_asset(void *user,
-	const struct x402_payment_required *required,
+/* What an offer is worth; false when that is not known here. */
+static bool offer_worth(const char *network, const char *asset,
+	const char *amount, uint64_t *ret_usd_micros)
+{
+	static const struct x402_session_scope any = {0};
+	struct x402_session_ask ask = {.network = network, .asset = asset};
+	return network && asset && !x402_u256_from_dec(amount, &ask.value) &&
+		!x402_session_judge(&any, &ask, NULL, ret_usd_micros);
+}
+
+/* --max-spend: what is left of it must cover the offer. */
+static bool admit_spend(const struct cli_call *call,
+	const struct x402_payment_requirements *offer)
+{
+	uint64_t spent = call->spent_usd_micros ? *call->spent_usd_micros : 0;
+	uint64_t worth = 0;
+	if (!call->max_spend_usd_micros)
+		return true;
+	return offer_worth(x402_payment_requirements_caip2(offer), offer->asset,
+		       offer->amount, &worth) &&
+		spent <= call->max_spend_usd_micros &&
+		worth <= call->max_spend_usd_micros - spent;
+}
+
+/* Counted when it exists, whatever becomes of it: it is as good as cash. */
+static enum x402_err count_spend(
+	void *user, const struct x402_client_payment *payment)
+{
+	struct cli_call *call = user;
+	uint64_t worth = 0;
+	if (!call->max_spend_usd_micros || !call->spent_usd_micros)
+		return X402_OK;
+	if (!offer_worth(payment->network, payment->asset, payment->amount,
+		    &worth) ||
+		worth > call->max_spend_usd_micros ||
+		*call->spent_usd_micros > call->max_spend_usd_micros - worth)
+		return X402_ERR_POLICY;
+	*call->spent_usd_micros += worth;
+	return X402_OK;
+}
+
+static bool admit(void *user, const struct x402_payment_required *required,
 	const struct x402_payment_requirements *offer)
 {
 	const struct cli_call *call = user;
 	(void)required;
+	if (!admit_spend(call, offer))
+		return false;
 	if (!call->asset || strcasecmp(call->asset, offer->asset) == 0)
 		return true;
 	const char *caip2 = x402_payment_requirements_caip2(offer);
@@ -225,7 +299,8 @@ static void set_options(struct cli_call *call)
 	options->max_usd_micros = call->limit.usd_micros;
 	if (call->limit.has_atomic)
 		options->max_atomic = &call->limit.units;
-	options->policy = admit_asset;
+	options->policy = admit;
+	options->on_payment_signed = count_spend;
 	options->on_payment_required = ask;
 	options->is_cancelled = is_interrupted;
 	options->user = call;
@@ -256,28 +331,34 @@ int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
 	set_options(call);
 	if (call->options.insecure_tls)
 		cli_warn("-k: whoever is in the middle can take the payment");
-	struct x402_secret key = {{0}};
-	bool found = false;
+	struct cli_payer payer = {.signer = NULL};
 	if (with_key) {
-		int exit = cli_key_load(&key, &found);
+		int exit = cli_payer_load(&call->payer, &payer);
 		if (exit)
 			return exit;
 	}
-	if (found)
-		call->options.key = &key;
+	if (payer.signer)
+		call->options.signer = x402_signer_client(payer.signer);
 	struct x402_client *client = NULL;
 	enum x402_err err = x402_client_new(&call->options, &client);
-	call->options.key = NULL;
-	x402_secret_clear(&key);
-	if (err)
-		return cli_error(err == X402_ERR_KEY ? CLI_CONFIG : CLI_GENERAL,
-			err == X402_ERR_KEY ? "invalid_key" : "internal_error",
-			"%s", x402_err_text(err));
+	call->options.signer = NULL;
+	if (err) {
+		cli_payer_clear(&payer);
+		return cli_error(CLI_GENERAL, "internal_error", "%s",
+			x402_err_text(err));
+	}
 	catch_signals();
 	/* The response's cause says the same and more. */
 	err = x402_client_fetch(client, &request, response);
 	(void)err;
+	/* A signer says more about a refusal than the library knows. */
+	if (response->cause == X402_CLIENT_CAUSE_SIGNER && payer.signer &&
+		x402_signer_reason(payer.signer)[0])
+		(void)snprintf(response->error.text,
+			sizeof(response->error.text), "%s",
+			x402_signer_reason(payer.signer));
 	x402_client_free(client);
+	cli_payer_clear(&payer);
 	return CLI_OK;
 }
 

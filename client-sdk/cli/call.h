@@ -17,6 +17,10 @@ struct cli_call {
 	const char *networks[CLI_NETWORKS_MAX];
 	const char *asset;
 	struct x402_amount allowed; /* --asset with an atomic cap */
+	struct cli_payer_flags payer;
+	/* --max-spend; spent is what was signed under it by this process. */
+	uint64_t max_spend_usd_micros;
+	uint64_t *spent_usd_micros; /* NULL: a call of its own */
 	bool confirm;
 	bool yes;
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "x402/client.h"
+#include "x402/signer.h"
 
 /* Frozen: scripts and agents branch on these (docs/client.md). */
 enum cli_exit {
@@ -29,29 +30,64 @@ enum cli_exit {
 	CLI_INTERRUPTED = 130
 };
 
-/* ---- The command table: help and parsing come from it. ---- */
+struct cli_exit_name {
+	enum cli_exit code;
+	const char *name; /* for programs */
+	const char *text; /* for people, in roff; NULL ends the list */
+};
+extern const struct cli_exit_name cli_exits[];
+
+/* ---- The command table: parsing, help, man page, completion, the schema and
+ * the tools of the MCP server come from it. ---- */
+
+enum cli_option_flag {
+	CLI_TOOL = 1,   /* also an argument of the command's MCP tool */
+	CLI_SEVERAL = 2 /* may be given more than once */
+};
 
 struct cli_option {
 	int key;              /* a letter, or a number above 255 */
 	const char *name;     /* long name */
 	const char *argument; /* NULL: a flag */
 	const char *help;
+	unsigned flags; /* of enum cli_option_flag */
 };
 
-struct cli_command {
+/* What an MCP client is told of a tool beside its arguments. */
+struct cli_tool {
 	const char *name;
+	const char *title;
+	const char *description;
+	bool read_only;
+	bool destructive;
+	bool idempotent;
+	bool open_world;
+};
+
+struct cli_args;
+
+struct cli_command {
+	const char *name;  /* one word, or two: "wallet new" */
 	const char *alias; /* NULL: none */
 	const char *arguments;
 	const char *summary;
 	const struct cli_option *options; /* ends with name NULL */
+	/* One of the two. produce makes the answer as JSON: for stdout, or
+	 * for an MCP client. */
 	int (*run)(const struct cli_command *command, int argc, char **argv);
+	int (*produce)(
+		const struct cli_args *args, struct x402_json **ret_answer);
+	/* The operand's name as an argument of the tool; NULL: none. */
+	const char *operand;
+	const struct cli_tool *tool; /* NULL: no tool */
 };
 
 /* Ends with name NULL. */
 extern const struct cli_command cli_commands[];
-const struct cli_command *cli_command_find(const char *name);
-void cli_help_all(FILE *out);
-void cli_help(const struct cli_command *command, FILE *out);
+/* By the words at argv; *ret_words says how many were the name. */
+const struct cli_command *cli_command_find(
+	int argc, char *const *argv, int *ret_words);
+int cli_command_run(const struct cli_command *command, int argc, char **argv);
 
 /*
  * Walk the arguments by the command's table: options go to take(), which
@@ -66,6 +102,44 @@ struct cli_walk {
 };
 int cli_walk(const struct cli_walk *walk, int argc, char **argv);
 
+/* The same, collected, for commands that look things up by key. */
+#define CLI_ARGS_MAX 128
+struct cli_args {
+	const struct cli_command *command;
+	struct {
+		int key;
+		const char *value; /* borrowed from argv or the tool's call */
+	} given[CLI_ARGS_MAX];
+	size_t given_len;
+	const char *operands[CLI_ARGS_MAX];
+	size_t operands_len;
+};
+int cli_args_parse(const struct cli_command *command, int argc, char **argv,
+	struct cli_args *ret_args);
+bool cli_args_add(struct cli_args *args, int key, const char *value);
+/* The last value of an option; NULL when it was not given. */
+const char *cli_arg(const struct cli_args *args, int key);
+bool cli_has(const struct cli_args *args, int key);
+/* The one operand. NULL with the error reported when there is not one. */
+const char *cli_operand(const struct cli_args *args, const char *what);
+/* 1 to max. False with the error reported. */
+bool cli_number(const char *option, const char *text, uint64_t max,
+	uint64_t *ret_value);
+/* "90", "15m", "12h", "30d": seconds. False with the error reported. */
+bool cli_duration(const char *option, const char *text, uint64_t *ret_s);
+
+/* ---- Documents made from the table. ---- */
+
+void cli_help_all(FILE *out);
+void cli_help(const struct cli_command *command, FILE *out);
+void cli_man(FILE *out);
+/* "bash" or "zsh". False for another. */
+bool cli_completion(const char *shell, FILE *out);
+/* All commands with their options as JSON; NULL when memory is out. */
+struct x402_json *cli_schema(void);
+/* JSON Schema of a tool's arguments. */
+struct x402_json *cli_tool_schema(const struct cli_command *command);
+
 /* ---- stderr and exit codes. ---- */
 
 /* JSON on a pipe or under an agent, text on a terminal (fd 1 or 2). */
@@ -74,6 +148,17 @@ bool cli_wants_json(int fd);
 int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 	X402_PRINTF(3, 4);
 void cli_warn(const char *fmt, ...) X402_PRINTF(1, 2);
+/*
+ * Between the two calls errors are kept instead of printed; the second gives
+ * the last one as JSON (NULL: there was none). For the MCP server.
+ */
+void cli_errors_keep(void);
+struct x402_json *cli_errors_take(void);
+/* The error of a response as JSON, as it would be printed. */
+struct x402_json *cli_error_json(const struct x402_client_response *response);
+struct x402_json *cli_receipt_json(const struct x402_client_response *response);
+/* An answer to stdout: JSON on a pipe or under an agent, else text. */
+void cli_print_answer(const struct x402_json *answer);
 /* Which code a call ends with. */
 enum cli_exit cli_exit_of(const struct x402_client_response *response);
 /* Report a response that did not end well. */
@@ -108,7 +193,7 @@ struct cli_limit {
 X402_MUST_USE enum x402_err cli_limit_parse(
 	const char *text, struct cli_limit *ret_limit);
 
-/* ---- Keys. ---- */
+/* ---- Who pays. ---- */
 
 /*
  * Find the payer's key: X402_PRIVATE_KEY, EVM_PRIVATE_KEY, each also as
@@ -116,6 +201,35 @@ X402_MUST_USE enum x402_err cli_limit_parse(
  * the error reported. The caller wipes *ret_key.
  */
 int cli_key_load(struct x402_secret *ret_key, bool *ret_found);
+
+/* Flags that say who pays; NULL: the environment, then the default. */
+struct cli_payer_flags {
+	const char *wallet;   /* --wallet, else X402_WALLET */
+	const char *signer;   /* --signer, else X402_SIGNER */
+	const char *session;  /* --session, else X402_SESSION */
+	const char *password; /* --password-file */
+};
+struct cli_payer {
+	struct cli_payer_flags flags;
+	struct x402_signer *signer; /* NULL: nobody */
+};
+/*
+ * First of: --signer or --wallet, a key in the environment, X402_SIGNER,
+ * X402_WALLET, the wallet named "default". CLI_OK also when there is none of
+ * them (signer NULL); CLI_CONFIG with the error reported.
+ */
+int cli_payer_load(
+	const struct cli_payer_flags *flags, struct cli_payer *ret_payer);
+void cli_payer_clear(struct cli_payer *payer);
+/*
+ * The password of a wallet: --password-file, X402_PASSWORD(_FILE), a
+ * credential, else asked on the terminal, twice for a new one. CLI_OK or
+ * CLI_CONFIG with the error reported.
+ */
+int cli_password(const char *file, const char *prompt, bool twice,
+	struct x402_locked *ret_password);
+/* One line from the terminal without echo. */
+bool cli_ask_secret(const char *prompt, struct x402_locked *ret_text);
 
 /* ---- The request, in curl's words. ---- */
 
@@ -156,10 +270,49 @@ enum cli_key {
 	CLI_KEY_NETWORK,
 	CLI_KEY_ASSET,
 	CLI_KEY_ALLOW_HTTP,
-	CLI_KEY_ALLOW_OTHER_ORIGIN
+	CLI_KEY_ALLOW_OTHER_ORIGIN,
+	CLI_KEY_MAX_SPEND,
+	CLI_KEY_WALLET,
+	CLI_KEY_SIGNER,
+	CLI_KEY_SESSION,
+	CLI_KEY_PASSWORD_FILE,
+	CLI_KEY_FROM,
+	CLI_KEY_PLAIN,
+	CLI_KEY_EXPIRES,
+	CLI_KEY_MAX_COUNT,
+	CLI_KEY_HOST,
+	CLI_KEY_PAYEE,
+	CLI_KEY_SOCKET,
+	CLI_KEY_SESSIONS_ONLY,
+	CLI_KEY_ALLOW_UID,
+	CLI_KEY_FACILITATOR,
+	CLI_KEY_RPC,
+	CLI_KEY_LIMIT,
+	CLI_KEY_TYPE,
+	CLI_KEY_PORT,
+	CLI_KEY_CLIENT,
+	CLI_KEY_PRINT,
+	CLI_KEY_PAY,
+	CLI_KEY_MAX_VALIDITY
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);
 int cli_inspect_run(const struct cli_command *command, int argc, char **argv);
+int cli_wallet_new(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_wallet_import(
+	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_wallet_list(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_wallet_address(
+	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_wallet_export(
+	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_session_new(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_session_show(
+	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_session_revoke(
+	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_signer_run(const struct cli_command *command, int argc, char **argv);
+int cli_completion_run(
+	const struct cli_command *command, int argc, char **argv);
 
 #endif

@@ -1,136 +1,74 @@
 /*
- * commands.c: the one table of what `x402` can do. Parsing and help are made
- * from it, so a flag that is parsed is a flag that is documented.
- *
- * Letters are curl's, with curl's meaning; words that curl has not are ours.
+ * commands.c: finding a command in the table (table.c) and reading its
+ * arguments by it.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
-/* Flags that say how to ask. */
-#define REQUEST_OPTIONS                                                        \
-	{'X', "request", "METHOD", "method to use"},                           \
-		{'H', "header", "LINE",                                        \
-			"add a header; \"Name:\" drops one, @FILE reads "      \
-			"them"},                                               \
-		{'d', "data", "DATA",                                          \
-			"send as a form by POST; @FILE reads it, - is stdin"}, \
-		{CLI_KEY_DATA_RAW, "data-raw", "DATA",                         \
-			"the same, @ means nothing"},                          \
-		{CLI_KEY_DATA_BINARY, "data-binary", "DATA",                   \
-			"the same, line breaks are kept"},                     \
-		{CLI_KEY_JSON, "json", "DATA",                                 \
-			"send as JSON by POST, and accept JSON"},              \
-		{'G', "get", NULL, "put the data into the query instead"},     \
-		{'L', "location", NULL,                                        \
-			"follow redirects (before paying only)"},              \
-		{'m', "max-time", "SECONDS", "deadline for all of it"},        \
-		{CLI_KEY_CONNECT_TIMEOUT, "connect-timeout", "SECONDS",        \
-			"deadline for a connection"},                          \
-		{'k', "insecure", NULL, "do not check TLS certificates"},      \
-		{'u', "user", "NAME:PASSWORD", "basic authentication"},        \
-		{'A', "user-agent", "NAME", "what to call ourselves"},         \
-	{                                                                      \
-		CLI_KEY_RETRY, "retry", "N", "attempts again while unpaid"     \
-	}
-
-/* Flags that say what may be paid. */
-#define MONEY_OPTIONS                                                   \
-	{CLI_KEY_MAX_AMOUNT, "max-amount", "AMOUNT",                    \
-		"cap: 0.05usd, '$0.05' or 50000atomic; default 1usd"},  \
-		{CLI_KEY_NETWORK, "network", "NETWORK",                 \
-			"pay on this network only (may be repeated)"},  \
-		{CLI_KEY_ASSET, "asset", "ASSET",                       \
-			"pay with this asset only: symbol or address"}, \
-		{CLI_KEY_ALLOW_HTTP, "allow-http", NULL,                \
-			"pay over plain HTTP, not only to loopback"},   \
-	{                                                               \
-		CLI_KEY_ALLOW_OTHER_ORIGIN, "allow-other-origin", NULL, \
-			"pay for or at another origin than was asked"   \
-	}
-
-static const struct cli_option get_options[] = {
-	REQUEST_OPTIONS,
-	{'I', "head", NULL, "headers only"},
-	{'f', "fail", NULL, "no body and exit 22 on an HTTP error"},
-	{'o', "output", "FILE", "write the body to FILE"},
-	{'O', "remote-name", NULL, "write it to the name in the URL"},
-	{'i', "include", NULL, "write the headers before the body"},
-	{'D', "dump-header", "FILE", "write the headers to FILE"},
-	{'s', "silent", NULL, "no receipt on stderr"},
-	{'S', "show-error", NULL, "accepted: errors are always shown"},
-	MONEY_OPTIONS,
-	{CLI_KEY_DRY_RUN, "dry-run", NULL,
-		"say what would be paid; sign nothing"},
-	{CLI_KEY_CONFIRM, "confirm", NULL, "ask on the terminal first"},
-	{CLI_KEY_YES, "yes", NULL, "do not ask"},
-	{'h', "help", NULL, "this text"},
-	{0, NULL, NULL, NULL},
-};
-
-static const struct cli_option inspect_options[] = {
-	REQUEST_OPTIONS,
-	MONEY_OPTIONS,
-	{'h', "help", NULL, "this text"},
-	{0, NULL, NULL, NULL},
-};
-
-const struct cli_command cli_commands[] = {
-	{"get", "fetch", "URL", "fetch a URL, and pay for it if it has a price",
-		get_options, cli_get_run},
-	{"inspect", NULL, "URL", "show what a URL costs; pay nothing",
-		inspect_options, cli_inspect_run},
-	{NULL, NULL, NULL, NULL, NULL, NULL},
-};
-
-const struct cli_command *cli_command_find(const char *name)
+/* Does `name` consist of the words at argv? How many, or 0. */
+static int match_words(const char *name, int argc, char *const *argv)
 {
-	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		if (strcmp(c->name, name) == 0 ||
-			(c->alias && strcmp(c->alias, name) == 0))
-			return c;
+	int words = 0;
+	while (*name) {
+		size_t len = strcspn(name, " ");
+		if (words >= argc || strlen(argv[words]) != len ||
+			strncmp(argv[words], name, len) != 0)
+			return 0;
+		words++;
+		name += len;
+		name += *name == ' ';
 	}
-	return NULL;
+	return words;
 }
 
-/* ---- Help. ---- */
-
-void cli_help_all(FILE *out)
+const struct cli_command *cli_command_find(
+	int argc, char *const *argv, int *ret_words)
 {
-	fputs("usage: x402 COMMAND [OPTIONS] ...\n\ncommands:\n", out);
+	const struct cli_command *found = NULL;
+	*ret_words = 0;
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		char left[40];
-		(void)snprintf(left, sizeof(left), "%s%s%s %s", c->name,
-			c->alias ? "|" : "", c->alias ? c->alias : "",
-			c->arguments);
-		fprintf(out, "  %-22s %s\n", left, c->summary);
+		int words = match_words(c->name, argc, argv);
+		if (!words && c->alias)
+			words = match_words(c->alias, argc, argv);
+		if (words > *ret_words) {
+			found = c;
+			*ret_words = words;
+		}
 	}
-	fputs("  help [COMMAND]         what a command takes\n"
-	      "  --version              which version this is\n\n"
-	      "The key that pays: X402_PRIVATE_KEY or EVM_PRIVATE_KEY, or a "
-	      "file named by\nX402_PRIVATE_KEY_FILE or EVM_PRIVATE_KEY_FILE. "
-	      "The default limit is 1 USD per payment.\n",
-		out);
+	return found;
 }
 
-void cli_help(const struct cli_command *command, FILE *out)
+static bool wants_help(int argc, char *const *argv)
 {
-	fprintf(out, "usage: x402 %s [OPTIONS] %s\n%s.\n\noptions:\n",
-		command->name, command->arguments, command->summary);
-	for (const struct cli_option *o = command->options; o->name; o++) {
-		char left[48];
-		char letter[8] = "    ";
-		if (o->key < 256)
-			(void)snprintf(
-				letter, sizeof(letter), "-%c, ", (char)o->key);
-		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter,
-			o->name, o->argument ? " " : "",
-			o->argument ? o->argument : "");
-		fprintf(out, "  %-34s %s\n", left, o->help);
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 ||
+			strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
+/* argv[0] is the command's last word. */
+int cli_command_run(const struct cli_command *command, int argc, char **argv)
+{
+	struct cli_args args;
+	struct x402_json *answer = NULL;
+	if (command->run)
+		return command->run(command, argc, argv);
+	if (wants_help(argc, argv)) {
+		cli_help(command, stdout);
+		return CLI_OK;
 	}
+	int exit = cli_args_parse(command, argc, argv, &args);
+	if (exit == CLI_OK)
+		exit = command->produce(&args, &answer);
+	if (answer)
+		cli_print_answer(answer);
+	x402_json_unref(answer);
+	return exit;
 }
 
 /* ---- Parsing. ---- */
@@ -187,4 +125,113 @@ int cli_walk(const struct cli_walk *walk, int argc, char **argv)
 		if (!walk->operand(walk->user, argv[optind]))
 			return CLI_USAGE;
 	return CLI_OK;
+}
+
+/* ---- Collected arguments. ---- */
+
+bool cli_args_add(struct cli_args *args, int key, const char *value)
+{
+	if (args->given_len >= CLI_ARGS_MAX) {
+		(void)cli_error(CLI_USAGE, "usage", "too many options");
+		return false;
+	}
+	args->given[args->given_len].key = key;
+	args->given[args->given_len++].value = value;
+	return true;
+}
+
+static bool collect(void *user, int key, const char *value)
+{
+	return cli_args_add(user, key, value);
+}
+
+static bool collect_operand(void *user, const char *value)
+{
+	struct cli_args *args = user;
+	if (args->operands_len >= CLI_ARGS_MAX) {
+		(void)cli_error(CLI_USAGE, "usage", "too many arguments");
+		return false;
+	}
+	args->operands[args->operands_len++] = value;
+	return true;
+}
+
+int cli_args_parse(const struct cli_command *command, int argc, char **argv,
+	struct cli_args *ret_args)
+{
+	struct cli_walk walk = {.command = command,
+		.take = collect,
+		.operand = collect_operand,
+		.user = ret_args};
+	*ret_args = (struct cli_args){.command = command};
+	return cli_walk(&walk, argc, argv);
+}
+
+const char *cli_arg(const struct cli_args *args, int key)
+{
+	for (size_t i = args->given_len; i-- > 0;)
+		if (args->given[i].key == key)
+			return args->given[i].value;
+	return NULL;
+}
+
+bool cli_has(const struct cli_args *args, int key)
+{
+	for (size_t i = 0; i < args->given_len; i++)
+		if (args->given[i].key == key)
+			return true;
+	return false;
+}
+
+const char *cli_operand(const struct cli_args *args, const char *what)
+{
+	if (args->operands_len == 1 && args->operands[0][0])
+		return args->operands[0];
+	(void)cli_error(CLI_USAGE, "usage", "%s: expected one %s, got %zu",
+		args->command->name, what, args->operands_len);
+	return NULL;
+}
+
+bool cli_number(
+	const char *option, const char *text, uint64_t max, uint64_t *ret_value)
+{
+	char *end = NULL;
+	errno = 0;
+	uint64_t value = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || value < 1 ||
+		value > max) {
+		(void)cli_error(CLI_USAGE, "usage",
+			"%s: expected a number from 1 to %llu, got \"%s\"",
+			option, (unsigned long long)max, text);
+		return false;
+	}
+	*ret_value = value;
+	return true;
+}
+
+bool cli_duration(const char *option, const char *text, uint64_t *ret_s)
+{
+	static const struct {
+		char unit;
+		uint64_t s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	/* Ten years: what is longer is a mistake. */
+	const uint64_t max_s = (uint64_t)10 * 366 * 86400;
+	char *end = NULL;
+	errno = 0;
+	uint64_t value = strtoull(text, &end, 10);
+	uint64_t unit = *end ? 0 : 1;
+	for (size_t i = 0; i < 4; i++)
+		if (end[0] == units[i].unit && !end[1])
+			unit = units[i].s;
+	if (text[0] < '0' || text[0] > '9' || errno || !unit || value < 1 ||
+		value > max_s / unit) {
+		(void)cli_error(CLI_USAGE, "usage",
+			"%s: expected a time such as 90s, 15m, 12h or 30d, got "
+			"\"%s\"",
+			option, text);
+		return false;
+	}
+	*ret_s = value * unit;
+	return true;
 }

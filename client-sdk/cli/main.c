@@ -1,19 +1,29 @@
 /*
- * main.c: the `x402` command. Finds the verb in the table (commands.c) and
- * runs it; get.c and inspect.c are the verbs.
+ * main.c: the `x402` command. Finds the verb in the table (table.c) and runs
+ * it; each verb has a file of its own.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "cli.h"
 
+#if defined(__has_feature) /* clang says it in another way than gcc */
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 static int help(int argc, char **argv)
 {
+	int words = 0;
 	if (argc < 2) {
 		cli_help_all(stdout);
 		return CLI_OK;
 	}
-	const struct cli_command *command = cli_command_find(argv[1]);
+	const struct cli_command *command = cli_command_find(
+		argc - 1, argv + 1, &words);
 	if (!command)
 		return cli_error(
 			CLI_USAGE, "usage", "unknown command %s", argv[1]);
@@ -21,26 +31,59 @@ static int help(int argc, char **argv)
 	return CLI_OK;
 }
 
+static int schema(void)
+{
+	struct x402_json *json = cli_schema();
+	char *text = json ? x402_json_dump(json) : NULL;
+	x402_json_unref(json);
+	if (!text)
+		return cli_error(
+			CLI_GENERAL, "internal_error", "out of memory");
+	puts(text);
+	free(text);
+	return CLI_OK;
+}
+
+/* What is no verb. -1: it is one. */
+static int no_verb(const char *word, int argc, char **argv)
+{
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+		puts("x402 " X402_VERSION);
+		return CLI_OK;
+	}
+	if (strcmp(word, "--schema") == 0)
+		return schema();
+	if (strcmp(word, "--man") == 0) {
+		cli_man(stdout);
+		return CLI_OK;
+	}
+	if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 ||
+		strcmp(word, "-h") == 0)
+		return help(argc - 1, argv + 1);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
-	/* R10: a key must not end up in a core dump. */
+	/* R10: a key must not end up in a core dump, nor be read by another
+	 * process of this user. */
 	struct rlimit none = {0, 0};
 	(void)setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* its leak check traces the process */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
 	if (argc < 2) {
 		cli_help_all(stderr);
 		return CLI_USAGE;
 	}
-	const char *verb = argv[1];
-	if (strcmp(verb, "--version") == 0 || strcmp(verb, "-V") == 0) {
-		puts("x402 " X402_VERSION);
-		return CLI_OK;
-	}
-	if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 ||
-		strcmp(verb, "-h") == 0)
-		return help(argc - 1, argv + 1);
-	const struct cli_command *command = cli_command_find(verb);
+	int exit = no_verb(argv[1], argc, argv);
+	if (exit >= 0)
+		return exit;
+	int words = 0;
+	const struct cli_command *command = cli_command_find(
+		argc - 1, argv + 1, &words);
 	if (!command)
 		return cli_error(CLI_USAGE, "usage",
-			"unknown command %s (see x402 help)", verb);
-	return command->run(command, argc - 1, argv + 1);
+			"unknown command %s (see x402 help)", argv[1]);
+	return cli_command_run(command, argc - words, argv + words);
 }

@@ -58,8 +58,32 @@ void cli_put_int(struct x402_json *line, const char *key, int64_t value)
 		return;
 }
 
+/* For the MCP server: errors become answers there. */
+static bool keeping;
+static struct x402_json *kept;
+
+void cli_errors_keep(void)
+{
+	x402_json_unref(kept);
+	kept = NULL;
+	keeping = true;
+}
+
+struct x402_json *cli_errors_take(void)
+{
+	struct x402_json *last = kept;
+	kept = NULL;
+	keeping = false;
+	return last;
+}
+
 static void print_take(struct x402_json *line)
 {
+	if (keeping) {
+		x402_json_unref(kept);
+		kept = line;
+		return;
+	}
 	char *text = x402_json_dump(line);
 	fprintf(stderr, "%s\n", text ? text : "{\"code\":\"internal_error\"}");
 	free(text);
@@ -73,7 +97,7 @@ int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (!cli_wants_json(STDERR_FILENO)) {
+	if (!keeping && !cli_wants_json(STDERR_FILENO)) {
 		fprintf(stderr, "x402: %s\n", text);
 		return (int)exit;
 	}
@@ -88,7 +112,7 @@ int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 
 void cli_warn(const char *fmt, ...)
 {
-	if (cli_wants_json(STDERR_FILENO))
+	if (keeping || cli_wants_json(STDERR_FILENO))
 		return; /* one line, and it is not this one */
 	va_list args;
 	va_start(args, fmt);
@@ -267,7 +291,7 @@ static char *payment_header(const struct x402_client_payment *payment)
 	return x402_buf_take_str(&buf);
 }
 
-static void error_json(const struct x402_client_response *response)
+struct x402_json *cli_error_json(const struct x402_client_response *response)
 {
 	const struct x402_client_payment *payment = &response->payment;
 	struct x402_json *line = x402_json_new_object();
@@ -295,7 +319,7 @@ static void error_json(const struct x402_client_response *response)
 		cli_put(line, "paymentHeader", header);
 		free(header);
 	}
-	print_take(line);
+	return line;
 }
 
 static void print_terms(const struct x402_client_payment *payment)
@@ -319,7 +343,7 @@ void cli_report_error(const struct x402_client_response *response)
 {
 	const struct x402_client_payment *payment = &response->payment;
 	if (cli_wants_json(STDERR_FILENO)) {
-		error_json(response);
+		print_take(cli_error_json(response));
 		return;
 	}
 	fprintf(stderr, "x402: %s\n", x402_client_cause_text(response->cause));
@@ -339,20 +363,25 @@ void cli_report_error(const struct x402_client_response *response)
 	}
 }
 
+struct x402_json *cli_receipt_json(const struct x402_client_response *response)
+{
+	const struct x402_client_payment *payment = &response->payment;
+	struct x402_json *line = x402_json_new_object();
+	cli_put(line, "outcome", x402_client_outcome_name(payment->outcome));
+	cli_put(line, "charged", charged(payment));
+	cli_put_terms(line, payment);
+	cli_put(line, "transaction", payment->transaction);
+	cli_put(line, "payer", payment->payer);
+	cli_put(line, "url", response->url);
+	cli_put_int(line, "status", response->status);
+	return line;
+}
+
 void cli_report_receipt(const struct x402_client_response *response)
 {
 	const struct x402_client_payment *payment = &response->payment;
 	if (cli_wants_json(STDERR_FILENO)) {
-		struct x402_json *line = x402_json_new_object();
-		cli_put(line, "outcome",
-			x402_client_outcome_name(payment->outcome));
-		cli_put(line, "charged", charged(payment));
-		cli_put_terms(line, payment);
-		cli_put(line, "transaction", payment->transaction);
-		cli_put(line, "payer", payment->payer);
-		cli_put(line, "url", response->url);
-		cli_put_int(line, "status", response->status);
-		print_take(line);
+		print_take(cli_receipt_json(response));
 		return;
 	}
 	fputs("paid\n", stderr);
@@ -382,4 +411,69 @@ void cli_report_quote(const struct x402_client_response *response)
 		fprintf(stderr, "would pay nothing (status %ld)\n",
 			response->status);
 	print_terms(payment);
+}
+
+/* ---- Answers. ---- */
+
+static void print_scalar(const struct x402_json *value)
+{
+	int64_t number;
+	bool truth;
+	if (x402_json_string(value))
+		fputs(x402_json_string(value), stdout);
+	else if (x402_json_int64(value, &number))
+		printf("%lld", (long long)number);
+	else if (x402_json_bool(value, &truth))
+		fputs(truth ? "yes" : "no", stdout);
+	else
+		fputs("-", stdout);
+}
+
+static bool is_scalar(const struct x402_json *value)
+{
+	enum x402_json_type type = x402_json_type(value);
+	return type != X402_JSON_ARRAY && type != X402_JSON_OBJECT;
+}
+
+/* Members by name, indented by how deep they lie. Bounded by the reader's and
+ * the builders' depth. */
+static void print_value(const struct x402_json *value, int indent)
+{
+	void *iter = NULL;
+	const char *key;
+	const struct x402_json *member;
+	if (is_scalar(value)) {
+		printf("%*s", indent, "");
+		print_scalar(value);
+		putchar('\n');
+		return;
+	}
+	for (size_t i = 0; x402_json_type(value) == X402_JSON_ARRAY &&
+		i < x402_json_size(value);
+		i++) {
+		print_value(x402_json_at(value, i), indent);
+		if (!is_scalar(x402_json_at(value, i)))
+			putchar('\n');
+	}
+	while (x402_json_next(value, &iter, &key, &member)) {
+		if (is_scalar(member)) {
+			printf("%*s%-14s ", indent, "", key);
+			print_scalar(member);
+			putchar('\n');
+		} else if (x402_json_size(member) > 0) {
+			printf("%*s%s\n", indent, "", key);
+			print_value(member, indent + 2);
+		}
+	}
+}
+
+void cli_print_answer(const struct x402_json *answer)
+{
+	if (!cli_wants_json(STDOUT_FILENO)) {
+		print_value(answer, 0);
+		return;
+	}
+	char *text = x402_json_dump(answer);
+	printf("%s\n", text ? text : "{\"code\":\"internal_error\"}");
+	free(text);
 }

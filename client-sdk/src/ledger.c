@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "x402/encoding.h"
 #include "x402/session.h"
 
 /* "p " + 64 hex + ' ' + 20 digits + ' ' + 20 digits + '\n', fixed: a line that
@@ -332,6 +333,33 @@ enum x402_err x402_session_state_directory(char **ret_path)
 		x402_buf_printf(&path, "%s/.local/state/x402", home);
 	else
 		return X402_ERR_NOT_FOUND;
+	char *text = x402_buf_take_str(&path);
+	if (!text)
+		return X402_ERR_NOMEM;
+	*ret_path = text;
+	return X402_OK;
+}
+
+enum x402_err x402_session_ledger_path(const char *directory,
+	const struct x402_address *wallet, const char *id,
+	struct x402_errinfo *info, char **ret_path)
+{
+	struct x402_buf path = {0};
+	char *state = NULL;
+	enum x402_err err = X402_OK;
+	if (!directory)
+		err = x402_session_state_directory(&state);
+	if (!err)
+		err = x402_wallet_directory_make(
+			directory ? directory : state, info);
+	if (err) {
+		free(state);
+		return err;
+	}
+	x402_buf_printf(&path, "%s/", directory ? directory : state);
+	free(state);
+	x402_hex_encode(x402_span(wallet->bytes, 20), &path);
+	x402_buf_printf(&path, "-%s.ledger", id);
 	char *text = x402_buf_take_str(&path);
 	if (!text)
 		return X402_ERR_NOMEM;

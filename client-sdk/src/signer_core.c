@@ -284,8 +284,8 @@ static enum x402_err find_ledger(struct x402_signer_core *core, const char *id,
 			slot = one;
 	}
 	char *path = NULL;
-	enum x402_err err = x402__signer_ledger_path(core->state_directory,
-		&core->options.wallet->address, id, &path);
+	enum x402_err err = x402_session_ledger_path(core->state_directory,
+		&core->options.wallet->address, id, info, &path);
 	struct x402_session_ledger *ledger = NULL;
 	if (!err)
 		err = x402_session_ledger_open(path, info, &ledger);
@@ -411,18 +411,4 @@ void x402_signer_core_answer(struct x402_signer_core *core,
 		answer_refusal(answer, err, &info);
 	x402_json_unref(request.body);
 	x402_json_unref(request.line);
-}
-
-enum x402_err x402__signer_ledger_path(const char *directory,
-	const struct x402_address *wallet, const char *id, char **ret_path)
-{
-	struct x402_buf path = {0};
-	x402_buf_printf(&path, "%s/", directory);
-	x402_hex_encode(x402_span(wallet->bytes, 20), &path);
-	x402_buf_printf(&path, "-%s.ledger", id);
-	char *text = x402_buf_take_str(&path);
-	if (!text)
-		return X402_ERR_NOMEM;
-	*ret_path = text;
-	return X402_OK;
 }

@@ -9,8 +9,4 @@
 /* What a session's key signs begins with this: it is never a grant. */
 #define X402__SIGNER_REQUEST_PREFIX "x402 signer request 1\n"
 
-/* DIRECTORY/<wallet>-<id>.ledger. Caller frees. */
-X402_MUST_USE enum x402_err x402__signer_ledger_path(const char *directory,
-	const struct x402_address *wallet, const char *id, char **ret_path);
-
 #endif

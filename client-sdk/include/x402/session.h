@@ -118,6 +118,14 @@ struct x402_session_ledger; /* opaque */
 X402_API X402_MUST_USE enum x402_err x402_session_state_directory(
 	char **ret_path);
 /*
+ * The ledger that a signer of this wallet keeps for a session (or "policy"
+ * for itself): DIRECTORY/<wallet>-<id>.ledger. directory NULL: the state
+ * directory. Makes the directory. NOT_FOUND, STORE, NOMEM. Caller frees.
+ */
+X402_API X402_MUST_USE enum x402_err x402_session_ledger_path(
+	const char *directory, const struct x402_address *wallet,
+	const char *id, struct x402_errinfo *info, char **ret_path);
+/*
  * Open or make the file. STORE with info; NOMEM. A torn last line is what a
  * crash left of a payment that was not signed: it is cut off.
  */

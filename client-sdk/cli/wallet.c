@@ -1,0 +1,373 @@
+/*
+ * wallet.c: `x402 wallet new|import|list|address|export`. A key is never
+ * printed: what leaves is an address, a keystore under its password, or a new
+ * file that only its owner may read.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* A keystore, or a key in hex with what an editor adds. */
+#define IMPORT_MAX_BYTES X402_KEYSTORE_MAX_BYTES
+
+static int fail(enum x402_err err, const struct x402_errinfo *info)
+{
+	enum cli_exit exit = CLI_CONFIG;
+	if (err == X402_ERR_NOT_FOUND)
+		exit = CLI_NOT_FOUND;
+	if (err == X402_ERR_NOMEM || err == X402_ERR_INTERNAL)
+		exit = CLI_GENERAL;
+	return cli_error(exit, "wallet", "%s",
+		info->text[0] ? info->text : x402_err_text(err));
+}
+
+/* An error that an answer could not be built. */
+static int finish(struct x402_json *answer, struct x402_json **ret_answer)
+{
+	if (!answer)
+		return cli_error(
+			CLI_GENERAL, "internal_error", "out of memory");
+	*ret_answer = answer;
+	return CLI_OK;
+}
+
+static struct x402_json *describe(
+	const char *name, const char *path, const struct x402_address *address)
+{
+	struct x402_json *json = x402_json_new_object();
+	char text[X402_ADDRESS_TEXT_SIZE] = "";
+	if (address)
+		x402_address_format(address, text);
+	cli_put(json, "name", name);
+	cli_put(json, "address", text);
+	cli_put(json, "file", path);
+	return json;
+}
+
+/* ---- new, import ---- */
+
+static int seal(const char *name, const struct x402_secret *key,
+	const struct cli_args *args, struct x402_json **ret_answer)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_locked password = {0};
+	struct x402_address address;
+	char *directory = NULL;
+	char *path = NULL;
+	char *text = NULL;
+	/* The name of a new wallet is no path. */
+	if (!x402_wallet_name_valid(name))
+		return cli_error(CLI_USAGE, "usage",
+			"expected a name of letters, digits, '-', '_' and '.', "
+			"got \"%s\"",
+			name);
+	enum x402_err err = x402_wallet_path(name, &path);
+	if (!err && access(path, F_OK) == 0) {
+		int exit = cli_error(CLI_CONFIG, "wallet",
+			"%s: exists; a key is not written over another", path);
+		free(path);
+		return exit;
+	}
+	int exit = err
+		? CLI_OK
+		: cli_password(cli_arg(args, CLI_KEY_PASSWORD_FILE),
+			  "password for the new wallet: ", true, &password);
+	if (exit) {
+		free(path);
+		return exit;
+	}
+	if (!err)
+		err = x402_keystore_seal(
+			key, x402_locked_span(&password), NULL, &text);
+	x402_locked_clear(&password);
+	if (!err)
+		err = x402_wallet_directory(&directory);
+	if (!err)
+		err = x402_wallet_directory_make(directory, &info);
+	if (!err)
+		err = x402_secret_file_write(path, x402_span_str(text), &info);
+	if (!err)
+		err = x402_wallet_address(key, &address);
+	exit = err ? fail(err, &info)
+		   : finish(describe(name, path, &address), ret_answer);
+	free(directory);
+	free(path);
+	free(text);
+	return exit;
+}
+
+int cli_wallet_new(const struct cli_args *args, struct x402_json **ret_answer)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_secret key;
+	const char *name = cli_operand(args, "name");
+	if (!name)
+		return CLI_USAGE;
+	enum x402_err err = x402_wallet_generate(&key);
+	if (err)
+		return fail(err, &info);
+	int exit = seal(name, &key, args, ret_answer);
+	x402_secret_clear(&key);
+	return exit;
+}
+
+static int read_stdin(struct x402_locked *ret_text)
+{
+	if (x402_locked_new(IMPORT_MAX_BYTES + 1, ret_text))
+		return cli_error(
+			CLI_GENERAL, "internal_error", "out of memory");
+	while (ret_text->len < ret_text->size) {
+		ssize_t got = read(STDIN_FILENO, ret_text->ptr + ret_text->len,
+			ret_text->size - ret_text->len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		ret_text->len += (size_t)got;
+	}
+	if (ret_text->len <= IMPORT_MAX_BYTES)
+		return CLI_OK;
+	x402_locked_clear(ret_text);
+	return cli_error(CLI_CONFIG, "wallet",
+		"stdin: expected a key, got something larger");
+}
+
+static int read_source(const char *from, struct x402_locked *ret_text)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	if (from && strcmp(from, "-") == 0)
+		return read_stdin(ret_text);
+	if (!from)
+		return cli_ask_secret("key in hex: ", ret_text)
+			? CLI_OK
+			: cli_error(CLI_CONFIG, "wallet",
+				  "no key: give --from FILE, or use a "
+				  "terminal");
+	enum x402_err err = x402_secret_file_read(from, X402_SECRET_OWNER_ONLY,
+		IMPORT_MAX_BYTES, &info, ret_text);
+	return err ? fail(err, &info) : CLI_OK;
+}
+
+/* Sealed under the same password afterwards; so it is asked for once. */
+static int open_keystore(const struct x402_locked *text,
+	const struct cli_args *args, struct x402_secret *ret_key)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_locked password = {0};
+	int exit = cli_password(cli_arg(args, CLI_KEY_PASSWORD_FILE),
+		"password of the keystore: ", false, &password);
+	if (exit)
+		return exit;
+	enum x402_err err = x402_keystore_open(x402_locked_span(text),
+		x402_locked_span(&password), &info, ret_key);
+	x402_locked_clear(&password);
+	return err ? fail(err, &info) : CLI_OK;
+}
+
+static int parse_key(struct x402_locked *text, struct x402_secret *ret_key)
+{
+	struct x402_locked copy = {0};
+	while (text->len &&
+		strchr(" \t\r\n", (char)text->ptr[text->len - 1]) != NULL)
+		text->len--;
+	if (x402_locked_new(text->len + 1, &copy))
+		return cli_error(
+			CLI_GENERAL, "internal_error", "out of memory");
+	memcpy(copy.ptr, text->ptr, text->len);
+	copy.ptr[text->len] = '\0';
+	enum x402_err err = x402_secret_parse((const char *)copy.ptr, ret_key);
+	x402_locked_clear(&copy);
+	/* The text is not repeated: it may be most of a key. */
+	if (err)
+		return cli_error(CLI_CONFIG, "invalid_key",
+			"expected 64 hex digits of a secp256k1 key, or a "
+			"keystore");
+	return CLI_OK;
+}
+
+int cli_wallet_import(
+	const struct cli_args *args, struct x402_json **ret_answer)
+{
+	struct x402_locked text = {0};
+	struct x402_secret key = {{0}};
+	const char *name = cli_operand(args, "name");
+	if (!name)
+		return CLI_USAGE;
+	int exit = read_source(cli_arg(args, CLI_KEY_FROM), &text);
+	if (exit)
+		return exit;
+	if (text.len && text.ptr[0] == '{')
+		exit = open_keystore(&text, args, &key);
+	else
+		exit = parse_key(&text, &key);
+	x402_locked_clear(&text);
+	if (!exit)
+		exit = seal(name, &key, args, ret_answer);
+	x402_secret_clear(&key);
+	return exit;
+}
+
+/* ---- list, address, export ---- */
+
+static enum x402_err describe_file(const char *path, struct x402_errinfo *info,
+	struct x402_keystore_info *ret_info)
+{
+	struct x402_locked text = {0};
+	enum x402_err err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
+		X402_KEYSTORE_MAX_BYTES, info, &text);
+	if (!err)
+		err = x402_keystore_describe(
+			x402_locked_span(&text), info, ret_info);
+	x402_locked_clear(&text);
+	return err;
+}
+
+static struct x402_json *list_one(const char *name)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_keystore_info keystore = {0};
+	char *path = NULL;
+	if (x402_wallet_path(name, &path))
+		return NULL;
+	enum x402_err err = describe_file(path, &info, &keystore);
+	struct x402_json *json = describe(name, path,
+		!err && keystore.has_address ? &keystore.address : NULL);
+	if (err)
+		cli_put(json, "problem",
+			info.text[0] ? info.text : x402_err_text(err));
+	free(path);
+	return json;
+}
+
+static int is_wallet(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+	return len > 5 && entry->d_name[0] != '.' &&
+		strcmp(entry->d_name + len - 5, ".json") == 0;
+}
+
+int cli_wallet_list(const struct cli_args *args, struct x402_json **ret_answer)
+{
+	struct x402_json *list = x402_json_new_array();
+	struct dirent **entries = NULL;
+	char *directory = NULL;
+	(void)args;
+	int count = x402_wallet_directory(&directory)
+		? 0
+		: scandir(directory, &entries, is_wallet, alphasort);
+	bool ok = list != NULL;
+	for (int i = 0; i < count; i++) {
+		entries[i]->d_name[strlen(entries[i]->d_name) - 5] = '\0';
+		if (ok && x402_wallet_name_valid(entries[i]->d_name))
+			ok = !x402_json_append_take(
+				list, list_one(entries[i]->d_name));
+		free(entries[i]);
+	}
+	free(entries);
+	free(directory);
+	if (!ok) {
+		x402_json_unref(list);
+		list = NULL;
+	}
+	return finish(list, ret_answer);
+}
+
+int cli_wallet_address(
+	const struct cli_args *args, struct x402_json **ret_answer)
+{
+	struct cli_payer_flags flags = {
+		.password = cli_arg(args, CLI_KEY_PASSWORD_FILE)};
+	struct cli_payer payer;
+	if (args->operands_len > 0)
+		flags.wallet = cli_operand(args, "name");
+	if (args->operands_len > 0 && !flags.wallet)
+		return CLI_USAGE;
+	int exit = cli_payer_load(&flags, &payer);
+	if (!exit && !payer.signer)
+		exit = cli_error(CLI_CONFIG, "no_key",
+			"there is no key: x402 wallet new default makes one");
+	if (!exit)
+		exit = finish(
+			describe(flags.wallet, NULL,
+				&x402_signer_client(payer.signer)->address),
+			ret_answer);
+	cli_payer_clear(&payer);
+	return exit;
+}
+
+static int write_plain(const struct x402_locked *text,
+	const struct cli_args *args, const char *output)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_secret key = {{0}};
+	struct x402_locked hex = {0};
+	static const char digits[] = "0123456789abcdef";
+	int exit = open_keystore(text, args, &key);
+	if (exit)
+		return exit;
+	enum x402_err err = x402_locked_new(67, &hex);
+	if (!err) {
+		memcpy(hex.ptr, "0x", 2);
+		for (size_t i = 0; i < 32; i++) {
+			hex.ptr[2 + 2 * i] = (uint8_t)digits[key.bytes[i] >> 4];
+			hex.ptr[3 + 2 * i] = (uint8_t)digits[key.bytes[i] & 15];
+		}
+		hex.ptr[66] = '\n';
+		hex.len = 67;
+		err = x402_secret_file_write(
+			output, x402_locked_span(&hex), &info);
+	}
+	x402_secret_clear(&key);
+	x402_locked_clear(&hex);
+	return err ? fail(err, &info) : CLI_OK;
+}
+
+static int export_to_file(const struct x402_locked *text,
+	const struct cli_args *args, const char *name, const char *output,
+	struct x402_json **ret_answer)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	int exit = CLI_OK;
+	if (cli_has(args, CLI_KEY_PLAIN)) {
+		exit = write_plain(text, args, output);
+	} else {
+		enum x402_err err = x402_secret_file_write(
+			output, x402_locked_span(text), &info);
+		exit = err ? fail(err, &info) : CLI_OK;
+	}
+	return exit ? exit : finish(describe(name, output, NULL), ret_answer);
+}
+
+int cli_wallet_export(
+	const struct cli_args *args, struct x402_json **ret_answer)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_locked text = {0};
+	char *path = NULL;
+	const char *name = cli_operand(args, "name");
+	const char *output = cli_arg(args, 'o');
+	if (!name)
+		return CLI_USAGE;
+	if (cli_has(args, CLI_KEY_PLAIN) && !output)
+		return cli_error(CLI_USAGE, "usage",
+			"--plain needs -o FILE: a key is never printed");
+	enum x402_err err = x402_wallet_path(name, &path);
+	if (!err)
+		err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
+			X402_KEYSTORE_MAX_BYTES, &info, &text);
+	free(path);
+	if (err)
+		return fail(err, &info);
+	int exit = CLI_OK;
+	if (output)
+		exit = export_to_file(&text, args, name, output, ret_answer);
+	else if (fwrite(text.ptr, 1, text.len, stdout) != text.len)
+		exit = cli_error(CLI_GENERAL, "output",
+			"the keystore could not be written whole");
+	x402_locked_clear(&text);
+	return exit;
+}

@@ -1,0 +1,304 @@
+// The command `x402` beside `get`: wallets that other tools open, session keys
+// and the signer process, and what is made from its one table. Exit codes and
+// output forms are held here: they are frozen.
+//
+//   node --test tests/system/cli.test.mjs
+//   X402_BUILD_DIR  where the build is (default build/asan)
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { KEY, PAYEE, PAYER, makeHome, run, startCommand, startShop } from './cli.lib.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const vectors = path.join(here, '../vectors/keystore');
+const require = createRequire(new URL('../devnet/package.json', import.meta.url));
+const { keccak256 } = require('viem');
+const PASSWORD = 'correct horse';
+
+let shop;
+let home;
+let password;
+before(async () => {
+  shop = await startShop();
+  home = makeHome();
+  password = home.file('password', `${PASSWORD}\n`);
+});
+after(() => shop.stop());
+
+const wallet = (args, options) => run(home, ['wallet', ...args], options);
+const withPassword = ['--password-file'];
+
+function assertFails(result, code, word) {
+  assert.equal(result.code, code, result.stderr);
+  assert.equal(result.stdout, '');
+  assert.equal(result.error.charged, 'no');
+  assert.match(result.error.message, word);
+}
+
+// ---- wallets
+
+test('wallet_new_is_encrypted_private_and_listed', async () => {
+  const made = await wallet(['new', 'fresh', ...withPassword, password]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.answer.address, /^0x[0-9a-fA-F]{40}$/);
+  const stat = fs.statSync(made.answer.file);
+  assert.equal(stat.mode & 0o777, 0o600);
+  assert.equal(fs.statSync(path.dirname(made.answer.file)).mode & 0o777, 0o700);
+  const list = await wallet(['list']);
+  assert.deepEqual(list.answer, [made.answer]);
+  const address = await wallet(['address', 'fresh']);
+  assert.equal(address.answer.address, made.answer.address);
+  assertFails(await wallet(['new', 'fresh', ...withPassword, password]), 3, /exists/);
+});
+
+// What openssl makes of our file, with nothing of ours in between.
+test('wallet_keystore_opens_with_other_peoples_cryptography', async () => {
+  const source = home.file('plain-key', KEY);
+  const made = await wallet(['import', 'mine', '--from', source, ...withPassword, password]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.equal(made.answer.address, PAYER);
+  const exported = await wallet(['export', 'mine']);
+  const { crypto: c, version } = exported.answer;
+  assert.equal(version, 3);
+  const p = c.kdfparams;
+  const derived = crypto.scryptSync(PASSWORD, Buffer.from(p.salt, 'hex'), p.dklen,
+    { N: p.n, r: p.r, p: p.p, maxmem: 1 << 30 });
+  const ciphertext = Buffer.from(c.ciphertext, 'hex');
+  assert.equal(keccak256(Buffer.concat([derived.subarray(16), ciphertext])).slice(2), c.mac);
+  const aes = crypto.createDecipheriv('aes-128-ctr', derived.subarray(0, 16),
+    Buffer.from(c.cipherparams.iv, 'hex'));
+  assert.equal('0x' + Buffer.concat([aes.update(ciphertext), aes.final()]).toString('hex'), KEY);
+});
+
+test('wallet_import_opens_what_other_tools_wrote', async () => {
+  for (const name of fs.readdirSync(vectors).filter((f) => f.endsWith('.json'))) {
+    const file = home.file(name, fs.readFileSync(path.join(vectors, name)));
+    const made = await wallet(['import', `w-${name.replace('.json', '')}`, '--from', file,
+      ...withPassword, password]);
+    assert.equal(made.code, 0, `${name}: ${made.stderr}`);
+    assert.equal(made.answer.address, PAYER);
+  }
+});
+
+test('wallet_import_says_what_is_wrong', async () => {
+  const cast = fs.readFileSync(path.join(vectors, 'cast-1.7.1.json'));
+  const wrong = home.file('wrong', 'incorrect horse');
+  const good = home.file('cast', cast);
+  assertFails(await wallet(['import', 'x', '--from', good, ...withPassword, wrong]),
+    3, /wrong password/);
+  assertFails(await wallet(['import', 'x', '--from', home.file('loose', cast, 0o640),
+    ...withPassword, password]), 3, /chmod 600/);
+  assertFails(await wallet(['import', 'x', '--from', home.file('cut', cast.subarray(0, 200)),
+    ...withPassword, password]), 3, /./);
+  assertFails(await wallet(['import', 'x', '--from', home.file('short', KEY.slice(0, 60)),
+    ...withPassword, password]), 3, /64 hex digits/);
+  assertFails(await wallet(['import', 'x', '--from', home.path('none'),
+    ...withPassword, password]), 9, /No such file/);
+  assertFails(await wallet(['import', '../x', '--from', good, ...withPassword, password]),
+    2, /expected a name/);
+  assertFails(await wallet(['import', 'x', '--from', good]), 3, /password/);
+  assert.equal((await wallet(['list'])).answer.some((w) => w.name === 'x'), false);
+});
+
+test('wallet_export_never_prints_a_key', async () => {
+  await wallet(['import', 'out', '--from', home.file('k', KEY), ...withPassword, password]);
+  assertFails(await wallet(['export', 'out', '--plain']), 2, /never printed/);
+  const file = home.path('bare');
+  const plain = await wallet(['export', 'out', '--plain', '-o', file, ...withPassword, password]);
+  assert.equal(plain.code, 0, plain.stderr);
+  assert.equal(plain.stdout.includes(KEY.slice(2)), false);
+  assert.equal(fs.readFileSync(file, 'utf8'), `${KEY}\n`);
+  assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+  assertFails(await wallet(['export', 'out', '--plain', '-o', file, ...withPassword, password]),
+    3, /not written over/);
+});
+
+test('get_pays_from_a_wallet_and_asks_for_its_password_only_then', async () => {
+  await wallet(['import', 'default', '--from', home.file('k2', KEY), ...withPassword, password]);
+  // No password, no terminal: a free page needs neither.
+  const free = await run(home, ['get', `${shop.url}/free`]);
+  assert.equal(free.code, 0, free.stderr);
+  const refused = await run(home, ['get', `${shop.url}/paid`]);
+  assert.equal(refused.code, 1, refused.stderr);
+  assert.equal(refused.error.code, 'signing_failed');
+  shop.payments.length = 0;
+  const paid = await run(home, ['get', `${shop.url}/paid`],
+    { env: { X402_PASSWORD_FILE: password } });
+  assert.equal(paid.code, 0, paid.stderr);
+  assert.equal(paid.stdout, 'the article\n');
+  assert.equal(shop.payments.length, 1);
+  assert.equal(shop.payments[0].payload.authorization.from, PAYER);
+});
+
+test('get_max_spend_is_a_limit_too', async () => {
+  shop.payments.length = 0;
+  const env = { EVM_PRIVATE_KEY: KEY };
+  const over = await run(home, ['get', `${shop.url}/paid`, '--max-spend', '0.0009usd'], { env });
+  assert.equal(over.code, 12, over.stderr);
+  assert.equal(over.error.charged, 'no');
+  assert.equal(shop.payments.length, 0);
+  const inside = await run(home, ['get', `${shop.url}/paid`, '--max-spend', '0.001usd'], { env });
+  assert.equal(inside.code, 0, inside.stderr);
+});
+
+// ---- sessions and the signer
+
+async function startSigner(t, args = []) {
+  const socket = home.path(`signer-${crypto.randomUUID().slice(0, 8)}`);
+  const signer = await startCommand(home, ['signer', '--socket', socket, ...args],
+    /listening socket=/, { env: { EVM_PRIVATE_KEY: KEY } });
+  t.after(() => signer.stop());
+  return { socket, signer };
+}
+const newSession = async (args) => {
+  const file = home.path(`session-${crypto.randomUUID().slice(0, 8)}`);
+  const made = await run(home, ['session', 'new', '-o', file, ...args],
+    { env: { EVM_PRIVATE_KEY: KEY } });
+  assert.equal(made.code, 0, made.stderr);
+  assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+  return file;
+};
+const buy = (socket, session, at = '/paid') =>
+  run(home, ['get', shop.url + at, '--signer', socket,
+    ...(session ? ['--session', session] : [])]);
+
+test('signer_pays_for_a_session_until_its_scope_ends', async (t) => {
+  const { socket, signer } = await startSigner(t, ['--sessions-only']);
+  const session = await newSession(['--max-spend', '0.0025usd', '--host', '127.0.0.1']);
+  shop.payments.length = 0;
+  for (let i = 0; i < 2; i++) {
+    const paid = await buy(socket, session);
+    assert.equal(paid.code, 0, paid.stderr);
+  }
+  const over = await buy(socket, session);
+  assert.equal(over.error.code, 'signing_failed');
+  assert.match(over.error.message, /2000 of 2500 micro-dollars/);
+  assert.equal(over.error.charged, 'no');
+  assert.equal(shop.payments.length, 2);
+  // Two authorizations for two purchases, both by the wallet's key.
+  assert.equal(new Set(shop.payments.map((p) => p.payload.authorization.nonce)).size, 2);
+  for (const p of shop.payments) assert.equal(p.payload.authorization.from, PAYER);
+  const shown = await run(home, ['session', 'show', session]);
+  assert.equal(shown.answer.payments, 2);
+  assert.equal(shown.answer.spent, '$0.002');
+  // The log has no signature in it, and no key.
+  assert.match(signer.log, /"ok":true/);
+  assert.equal(/0x[0-9a-f]{130}/.test(signer.log), false);
+});
+
+test('signer_refuses_outside_the_scope', async (t) => {
+  const { socket } = await startSigner(t, ['--sessions-only']);
+  shop.payments.length = 0;
+  const none = await buy(socket);
+  assert.match(none.error.message, /sessions only/);
+  const host = await buy(socket, await newSession(['--host', 'shop.example']));
+  assert.match(host.error.message, /host/);
+  const network = await buy(socket, await newSession(['--network', 'base']));
+  assert.match(network.error.message, /network/);
+  const payee = await buy(socket, await newSession(['--payee', PAYER]));
+  assert.match(payee.error.message, /payee/);
+  const amount = await buy(socket, await newSession(['--max-amount', '0.0009usd']));
+  assert.match(amount.error.message, /cap for one payment/);
+  const count = await newSession(['--max-count', '1', '--payee', PAYEE]);
+  assert.equal((await buy(socket, count)).code, 0);
+  assert.match((await buy(socket, count)).error.message, /all 1 payments/);
+  const brief = await newSession(['--expires', '1s']);
+  await new Promise((done) => setTimeout(done, 1200));
+  assert.match((await buy(socket, brief)).error.message, /expired/);
+  assert.equal(shop.payments.length, 1);
+});
+
+test('signer_policy_binds_sessions_that_may_do_more', async (t) => {
+  const { socket } = await startSigner(t, ['--max-amount', '0.0009usd']);
+  const session = await newSession(['--max-amount', '1usd', '--max-spend', '100usd']);
+  assert.match((await buy(socket, session)).error.message, /cap for one payment/);
+});
+
+test('session_revoked_pays_no_more', async (t) => {
+  const { socket } = await startSigner(t);
+  const session = await newSession(['--max-spend', '1usd']);
+  assert.equal((await buy(socket, session)).code, 0);
+  const revoked = await run(home, ['session', 'revoke', session]);
+  assert.equal(revoked.answer.revoked, true);
+  assert.match((await buy(socket, session)).error.message, /revoked/);
+});
+
+test('session_of_another_wallet_or_altered_is_refused', async (t) => {
+  const { socket } = await startSigner(t);
+  const file = home.path('foreign');
+  await run(home, ['session', 'new', '-o', file], { env: { EVM_PRIVATE_KEY:
+    '0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6' } });
+  assert.match((await buy(socket, file)).error.message, /another wallet/);
+  const session = await newSession([]);
+  const greedy = home.file('greedy',
+    fs.readFileSync(session, 'utf8').replace('"totalUsdMicros":"1000000"', '"totalUsdMicros":"9000000"'));
+  const result = await buy(socket, greedy);
+  assert.equal(result.code, 3, result.stderr);
+  assert.match(result.error.message, /not signed by the wallet/);
+});
+
+// ---- the table
+
+test('help_man_completion_and_schema_know_the_same_commands', async () => {
+  const schema = (await run(home, ['--schema'])).answer;
+  const names = schema.commands.map((c) => c.name);
+  for (const name of ['get', 'inspect', 'wallet new', 'session new', 'signer'])
+    assert.ok(names.includes(name), name);
+  const man = (await run(home, ['--man'])).stdout;
+  const bash = (await run(home, ['completion', 'bash'])).stdout;
+  const zsh = (await run(home, ['completion', 'zsh'])).stdout;
+  const help = (await run(home, ['help'])).stdout;
+  for (const command of schema.commands) {
+    const own = (await run(home, ['help', ...command.name.split(' ')])).stdout;
+    assert.ok(help.includes(command.summary), command.name);
+    for (const option of command.options) {
+      assert.ok(own.includes(`--${option.name}`), `${command.name} --${option.name}`);
+      assert.ok(man.includes(`\\-\\-${option.name.replaceAll('-', '\\-')}`), option.name);
+      assert.ok(bash.includes(`--${option.name}`), option.name);
+      assert.ok(zsh.includes(`--${option.name}[`), option.name);
+    }
+  }
+});
+
+test('completions_are_shell_and_the_man_page_is_roff', async () => {
+  const bash = (await run(home, ['completion', 'bash'])).stdout;
+  execFileSync('bash', ['-n'], { input: bash });
+  const words = execFileSync('bash', ['-c', `${bash}
+    COMP_WORDS=(x402 wallet new --pass); COMP_CWORD=3; _x402; echo "\${COMPREPLY[@]}"`]);
+  assert.equal(words.toString().trim(), '--password-file');
+  const man = (await run(home, ['--man'])).stdout;
+  for (const line of man.split('\n'))
+    assert.match(line, /^(\.(TH|SH|SS|TP|B|BR|PP|TS|TE)\b|[^.']|$)/, line);
+  const bad = await run(home, ['completion', 'fish']);
+  assert.equal(bad.code, 2);
+});
+
+// Scripts and agents branch on these: a change here breaks somebody.
+test('exit_codes_are_frozen', async () => {
+  const { exitCodes } = (await run(home, ['--schema'])).answer;
+  assert.deepEqual(exitCodes, { ok: 0, general: 1, usage: 2, config: 3, network: 4,
+    refused: 5, funds: 6, cancelled: 7, auth: 8, not_found: 9, timeout: 10, unknown: 11,
+    policy: 12, price_changed: 13, http_error: 22, interrupted: 130 });
+});
+
+test('errors_are_one_json_line_with_frozen_members', async () => {
+  const cases = [[['nothing'], 2], [['get'], 2], [['get', '--nope', 'x'], 2],
+    [['wallet', 'address', 'absent'], 9], [['wallet', 'new'], 2],
+    [['session', 'new'], 2], [['get', `${shop.url}/paid`, '--wallet', 'absent'], 9],
+    [['get', `${shop.url}/paid`, '--signer', home.path('nowhere')], 3],
+    [['get', `${shop.url}/paid`, '--max-amount', '5'], 2],
+    [['get', 'http://127.0.0.1:1/'], 4]];
+  for (const [args, code] of cases) {
+    const result = await run(home, args);
+    assert.equal(result.code, code, `${args}: ${result.stderr}`);
+    assert.equal(result.stdout, '', String(args));
+    assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
+    for (const member of ['code', 'message', 'retryable', 'charged'])
+      assert.ok(member in result.error, `${args}: ${member}`);
+  }
+});
