@@ -79,8 +79,19 @@ static const char quote_extensions[] =
 	"[\"type\"]}},\"required\":[\"input\"]}}}";
 
 /* The last three are the interoperability tests'. */
-#define ROUTES_LEN         4
-#define ROUTES_LEN_INTEROP 7
+#define ROUTES_LEN         6
+#define ROUTES_LEN_INTEROP 9
+/* Who has paid for an article may come back to it for a day. */
+#define ARTICLE_PASS_S (24 * 60 * 60)
+
+/* A page of the site's own, with a price in it. */
+static const char embed_page[] =
+	"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+	"<meta name=\"viewport\" content=\"width=device-width\">\n"
+	"<title>The quotation of the day</title>\n"
+	"<h1>The quotation of the day</h1>\n"
+	"<x402-pay src=\"/api/quote\">Read it for</x402-pay>\n"
+	"<script src=\"/x402-pay.js\"></script>\n";
 
 size_t content_routes_len(const struct content_config *config)
 {
@@ -106,7 +117,8 @@ struct x402_provider *content_provider_new(
 			.prices_len = 1,
 			.description = "An article",
 			.mime_type = "text/plain",
-			.v1 = v1},
+			.v1 = v1,
+			.pass_s = ARTICLE_PASS_S},
 		{.pattern = "GET /api/quote",
 			.prices = &tenth,
 			.prices_len = 1,
@@ -114,6 +126,8 @@ struct x402_provider *content_provider_new(
 			.mime_type = "application/json",
 			.extensions_json = quote_extensions,
 			.v1 = v1},
+		{.pattern = "GET /x402-pay.js"},
+		{.pattern = "GET /embed"},
 		{.pattern = "GET /paid",
 			.prices = &tenth,
 			.prices_len = 1,
@@ -130,6 +144,9 @@ struct x402_provider *content_provider_new(
 			.description = "interop",
 			.v1 = v1},
 	};
+	/* Browsers get a page that pays with their wallet. */
+	const struct x402_provider_page page = {
+		.name = "Paid with x402, a cent at a time"};
 	char origin[64];
 	struct x402_provider_options options = {
 		.facilitator_url = config->facilitator_url,
@@ -137,6 +154,7 @@ struct x402_provider *content_provider_new(
 		.routes = routes,
 		.routes_len = content_routes_len(config),
 		.cors_origin = "*",
+		.page = &page,
 	};
 	struct x402_errinfo info = {{0}, {0}};
 	struct x402_provider *provider = NULL;
@@ -203,6 +221,15 @@ static void answer_json(
 
 	x402_buf_add_str(&body, json);
 	answer(ret_answer, status, "application/json", &body);
+}
+
+static void answer_text(
+	struct content_answer *ret_answer, const char *type, const char *text)
+{
+	struct x402_buf body = {0};
+
+	x402_buf_add_str(&body, text);
+	answer(ret_answer, 200, type, &body);
 }
 
 static void answer_index(struct content_answer *ret_answer)
@@ -275,10 +302,17 @@ void content_answer(
 		answer_quote(ret_answer);
 		return;
 	case 4:
+		answer_text(ret_answer, "text/javascript; charset=utf-8",
+			x402_provider_component());
+		return;
 	case 5:
-		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
+		answer_text(ret_answer, "text/html; charset=utf-8", embed_page);
 		return;
 	case 6:
+	case 7:
+		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
+		return;
+	case 8:
 		answer_json(ret_answer, 500, "{\"error\":\"handler failed\"}");
 		return;
 	}

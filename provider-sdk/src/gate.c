@@ -95,15 +95,6 @@ static bool choose_route(struct x402_gate *gate)
 	return first_route(gate, gate->path.loose, &method) == gate->route;
 }
 
-static bool one_header(const struct x402_gate_request *request,
-	const char *name, struct x402_span *ret_value)
-{
-	struct x402_span second;
-
-	return request->header(request->header_user, name, 0, ret_value) &&
-		!request->header(request->header_user, name, 1, &second);
-}
-
 static bool is_preflight(
 	const struct x402_gate *gate, const struct x402_gate_request *request)
 {
@@ -111,8 +102,9 @@ static bool is_preflight(
 
 	return gate->provider->cors_origin &&
 		strcmp(request->method, "OPTIONS") == 0 &&
-		one_header(request, "Origin", &value) &&
-		one_header(request, "Access-Control-Request-Method", &value);
+		x402__one_header(request, "Origin", &value) &&
+		x402__one_header(
+			request, "Access-Control-Request-Method", &value);
 }
 
 /* Host, when the program trusts it: a name and a port, nothing else. */
@@ -140,14 +132,16 @@ static bool read_origin(const struct x402_gate *gate,
 
 	*ret_tls = false;
 	if (x402__networks_have(&gate->provider->proxies, request->peer) &&
-		one_header(request, "X-Forwarded-Host", ret_host)) {
-		*ret_tls = one_header(request, "X-Forwarded-Proto", &proto) &&
+		x402__one_header(request, "X-Forwarded-Host", ret_host)) {
+		*ret_tls = x402__one_header(
+				   request, "X-Forwarded-Proto", &proto) &&
 			proto.len == 5 &&
 			strncasecmp((const char *)proto.ptr, "https", 5) == 0;
 		return host_valid(*ret_host);
 	}
 	return gate->provider->trust_host &&
-		one_header(request, "Host", ret_host) && host_valid(*ret_host);
+		x402__one_header(request, "Host", ret_host) &&
+		host_valid(*ret_host);
 }
 
 /* The resource's URL: our origin, and path and query as they were asked for
@@ -183,7 +177,7 @@ static void find_client(
 	struct x402_span forwarded = {0};
 
 	/* Two lists: which of them our proxy wrote nobody can tell. */
-	if (!one_header(request, "X-Forwarded-For", &forwarded))
+	if (!x402__one_header(request, "X-Forwarded-For", &forwarded))
 		forwarded = x402_span(NULL, 0);
 	(void)x402__networks_client(&gate->provider->proxies, request->peer,
 		forwarded, gate->client); /* unknown stays "" */
@@ -360,6 +354,7 @@ void x402_gate_begin(struct x402_gate *gate,
 			"expected a path with one meaning only", ret_decision);
 	} else if (!gate->route || gate->route->terms_len == 0) {
 		gate->state = X402__GATE_DONE;
+		gate->access = X402_GATE_ACCESS_FREE;
 		x402__gate_start(gate, X402_GATE_PASS, ret_decision);
 	} else if (is_preflight(gate, request)) {
 		gate->state = X402__GATE_DONE;
@@ -368,7 +363,7 @@ void x402_gate_begin(struct x402_gate *gate,
 		x402__gate_end_error(gate, err == X402_ERR_NOMEM ? 500 : 400,
 			"expected one Host header, from a proxy of ours",
 			ret_decision);
-	} else {
+	} else if (!x402__gate_access(gate, request, ret_decision)) {
 		begin_paid(gate, request, ret_decision);
 	}
 	/* Borrowed from the request, which ends here. */
@@ -392,6 +387,7 @@ static void on_handler_failed(struct x402_gate *gate,
 			gate, 500, "the handler failed", ret_decision);
 		return;
 	}
+	gate->failed = true;
 	x402__gate_end_claim(gate);
 	gate->state = X402__GATE_DONE;
 	x402__gate_answer_deliver(gate, result->cache_control, ret_decision);
@@ -517,11 +513,23 @@ const char *x402_gate_url(const struct x402_gate *gate)
 	return gate->url ? gate->url : "";
 }
 
+enum x402_gate_access x402_gate_access_of(const struct x402_gate *gate)
+{
+	return gate->access;
+}
+
+bool x402_gate_header_adds_up(const char *name)
+{
+	return strcasecmp(name, "Vary") == 0 ||
+		strcasecmp(name, "Set-Cookie") == 0;
+}
+
 bool x402_gate_header_is_ours(const char *name)
 {
 	static const char *const names[] = {X402_HEADER_PAYMENT_REQUIRED,
 		X402_HEADER_PAYMENT_RESPONSE, X402_HEADER_X_PAYMENT_RESPONSE,
-		X402_HEADER_EXTENSION_RESPONSES, "Settlement-Overrides"};
+		X402_HEADER_EXTENSION_RESPONSES, "Settlement-Overrides",
+		"X402-Pass"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcasecmp(name, names[i]) == 0)

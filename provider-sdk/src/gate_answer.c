@@ -10,13 +10,14 @@
 #include <strings.h>
 
 /* A shared cache must not give a paid answer to an unpaid request. */
-#define VARY_TEXT "PAYMENT-SIGNATURE, X-PAYMENT"
+#define VARY_TEXT \
+	"PAYMENT-SIGNATURE, X-PAYMENT, Accept, User-Agent, Cookie, X402-Pass"
 /* The reference's browser client sends the last one as a request header. */
 #define CORS_REQUEST_HEADERS                                          \
 	"Authorization, Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, " \
-	"Access-Control-Expose-Headers"
+	"X402-Pass, Access-Control-Expose-Headers"
 #define CORS_EXPOSED_HEADERS \
-	"PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE"
+	"PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X402-Pass"
 /* docs/facilitator.md: the longest hold that /verify grants. */
 #define HOLD_MAX_S 600
 /* No client reads a Location longer than this either. */
@@ -109,6 +110,25 @@ static const char *challenge_body(struct x402_gate *gate, const char *reason)
 	return x402__gate_keep(gate, text);
 }
 
+/* P-128: the page for people; the header goes along for extensions that pay. */
+static void challenge_page(struct x402_gate *gate, enum x402_gate_action action,
+	const char *header, const char *reason,
+	struct x402_gate_decision *ret_decision)
+{
+	x402__pricing_quote(gate->provider, gate->route, gate->resource32,
+		gate->prices, gate->now_unix_s);
+	if (!x402__gate_page(gate, header, reason, ret_decision)) {
+		x402__gate_answer_error(
+			gate, action, 500, "out of memory", ret_decision);
+		return;
+	}
+	ret_decision->status = 402;
+	x402__gate_add(ret_decision, X402_HEADER_PAYMENT_REQUIRED, header);
+	x402__gate_add(ret_decision, "Cache-Control", "no-store");
+	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
+	add_cors(gate, ret_decision);
+}
+
 void x402__gate_answer_challenge(struct x402_gate *gate,
 	enum x402_gate_action action, const char *reason,
 	struct x402_gate_decision *ret_decision)
@@ -133,6 +153,10 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 		return;
 	}
 	header = x402__gate_keep(gate, text);
+	if (gate->wants_page && header && !allowance) {
+		challenge_page(gate, action, header, reason, ret_decision);
+		return;
+	}
 	body = challenge_body(gate, reason);
 	if (!header || !body) {
 		x402__gate_answer_error(
@@ -241,6 +265,20 @@ void x402__gate_answer_deliver(struct x402_gate *gate,
 	x402__gate_add(ret_decision, receipt_name(gate), gate->receipt);
 	x402__gate_add(ret_decision, "Cache-Control",
 		cache ? cache : "private, no-store");
+	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
+	add_cors(gate, ret_decision);
+	if (gate->settled && !gate->failed)
+		x402__pass_give(gate, ret_decision);
+}
+
+/* Nothing of it is for a shared cache: the next one may have no pass. */
+void x402__gate_answer_pass(struct x402_gate *gate,
+	enum x402_gate_access access, struct x402_gate_decision *ret_decision)
+{
+	gate->state = X402__GATE_DONE;
+	gate->access = access;
+	x402__gate_start(gate, X402_GATE_PASS, ret_decision);
+	x402__gate_add(ret_decision, "Cache-Control", "private, no-store");
 	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
 	add_cors(gate, ret_decision);
 }

@@ -165,4 +165,5 @@ void x402__gate_run_handler(
 {
 	x402__gate_start(gate, X402_GATE_RUN_HANDLER, ret_decision);
 	gate->state = X402__GATE_HANDLER;
+	gate->access = X402_GATE_ACCESS_PAID;
 }

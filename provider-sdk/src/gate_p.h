@@ -5,6 +5,7 @@
  *   gate_facilitator.c  what the facilitator says, and whether it counts
  *   gate_memory.c   who holds the payment, and what became of it
  *   gate_end.c      the ways out, each with its bookkeeping
+ *   access.c        may it pass without paying?
  *   gate_amount.c   what is charged, where the handler may say so
  *   gate_answer.c   what the client and the facilitator are told
  * Private to the provider SDK.
@@ -26,7 +27,7 @@ enum x402__gate_state {
 };
 
 /* Strings of one decision: headers, body, URL, and some. */
-#define X402__GATE_KEPT_MAX 12
+#define X402__GATE_KEPT_MAX 16
 /* x402 P-101: a moved facilitator is followed, a loop is not. */
 #define X402__REDIRECTS_MAX 2
 /* A reason is a word, sometimes with a text behind it (section 7.3). */
@@ -44,7 +45,10 @@ struct x402_gate {
 	bool method_matches;
 	char client[X402__IP_TEXT_SIZE]; /* "" while unknown */
 	uint64_t now_unix_s;
-	uint8_t resource32[32];      /* method, path and query */
+	uint8_t resource32[32]; /* method, path and query */
+	enum x402_gate_access access;
+	bool wants_page;             /* a browser asks, and there is a page */
+	bool failed;                 /* the handler did: no pass for it */
 	struct x402__prices *prices; /* what this request is told */
 	char *url;                   /* of the resource, as buyers see it */
 
@@ -122,6 +126,31 @@ bool x402__charge_amount(const struct x402_payment_requirements *offer,
 	unsigned decimals, const char *asked,
 	char ret_amount[X402_U256_DEC_SIZE]);
 
+/* ---- access.c ---- */
+
+/* True when the request is decided without a payment. */
+bool x402__gate_access(struct x402_gate *gate,
+	const struct x402_gate_request *request,
+	struct x402_gate_decision *ret_decision);
+/* The only value of a header. */
+bool x402__one_header(const struct x402_gate_request *request, const char *name,
+	struct x402_span *ret_value);
+
+/* ---- pass.c ---- */
+
+/* Give who has just paid a pass, where the route has some. */
+void x402__pass_give(
+	struct x402_gate *gate, struct x402_gate_decision *decision);
+/* Does the request bring a pass that is good here? Counts its use. */
+bool x402__pass_taken(
+	struct x402_gate *gate, const struct x402_gate_request *request);
+
+/* ---- page.c ---- */
+
+/* The page and its policy, in place of a body. False when memory is out. */
+bool x402__gate_page(struct x402_gate *gate, const char *header,
+	const char *reason, struct x402_gate_decision *decision);
+
 /* ---- gate_facilitator.c ---- */
 
 /* The first that is not known to be down. */
@@ -187,6 +216,9 @@ void x402__gate_answer_preflight(
 /* Let the handler's response out, with the receipt if there is one. */
 void x402__gate_answer_deliver(struct x402_gate *gate,
 	const char *cache_control, struct x402_gate_decision *ret_decision);
+/* Let the handler run for a reason that is no payment. */
+void x402__gate_answer_pass(struct x402_gate *gate,
+	enum x402_gate_access access, struct x402_gate_decision *ret_decision);
 /* POST the payment to verify or settle. False when memory is out. */
 bool x402__gate_ask(struct x402_gate *gate, bool settle,
 	struct x402_gate_decision *ret_decision);

@@ -261,7 +261,7 @@ static bool add_headers(struct MHD_Response *response,
 	for (size_t i = 0; i < decision->headers_len; i++) {
 		const struct x402_gate_header *header = &decision->headers[i];
 
-		if (strcasecmp(header->name, "Vary") != 0)
+		if (!x402_gate_header_adds_up(header->name))
 			drop_headers(response, header->name);
 		if (MHD_add_response_header(
 			    response, header->name, header->value) != MHD_YES)
@@ -343,10 +343,13 @@ static enum MHD_Result deliver(
 static enum MHD_Result pass(
 	struct request *request, const char *url, const char *method)
 {
+	/* What is sold is served by the path that was matched. */
+	bool sold = x402_gate_access_of(request->gate) != X402_GATE_ACCESS_FREE;
 	struct MHD_Response *response;
-	unsigned status = run_handler(request, url, method, &response);
+	unsigned status = run_handler(request,
+		sold ? x402_gate_path(request->gate) : url, method, &response);
 
-	if (status)
+	if (status && add_headers(response, &request->decision))
 		return queue(request->connection, status, response);
 	if (response)
 		MHD_destroy_response(response);

@@ -319,6 +319,13 @@ static enum x402_err read_terms(const struct x402_provider_route *from,
 	route->price_user = from->price_user;
 	route->price_at_request = from->price_at_request;
 	route->quote_s = from->quote_s;
+	route->pass_s = from->pass_s;
+	route->pass_uses = from->pass_uses;
+	route->pass_scope = from->pass_scope;
+	route->free_per_day = from->free_per_day;
+	if (from->pass_uses && !from->pass_s)
+		return refuse(info, field,
+			"pass_uses: expected pass_s as well: a pass ends");
 	if (fixed_price(from)) {
 		err = x402__prices_new(
 			route, NULL, info, field, &route->listed);
@@ -422,6 +429,22 @@ static enum x402_err read_memory(const struct x402_provider_memory *memory,
 	return X402_OK;
 }
 
+static enum x402_err read_extras(const struct x402_provider_options *options,
+	struct x402_errinfo *info, struct x402_provider *provider)
+{
+	if (options->secret32 && options->memory)
+		return refuse(info, "secret32", "the memory brings its own");
+	if (options->secret32)
+		memcpy(provider->secret32, options->secret32, 32);
+	provider->pass_epoch = options->pass_epoch;
+	provider->counters = x402__counters_new();
+	if (!provider->counters)
+		return X402_ERR_NOMEM;
+	return options->page
+		? x402__page_new(options->page, info, &provider->page)
+		: X402_OK;
+}
+
 enum x402_err x402_provider_new(const struct x402_provider_options *options,
 	struct x402_errinfo *info, struct x402_provider **ret_provider)
 {
@@ -443,6 +466,8 @@ enum x402_err x402_provider_new(const struct x402_provider_options *options,
 		err = read_routes(options, info, provider);
 	if (err == X402_OK && getrandom(provider->secret32, 32, 0) != 32)
 		err = X402_ERR_INTERNAL;
+	if (err == X402_OK)
+		err = read_extras(options, info, provider);
 	if (err == X402_OK && options->memory)
 		err = read_memory(options->memory, info, provider);
 	if (err == X402_OK && !options->memory) {
@@ -511,6 +536,8 @@ void x402_provider_free(struct x402_provider *provider)
 	free(provider->public_origin);
 	free(provider->cors_origin);
 	x402__payments_free(provider->payments);
+	x402__counters_free(provider->counters);
+	x402__page_free(provider->page);
 	x402_wipe(provider->secret32, sizeof(provider->secret32));
 	pthread_mutex_destroy(&provider->lock);
 	free(provider);

@@ -10,7 +10,9 @@
 
 #include <pthread.h>
 
+#include "counters_p.h"
 #include "networks_p.h"
+#include "page_p.h"
 #include "payments_p.h"
 #include "prices_p.h"
 #include "route_p.h"
@@ -48,6 +50,10 @@ struct x402__route {
 	struct x402__param_price *param_prices;
 	size_t param_prices_len;
 	uint32_t quote_s;
+	uint32_t pass_s;
+	uint32_t pass_uses;
+	enum x402_provider_scope pass_scope;
+	uint32_t free_per_day;
 
 	/* Under the provider's lock. */
 	struct x402__prices *listed;  /* as the options say; NULL likewise */
@@ -89,6 +95,10 @@ struct x402_provider {
 	/* Keeps our idempotency keys apart from every other process's: the
 	 * stored answer to a settlement is for the one that asked. */
 	uint8_t secret32[32];
+
+	uint32_t pass_epoch;
+	struct x402__counters *counters;
+	struct x402__page *page; /* NULL: none */
 
 	pthread_mutex_t lock;
 	struct x402__quote *quotes; /* NULL: no route quotes */

@@ -192,6 +192,9 @@ const types = {TransferWithAuthorization: [
   {name: 'from', type: 'address'}, {name: 'to', type: 'address'}, {name: 'value', type: 'uint256'},
   {name: 'validAfter', type: 'uint256'}, {name: 'validBefore', type: 'uint256'}, {name: 'nonce', type: 'bytes32'}]};
 
+/** viem's account of the payer, for tests that cannot see our packages. */
+export const payerAccount = (devnet) => privateKeyToAccount(devnet.info.accounts.payer.privateKey);
+
 export const randomNonce = () => toHex(randomBytes(32));
 export const nowSeconds = () => Math.floor(Date.now() / 1000);
 

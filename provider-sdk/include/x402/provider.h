@@ -6,6 +6,7 @@
  *   while decision is ASK:   the caller performs decision.ask and calls
  *                            x402_gate_on_facilitator()
  *   PASS:                    free; run the handler, deliver what it says
+ *                            with the decision's headers, where it has some
  *   ANSWER:                  send this answer; run nothing
  *   RUN_HANDLER:             paid; run the handler, keep its whole response
  *                            back, and call x402_gate_on_handler()
@@ -95,6 +96,13 @@ enum x402_provider_settle {
 	X402_PROVIDER_SETTLE_RESERVE
 };
 
+/* For what a pass is good. */
+enum x402_provider_scope {
+	X402_PROVIDER_SCOPE_RESOURCE, /* the path and query that was paid for */
+	X402_PROVIDER_SCOPE_ROUTE,    /* whatever its pattern matches */
+	X402_PROVIDER_SCOPE_SITE      /* every route that gives site passes */
+};
+
 /* What one value of a path parameter costs. */
 struct x402_provider_param_price {
 	const char *value; /* compared exactly, as x402_gate_param gives it */
@@ -144,6 +152,42 @@ struct x402_provider_route {
 	 * 0: a challenge is good for the price of the moment only.
 	 */
 	uint32_t quote_s;
+	/*
+	 * Optional: who has paid gets a pass, signed by the provider's secret,
+	 * as a cookie and as the header X402-Pass, and comes back with either
+	 * without paying: for so many seconds, and where pass_uses is given,
+	 * so many requests. 0 seconds: no pass. Uses are counted by this
+	 * process, from its start.
+	 */
+	uint32_t pass_s;
+	uint32_t pass_uses;
+	enum x402_provider_scope pass_scope;
+	/* Optional: so many requests a day free for each client address
+	 * (x402_gate_client); needs the peer of the request. */
+	uint32_t free_per_day;
+};
+
+/*
+ * A page for people: a browser that meets a 402 (P-128: Accept has text/html,
+ * User-Agent has Mozilla) gets it as the body. It loads nothing from
+ * elsewhere, has a policy with a nonce (CSP), and pays with the wallet in the
+ * browser. Every value is escaped.
+ */
+struct x402_provider_page {
+	/* Optional, default "Payment required": the heading of a route that
+	 * has no description. */
+	const char *name;
+	/* Optional, default "#2557d6": #rgb or #rrggbb, on which white is
+	 * readable. */
+	const char *accent;
+	/*
+	 * Optional: a page of your own. {{title}} {{description}} {{legend}}
+	 * {{offers}} {{url}} {{payee}} {{required}} {{error}} {{qr}} are
+	 * filled in escaped; {{style}} and {{script}} become the page's own,
+	 * {{nonce}} and {{accent}} can be used for others. Keep the ids that
+	 * provider-sdk/paywall/page.html has.
+	 */
+	const char *template_html;
 };
 
 /* One facilitator. */
@@ -213,6 +257,17 @@ struct x402_provider_options {
 	/* Optional: value of Access-Control-Allow-Origin, "*" for all; NULL
 	 * leaves CORS to the program. */
 	const char *cors_origin;
+	/* Optional: NULL gives browsers the same answer as programs. */
+	const struct x402_provider_page *page;
+	/*
+	 * Optional: 32 random bytes that sign passes and make idempotency keys;
+	 * NULL draws them anew with every start, and passes end with the
+	 * process. A memory brings its own, and this must be NULL then.
+	 */
+	const uint8_t *secret32;
+	/* Optional: passes given out under a lower number are not taken any
+	 * more. */
+	uint32_t pass_epoch;
 	/* Optional, default X402_PROVIDER_CALL_TIMEOUT_MS each. */
 	uint32_t verify_timeout_ms;
 	uint32_t settle_timeout_ms;
@@ -290,7 +345,7 @@ struct x402_gate_header {
 	const char *name;
 	const char *value;
 };
-#define X402_GATE_HEADERS_MAX 10
+#define X402_GATE_HEADERS_MAX 12
 
 /* An HTTP request to the facilitator, to be sent as it is. */
 struct x402_gate_ask {
@@ -305,9 +360,10 @@ struct x402_gate_ask {
 /* What to do next. Strings live until the gate's next call or its end. */
 struct x402_gate_decision {
 	enum x402_gate_action action;
-	/* ANSWER, WITHHOLD: the whole answer. DELIVER: only headers, to be
-	 * added to the handler's; they replace its own of the same name, save
-	 * Vary, which adds up. */
+	/* ANSWER, WITHHOLD: the whole answer. PASS, DELIVER: only headers, to
+	 * be added to the handler's; they replace its own of the same name,
+	 * save Vary and Set-Cookie, which add up
+	 * (x402_gate_header_adds_up). */
 	unsigned status;
 	struct x402_gate_header headers[X402_GATE_HEADERS_MAX];
 	size_t headers_len;
@@ -437,6 +493,22 @@ X402_API void x402_gate_note(
 /* The resource as buyers see it, "" before begin. */
 X402_API const char *x402_gate_url(const struct x402_gate *gate);
 
+/* Why a request may pass. */
+enum x402_gate_access {
+	X402_GATE_ACCESS_NONE, /* it may not, or not yet */
+	X402_GATE_ACCESS_FREE, /* the route costs nothing */
+	X402_GATE_ACCESS_PAID, /* with this request */
+	X402_GATE_ACCESS_PASS, /* paid before; it has a pass */
+	X402_GATE_ACCESS_QUOTA /* free_per_day */
+};
+X402_API enum x402_gate_access x402_gate_access_of(
+	const struct x402_gate *gate);
+
+/* The source of the element <x402-pay>, to be served as text/javascript. */
+X402_API const char *x402_provider_component(void);
+
+/* True for Vary and Set-Cookie: the gate's stands beside the handler's. */
+X402_API bool x402_gate_header_adds_up(const char *name);
 /*
  * True for a header that a handler may not send to the buyer: internal ones
  * (P-143, P-147) and those that speak for the gate.

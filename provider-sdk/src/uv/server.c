@@ -132,7 +132,7 @@ static void send_error(
 static bool overridden(
 	const struct x402_gate_decision *decision, const char *name)
 {
-	if (strcasecmp(name, "Vary") == 0)
+	if (x402_gate_header_adds_up(name))
 		return false;
 	for (size_t i = 0; i < decision->headers_len; i++)
 		if (strcasecmp(decision->headers[i].name, name) == 0)

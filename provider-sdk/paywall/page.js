@@ -1,0 +1,36 @@
+// page.js: the page's own part. All texts are in the page already, escaped by
+// the server; nothing that a server says becomes markup here.
+const $ = (id) => document.getElementById(id);
+const button = $('pay');
+const required = unb64(button.dataset.required);
+const say = (text) => { $('say').textContent = text; };
+
+async function show(res) {
+  // A pass came along: the article itself, as the server means it.
+  if (res.headers.get('X402-Pass')) return location.reload();
+  const text = await res.text();
+  const type = res.headers.get('Content-Type') ?? '';
+  const main = document.querySelector('main');
+  main.className = 'text';
+  main.textContent = /html/.test(type)
+    ? new DOMParser().parseFromString(text, 'text/html').body.textContent
+    : text;
+  main.tabIndex = -1;
+  main.focus();
+}
+
+button.addEventListener('click', async () => {
+  button.disabled = true;
+  try {
+    const chosen = document.querySelector('[name=offer]:checked') ??
+      document.querySelector('[name=offer]');
+    const offer = required.accepts[chosen.value];
+    if (!payable(offer)) throw new Error('This page cannot pay that way.');
+    const { res } = await pay(location.href, required, offer, say);
+    say('Paid.');
+    await show(res);
+  } catch (error) {
+    say(error.message ?? String(error));
+  }
+  button.disabled = false;
+});

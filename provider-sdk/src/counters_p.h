@@ -1,0 +1,33 @@
+/*
+ * counters_p.h: small counts that end by themselves: uses of a pass, free
+ * requests of a day, proofs that were seen.
+ *
+ * The table is bounded. When every place is taken by a living count a new one
+ * cannot begin, and the caller refuses the favour: who floods the table makes
+ * others pay, and gets nothing himself.
+ *
+ * Thread rule: any thread; it has its own lock. Private to the provider SDK.
+ */
+#ifndef X402_PROVIDER_COUNTERS_P_H
+#define X402_PROVIDER_COUNTERS_P_H
+
+#include "x402/base.h"
+
+/* 56 bytes each. As many addresses as a busy site sees in a day; a bigger one
+ * charges from the first request on. */
+#define X402__COUNTERS_MAX 65536
+
+struct x402__counters;
+
+struct x402__counters *x402__counters_new(void);
+void x402__counters_free(struct x402__counters *counters);
+
+/*
+ * Count one more under a key, until a time; the first one sets it. False, and
+ * nothing is counted, when there are limit already or there is no room.
+ */
+bool x402__counters_take(struct x402__counters *counters,
+	const uint8_t key32[32], uint32_t limit, uint64_t until_unix_s,
+	uint64_t now_unix_s);
+
+#endif
