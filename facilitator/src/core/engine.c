@@ -81,6 +81,19 @@ uint64_t fac_backoff(struct fac_engine *engine, uint64_t *backoff_ms,
 	return fac_engine_now(engine) + *backoff_ms;
 }
 
+void fac_job_retry_at(struct fac_job *job, uint64_t at_ms)
+{
+	job->retry_ms = at_ms;
+	if (at_ms < job->engine->retry_ms)
+		job->engine->retry_ms = at_ms;
+}
+
+void fac_job_retry(struct fac_job *job, uint64_t min_ms, uint64_t max_ms)
+{
+	fac_job_retry_at(job,
+		fac_backoff(job->engine, &job->backoff_ms, min_ms, max_ms));
+}
+
 struct fac_line *fac_engine_line(struct fac_engine *engine, const char *caip2)
 {
 	for (size_t i = 0; i < engine->lines_len; i++)
@@ -269,8 +282,7 @@ static void on_released(void *arg, const struct fac_store_reply *reply)
 		return;
 	}
 	if (reply->err && reply->err != X402_ERR_NOT_FOUND) {
-		job->retry_ms = fac_backoff(job->engine, &job->backoff_ms,
-			FAC_RETRY_MIN_MS, FAC_RETRY_MAX_MS);
+		fac_job_retry(job, FAC_RETRY_MIN_MS, FAC_RETRY_MAX_MS);
 		return;
 	}
 	fac_job_restart_callers(job);
@@ -547,6 +559,8 @@ static struct fac_waiter *new_waiter(
 	waiter->engine = engine;
 	waiter->ticket = ++engine->next_ticket;
 	waiter->deadline_ms = request->deadline_unix_ms;
+	if (waiter->deadline_ms < engine->deadline_ms)
+		engine->deadline_ms = waiter->deadline_ms;
 	waiter->slot = &engine->waiters;
 	waiter->next = engine->waiters;
 	if (waiter->next)
@@ -610,6 +624,7 @@ void fac_engine_leave(struct fac_engine *engine, uint64_t ticket)
 	for (struct fac_waiter *w = engine->waiters; w; w = w->next)
 		if (w->ticket == ticket)
 			w->deadline_ms = 0;
+	engine->deadline_ms = 0;
 	fac_engine_wake(engine, 0);
 }
 
@@ -647,14 +662,23 @@ static void expire(struct fac_waiter *waiter)
 static void expire_all(struct fac_engine *engine)
 {
 	uint64_t now = fac_engine_now(engine);
+	uint64_t first = UINT64_MAX;
 
+	/* Thousands wait, and a tick comes with each of their requests. */
+	if (now < engine->deadline_ms)
+		return;
 	for (struct fac_waiter *w = engine->waiters; w;) {
 		struct fac_waiter *next = w->next; /* answering unlinks */
+		/* One that may not be told yet is asked after again. */
+		uint64_t due = w->deadline_ms > now ? w->deadline_ms : now + 1;
 
+		if (due < first)
+			first = due;
 		if (w->deadline_ms <= now)
 			expire(w);
 		w = next;
 	}
+	engine->deadline_ms = first;
 }
 
 /* A callback may settle anew; what it adds is not answered yet. */
@@ -683,9 +707,14 @@ static void retry_jobs(struct fac_engine *engine)
 {
 	uint64_t now = fac_engine_now(engine);
 
+	if (now < engine->retry_ms)
+		return;
+	engine->retry_ms = UINT64_MAX;
 	for (struct fac_job *job = engine->jobs; job;) {
 		struct fac_job *next = job->next;
 
+		if (job->retry_ms > now && job->retry_ms < engine->retry_ms)
+			engine->retry_ms = job->retry_ms;
 		if (job->retry_ms && job->retry_ms <= now) {
 			job->retry_ms = 0;
 			if (job->phase == FAC_JOB_RELEASING)

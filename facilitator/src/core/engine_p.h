@@ -101,7 +101,7 @@ struct fac_job {
 	uint64_t cost_gwei;   /* its share of the gas, once mined; or 0 */
 	uint64_t mined_block; /* where its transaction is, or 0 */
 	uint64_t queued_ms;
-	uint64_t retry_ms; /* 0: nothing to repeat */
+	uint64_t retry_ms; /* 0: nothing to repeat; fac_job_retry sets it */
 	uint64_t backoff_ms;
 	unsigned journal_tries;
 	unsigned check_tries;
@@ -134,6 +134,8 @@ struct fac_tx {
 	bool marked_broadcast;
 	enum fac_send_status status;
 	uint64_t next_send_ms;
+	uint64_t sent_head;       /* the newest block when it was sent */
+	uint64_t patience_blocks; /* that may pass it over: see lane.c */
 	uint64_t backoff_ms;
 	uint64_t retry_ms; /* of a verb that failed */
 	/* Raising: an attempt that is being journalled. */
@@ -257,6 +259,8 @@ struct fac_engine {
 	struct fac_waiter *ready;   /* answered, to be told by the tick */
 	struct fac_waiter **ready_last;
 	uint64_t next_ticket;
+	uint64_t deadline_ms; /* no waiter's is earlier */
+	uint64_t retry_ms;    /* no job's is earlier */
 	struct fac_job *jobs;
 	struct fac_job *buckets[FAC_JOB_BUCKETS];
 	uint64_t owed; /* answers of ports */
@@ -276,6 +280,9 @@ void *fac_must_calloc(size_t count, size_t size);
 /* Doubles *backoff_ms between min and max, and gives the time to repeat. */
 uint64_t fac_backoff(struct fac_engine *engine, uint64_t *backoff_ms,
 	uint64_t min_ms, uint64_t max_ms);
+/* Have the job's step repeated: after a pause that doubles, or at a time. */
+void fac_job_retry(struct fac_job *job, uint64_t min_ms, uint64_t max_ms);
+void fac_job_retry_at(struct fac_job *job, uint64_t at_ms);
 void fac_hash_text(const uint8_t hash32[32], char ret_text[FAC_HASH_TEXT_SIZE]);
 
 /*

@@ -57,8 +57,7 @@ static bool check_returned(struct fac_job *job)
 
 static void check_later(struct fac_job *job)
 {
-	job->retry_ms = fac_backoff(
-		job->engine, &job->backoff_ms, CHECK_MIN_MS, CHECK_MAX_MS);
+	fac_job_retry(job, CHECK_MIN_MS, CHECK_MAX_MS);
 }
 
 static bool is_mined(const struct fac_job *job)

@@ -77,8 +77,7 @@ static void on_finished(void *arg, const struct fac_store_reply *reply)
 		return;
 	if ((reply->err && reply->err != X402_ERR_CONFLICT) ||
 		!reply->payments_len) {
-		job->retry_ms = fac_backoff(job->engine, &job->backoff_ms,
-			FINISH_MIN_MS, FINISH_MAX_MS);
+		fac_job_retry(job, FINISH_MIN_MS, FINISH_MAX_MS);
 		return;
 	}
 	fac_crash_point("after_finish");

@@ -68,7 +68,7 @@ void fac_share_watch(struct fac_job *job)
 		return;
 	}
 	job->phase = FAC_JOB_FOREIGN;
-	job->retry_ms = fac_engine_now(job->engine) + WATCH_MS;
+	fac_job_retry_at(job, fac_engine_now(job->engine) + WATCH_MS);
 }
 
 static bool is_ours_in_work(const struct fac_job *job)
