@@ -267,8 +267,10 @@ static inline void port_send(void *user, size_t chain, struct x402_span raw,
 	void *arg)
 {
 	struct event *event = event_new(user, run_send, arg);
+	struct world *world = user;
 
 	assert_int_equal(chain, 0);
+	world->sends++;
 	x402_buf_add(&event->raw, raw);
 	memcpy(event->hashes[0], hash32, 32);
 	event->send_done = done;

@@ -97,6 +97,7 @@ struct world {
 	size_t keys_len;
 	struct fac_engine_chain config;
 	unsigned events_run;
+	unsigned sends; /* raw transactions that the node was given */
 	/* The chain. */
 	struct world_tx txs[WORLD_TX_MAX];
 	size_t txs_len;

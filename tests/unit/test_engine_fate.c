@@ -118,6 +118,55 @@ static void test_fate_ceiling_ends_the_raising(void **state)
 	world_free(w);
 }
 
+/* ---- Forgetful mempools. ---- */
+
+static void test_fate_forgotten_transaction_is_sent_again_in_blocks(
+	void **state)
+{
+	struct world *w = world_new();
+	struct told told[2];
+
+	(void)state;
+	world_boot(w);
+	world_run(w, 200);
+	w->mining = false;
+	world_settle(w, (struct asking){.wait_ms = 60000}, &told[0]);
+	world_run(w, 300);
+	world_settle(
+		w, (struct asking){.payment = 1, .wait_ms = 60000}, &told[1]);
+	world_run(w, 300);
+	assert_int_equal(w->txs_len, 2);
+	w->txs[0] = w->txs[1]; /* the lower nonce is forgotten */
+	w->txs_len = 1;
+	w->mining = true;
+	world_run(w, 5000);
+	assert_int_equal(told[0].result.outcome, FAC_SETTLE_SETTLED);
+	assert_int_equal(told[1].result.outcome, FAC_SETTLE_SETTLED);
+	assert_int_equal(w->payments[0].transfers, 1);
+	assert_int_equal(w->payments[1].transfers, 1);
+	world_free(w);
+}
+
+static void test_fate_low_fee_is_not_sent_again_for_each_block(void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	w->config.max_fee_per_gas = x402_u256_from_u64(22);
+	world_boot(w);
+	world_run(w, 200);
+	w->mining = false;
+	world_settle(w, (struct asking){.wait_ms = 60000}, &told);
+	world_run(w, 300);
+	w->base_fee = 30;
+	w->mining = true;
+	w->sends = 0;
+	world_run(w, 12000);
+	assert_in_range(w->sends, 1, 6);
+	world_free(w);
+}
+
 /* ---- Reorgs. ---- */
 
 static void reorg_after_success(bool lost)
@@ -397,6 +446,10 @@ int main(void)
 			test_fate_without_the_flag_a_stranger_is_not_credited),
 		cmocka_unit_test(test_fate_lying_receipt_ends_nothing),
 		cmocka_unit_test(test_fate_dry_signer_leaves_and_comes_back),
+		cmocka_unit_test(
+			test_fate_forgotten_transaction_is_sent_again_in_blocks),
+		cmocka_unit_test(
+			test_fate_low_fee_is_not_sent_again_for_each_block),
 		cmocka_unit_test(
 			test_fate_submitted_is_told_before_it_is_mined),
 		cmocka_unit_test(

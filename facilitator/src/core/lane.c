@@ -29,8 +29,13 @@
 #define BALANCE_RETRY_MS 2000
 /* Send again what was taken but is not mined: mempools forget. */
 #define REBROADCAST_MS 15000
-#define SEND_MIN_MS    250
-#define SEND_MAX_MS    8000
+/*
+ * ...and at once when so many blocks came without the one that all others of
+ * its lane wait for; twice as many the next time: it may be the fee.
+ */
+#define PATIENCE_BLOCKS 2
+#define SEND_MIN_MS     250
+#define SEND_MAX_MS     8000
 /* A gap below waiting transactions is filled after so long without use. */
 #define GAP_MS 1000
 /* Gas of a transfer of nothing. */
@@ -720,6 +725,8 @@ static void send(struct fac_tx *tx)
 
 	tx->sending = true;
 	tx->sent = true;
+	tx->sent_head = tx->line->head_known ? tx->line->head.number
+					     : UINT64_MAX;
 	tx->busy++;
 	engine->owed++;
 	fac_crash_point("before_broadcast");
@@ -820,6 +827,38 @@ static void tick_tx(struct fac_tx *tx, uint64_t now)
 		fac_lane_journal(tx);
 }
 
+/* The first that is not mined: the nonces above it cannot be. */
+static struct fac_tx *find_oldest(const struct fac_lane *lane)
+{
+	struct fac_tx *oldest = NULL;
+
+	for (struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
+		if (tx->lane == lane && !tx->dead && !tx->mined &&
+			!tx->replaced &&
+			(!oldest ||
+				tx->transaction.nonce <
+					oldest->transaction.nonce))
+			oldest = tx;
+	return oldest;
+}
+
+static void remind_of_oldest(struct fac_lane *lane)
+{
+	struct fac_tx *tx = find_oldest(lane);
+	uint64_t head = lane->line->head.number;
+
+	if (!tx || !tx->journalled || !tx->sent || tx->sending || tx->blocked)
+		return;
+	if (!tx->patience_blocks)
+		tx->patience_blocks = PATIENCE_BLOCKS;
+	if (tx->sent_head > head) /* not known then, or a reorg */
+		tx->sent_head = head;
+	if (head - tx->sent_head < tx->patience_blocks)
+		return;
+	tx->patience_blocks *= 2;
+	send(tx);
+}
+
 void fac_lane_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
@@ -837,6 +876,9 @@ void fac_lane_tick(struct fac_line *line)
 		if (!lane->asking_balance && now >= lane->balance_ms &&
 			lane->step == FAC_LANE_READY)
 			ask_balance(lane);
+		if (line->head_known && lane->in_flight &&
+			fac_lane_is_ours(lane))
+			remind_of_oldest(lane);
 		/* A payment would have used it in dispatch. */
 		if (fac_lane_is_ours(lane) && lane->free_len &&
 			lane->in_flight && now - lane->free_since_ms >= GAP_MS)
