@@ -24,7 +24,7 @@
  * a block are answered together, so a server that pipelines them on a few
  * connections should not wait for its own answers...
  */
-#define PIPELINE_MAX 32
+#define PIPELINE_MAX 128
 /* ...or so many bytes of answers unsent. */
 #define UNSENT_MAX_BYTES ((size_t)1024 * 1024)
 /* After a refusal: time for the answer to arrive before the reset. */
