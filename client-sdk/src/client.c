@@ -76,6 +76,18 @@ enum x402_err x402_client_fetch(struct x402_client *client,
 	return run(&transfer);
 }
 
+enum x402_err x402__client_present(struct x402_client *client,
+	const struct x402_client_request *request,
+	struct x402_client_response *response)
+{
+	struct x402__transfer transfer;
+	x402_client_response_clear(response);
+	x402__transfer_init(
+		&transfer, client, client->curl, NULL, request, response);
+	transfer.present_only = true;
+	return run(&transfer);
+}
+
 enum x402_err x402_client_perform(struct x402_client *client,
 	const struct x402_client_easy *easy,
 	struct x402_client_response *response)

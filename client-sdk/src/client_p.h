@@ -30,6 +30,14 @@ void x402__keyring_free(struct x402__keyring *keyring);
 void x402__random(uint8_t *ret_bytes, size_t len);
 X402_MUST_USE bool x402__random_init(void);
 
+/*
+ * x402_client_fetch() that presents what the journal has open, and never
+ * signs: UNRESOLVED when there is nothing open to present.
+ */
+X402_MUST_USE enum x402_err x402__client_present(struct x402_client *client,
+	const struct x402_client_request *request,
+	struct x402_client_response *response);
+
 /* Milliseconds: from some start, never backwards; and since 1970. */
 int64_t x402__now_ms(void);
 uint64_t x402__now_unix_ms(void);

@@ -43,8 +43,9 @@ struct x402__journal_ask {
 	const char *host; /* with port */
 	struct x402_span body;
 	const struct x402_client_payment *terms;
-	bool once;      /* what was delivered is not bought again */
-	bool buy_again; /* sign anew although one is open */
+	bool once;         /* what was delivered is not bought again */
+	bool buy_again;    /* sign anew although one is open */
+	bool present_only; /* nothing new */
 	uint64_t now_unix_ms;
 	uint64_t hold_ms;  /* how long the call may take at most */
 	unsigned loop_max; /* identical purchases in a minute */

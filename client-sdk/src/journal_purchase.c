@@ -450,6 +450,10 @@ enum x402_err x402__journal_reserve(struct x402_journal *journal,
 		x402_purchase_clear(&row.purchase);
 		decided = !is_free;
 	}
+	if (!err && !decided && ask->present_only) {
+		refuse(&grant, X402_CLIENT_CAUSE_UNRESOLVED, NULL);
+		decided = true;
+	}
 	if (!err && !decided) {
 		err = check_loop(journal, ask, request32, &grant);
 		decided = grant.cause != X402_CLIENT_CAUSE_NONE;

@@ -186,6 +186,7 @@ static enum x402_err reserve_one(
 		.terms = &flow->payment,
 		.once = request->once,
 		.buy_again = request->buy_again,
+		.present_only = transfer->present_only,
 		.now_unix_ms = x402__now_unix_ms(),
 		.hold_ms = (uint64_t)(hold_ms > 0 ? hold_ms : 0) +
 			HOLD_MARGIN_MS,

@@ -25,7 +25,8 @@ struct x402__transfer {
 	int64_t deadline_ms;
 	int64_t purchase; /* held in the journal; 0: none */
 	bool signed_now;
-	bool whole; /* the last answer came to its end */
+	bool present_only; /* never sign */
+	bool whole;        /* the last answer came to its end */
 };
 
 /*

@@ -200,6 +200,15 @@ static void test_reserve_undelivered_is_presented_never_signed(void **state)
 	assert_int_equal(state_of(house, number), X402_PURCHASE_DELIVERED);
 }
 
+static void test_reserve_present_only_never_reserves(void **state)
+{
+	struct house *house = *state;
+
+	house->ask.present_only = true;
+	assert_refused(reserve(house), X402_CLIENT_CAUSE_UNRESOLVED);
+	assert_int_equal(spent(house), 0);
+}
+
 static void test_reserve_loop_is_stopped(void **state)
 {
 	struct house *house = *state;
@@ -483,6 +492,7 @@ int main(void)
 		TEST(test_reserve_id_is_bought_once),
 		TEST(test_reserve_delivered_without_id_is_bought_again),
 		TEST(test_reserve_undelivered_is_presented_never_signed),
+		TEST(test_reserve_present_only_never_reserves),
 		TEST(test_reserve_loop_is_stopped),
 		TEST(test_sign_without_reservation_conflicts),
 		TEST(test_finish_unsent_gives_the_money_back),

@@ -1,0 +1,99 @@
+/*
+ * What a node's answer proves about an authorization. A wrong "dead" would
+ * sign a second time, so everything that cannot be read is no proof.
+ */
+#include "cmocka_house.h"
+#include "prove_p.h"
+
+#define VALID_BEFORE UINT64_C(0x68000000)
+#define USED \
+	"0x0000000000000000000000000000000000000000000000000000000000000001"
+#define UNUSED \
+	"0x0000000000000000000000000000000000000000000000000000000000000000"
+#define ANSWERS(state, time)                                            \
+	"[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"" state "\"},"     \
+	"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"number\":\"0x5\"," \
+	"\"timestamp\":\"" time "\"}}]"
+
+static enum x402_client_proof judge(const char *text)
+{
+	struct x402_json *json = NULL;
+	enum x402_client_proof proof;
+
+	assert_int_equal(
+		x402_json_parse(x402_span_str(text), NULL, NULL, &json),
+		X402_OK);
+	proof = x402__prove_judge(json, VALID_BEFORE);
+	x402_json_unref(json);
+	return proof;
+}
+
+static void test_prove_used_is_paid_whenever(void **state)
+{
+	(void)state;
+	assert_int_equal(judge(ANSWERS(USED, "0x1")), X402_CLIENT_PROOF_PAID);
+	assert_int_equal(
+		judge(ANSWERS(USED, "0x69000000")), X402_CLIENT_PROOF_PAID);
+}
+
+static void test_prove_unused_is_dead_from_its_end_on(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		judge(ANSWERS(UNUSED, "0x67ffffff")), X402_CLIENT_PROOF_NONE);
+	assert_int_equal(
+		judge(ANSWERS(UNUSED, "0x68000000")), X402_CLIENT_PROOF_DEAD);
+}
+
+static void test_prove_order_of_the_batch_does_not_matter(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		judge("[{\"id\":2,\"result\":{\"timestamp\":\"0x69000000\"}},"
+		      "{\"id\":1,\"result\":\"" UNUSED "\"}]"),
+		X402_CLIENT_PROOF_DEAD);
+}
+
+static void test_prove_unreadable_answers_prove_nothing(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"{}",
+		"[]",
+		"null",
+		"[1,2]",
+		ANSWERS("0x", "0x69000000"),
+		ANSWERS("0x0", "0x69000000"),
+		/* Not a bool: some other function answered. */
+		ANSWERS("0x000000000000000000000000000000000000000000000000000"
+			"0000000000002",
+			"0x69000000"),
+		ANSWERS("0x100000000000000000000000000000000000000000000000000"
+			"0000000000000",
+			"0x69000000"),
+		ANSWERS(UNUSED, ""),
+		ANSWERS(UNUSED, "1761607680"),
+		ANSWERS(UNUSED, "0xzz"),
+		ANSWERS(UNUSED, "0x11111111111111111"),
+		"[{\"id\":1,\"error\":{\"code\":-32000}},"
+		"{\"id\":2,\"result\":{\"timestamp\":\"0x69000000\"}}]",
+		"[{\"id\":1,\"result\":\"" UNUSED "\"}]",
+		"[{\"id\":1,\"result\":\"" UNUSED "\"},"
+		"{\"id\":2,\"result\":null}]",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_int_equal(judge(texts[i]), X402_CLIENT_PROOF_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_prove_used_is_paid_whenever),
+		cmocka_unit_test(test_prove_unused_is_dead_from_its_end_on),
+		cmocka_unit_test(test_prove_order_of_the_batch_does_not_matter),
+		cmocka_unit_test(test_prove_unreadable_answers_prove_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
