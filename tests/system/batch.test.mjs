@@ -30,6 +30,19 @@ test('sixty-four payments share transactions and cost at most 70% of a lone one'
   assert.ok(hashes.length < 16, `${hashes.length} transactions`);
   let gas = 0;
   for (const hash of hashes) gas += Number((await receipt(hash)).gasUsed);
+  // Each hash names the payments that it carried, and all are named once.
+  const named = new Set();
+  for (const hash of hashes) {
+    const found = await fetch(`${facilitator.url}/payments/${hash}`).then((response) => response.json());
+    const list = found.payments ?? [found];
+    assert.equal(list.length, answers.filter((answer) => answer.body.transaction === hash).length);
+    for (const payment of list) {
+      assert.equal(payment.state, 'settled');
+      assert.equal(payment.transaction, hash);
+      named.add(payment.payer);
+    }
+  }
+  assert.equal(named.size, 64);
   assert.ok(gas / 64 <= 0.7 * loneGas, `${gas / 64} gas each, ${loneGas} alone`);
   assert.equal(await devnet.balanceOf(devnet.info.accounts.payee.address) - start, 64n * 1000n);
 });

@@ -314,6 +314,40 @@ static void lookup_takes_ids_and_hashes_of_any_case(void **state)
 	assert_int_equal(ex->status, 503);
 }
 
+static void lookup_of_a_batch_names_all_of_it(void **state)
+{
+	static const char *const parts[] = {"\"state\":\"reverted\"",
+		"\"payments\":[{\"paymentId\":\"aa", "},{\"paymentId\":\"bb",
+		"\"state\":\"settled\""};
+	struct fac_payment payments[2] = {
+		{.id = "aa", .state = FAC_PAYMENT_REVERTED},
+		{.id = "bb", .state = FAC_PAYMENT_SETTLED}};
+	struct fac_payment_event event = {.state = FAC_PAYMENT_REVERTED};
+	struct fac_store_reply reply = {.payments = payments,
+		.payments_len = 2,
+		.events = &event,
+		.events_len = 1};
+	struct http_exchange *ex = ask("/payments/" TX, NULL, NULL);
+	const char *at = ex->body;
+	struct fac_store_to to = world.asked[0].to;
+
+	(void)state;
+	world.asked_len = 0;
+	to.done(to.user, &reply);
+	assert_int_equal(ex->status, 200);
+	/* The first one's history, then both. */
+	assert_memory_equal(ex->body, "{\"paymentId\":\"aa", 16);
+	assert_non_null(strstr(ex->body, "\"history\":[{"));
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		at = strstr(at, parts[i]);
+		assert_non_null(at);
+	}
+	/* A payment by itself has no list. */
+	ex = ask("/payments/" TX, NULL, NULL);
+	answer_store(4, RUN);
+	assert_null(strstr(ex->body, "\"payments\""));
+}
+
 static void lookup_refuses_what_is_no_question(void **state)
 {
 	static const char *const wrong[] = {"/payments/", "/payments/1",
@@ -609,6 +643,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STATUS_TEST(lookup_takes_ids_and_hashes_of_any_case),
+		STATUS_TEST(lookup_of_a_batch_names_all_of_it),
 		STATUS_TEST(lookup_refuses_what_is_no_question),
 		STATUS_TEST(poll_answers_at_once_what_has_ended),
 		STATUS_TEST(poll_answers_at_once_when_the_state_differs),

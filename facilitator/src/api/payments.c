@@ -3,12 +3,13 @@
  *
  *   1. fac_api_payment    id: 32 hex digits (paymentId of an answer), or the
  *                         hash of one of its transactions
- *   2. on_payment         state and history, or 404
+ *   2. on_payment         state and history, or 404; of a batch's hash, the
+ *                         first payment's, and all of them in "payments"
  *   3. fac_watch_begin    ?wait=SECONDS: once the state is another one;
  *                         /events or Accept: text/event-stream: each state
  *
- * An id is random and was given to the caller of /settle only; a hash is
- * public together with everything that is told here.
+ * An id cannot be guessed and was given to the caller of /settle only; a hash
+ * is public together with everything that is told here.
  */
 #include "api/payments.h"
 
@@ -104,9 +105,8 @@ struct x402_json *fac_payment_event_json(
 	return json;
 }
 
-struct x402_json *fac_payment_json(const struct fac_store_reply *reply)
+static struct x402_json *payment_json(const struct fac_payment *payment)
 {
-	const struct fac_payment *payment = &reply->payments[0];
 	struct x402_json *json = x402_json_new_object();
 
 	if (!json || x402_json_set_string(json, "paymentId", payment->id) ||
@@ -125,8 +125,37 @@ struct x402_json *fac_payment_json(const struct fac_store_reply *reply)
 			x402_reason_wire(payment->reason)) ||
 		set_optional(json, "errorMessage", payment->message) ||
 		set_time(json, "createdAt", payment->created_ms) ||
-		set_time(json, "updatedAt", payment->updated_ms) ||
-		x402_json_set_take(json, "history", history_json(reply))) {
+		set_time(json, "updatedAt", payment->updated_ms)) {
+		x402_json_unref(json);
+		return NULL;
+	}
+	return json;
+}
+
+/* All payments of a transaction, the first one too; without histories. */
+static struct x402_json *batch_json(const struct fac_store_reply *reply)
+{
+	struct x402_json *array = x402_json_new_array();
+
+	for (size_t i = 0; array && i < reply->payments_len; i++) {
+		struct x402_json *json = payment_json(&reply->payments[i]);
+
+		if (!json || x402_json_append_take(array, json)) {
+			x402_json_unref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+struct x402_json *fac_payment_json(const struct fac_store_reply *reply)
+{
+	struct x402_json *json = payment_json(&reply->payments[0]);
+
+	if (!json || x402_json_set_take(json, "history", history_json(reply)) ||
+		(reply->payments_len > 1 &&
+			x402_json_set_take(
+				json, "payments", batch_json(reply)))) {
 		x402_json_unref(json);
 		return NULL;
 	}
