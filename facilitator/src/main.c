@@ -64,9 +64,9 @@ struct daemon {
 				   [FAC_ENGINE_SIGNERS_MAX];
 	struct fac_store *store;
 	struct fac_settler *settler;
-	struct fac_admin *admin;         /* or NULL: not configured */
-	struct fac_hooks *hooks;         /* or NULL: none configured */
-	struct fac_retention *retention; /* or NULL: nothing is forgotten */
+	struct fac_admin *admin; /* or NULL: not configured */
+	struct fac_hooks *hooks; /* or NULL: none configured */
+	struct fac_retention *retention;
 	struct fac_http_counts *counts[FAC_CONFIG_WORKERS_MAX];
 	struct fac_worker *workers[FAC_CONFIG_WORKERS_MAX];
 	size_t workers_len;
@@ -567,7 +567,7 @@ static void serve(struct daemon *daemon)
 	err = start_workers(daemon, &info);
 	if (!err)
 		err = start_hooks(daemon);
-	if (!err && daemon->config->retention_days)
+	if (!err)
 		err = fac_retention_start(daemon->loop, daemon->store,
 			daemon->config->retention_days, &daemon->retention);
 	if (!err)

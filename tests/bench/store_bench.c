@@ -1,8 +1,12 @@
 /*
  * How many payments a second a store carries from reservation to credit, in
  * batches of 200 and with the credits queued at once:
- *   store_bench PATH-OR-URI [PAYMENTS]
- * SQLite writes PATH, so it is durable; remove the file afterwards.
+ *   store_bench PATH-OR-URI [PAYMENTS [FIRST]]
+ * SQLite writes PATH, so it is durable; remove the file afterwards. A second
+ * run on the same store needs another FIRST, past what is there. To see what
+ * old payments do to the rate, fill a store between two runs:
+ *   store_bench F 400 && node tests/bench/fill.mjs F 5000000
+ *   store_bench F 20000 400
  */
 #include "run/loop.h"
 #include "store/verb.h"
@@ -12,9 +16,10 @@
 #include <string.h>
 #include <time.h>
 
-#define BATCH   200
-#define NETWORK "eip155:84532"
-#define OWNER   "11111111111111111111111111111111"
+#define BATCH    200
+#define FIRST_MS UINT64_C(1700000000000)
+#define NETWORK  "eip155:84532"
+#define OWNER    "11111111111111111111111111111111"
 
 static struct fac_loop *loop;
 static unsigned waiting;
@@ -61,6 +66,7 @@ static void mark32(uint64_t number, uint8_t tag, uint8_t ret_mark32[32])
 static void reserve(struct fac_store *store, uint64_t number)
 {
 	static uint8_t calldata[292];
+	uint8_t id16[16];
 	struct fac_payment payment = {.valid_before_unix_s = 4000000000,
 		.x402_version = 2,
 		.gas_limit = 100000,
@@ -75,7 +81,11 @@ static void reserve(struct fac_store *store, uint64_t number)
 	mark32(number, 2, payment.fingerprint32);
 	mark32(number, 3, payment.payload_hash32);
 	mark32(number, 4, payment.proof.nonce32);
-	fac_payment_id_text(payment.proof.nonce32, payment.id);
+	/* As the engine's: the time first. */
+	for (size_t i = 0; i < 6; i++)
+		id16[i] = (uint8_t)((FIRST_MS + number) >> (40 - 8 * i));
+	memcpy(id16 + 6, payment.proof.nonce32, 10);
+	fac_payment_id_text(id16, payment.id);
 	memcpy(payment.proof.from.bytes, payment.key32, 20);
 	payment.proof.value = x402_u256_from_u64(1000);
 	payment.calldata.ptr = calldata;
@@ -140,6 +150,7 @@ static uint64_t now_us(void)
 int main(int argc, char **argv)
 {
 	uint64_t payments = argc > 2 ? strtoull(argv[2], NULL, 10) : 20000;
+	uint64_t first = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
 	struct fac_store_options options = {argc > 1 ? argv[1] : ""};
 	struct x402_errinfo info = {"", ""};
 	struct fac_store *store;
@@ -157,7 +168,7 @@ int main(int argc, char **argv)
 	settle();
 	began = now_us();
 	for (uint64_t at = 0; at + BATCH <= payments; at += BATCH)
-		run_batch(store, at, at / BATCH);
+		run_batch(store, first + at, (first + at) / BATCH);
 	took = now_us() - began;
 	printf("%llu payments from reservation to credit in %llu ms: "
 	       "%llu a second, %llu commits\n",

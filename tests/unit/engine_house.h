@@ -430,6 +430,7 @@ static inline uint64_t world_settle(
 	memset(told, 0, sizeof(*told));
 	memset(request.fingerprint32,
 		asking.fingerprint ? asking.fingerprint : 0x80 + index, 32);
+	memset(request.payload_hash32, 0xc0 + index, 32);
 	if (asking.recall)
 		return fac_engine_settle(w->engine, &request, on_told, told);
 	payment_proof(index, &proof);

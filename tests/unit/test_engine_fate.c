@@ -425,6 +425,53 @@ static void test_fate_safe_and_final_blocks_are_waited_for(void **state)
 	}
 }
 
+/* As many blocks, as far apart as they say. */
+static void run_blocks(struct world *w, unsigned blocks)
+{
+	while (blocks--) {
+		world_run(w, 1000);
+		world_mine(w);
+	}
+}
+
+/*
+ * The same nonce, signed anew with a later validBefore, after the first was
+ * paid, told and forgotten: a chain that verified it was far behind. Our own
+ * old transaction is no proof for it.
+ */
+static void test_fate_forgotten_nonce_is_not_credited_again(void **state)
+{
+	struct world *w = world_new();
+	uint64_t ends_s = w->payments[0].valid_before;
+	struct fac_verb *verb;
+	struct told told;
+
+	(void)state;
+	w->mining = false;
+	world_boot(w);
+	world_settle(w, (struct asking){.payment = 0}, &told);
+	run_blocks(w, 20); /* final, and no matter of clocks */
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	verb = fac_verb_forget_claims(ends_s + 1, 10);
+	fac_sqlite_run(&w->db, verb);
+	fac_verb_free(verb);
+	assert_int_equal(world_count(w, "SELECT count(*) FROM claims"), 0);
+	w->payments[0].valid_before = ends_s + 1000;
+	world_settle(w,
+		(struct asking){
+			.payment = 0, .fingerprint = 9, .wait_ms = 60000},
+		&told);
+	run_blocks(w, 20);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_REFUSED);
+	assert_int_equal(
+		told.result.reason, X402_REASON_EVM_NONCE_ALREADY_USED);
+	assert_int_equal(w->payments[0].transfers, 1);
+	assert_int_equal(
+		world_count(w, "SELECT sum(credited) FROM payments"), 1);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +499,8 @@ int main(void)
 			test_fate_low_fee_is_not_sent_again_for_each_block),
 		cmocka_unit_test(
 			test_fate_submitted_is_told_before_it_is_mined),
+		cmocka_unit_test(
+			test_fate_forgotten_nonce_is_not_credited_again),
 		cmocka_unit_test(
 			test_fate_safe_and_final_blocks_are_waited_for),
 	};

@@ -648,13 +648,12 @@ static void test_store_payment_is_found_by_each_name(void **state)
 	struct fac_payment payment = payment_of(1);
 	const struct fac_payment_query found[] = {{.id = payment.id},
 		{.key32 = payment.key32},
-		{.fingerprint32 = payment.fingerprint32},
 		{.payload_hash32 = payment.payload_hash32},
 		{.idempotency_scope = "s", .idempotency_key = "k"},
 		/* A miss is followed by the next member. */
 		{.id = "nonsense",
 			.transaction32 = payment.key32,
-			.fingerprint32 = payment.fingerprint32}};
+			.payload_hash32 = payment.payload_hash32}};
 	const struct fac_payment_query missed[] = {{.id = "x"}, {0},
 		{.key32 = payment.fingerprint32},
 		{.transaction32 = payment.key32}, {.idempotency_key = "k"},

@@ -443,7 +443,7 @@ static void recall(struct fac_waiter *waiter)
 	bool has_idempotency = asked->idempotency_key[0];
 	struct fac_payment_query query = {
 		.key32 = waiter->has_key32 ? asked->key32 : NULL,
-		.fingerprint32 = asked->fingerprint32,
+		.payload_hash32 = asked->payload_hash32,
 		.idempotency_scope = has_idempotency ? asked->idempotency_scope
 						     : NULL,
 		.idempotency_key = has_idempotency ? asked->idempotency_key
@@ -521,6 +521,21 @@ static void copy_text(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from ? from : "");
 }
 
+/*
+ * 48 bits of milliseconds, so that the store's index of them grows at its
+ * end, and 80 random bits, so that nobody guesses one.
+ */
+static void make_id(struct fac_engine *engine, char ret_id[FAC_PAYMENT_ID_SIZE])
+{
+	uint64_t now = fac_engine_now(engine);
+	uint8_t id[(FAC_PAYMENT_ID_SIZE - 1) / 2];
+
+	for (size_t i = 0; i < 6; i++)
+		id[i] = (uint8_t)(now >> (40 - 8 * i));
+	engine->ports.random(engine->ports.user, id + 6, sizeof(id) - 6);
+	fac_payment_id_text(id, ret_id);
+}
+
 /* Takes the plan's buffers. */
 static void take_plan(
 	struct fac_waiter *waiter, struct fac_settle_request *request)
@@ -528,14 +543,7 @@ static void take_plan(
 	struct fac_engine *engine = waiter->engine;
 	struct fac_payment *asked = &waiter->asked;
 	struct x402_settle_plan *plan = &request->plan;
-	uint8_t id[(FAC_PAYMENT_ID_SIZE - 1) / 2];
-	static const char digits[] = "0123456789abcdef";
-
-	engine->ports.random(engine->ports.user, id, sizeof(id));
-	for (size_t i = 0; i < sizeof(id); i++) {
-		asked->id[2 * i] = digits[id[i] >> 4];
-		asked->id[2 * i + 1] = digits[id[i] & 15];
-	}
+	make_id(engine, asked->id);
 	memcpy(asked->key32, plan->key.bytes, 32);
 	copy_text(asked->network, sizeof(asked->network), plan->network.caip2);
 	asked->proof = x402_settle_plan_proof(plan);

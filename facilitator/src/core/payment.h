@@ -46,7 +46,7 @@ bool fac_payment_state_parse(
 
 /* "" or "0x" and 64 hex digits. */
 #define FAC_HASH_TEXT_SIZE 67
-/* 32 hex digits, random; names a payment in GET /payments/{id}. */
+/* 32 hex digits, not to be guessed; names a payment in GET /payments/{id}. */
 #define FAC_PAYMENT_ID_SIZE 33
 /* Idempotency keys: the header's and payment-identifier's own limits. */
 #define FAC_IDEMPOTENCY_SIZE 129

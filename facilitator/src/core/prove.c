@@ -130,7 +130,14 @@ static void on_whose(void *arg, const struct fac_store_reply *reply)
 		check_later(job);
 		return;
 	}
-	job->other_is_own = !reply->err;
+	/*
+	 * Ours, but not this payment's: an authorization of the same nonce
+	 * that was here before, and was credited then.
+	 */
+	job->other_is_own = false;
+	for (size_t i = 0; i < reply->payments_len; i++)
+		job->other_is_own |= !strcmp(
+			reply->payments[i].id, job->payment.id);
 	if (job->other_is_own || job->line->config.credit_preempted)
 		ask_other_block(job);
 	else

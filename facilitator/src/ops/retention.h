@@ -1,7 +1,8 @@
 /*
- * retention.h: forget payments that ended long ago, where the operator wants
- * it. An authorization is never forgotten while it could be spent: what is
- * dropped ended, and its validBefore lies the whole retention time back.
+ * retention.h: forget claims of authorizations that are dead, and payments that
+ * ended long ago where the operator wants it. An authorization is never
+ * forgotten while it could be spent: what is dropped ended, and its
+ * validBefore lies the whole retention time back.
  *
  * Thread rule: the main thread, on its loop.
  */
@@ -13,7 +14,7 @@
 
 struct fac_retention;
 
-/* days: at least 1. loop and store must outlive it. NOMEM. */
+/* days 0: payments are kept. loop and store must outlive it. NOMEM. */
 X402_MUST_USE enum x402_err fac_retention_start(struct fac_loop *loop,
 	struct fac_store *store, uint32_t days,
 	struct fac_retention **ret_retention);

@@ -50,10 +50,11 @@ CREATE TABLE payments (
   created_ms bigint NOT NULL,
   updated_ms bigint NOT NULL
 );
-CREATE UNIQUE INDEX payments_by_key ON payments (key);
 CREATE UNIQUE INDEX payments_by_id ON payments (id);
-CREATE INDEX payments_by_fingerprint ON payments (fingerprint);
-CREATE INDEX payments_by_payload ON payments (payload_hash);
+-- In buckets of numbers, so that only the newest is written: see
+-- sqlite_migrations_p.h.
+CREATE INDEX payments_by_payload
+  ON payments ((sequence >> 17), substr(payload_hash, 1, 8));
 CREATE UNIQUE INDEX payments_by_idempotency ON payments (idem_scope, idem_key)
   WHERE idem_key IS NOT NULL;
 CREATE INDEX payments_by_tx ON payments (tx) WHERE tx IS NOT NULL;
@@ -63,6 +64,15 @@ CREATE INDEX payments_unsigned ON payments (network, sequence)
   WHERE state IN ('reserved', 'replaced');
 CREATE INDEX payments_unsettled ON payments (network, asset, payer)
   WHERE state IN ('reserved', 'signed', 'broadcast', 'replaced');
+
+-- The keys of authorizations that could still be spent, and of no others: see
+-- x402_forget_claims.
+CREATE TABLE claims (
+  key bytea PRIMARY KEY CHECK (length(key) = 32),
+  payment bigint NOT NULL,
+  look_s bigint NOT NULL -- from then on it may be dead
+);
+CREATE INDEX claims_due ON claims (look_s);
 
 CREATE TABLE transactions (
   sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -125,6 +135,7 @@ CREATE TABLE holds (
   used boolean NOT NULL DEFAULT false
 );
 CREATE INDEX holds_of ON holds (network, asset, payer) WHERE NOT used;
+CREATE INDEX holds_due ON holds (until_ms);
 
 CREATE TABLE spending (
   day bigint NOT NULL,
@@ -194,9 +205,11 @@ CREATE INDEX resource_extensions_of ON resource_extensions (resource);
 
 CREATE TABLE heartbeat (
   one bigint PRIMARY KEY CHECK (one = 1),
-  at_ms bigint NOT NULL
+  at_ms bigint NOT NULL,
+  -- Claims of an earlier validBefore were forgotten.
+  forgotten_s bigint NOT NULL
 );
-INSERT INTO heartbeat VALUES (1, 0);
+INSERT INTO heartbeat VALUES (1, 0, 0);
 
 -- ---- Answers. ----
 
@@ -241,6 +254,10 @@ BEGIN
     JOIN x402_payments AS q ON q.sequence = shown.shown) AS p ON true
   ORDER BY p.at;
 END $$;
+
+-- The payment that has this key, while its claim lasts.
+CREATE FUNCTION x402_of_key(a_key bytea) RETURNS bigint LANGUAGE sql STABLE AS
+$$ SELECT payment FROM claims WHERE key = a_key $$;
 
 -- ---- Steps. ----
 
@@ -334,10 +351,17 @@ BEGIN
       RETURN;
     END IF;
   END IF;
-  SELECT sequence, state INTO v_there FROM payments WHERE key = a_key;
+  SELECT sequence, state INTO v_there FROM payments
+    WHERE sequence = x402_of_key(a_key);
   IF FOUND AND NOT x402_may(a_steps, v_there.state, 'reserved') THEN
     RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0, '',
       ARRAY[v_there.sequence]);
+    RETURN;
+  END IF;
+  -- Claims of authorizations that old were forgotten: fail closed.
+  IF a_valid_before < (SELECT forgotten_s FROM heartbeat WHERE one = 1) THEN
+    RETURN QUERY SELECT * FROM x402_answer('policy', false, false, 0,
+      'its validBefore is long past; nothing was sent', NULL);
     RETURN;
   END IF;
   IF a_payer_limit > 0 OR a_caller_limit > 0 OR a_total_limit > 0 THEN
@@ -360,31 +384,36 @@ BEGIN
     PERFORM x402_spend(v_day, a_network, v_payer, a_caller, a_cost);
   END IF;
   UPDATE holds SET used = true WHERE key = a_key AND NOT used;
-  -- A cancelled row keeps its id and history; the rest is said anew.
-  INSERT INTO payments AS p (key, id, network, wire_network, asset, payer,
-    pay_to, amount, nonce, valid_before, scheme, x402_version, fingerprint,
-    payload_hash, idem_scope, idem_key, caller, owner, call_to, calldata,
-    state_calldata, gas_limit, may_share, cost_gwei, spend_day, state,
-    created_ms, updated_ms)
-  VALUES (a_key, a_id, a_network, a_wire_network, a_asset, a_payer, a_pay_to,
-    a_amount, a_nonce, a_valid_before, a_scheme, a_version, a_fingerprint,
-    a_payload_hash, a_idem_scope, a_idem_key, a_caller, a_owner, a_call_to,
-    a_calldata, a_state_calldata, a_gas_limit, a_may_share, a_cost, v_day,
-    'reserved', x402_now(), x402_now())
-  ON CONFLICT (key) DO UPDATE SET wire_network = excluded.wire_network,
-    pay_to = excluded.pay_to, amount = excluded.amount,
-    valid_before = excluded.valid_before, scheme = excluded.scheme,
-    x402_version = excluded.x402_version, fingerprint = excluded.fingerprint,
-    payload_hash = excluded.payload_hash, idem_scope = excluded.idem_scope,
-    idem_key = excluded.idem_key, caller = excluded.caller,
-    owner = excluded.owner, call_to = excluded.call_to,
-    calldata = excluded.calldata, state_calldata = excluded.state_calldata,
-    gas_limit = excluded.gas_limit, may_share = excluded.may_share,
-    cost_gwei = excluded.cost_gwei, spend_day = excluded.spend_day,
-    state = 'reserved', reason = '', message = '', transaction_hash = NULL,
-    tx = NULL, block_number = 0, created_ms = excluded.created_ms,
-    updated_ms = excluded.updated_ms
-  RETURNING p.sequence INTO v_sequence;
+  IF v_there.sequence IS NULL THEN
+    INSERT INTO payments AS p (key, id, network, wire_network, asset, payer,
+      pay_to, amount, nonce, valid_before, scheme, x402_version, fingerprint,
+      payload_hash, idem_scope, idem_key, caller, owner, call_to, calldata,
+      state_calldata, gas_limit, may_share, cost_gwei, spend_day, state,
+      created_ms, updated_ms)
+    VALUES (a_key, a_id, a_network, a_wire_network, a_asset, a_payer,
+      a_pay_to, a_amount, a_nonce, a_valid_before, a_scheme, a_version,
+      a_fingerprint, a_payload_hash, a_idem_scope, a_idem_key, a_caller,
+      a_owner, a_call_to, a_calldata, a_state_calldata, a_gas_limit,
+      a_may_share, a_cost, v_day, 'reserved', x402_now(), x402_now())
+    RETURNING p.sequence INTO v_sequence;
+    INSERT INTO claims (key, payment, look_s)
+      VALUES (a_key, v_sequence, a_valid_before);
+  ELSE
+    -- A cancelled row keeps its id and history; the rest is said anew.
+    v_sequence := v_there.sequence;
+    UPDATE payments SET wire_network = a_wire_network, pay_to = a_pay_to,
+      amount = a_amount, valid_before = a_valid_before, scheme = a_scheme,
+      x402_version = a_version, fingerprint = a_fingerprint,
+      payload_hash = a_payload_hash, idem_scope = a_idem_scope,
+      idem_key = a_idem_key, caller = a_caller, owner = a_owner,
+      call_to = a_call_to, calldata = a_calldata,
+      state_calldata = a_state_calldata, gas_limit = a_gas_limit,
+      may_share = a_may_share, cost_gwei = a_cost, spend_day = v_day,
+      state = 'reserved', reason = '', message = '', transaction_hash = NULL,
+      tx = NULL, block_number = 0, created_ms = x402_now(),
+      updated_ms = x402_now() WHERE sequence = v_sequence;
+    UPDATE claims SET look_s = a_valid_before WHERE key = a_key;
+  END IF;
   INSERT INTO payment_events (payment, state, at_ms)
     VALUES (v_sequence, 'reserved', x402_now());
   RETURN QUERY SELECT * FROM x402_answer('ok', true, false, 0, '',
@@ -397,7 +426,8 @@ DECLARE
   v record;
   v_outcome text := 'ok';
 BEGIN
-  SELECT sequence, state, owner INTO v FROM payments WHERE key = a_key;
+  SELECT sequence, state, owner INTO v FROM payments
+    WHERE sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     v_outcome := 'not_found';
   ELSIF v.owner <> a_owner OR NOT x402_may(a_steps, v.state, 'cancelled') THEN
@@ -419,7 +449,8 @@ DECLARE
   v record;
   v_outcome text := 'ok';
 BEGIN
-  SELECT sequence, state, owner INTO v FROM payments WHERE key = a_key;
+  SELECT sequence, state, owner INTO v FROM payments
+    WHERE sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     v_outcome := 'not_found';
   ELSIF v.owner <> a_owner OR v.state NOT IN ('reserved', 'replaced') THEN
@@ -457,7 +488,7 @@ BEGIN
   SELECT p.sequence, p.state, p.owner,
     coalesce(t.id, decode(repeat('00', 32), 'hex')) AS present INTO v
     FROM payments AS p LEFT JOIN transactions AS t ON t.sequence = p.tx
-    WHERE p.key = a_key;
+    WHERE p.sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     RETURN 'not_found';
   ELSIF v.state = a_state THEN
@@ -498,7 +529,7 @@ DECLARE
     a_message, a_hash, a_block, a_cost, a_hooks, a_steps);
 BEGIN
   RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
-    ARRAY(SELECT sequence FROM payments AS p WHERE p.key = a_key));
+    ARRAY(SELECT payment FROM claims WHERE key = a_key));
 END $$;
 
 CREATE FUNCTION x402_credit(a_key bytea, a_answer text)
@@ -508,7 +539,8 @@ DECLARE
   v_outcome text := 'ok';
   v_claimed boolean := false;
 BEGIN
-  SELECT sequence, state, credited INTO v FROM payments WHERE key = a_key;
+  SELECT sequence, state, credited INTO v FROM payments
+    WHERE sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     v_outcome := 'not_found';
   -- broadcast: where the operator counts what was submitted.
@@ -523,53 +555,62 @@ BEGIN
     ARRAY[v.sequence]);
 END $$;
 
--- The first member that is not NULL and finds one.
+-- Of the first member that is not NULL and finds one. By transaction: all
+-- that were in it.
 CREATE FUNCTION x402_find(a_id bytea, a_key bytea, a_hash bytea,
-  a_fingerprint bytea, a_payload bytea, a_scope text, a_idem text)
-RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+  a_payload bytea, a_scope text, a_idem text)
+RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v bigint;
+  v_all bigint[];
+  v_bucket bigint;
+  v_first bigint;
 BEGIN
   IF a_id IS NOT NULL THEN
     SELECT sequence INTO v FROM payments WHERE id = a_id;
   END IF;
   IF v IS NULL AND a_key IS NOT NULL THEN
-    SELECT sequence INTO v FROM payments WHERE key = a_key;
+    v := x402_of_key(a_key);
   END IF;
   IF v IS NULL AND a_hash IS NOT NULL THEN
-    SELECT l.payment INTO v FROM attempts AS a
+    v_all := ARRAY(SELECT l.payment FROM attempts AS a
       JOIN transaction_payments AS l ON l.tx = a.tx
-      WHERE a.hash = a_hash ORDER BY l.position LIMIT 1;
-    IF v IS NULL THEN
-      SELECT sequence INTO v FROM payments WHERE other_hash = a_hash
-        ORDER BY sequence LIMIT 1;
+      WHERE a.hash = a_hash ORDER BY l.position);
+    IF cardinality(v_all) = 0 THEN
+      v_all := ARRAY(SELECT sequence FROM payments WHERE other_hash = a_hash
+        ORDER BY sequence LIMIT 220);
+    END IF;
+    IF cardinality(v_all) > 0 THEN
+      RETURN v_all;
     END IF;
   END IF;
-  IF v IS NULL AND a_fingerprint IS NOT NULL THEN
-    SELECT sequence INTO v FROM payments WHERE fingerprint = a_fingerprint
-      ORDER BY sequence DESC LIMIT 1;
-  END IF;
   IF v IS NULL AND a_payload IS NOT NULL THEN
-    SELECT sequence INTO v FROM payments WHERE payload_hash = a_payload
-      ORDER BY sequence DESC LIMIT 1;
+    -- The newest that has it: one look for each bucket.
+    SELECT min(sequence) >> 17 INTO v_first FROM payments;
+    SELECT max(sequence) >> 17 INTO v_bucket FROM payments;
+    WHILE v IS NULL AND v_bucket >= v_first LOOP
+      SELECT sequence INTO v FROM payments WHERE sequence >> 17 = v_bucket
+        AND substr(payload_hash, 1, 8) = substr(a_payload, 1, 8)
+        AND payload_hash = a_payload ORDER BY sequence DESC LIMIT 1;
+      v_bucket := v_bucket - 1;
+    END LOOP;
   END IF;
   IF v IS NULL AND a_scope IS NOT NULL AND a_idem IS NOT NULL THEN
     SELECT sequence INTO v FROM payments
       WHERE idem_scope = a_scope AND idem_key = a_idem;
   END IF;
-  RETURN v;
+  RETURN ARRAY[v];
 END $$;
 
 CREATE FUNCTION x402_payment_get(a_id bytea, a_key bytea, a_hash bytea,
-  a_fingerprint bytea, a_payload bytea, a_scope text, a_idem text)
+  a_payload bytea, a_scope text, a_idem text)
 RETURNS SETOF x402_answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  v bigint := x402_find(a_id, a_key, a_hash, a_fingerprint, a_payload,
-    a_scope, a_idem);
+  v bigint[] := x402_find(a_id, a_key, a_hash, a_payload, a_scope, a_idem);
 BEGIN
   RETURN QUERY SELECT * FROM x402_answer(
-    CASE WHEN v IS NULL THEN 'not_found' ELSE 'ok' END, false, false, 0, '',
-    ARRAY[v]);
+    CASE WHEN v[1] IS NULL THEN 'not_found' ELSE 'ok' END, false, false, 0,
+    '', v);
 END $$;
 
 -- ---- Holds. ----
@@ -582,7 +623,8 @@ DECLARE
   v_now bigint := x402_now();
   v_taken numeric;
 BEGIN
-  SELECT sequence, state INTO v FROM payments WHERE key = a_key;
+  SELECT sequence, state INTO v FROM payments
+    WHERE sequence = x402_of_key(a_key);
   IF FOUND AND v.state <> 'cancelled' THEN
     RETURN QUERY SELECT * FROM x402_answer('conflict', false, false, 0, '',
       ARRAY[v.sequence]);
@@ -676,7 +718,8 @@ BEGIN
   END IF;
   v_payments := ARRAY(SELECT p.sequence
     FROM generate_series(0, v_count - 1) AS at
-    JOIN payments AS p ON p.key = substr(a_keys, (at * 32 + 1)::integer, 32)
+    JOIN claims AS c ON c.key = substr(a_keys, (at * 32 + 1)::integer, 32)
+    JOIN payments AS p ON p.sequence = c.payment
     WHERE p.owner = a_owner AND x402_may(a_steps, p.state, 'signed')
     ORDER BY at);
   IF (SELECT count(DISTINCT p) FROM unnest(v_payments) AS p) <> v_count
@@ -807,9 +850,9 @@ BEGIN
   SELECT sequence, state INTO v FROM transactions WHERE id = a_id;
   v_outcome := CASE WHEN NOT FOUND THEN 'not_found'
     WHEN v_fenced OR v.state = 'replaced' THEN 'conflict' ELSE 'ok' END;
-  v_shown := ARRAY(SELECT p.sequence
+  v_shown := ARRAY(SELECT c.payment
     FROM generate_series(0, v_count - 1) AS at
-    JOIN payments AS p ON p.key = substr(a_keys, at * 32 + 1, 32)
+    JOIN claims AS c ON c.key = substr(a_keys, at * 32 + 1, 32)
     ORDER BY at);
   IF v_outcome = 'ok' AND cardinality(v_shown) <> v_count THEN
     v_outcome := 'not_found';
@@ -881,9 +924,15 @@ BEGIN
   END IF;
   UPDATE transactions SET state = 'broadcast', mined_hash = NULL,
     block_hash = NULL, block_number = 0 WHERE sequence = v.sequence;
+  -- One that was long dead when its transaction was revived: what works on it
+  -- finds it by its key, unless another has that by now.
+  INSERT INTO claims (key, payment, look_s)
+    SELECT p.key, p.sequence, p.valid_before FROM payments AS p
+    WHERE p.tx = v.sequence ON CONFLICT (key) DO NOTHING;
   -- Those whose end was this transaction's doing.
   v_back := ARRAY(SELECT p.sequence FROM transaction_payments AS l
     JOIN payments AS p ON p.sequence = l.payment
+    JOIN claims AS c ON c.key = p.key AND c.payment = p.sequence
     WHERE l.tx = v.sequence AND p.tx = v.sequence
     AND p.state IN ('settled', 'reverted')
     AND x402_may(a_steps, p.state, 'broadcast')
@@ -972,6 +1021,40 @@ $$ SELECT r.* FROM resources AS r WHERE (a_type IS NULL OR r.type = a_type)
 
 -- ---- Keeping house. ----
 
+-- Ended, and no transaction of it may come back.
+CREATE FUNCTION x402_is_done(a_payment bigint)
+RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT EXISTS (SELECT 1 FROM payments AS p WHERE p.sequence = a_payment
+    AND p.state IN ('settled', 'provisioned', 'reverted', 'expired',
+      'cancelled'))
+  AND NOT EXISTS (SELECT 1 FROM transaction_payments AS l
+    JOIN transactions AS t ON t.sequence = l.tx WHERE l.payment = a_payment
+    AND t.state NOT IN ('final', 'replaced')) $$;
+
+CREATE FUNCTION x402_forget_claims(a_dead_before bigint, a_limit bigint)
+RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
+DECLARE
+  v_due bytea[];
+BEGIN
+  UPDATE heartbeat SET forgotten_s = a_dead_before
+    WHERE one = 1 AND forgotten_s < a_dead_before;
+  v_due := ARRAY(SELECT key FROM claims WHERE look_s < a_dead_before
+    ORDER BY look_s LIMIT a_limit);
+  -- One whose success nobody was told stays: it may still be asked for.
+  DELETE FROM claims AS c USING payments AS p WHERE c.key = ANY (v_due)
+    AND p.sequence = c.payment AND p.valid_before < a_dead_before
+    AND (p.credited OR p.state NOT IN ('settled', 'provisioned'))
+    AND x402_is_done(p.sequence);
+  -- What could not go is looked at again in an hour.
+  UPDATE claims SET look_s = a_dead_before + 3600 WHERE key = ANY (v_due);
+  DELETE FROM holds WHERE key IN (SELECT key FROM holds
+    WHERE until_ms < a_dead_before * 1000 LIMIT a_limit);
+  DELETE FROM spending WHERE day < x402_now() / 86400000 - 2;
+  DELETE FROM instances WHERE until_ms < x402_now() - 86400000;
+  RETURN QUERY SELECT * FROM x402_answer('ok', false, false,
+    cardinality(v_due)::bigint, '', NULL);
+END $$;
+
 CREATE FUNCTION x402_retire(a_dead_before bigint, a_limit bigint)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
@@ -979,15 +1062,16 @@ DECLARE
   v_count bigint;
 BEGIN
   -- Of the oldest only, four for each that may go: bounded.
-  v_gone := ARRAY(SELECT p.sequence FROM (SELECT sequence, state,
-      valid_before FROM payments ORDER BY sequence LIMIT a_limit * 4) AS p
-    WHERE p.state IN ('settled', 'provisioned', 'reverted', 'expired',
-      'cancelled') AND p.valid_before < a_dead_before AND NOT EXISTS (
-      SELECT 1 FROM transaction_payments AS l JOIN transactions AS t
-        ON t.sequence = l.tx WHERE l.payment = p.sequence
-        AND t.state NOT IN ('final', 'replaced'))
+  v_gone := ARRAY(SELECT p.sequence FROM (SELECT sequence, valid_before
+      FROM payments ORDER BY sequence LIMIT a_limit * 4) AS p
+    WHERE p.valid_before < a_dead_before AND x402_is_done(p.sequence)
     ORDER BY p.sequence LIMIT a_limit);
   v_count := cardinality(v_gone);
+  UPDATE heartbeat SET forgotten_s = a_dead_before
+    WHERE one = 1 AND forgotten_s < a_dead_before;
+  DELETE FROM claims AS c USING payments AS p
+    WHERE p.sequence = ANY (v_gone) AND c.key = p.key
+    AND c.payment = p.sequence;
   DELETE FROM payment_events WHERE payment = ANY (v_gone);
   DELETE FROM outbox WHERE payment = ANY (v_gone);
   DELETE FROM transaction_payments WHERE payment = ANY (v_gone);
@@ -1001,10 +1085,6 @@ BEGIN
     LIMIT a_limit);
   DELETE FROM attempts WHERE tx = ANY (v_gone);
   DELETE FROM transactions WHERE sequence = ANY (v_gone);
-  DELETE FROM holds WHERE key IN (SELECT key FROM holds
-    WHERE until_ms < a_dead_before * 1000 LIMIT a_limit);
-  DELETE FROM spending WHERE day < x402_now() / 86400000 - 2;
-  DELETE FROM instances WHERE until_ms < x402_now() - 86400000;
   RETURN QUERY SELECT * FROM x402_answer('ok', false, false, v_count, '',
     NULL);
 END $$;

@@ -480,6 +480,7 @@ static enum x402_err read_one(
 	case FAC_VERB_MARK_DROPPED:
 	case FAC_VERB_OUTBOX_REVIVE:
 	case FAC_VERB_RESOURCE_PUT:
+	case FAC_VERB_FORGET_CLAIMS:
 	case FAC_VERB_RETIRE:
 		return read_answer(verb, result);
 	case FAC_VERB_PAYMENT_GET:

@@ -286,7 +286,6 @@ static void add_find(struct params *p, const struct fac_verb *verb)
 	add(p, is_id ? p->id16 : NULL, is_id ? 16 : 0, 1);
 	add_optional32(p, verb->has_key32, verb->key32);
 	add_optional32(p, verb->has_transaction32, verb->transaction32);
-	add_optional32(p, verb->has_fingerprint32, verb->fingerprint32);
 	add_optional32(p, verb->has_payload_hash32, verb->payload_hash32);
 	add_text(p, verb->texts[FAC_TEXT_SCOPE]);
 	add_text(p, verb->texts[FAC_TEXT_KEY]);
@@ -685,6 +684,8 @@ bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 		return send_list(conn, verb);
 	case FAC_VERB_HEALTH:
 		return fac_postgres_send_plain(conn, FAC_POSTGRES_HEALTH);
+	case FAC_VERB_FORGET_CLAIMS:
+		return send_few(conn, FAC_POSTGRES_FORGET_CLAIMS, verb, "nl");
 	case FAC_VERB_RETIRE:
 		return send_few(conn, FAC_POSTGRES_RETIRE, verb, "nl");
 	case FAC_VERB_NONE:

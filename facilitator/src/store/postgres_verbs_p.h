@@ -34,11 +34,10 @@
 		" $9, $10, $11)")                                            \
 	X(CREDIT, "SELECT * FROM x402_credit($1, $2)")                       \
 	X(PAYMENT_GET,                                                       \
-		"SELECT * FROM x402_payment_get($1, $2, $3, $4, $5,"         \
-		" $6, $7)")                                                  \
+		"SELECT * FROM x402_payment_get($1, $2, $3, $4, $5, $6)")    \
 	X(PAYMENT_EVENTS,                                                    \
 		"SELECT state, at_ms, note FROM payment_events WHERE"        \
-		" payment = x402_find($1, $2, $3, $4, $5, $6, $7)"           \
+		" payment = (x402_find($1, $2, $3, $4, $5, $6))[1]"          \
 		" ORDER BY sequence")                                        \
 	X(HOLD, "SELECT * FROM x402_hold($1, $2, $3, $4, $5, $6, $7)")       \
 	X(HOLD_GET, "SELECT * FROM x402_hold_get($1)")                       \
@@ -135,6 +134,7 @@
 		" ORDER BY updated_ms DESC, sequence DESC"                   \
 		" LIMIT $6 OFFSET $7")                                       \
 	X(HEALTH, "UPDATE heartbeat SET at_ms = x402_now() WHERE one = 1")   \
+	X(FORGET_CLAIMS, "SELECT * FROM x402_forget_claims($1, $2)")         \
 	X(RETIRE, "SELECT * FROM x402_retire($1, $2)")
 
 #define FAC_POSTGRES_TRANSACTION                                             \

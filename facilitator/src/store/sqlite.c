@@ -92,10 +92,6 @@ static enum x402_err open_file(
 		return X402_ERR_STORE;
 	(void)sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
 	(void)sqlite3_extended_result_codes(db->sqlite, 1);
-	/*
-	 * The keys of payments are random: their index is wanted in memory,
-	 * through the page cache, and not copied into ours.
-	 */
 	err = fac_sqlite_script(db,
 		"PRAGMA mmap_size = 4294967296;"
 		"PRAGMA cache_size = -8192;"
@@ -326,6 +322,22 @@ uint64_t fac_sqlite_u64(sqlite3_stmt *stmt, int column)
 	return value < 0 ? 0 : (uint64_t)value;
 }
 
+void fac_sqlite_add_number(struct x402_buf *numbers, uint64_t number)
+{
+	x402_buf_add(
+		numbers, x402_span((const uint8_t *)&number, sizeof(number)));
+	if (numbers->failed)
+		abort();
+}
+
+uint64_t fac_sqlite_number_at(const struct x402_buf *numbers, size_t at)
+{
+	uint64_t number;
+
+	memcpy(&number, numbers->ptr + at, sizeof(number));
+	return number;
+}
+
 uint64_t fac_sqlite_now_ms(void)
 {
 	struct timespec now;
@@ -399,6 +411,8 @@ static enum x402_err dispatch(struct fac_sqlite *db, struct fac_verb *verb)
 		return fac_sqlite_resource_list(db, verb);
 	case FAC_VERB_HEALTH:
 		return fac_sqlite_health(db, verb);
+	case FAC_VERB_FORGET_CLAIMS:
+		return fac_sqlite_forget_claims(db, verb);
 	case FAC_VERB_RETIRE:
 		return fac_sqlite_retire(db, verb);
 	case FAC_VERB_NONE:

@@ -11,6 +11,8 @@
 #define DAY_MS UINT64_C(86400000)
 /* Look at so many of the oldest for each that may be forgotten: bounded. */
 #define RETIRE_LOOK 4
+/* A claim that is due and cannot go is looked at again after so long. */
+#define LOOK_AGAIN_S 3600
 /* Spending of past days says nothing any more. */
 #define SPENDING_DAYS 2
 
@@ -327,17 +329,17 @@ enum x402_err fac_sqlite_post(
 	return err;
 }
 
-/* Rows of stmt: sequence, hook, state, at_ms, tries, dead, error, key. */
+/* Rows of stmt: sequence, hook, state, at_ms, tries, dead, error, payment. */
 static enum x402_err add_outbox(
 	struct fac_sqlite *db, sqlite3_stmt *stmt, struct fac_verb *verb)
 {
-	struct x402_buf keys = {0};
+	struct x402_buf numbers = {0};
 	enum x402_err err = X402_OK;
 	bool more = true;
 
 	while (!err && !(err = fac_sqlite_row(stmt, &more)) && more) {
 		struct fac_outbox_row *row = fac_verb_add_outbox(verb);
-		uint8_t key32[32];
+		uint64_t payment = fac_sqlite_u64(stmt, 7);
 		char state[16];
 
 		row->sequence = fac_sqlite_u64(stmt, 0);
@@ -347,29 +349,26 @@ static enum x402_err add_outbox(
 		row->tries = (uint32_t)fac_sqlite_u64(stmt, 4);
 		row->dead = fac_sqlite_u64(stmt, 5) != 0;
 		fac_sqlite_text(stmt, 6, row->error, sizeof(row->error));
-		if (!fac_payment_state_parse(state, &row->state) ||
-			!fac_sqlite_fixed(stmt, 7, key32, 32))
+		if (!fac_payment_state_parse(state, &row->state))
 			err = X402_ERR_STORE;
-		x402_buf_add(&keys, x402_span(key32, 32));
+		fac_sqlite_add_number(&numbers, payment);
 	}
-	if (keys.failed)
-		abort();
-	for (size_t at = 0; at < keys.len && !err; at += 32) {
+	for (size_t at = 0; at < numbers.len && !err; at += 8) {
 		struct fac_verb one = {0};
 
-		err = fac_sqlite_load_payment(db, keys.ptr + at, &one);
+		err = fac_sqlite_load_sequence(
+			db, fac_sqlite_number_at(&numbers, at), &one);
 		if (!err)
 			*fac_verb_add_payment(verb) = one.payments[0];
 		free(one.payments);
 	}
-	x402_buf_clear(&keys);
+	x402_buf_clear(&numbers);
 	return err;
 }
 
 #define OUTBOX_COLUMNS                                                     \
 	" o.sequence, o.hook, o.state, o.at_ms, o.tries, o.dead, o.error," \
-	" p.key FROM outbox AS o JOIN payments AS p"                       \
-	" ON p.sequence = o.payment "
+	" o.payment FROM outbox AS o "
 
 enum x402_err fac_sqlite_outbox_take(
 	struct fac_sqlite *db, struct fac_verb *verb)
@@ -434,16 +433,106 @@ enum x402_err fac_sqlite_outbox_revive(
 
 /* ---- Keeping house. ---- */
 
+/*
+ * Ended, told, and no transaction of it may come back: when its validBefore
+ * is over too, nothing will ask for p by its key again.
+ */
+#define IS_DONE                                              \
+	" p.state IN ('settled', 'provisioned', 'reverted'," \
+	" 'expired', 'cancelled') AND NOT EXISTS"            \
+	" (SELECT 1 FROM transaction_payments AS l JOIN"     \
+	"  transactions AS t ON t.sequence = l.tx"           \
+	"  WHERE l.payment = p.sequence"                     \
+	"  AND t.state NOT IN ('final', 'replaced')) "
+
+/* Whatever is older may have been forgotten: it is claimed by nobody. */
+static enum x402_err raise_forgotten(struct fac_sqlite *db, uint64_t unix_s)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE heartbeat SET forgotten_s = ?1"
+		" WHERE one = 1 AND forgotten_s < ?1",
+		"i", unix_s));
+}
+
+/* Claims that are due, as the payments' numbers. */
+static enum x402_err read_due(
+	struct fac_sqlite *db, struct fac_verb *verb, struct x402_buf *numbers)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT payment FROM claims WHERE look_s < ?1"
+		" ORDER BY look_s LIMIT ?2",
+		"ii", verb->number, (uint64_t)verb->limit);
+	enum x402_err err;
+	bool row = true;
+
+	while (!(err = fac_sqlite_row(stmt, &row)) && row)
+		fac_sqlite_add_number(numbers, fac_sqlite_u64(stmt, 0));
+	return err;
+}
+
+/* One whose success nobody was told stays: it may still be asked for. */
+static enum x402_err look_at_claim(
+	struct fac_sqlite *db, struct fac_verb *verb, uint64_t payment)
+{
+	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"DELETE FROM claims WHERE payment = ?1 AND key = (SELECT p.key"
+		" FROM payments AS p WHERE p.sequence = ?1"
+		" AND p.valid_before < ?2 AND (p.credited = 1"
+		"  OR p.state NOT IN ('settled', 'provisioned'))"
+		" AND" IS_DONE ")",
+		"ii", payment, verb->number));
+
+	if (err || sqlite3_changes(db->sqlite))
+		return err;
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE claims SET look_s = ?2 WHERE key ="
+		" (SELECT key FROM payments WHERE sequence = ?1)",
+		"ii", payment, verb->number + LOOK_AGAIN_S));
+}
+
+/* What is over by itself, whatever became of its payment. */
+static enum x402_err forget_the_rest(
+	struct fac_sqlite *db, const struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"DELETE FROM holds WHERE key IN (SELECT key FROM holds"
+		" WHERE until_ms < ?1 LIMIT ?2)",
+		"ii", verb->number * 1000, (uint64_t)verb->limit));
+
+	return err ? err
+		   : fac_sqlite_exec(fac_sqlite_bound(db,
+			     "DELETE FROM spending WHERE day < ?1", "i",
+			     fac_sqlite_now_ms() / DAY_MS - SPENDING_DAYS));
+}
+
+enum x402_err fac_sqlite_forget_claims(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	struct x402_buf numbers = {0};
+	enum x402_err err = raise_forgotten(db, verb->number);
+
+	if (!err)
+		err = read_due(db, verb, &numbers);
+	for (size_t at = 0; at < numbers.len && !err; at += 8)
+		err = look_at_claim(
+			db, verb, fac_sqlite_number_at(&numbers, at));
+	verb->reply.number = numbers.len / 8;
+	x402_buf_clear(&numbers);
+	return err ? err : forget_the_rest(db, verb);
+}
+
 static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
 {
 	static const char *const statements[] = {
 		"DELETE FROM payment_events WHERE payment = ?1",
 		"DELETE FROM outbox WHERE payment = ?1",
 		"DELETE FROM transaction_payments WHERE payment = ?1",
+		("DELETE FROM claims WHERE payment = ?1 AND key ="
+		 " (SELECT key FROM payments WHERE sequence = ?1)"),
 		"DELETE FROM payments WHERE sequence = ?1"};
 	enum x402_err err = X402_OK;
 
-	for (size_t i = 0; i < 4 && !err; i++)
+	for (size_t i = 0; i < 5 && !err; i++)
 		err = fac_sqlite_exec(
 			fac_sqlite_bound(db, statements[i], "i", payment));
 	return err;
@@ -477,48 +566,26 @@ static enum x402_err forget_transactions(struct fac_sqlite *db, uint32_t limit)
 
 enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb)
 {
-	uint64_t now = fac_sqlite_now_ms();
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
 		"SELECT p.sequence FROM (SELECT * FROM payments"
-		" ORDER BY sequence LIMIT ?3) AS p WHERE p.state IN"
-		" ('settled', 'provisioned', 'reverted', 'expired',"
-		" 'cancelled') AND p.valid_before < ?1 AND NOT EXISTS"
-		" (SELECT 1 FROM transaction_payments AS l JOIN transactions"
-		"  AS t ON t.sequence = l.tx WHERE l.payment = p.sequence"
-		"  AND t.state NOT IN ('final', 'replaced'))"
-		" ORDER BY p.sequence LIMIT ?2",
+		" ORDER BY sequence LIMIT ?3) AS p WHERE p.valid_before < ?1"
+		" AND" IS_DONE "ORDER BY p.sequence LIMIT ?2",
 		"iii", verb->number, (uint64_t)verb->limit,
 		(uint64_t)verb->limit * RETIRE_LOOK);
 	struct x402_buf numbers = {0};
 	enum x402_err err;
 	bool row = true;
 
-	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
-		uint64_t number = fac_sqlite_u64(stmt, 0);
-
-		x402_buf_add(&numbers,
-			x402_span((const uint8_t *)&number, sizeof(number)));
-	}
-	if (numbers.failed)
-		abort();
+	while (!(err = fac_sqlite_row(stmt, &row)) && row)
+		fac_sqlite_add_number(&numbers, fac_sqlite_u64(stmt, 0));
+	if (!err)
+		err = raise_forgotten(db, verb->number);
 	for (size_t at = 0; at < numbers.len && !err; at += 8) {
-		uint64_t number;
-
-		memcpy(&number, numbers.ptr + at, sizeof(number));
-		err = forget_payment(db, number);
+		err = forget_payment(db, fac_sqlite_number_at(&numbers, at));
 		verb->reply.number++;
 	}
 	x402_buf_clear(&numbers);
-	if (!err)
-		err = forget_transactions(db, verb->limit);
-	if (!err)
-		err = fac_sqlite_exec(fac_sqlite_bound(db,
-			"DELETE FROM holds WHERE until_ms < ?1", "i",
-			verb->number * 1000));
-	return err ? err
-		   : fac_sqlite_exec(fac_sqlite_bound(db,
-			     "DELETE FROM spending WHERE day < ?1", "i",
-			     now / DAY_MS - SPENDING_DAYS));
+	return err ? err : forget_transactions(db, verb->limit);
 }
 
 enum x402_err fac_sqlite_health(struct fac_sqlite *db, struct fac_verb *verb)

@@ -11,6 +11,14 @@
 
 #include <sqlite3.h>
 
+/*
+ * Payments in a bucket of the index of payloads, as a power of two. Larger:
+ * more pages are written at random places; smaller: a question about a hash
+ * looks into more buckets.
+ */
+#define FAC_PAYLOAD_SHIFT      17
+#define FAC_PAYLOAD_SHIFT_TEXT "17"
+
 /* More distinct statements than the verbs have. */
 #define FAC_SQLITE_STATEMENTS_MAX 128
 
@@ -76,6 +84,13 @@ char *fac_sqlite_dup(sqlite3_stmt *stmt, int column);
 void fac_sqlite_buf(sqlite3_stmt *stmt, int column, struct x402_buf *ret_buf);
 uint64_t fac_sqlite_u64(sqlite3_stmt *stmt, int column);
 
+/*
+ * Numbers of rows, 8 bytes each: what is being walked on must not change, so
+ * they are read first. Out of memory aborts.
+ */
+void fac_sqlite_add_number(struct x402_buf *numbers, uint64_t number);
+uint64_t fac_sqlite_number_at(const struct x402_buf *numbers, size_t at);
+
 /* Unix milliseconds. */
 uint64_t fac_sqlite_now_ms(void);
 
@@ -89,11 +104,23 @@ uint64_t fac_sqlite_now_ms(void);
 	" calldata, state_calldata, gas_limit, may_share, cost_gwei,"    \
 	" state, reason, message, transaction_hash, block_number,"       \
 	" credited, answer, created_ms, updated_ms "
+/* A condition on payments: whose key ?1 is. */
+#define FAC_PAYMENT_OF_KEY \
+	" sequence = (SELECT payment FROM claims WHERE key = ?1) "
 X402_MUST_USE enum x402_err fac_sqlite_add_payment(
+	sqlite3_stmt *stmt, struct fac_verb *verb);
+/* Replace the reply's payments by the first row of stmt. NOT_FOUND. */
+X402_MUST_USE enum x402_err fac_sqlite_load_first(
 	sqlite3_stmt *stmt, struct fac_verb *verb);
 /* Replace the reply's payments by that of key32. NOT_FOUND. */
 X402_MUST_USE enum x402_err fac_sqlite_load_payment(
 	struct fac_sqlite *db, const uint8_t key32[32], struct fac_verb *verb);
+/* ... by that number, which works also when its claim was forgotten. */
+X402_MUST_USE enum x402_err fac_sqlite_load_sequence(
+	struct fac_sqlite *db, uint64_t sequence, struct fac_verb *verb);
+X402_MUST_USE enum x402_err fac_sqlite_load_by_idempotency(
+	struct fac_sqlite *db, const char *scope, const char *key,
+	struct fac_verb *verb);
 /* Internal number and state of a payment. NOT_FOUND. */
 X402_MUST_USE enum x402_err fac_sqlite_find_payment(struct fac_sqlite *db,
 	const uint8_t key32[32], uint64_t *ret_sequence,
@@ -114,6 +141,8 @@ enum x402_err fac_sqlite_take_over(
 	struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb);
+
+/* ---- sqlite_get.c ---- */
 enum x402_err fac_sqlite_payment_get(
 	struct fac_sqlite *db, struct fac_verb *verb);
 
@@ -167,6 +196,8 @@ enum x402_err fac_sqlite_outbox_fail(
 enum x402_err fac_sqlite_outbox_dead(
 	struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_outbox_revive(
+	struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_forget_claims(
 	struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_health(struct fac_sqlite *db, struct fac_verb *verb);

@@ -1,7 +1,10 @@
 /*
- * The verbs of one payment: reserve, release, pass on, finish, credit, get;
- * and the one function that steps a payment from state to state, which asks
- * the table in core/payment.c and refuses what it does not permit.
+ * The verbs of one payment: reserve, release, pass on, finish, credit; and the
+ * one function that steps a payment from state to state, which asks the table
+ * in core/payment.c and refuses what it does not permit.
+ *
+ * A key finds its payment through claims, as long as its authorization could
+ * be spent. sqlite_get.c finds the others.
  */
 #include "store/sqlite_p.h"
 #include "x402/encoding.h"
@@ -90,8 +93,7 @@ enum x402_err fac_sqlite_add_payment(sqlite3_stmt *stmt, struct fac_verb *verb)
 	return X402_OK;
 }
 
-/* The first row of stmt into the reply, replacing what is there. */
-static enum x402_err load_first(sqlite3_stmt *stmt, struct fac_verb *verb)
+enum x402_err fac_sqlite_load_first(sqlite3_stmt *stmt, struct fac_verb *verb)
 {
 	enum x402_err err = fac_sqlite_one(stmt);
 
@@ -110,17 +112,29 @@ static enum x402_err load_first(sqlite3_stmt *stmt, struct fac_verb *verb)
 enum x402_err fac_sqlite_load_payment(
 	struct fac_sqlite *db, const uint8_t key32[32], struct fac_verb *verb)
 {
-	return load_first(fac_sqlite_bound(db,
-				  "SELECT" FAC_PAYMENT_COLUMNS
-				  "FROM payments WHERE key = ?1",
-				  "k", key32),
+	return fac_sqlite_load_first(
+		fac_sqlite_bound(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE" FAC_PAYMENT_OF_KEY,
+			"k", key32),
 		verb);
 }
 
-static enum x402_err load_by_idempotency(struct fac_sqlite *db,
+enum x402_err fac_sqlite_load_sequence(
+	struct fac_sqlite *db, uint64_t sequence, struct fac_verb *verb)
+{
+	return fac_sqlite_load_first(
+		fac_sqlite_bound(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE sequence = ?1",
+			"i", sequence),
+		verb);
+}
+
+enum x402_err fac_sqlite_load_by_idempotency(struct fac_sqlite *db,
 	const char *scope, const char *key, struct fac_verb *verb)
 {
-	return load_first(
+	return fac_sqlite_load_first(
 		fac_sqlite_bound(db,
 			"SELECT" FAC_PAYMENT_COLUMNS
 			"FROM payments WHERE idem_scope = ?1 AND idem_key = ?2",
@@ -133,8 +147,8 @@ enum x402_err fac_sqlite_find_payment(struct fac_sqlite *db,
 	enum fac_payment_state *ret_state)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT sequence, state FROM payments WHERE key = ?1", "k",
-		key32);
+		"SELECT sequence, state FROM payments WHERE" FAC_PAYMENT_OF_KEY,
+		"k", key32);
 	enum x402_err err = fac_sqlite_one(stmt);
 	char text[16];
 
@@ -219,11 +233,7 @@ static void bind_terms(sqlite3_stmt *stmt, const struct fac_payment *payment,
 	fac_sqlite_bind_u64(stmt, 26, fac_sqlite_now_ms());
 }
 
-/*
- * Insert, or take a cancelled row over: its id and history stay, everything
- * that the new caller said replaces the old.
- */
-static enum x402_err write_reservation(struct fac_sqlite *db,
+static enum x402_err insert_payment(struct fac_sqlite *db,
 	const struct fac_payment *payment, uint64_t spend_day)
 {
 	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
@@ -234,40 +244,67 @@ static enum x402_err write_reservation(struct fac_sqlite *db,
 		" gas_limit, may_share, cost_gwei, spend_day, state,"
 		" created_ms, updated_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
 		" ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
-		" ?20, ?21, ?22, ?23, ?24, ?25, 'reserved', ?26, ?26)"
-		" ON CONFLICT (key) DO UPDATE SET"
-		" wire_network = excluded.wire_network,"
-		" pay_to = excluded.pay_to, amount = excluded.amount,"
-		" valid_before = excluded.valid_before,"
-		" scheme = excluded.scheme,"
-		" x402_version = excluded.x402_version,"
-		" fingerprint = excluded.fingerprint,"
-		" payload_hash = excluded.payload_hash,"
-		" idem_scope = excluded.idem_scope,"
-		" idem_key = excluded.idem_key, caller = excluded.caller,"
-		" owner = excluded.owner, call_to = excluded.call_to,"
-		" calldata = excluded.calldata,"
-		" state_calldata = excluded.state_calldata,"
-		" gas_limit = excluded.gas_limit,"
-		" may_share = excluded.may_share,"
-		" cost_gwei = excluded.cost_gwei,"
-		" spend_day = excluded.spend_day, state = 'reserved',"
-		" reason = '', message = '', transaction_hash = NULL,"
-		" tx = NULL, block_number = 0,"
-		" created_ms = excluded.created_ms,"
-		" updated_ms = excluded.updated_ms RETURNING sequence");
-	enum x402_err err;
+		" ?20, ?21, ?22, ?23, ?24, ?25, 'reserved', ?26, ?26)");
 	uint64_t sequence;
+	enum x402_err err;
 
 	if (!stmt)
 		return X402_ERR_STORE;
 	bind_terms(stmt, payment, spend_day);
-	err = fac_sqlite_one(stmt);
-	if (err)
-		return err;
-	sequence = fac_sqlite_u64(stmt, 0);
 	err = fac_sqlite_exec(stmt);
+	sequence = (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
+	if (!err)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"INSERT INTO claims (key, payment, look_s)"
+			" VALUES (?1, ?2, ?3)",
+			"kii", payment->key32, sequence,
+			payment->valid_before_unix_s));
 	return err ? err : write_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+}
+
+/* A cancelled row: its id and history stay, the rest is said anew. */
+static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
+	const struct fac_payment *payment, uint64_t spend_day)
+{
+	/* ?1 to ?3, ?5, ?6 and ?9 are what a key is made of, and the id. */
+	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
+		"UPDATE payments SET wire_network = ?4, pay_to = ?7,"
+		" amount = ?8, valid_before = ?10, scheme = ?11,"
+		" x402_version = ?12, fingerprint = ?13, payload_hash = ?14,"
+		" idem_scope = ?15, idem_key = ?16, caller = ?17, owner = ?18,"
+		" call_to = ?19, calldata = ?20, state_calldata = ?21,"
+		" gas_limit = ?22, may_share = ?23, cost_gwei = ?24,"
+		" spend_day = ?25, state = 'reserved', reason = '',"
+		" message = '', transaction_hash = NULL, tx = NULL,"
+		" block_number = 0, created_ms = ?26, updated_ms = ?26"
+		" WHERE sequence = ?27");
+	enum x402_err err;
+
+	if (!stmt)
+		return X402_ERR_STORE;
+	bind_terms(stmt, payment, spend_day);
+	fac_sqlite_bind_u64(stmt, 27, sequence);
+	err = fac_sqlite_exec(stmt);
+	if (!err)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"UPDATE claims SET look_s = ?2 WHERE key = ?1", "ki",
+			payment->key32, payment->valid_before_unix_s));
+	return err ? err : write_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+}
+
+/* Claims of authorizations that old were forgotten: fail closed. */
+static enum x402_err check_forgotten(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_exists(fac_sqlite_bound(db,
+		"SELECT 1 FROM heartbeat WHERE one = 1 AND forgotten_s > ?1",
+		"i", verb->payment.valid_before_unix_s));
+
+	if (err)
+		return err == X402_ERR_NOT_FOUND ? X402_OK : err;
+	snprintf(verb->reply.message, sizeof(verb->reply.message),
+		"its validBefore is long past; nothing was sent");
+	return X402_ERR_POLICY;
 }
 
 /* Its key belongs to another payment, or to another question about it. */
@@ -281,32 +318,37 @@ static bool is_key_taken(
 enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb)
 {
 	const struct fac_payment *payment = &verb->payment;
+	enum fac_payment_state state;
 	uint64_t spend_day = 0;
+	uint64_t sequence = 0; /* 0: no row has the key */
 	enum x402_err err;
 
 	if (payment->idempotency_key[0]) {
-		err = load_by_idempotency(db, payment->idempotency_scope,
-			payment->idempotency_key, verb);
+		err = fac_sqlite_load_by_idempotency(db,
+			payment->idempotency_scope, payment->idempotency_key,
+			verb);
 		if (!err && is_key_taken(payment, &verb->payments[0]))
 			return X402_ERR_CONFLICT;
 		if (err && err != X402_ERR_NOT_FOUND)
 			return err;
 	}
-	err = fac_sqlite_load_payment(db, payment->key32, verb);
-	if (!err &&
-		!fac_payment_may_follow(
-			verb->payments[0].state, FAC_PAYMENT_RESERVED))
-		return X402_OK;
+	err = fac_sqlite_find_payment(db, payment->key32, &sequence, &state);
+	if (!err && !fac_payment_may_follow(state, FAC_PAYMENT_RESERVED))
+		return fac_sqlite_load_payment(db, payment->key32, verb);
 	if (err && err != X402_ERR_NOT_FOUND)
 		return err;
-	err = fac_sqlite_spend(db, verb, &spend_day);
+	err = check_forgotten(db, verb);
+	if (!err)
+		err = fac_sqlite_spend(db, verb, &spend_day);
 	if (err)
 		return err;
 	err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE holds SET used = 1 WHERE key = ?1 AND used = 0", "k",
 		payment->key32));
-	if (!err)
-		err = write_reservation(db, payment, spend_day);
+	if (!err && sequence)
+		err = update_payment(db, sequence, payment, spend_day);
+	else if (!err)
+		err = insert_payment(db, payment, spend_day);
 	if (err)
 		return err == X402_ERR_CONFLICT ? X402_ERR_STORE : err;
 	verb->reply.claimed = true;
@@ -381,8 +423,9 @@ enum x402_err fac_sqlite_take_over(struct fac_sqlite *db, struct fac_verb *verb)
 		err = fac_sqlite_add_payment(stmt, verb);
 	for (size_t i = 0; i < verb->reply.payments_len && !err; i++)
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
-			"UPDATE payments SET owner = ?2 WHERE key = ?1", "kt",
-			verb->payments[i].key32, verb->owner));
+			"UPDATE payments SET owner = ?2 "
+			"WHERE" FAC_PAYMENT_OF_KEY,
+			"kt", verb->payments[i].key32, verb->owner));
 	return err;
 }
 
@@ -489,109 +532,11 @@ enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
 		return X402_OK;
 	err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE payments SET credited = 1, answer = ?2,"
-		" updated_ms = ?3 WHERE key = ?1 AND credited = 0",
+		" updated_ms = ?3 WHERE" FAC_PAYMENT_OF_KEY "AND credited = 0",
 		"kti", verb->key32, verb->texts[FAC_TEXT_NOTE],
 		fac_sqlite_now_ms()));
 	if (err)
 		return err;
 	verb->reply.claimed = true;
 	return fac_sqlite_load_payment(db, verb->key32, verb);
-}
-
-/* ---- Getting. ---- */
-
-static enum x402_err load_events(struct fac_sqlite *db, struct fac_verb *verb)
-{
-	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT state, at_ms, note FROM payment_events WHERE payment ="
-		" (SELECT sequence FROM payments WHERE key = ?1)"
-		" ORDER BY sequence",
-		"k", verb->payments[0].key32);
-	enum x402_err err;
-	bool row = true;
-
-	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
-		struct fac_payment_event *event = fac_verb_add_event(verb);
-		char state[16];
-
-		fac_sqlite_text(stmt, 0, state, sizeof(state));
-		if (!fac_payment_state_parse(state, &event->state))
-			return X402_ERR_STORE;
-		event->at_ms = fac_sqlite_u64(stmt, 1);
-		fac_sqlite_text(stmt, 2, event->note, sizeof(event->note));
-	}
-	return err;
-}
-
-static enum x402_err load_by_id(struct fac_sqlite *db, struct fac_verb *verb)
-{
-	uint8_t id16[16];
-
-	if (!fac_payment_id_bytes(verb->texts[FAC_TEXT_ID], id16))
-		return X402_ERR_NOT_FOUND;
-	return load_first(fac_sqlite_bound(db,
-				  "SELECT" FAC_PAYMENT_COLUMNS
-				  "FROM payments WHERE id = ?1",
-				  "s", x402_span(id16, 16)),
-		verb);
-}
-
-/* The first payment of a batch; the others are found by their own marks. */
-static enum x402_err load_by_transaction(
-	struct fac_sqlite *db, struct fac_verb *verb)
-{
-	enum x402_err err = load_first(
-		fac_sqlite_bound(db,
-			"SELECT" FAC_PAYMENT_COLUMNS
-			"FROM payments WHERE sequence = (SELECT payment"
-			" FROM transaction_payments WHERE tx ="
-			" (SELECT tx FROM attempts WHERE hash = ?1)"
-			" ORDER BY position LIMIT 1)",
-			"k", verb->transaction32),
-		verb);
-
-	if (err != X402_ERR_NOT_FOUND)
-		return err;
-	return load_first(fac_sqlite_bound(db,
-				  "SELECT" FAC_PAYMENT_COLUMNS
-				  "FROM payments WHERE other_hash = ?1",
-				  "k", verb->transaction32),
-		verb);
-}
-
-/* The newest that has this hash. */
-static enum x402_err load_by_hash(struct fac_sqlite *db, const char *sql,
-	const uint8_t hash32[32], struct fac_verb *verb)
-{
-	return load_first(fac_sqlite_bound(db, sql, "k", hash32), verb);
-}
-
-enum x402_err fac_sqlite_payment_get(
-	struct fac_sqlite *db, struct fac_verb *verb)
-{
-	enum x402_err err = X402_ERR_NOT_FOUND;
-
-	if (verb->texts[FAC_TEXT_ID])
-		err = load_by_id(db, verb);
-	if (err == X402_ERR_NOT_FOUND && verb->has_key32)
-		err = fac_sqlite_load_payment(db, verb->key32, verb);
-	if (err == X402_ERR_NOT_FOUND && verb->has_transaction32)
-		err = load_by_transaction(db, verb);
-	if (err == X402_ERR_NOT_FOUND && verb->has_fingerprint32)
-		err = load_by_hash(db,
-			"SELECT" FAC_PAYMENT_COLUMNS
-			"FROM payments WHERE fingerprint = ?1"
-			" ORDER BY sequence DESC LIMIT 1",
-			verb->fingerprint32, verb);
-	if (err == X402_ERR_NOT_FOUND && verb->has_payload_hash32)
-		err = load_by_hash(db,
-			"SELECT" FAC_PAYMENT_COLUMNS
-			"FROM payments WHERE payload_hash = ?1"
-			" ORDER BY sequence DESC LIMIT 1",
-			verb->payload_hash32, verb);
-	if (err == X402_ERR_NOT_FOUND && verb->texts[FAC_TEXT_SCOPE] &&
-		verb->texts[FAC_TEXT_KEY])
-		err = load_by_idempotency(db, verb->texts[FAC_TEXT_SCOPE],
-			verb->texts[FAC_TEXT_KEY], verb);
-	return err ? err : load_events(db, verb);
 }

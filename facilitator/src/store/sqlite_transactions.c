@@ -101,8 +101,8 @@ static enum x402_err link_payment(struct fac_sqlite *db, struct fac_verb *verb,
 {
 	const struct fac_transaction *transaction = &verb->transaction;
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT sequence, state FROM payments"
-		" WHERE key = ?1 AND owner = ?2",
+		"SELECT sequence, state FROM payments WHERE" FAC_PAYMENT_OF_KEY
+		"AND owner = ?2",
 		"kt", transaction->keys32[position], verb->owner);
 	enum fac_payment_state state;
 	enum x402_err err = fac_sqlite_one(stmt);
@@ -206,23 +206,9 @@ static enum x402_err read_payments(
 	enum x402_err err;
 	bool row = true;
 
-	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
-		uint64_t number = fac_sqlite_u64(stmt, 0);
-
-		x402_buf_add(ret_numbers,
-			x402_span((const uint8_t *)&number, sizeof(number)));
-	}
-	if (ret_numbers->failed)
-		abort();
+	while (!(err = fac_sqlite_row(stmt, &row)) && row)
+		fac_sqlite_add_number(ret_numbers, fac_sqlite_u64(stmt, 0));
 	return err;
-}
-
-static uint64_t number_at(const struct x402_buf *numbers, size_t at)
-{
-	uint64_t number;
-
-	memcpy(&number, numbers->ptr + at, sizeof(number));
-	return number;
 }
 
 static enum x402_err read_state(struct fac_sqlite *db, uint64_t payment,
@@ -254,10 +240,11 @@ static enum x402_err step_payments(struct fac_sqlite *db, uint64_t sequence,
 	for (size_t at = 0; at < numbers.len && !err; at += 8) {
 		enum fac_payment_state from;
 
-		err = read_state(db, number_at(&numbers, at), &from);
+		err = read_state(db, fac_sqlite_number_at(&numbers, at), &from);
 		if (!err && !fac_payment_is_final(from))
-			err = fac_sqlite_step(
-				db, number_at(&numbers, at), from, to, note);
+			err = fac_sqlite_step(db,
+				fac_sqlite_number_at(&numbers, at), from, to,
+				note);
 		if (err == X402_ERR_CONFLICT)
 			err = X402_OK;
 	}
@@ -364,6 +351,26 @@ enum x402_err fac_sqlite_mark_final(
 	return err ? err : forget_calls(db, row.sequence);
 }
 
+/*
+ * It was long dead when its transaction was revived: what works on it finds
+ * it by its key. CONFLICT when another has that key by now.
+ */
+static enum x402_err claim_again(
+	struct fac_sqlite *db, const uint8_t key32[32], uint64_t payment)
+{
+	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"INSERT INTO claims (key, payment, look_s)"
+		" SELECT key, sequence, valid_before FROM payments"
+		" WHERE sequence = ?1 ON CONFLICT (key) DO NOTHING",
+		"i", payment));
+
+	if (!err)
+		err = fac_sqlite_exists(fac_sqlite_bound(db,
+			"SELECT 1 FROM claims WHERE key = ?1 AND payment = ?2",
+			"ki", key32, payment));
+	return err == X402_ERR_NOT_FOUND ? X402_ERR_CONFLICT : err;
+}
+
 /* A payment whose end was this transaction's doing goes back to work. */
 static enum x402_err take_back(struct fac_sqlite *db, struct fac_verb *verb,
 	uint64_t payment, const struct x402_buf *own_hashes)
@@ -393,6 +400,9 @@ static enum x402_err take_back(struct fac_sqlite *db, struct fac_verb *verb,
 	if (err || !own ||
 		(state != FAC_PAYMENT_SETTLED && state != FAC_PAYMENT_REVERTED))
 		return err;
+	err = claim_again(db, key32, payment);
+	if (err)
+		return err == X402_ERR_CONFLICT ? X402_OK : err;
 	err = fac_sqlite_step(db, payment, state, FAC_PAYMENT_BROADCAST,
 		"a reorg took its block away");
 	if (!err)
@@ -456,7 +466,8 @@ enum x402_err fac_sqlite_mark_dropped(
 	if (!err)
 		err = read_payments(db, row.sequence, &numbers);
 	for (size_t at = 0; at < numbers.len && !err; at += 8)
-		err = take_back(db, verb, number_at(&numbers, at), &hashes);
+		err = take_back(
+			db, verb, fac_sqlite_number_at(&numbers, at), &hashes);
 	x402_buf_clear(&numbers);
 	x402_buf_clear(&hashes);
 	return err;
@@ -530,7 +541,6 @@ static enum x402_err add_transaction(sqlite3_stmt *stmt, struct fac_verb *verb,
 	struct x402_buf *ret_sequences)
 {
 	struct fac_transaction *transaction = fac_verb_add_transaction(verb);
-	uint64_t sequence = fac_sqlite_u64(stmt, 0);
 	char text[16];
 
 	fac_sqlite_text(
@@ -541,10 +551,7 @@ static enum x402_err add_transaction(sqlite3_stmt *stmt, struct fac_verb *verb,
 	(void)fac_sqlite_fixed(stmt, 7, transaction->block_hash32, 32);
 	transaction->block_number = fac_sqlite_u64(stmt, 8);
 	transaction->created_ms = fac_sqlite_u64(stmt, 9);
-	x402_buf_add(ret_sequences,
-		x402_span((const uint8_t *)&sequence, sizeof(sequence)));
-	if (ret_sequences->failed)
-		abort();
+	fac_sqlite_add_number(ret_sequences, fac_sqlite_u64(stmt, 0));
 	return fac_sqlite_fixed(stmt, 1, transaction->id32, 32) &&
 			fac_sqlite_fixed(
 				stmt, 3, transaction->signer.bytes, 20) &&
@@ -563,7 +570,7 @@ static enum x402_err add_transactions(struct fac_sqlite *db, sqlite3_stmt *stmt,
 	while (!err && !(err = fac_sqlite_row(stmt, &row)) && row)
 		err = add_transaction(stmt, verb, ret_sequences);
 	for (size_t i = 0; i < verb->reply.transactions_len && !err; i++) {
-		uint64_t sequence = number_at(ret_sequences, i * 8);
+		uint64_t sequence = fac_sqlite_number_at(ret_sequences, i * 8);
 
 		err = add_attempts(db, sequence, &verb->transactions[i]);
 		if (!err)
@@ -602,9 +609,11 @@ enum x402_err fac_sqlite_load_lane(struct fac_sqlite *db, struct fac_verb *verb)
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
 			"UPDATE payments SET owner = ?2 WHERE" PAYMENTS_OF_TX
 			"AND state IN ('signed', 'broadcast', 'replaced')",
-			"it", number_at(&sequences, at), verb->owner));
+			"it", fac_sqlite_number_at(&sequences, at),
+			verb->owner));
 		if (!err)
-			err = add_payments(db, number_at(&sequences, at), verb);
+			err = add_payments(
+				db, fac_sqlite_number_at(&sequences, at), verb);
 	}
 	x402_buf_clear(&sequences);
 	return err;
@@ -624,7 +633,7 @@ enum x402_err fac_sqlite_revive(struct fac_sqlite *db, struct fac_verb *verb)
 
 	for (size_t at = 0; at < sequences.len && !err; at += 8) {
 		verb->transactions[at / 8].state = FAC_TRANSACTION_BROADCAST;
-		err = write_state(db, number_at(&sequences, at),
+		err = write_state(db, fac_sqlite_number_at(&sequences, at),
 			FAC_TRANSACTION_BROADCAST);
 	}
 	x402_buf_clear(&sequences);

@@ -400,6 +400,13 @@ void fac_store_health(struct fac_store *store, struct fac_store_to to)
 	fac_store_submit(store, fac_verb_health(), to);
 }
 
+void fac_store_forget_claims(struct fac_store *store,
+	uint64_t dead_before_unix_s, uint32_t limit, struct fac_store_to to)
+{
+	fac_store_submit(
+		store, fac_verb_forget_claims(dead_before_unix_s, limit), to);
+}
+
 void fac_store_retire(struct fac_store *store, uint64_t dead_before_unix_s,
 	uint32_t limit, struct fac_store_to to)
 {

@@ -119,10 +119,12 @@ struct fac_spend_limits {
 /*
  * Claim payment->key32 (state RESERVED, owner payment->owner), counting
  * payment->cost_gwei against limits, and use up a hold on the same key.
- * claimed true: the row is ours now, also when it had been CANCELLED.
+ * claimed true: the row is ours now, also when it had been CANCELLED. The
+ * claim lasts until the authorization is dead: see fac_store_forget_claims.
  * claimed false and OK: payments[0] is the row that is there. CONFLICT: the
  * idempotency scope and key belong to another payment or fingerprint;
- * payments[0] is that row. POLICY: a ceiling is reached; nothing is claimed.
+ * payments[0] is that row. POLICY: a ceiling is reached, or validBefore is so
+ * long past that a claim may have been forgotten; nothing is claimed.
  */
 void fac_store_reserve(struct fac_store *store,
 	const struct fac_payment *payment,
@@ -195,14 +197,16 @@ void fac_store_credit(struct fac_store *store, const uint8_t key32[32],
  */
 struct fac_payment_query {
 	const char *id;
-	const uint8_t *key32;
+	const uint8_t *key32;         /* while its claim lasts */
 	const uint8_t *transaction32; /* any attempt's hash */
-	const uint8_t *fingerprint32;
 	const uint8_t *payload_hash32;
 	const char *idempotency_scope; /* with the key */
 	const char *idempotency_key;
 };
-/* payments[0] and its events; NOT_FOUND. */
+/*
+ * payments[0] and its events; NOT_FOUND. By transaction: all payments that
+ * were in it, in its order, at most FAC_BATCH_MAX; events are the first's.
+ */
 void fac_store_payment_get(struct fac_store *store,
 	struct fac_payment_query query, struct fac_store_to to);
 
@@ -389,10 +393,22 @@ void fac_store_resource_list(struct fac_store *store,
 /* OK when a row could be written and committed just now. */
 void fac_store_health(struct fac_store *store, struct fac_store_to to);
 /*
+ * Forget claims of at most limit payments that are dead: ended, told if they
+ * were settled, validBefore before dead_before_unix_s, and no transaction of
+ * theirs that may come back. Their rows stay, and are found by every name but
+ * the key. number: how many were looked at. From now on no authorization with
+ * an earlier validBefore can be claimed, so a replay is refused here too;
+ * before that the verification refuses it for its validBefore, and one of the
+ * same nonce and a later validBefore because the chain says that the nonce is
+ * used. With them go holds and spending that are over.
+ */
+void fac_store_forget_claims(struct fac_store *store,
+	uint64_t dead_before_unix_s, uint32_t limit, struct fac_store_to to);
+/*
  * Drop what nobody needs any more, at most limit rows of each kind: payments
  * that ended and whose validBefore is before dead_before_unix_s (an
  * authorization is never forgotten while it could still be spent), with their
- * history and transactions; holds and spending that are over. number: rows.
+ * history and transactions. number: payments.
  */
 void fac_store_retire(struct fac_store *store, uint64_t dead_before_unix_s,
 	uint32_t limit, struct fac_store_to to);

@@ -249,8 +249,6 @@ struct fac_verb *fac_verb_payment_get(struct fac_payment_query query)
 	verb->has_key32 = copy32(query.key32, verb->key32);
 	verb->has_transaction32 = copy32(
 		query.transaction32, verb->transaction32);
-	verb->has_fingerprint32 = copy32(
-		query.fingerprint32, verb->fingerprint32);
 	verb->has_payload_hash32 = copy32(
 		query.payload_hash32, verb->payload_hash32);
 	return verb;
@@ -489,6 +487,16 @@ struct fac_verb *fac_verb_resource_list(const struct fac_resource_query *query)
 struct fac_verb *fac_verb_health(void)
 {
 	return new_verb(FAC_VERB_HEALTH);
+}
+
+struct fac_verb *fac_verb_forget_claims(
+	uint64_t dead_before_unix_s, uint32_t limit)
+{
+	struct fac_verb *verb = numbered(
+		FAC_VERB_FORGET_CLAIMS, dead_before_unix_s);
+
+	verb->limit = limit;
+	return verb;
 }
 
 struct fac_verb *fac_verb_retire(uint64_t dead_before_unix_s, uint32_t limit)

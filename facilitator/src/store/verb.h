@@ -45,6 +45,7 @@
 	X(RESOURCE_PUT)     \
 	X(RESOURCE_LIST)    \
 	X(HEALTH)           \
+	X(FORGET_CLAIMS)    \
 	X(RETIRE)
 
 enum fac_verb_kind {
@@ -85,11 +86,9 @@ struct fac_verb {
 	struct fac_resource *resource;
 	uint8_t key32[32]; /* of a payment, or id32 of a transaction */
 	uint8_t transaction32[32];
-	uint8_t fingerprint32[32];
 	uint8_t payload_hash32[32];
 	bool has_key32;
 	bool has_transaction32;
-	bool has_fingerprint32;
 	bool has_payload_hash32;
 	/* The lease, or its parts. */
 	char network[X402_NETWORK_SIZE];
@@ -176,6 +175,8 @@ struct fac_verb *fac_verb_outbox_revive(uint64_t sequence);
 struct fac_verb *fac_verb_resource_put(const struct fac_resource *resource);
 struct fac_verb *fac_verb_resource_list(const struct fac_resource_query *query);
 struct fac_verb *fac_verb_health(void);
+struct fac_verb *fac_verb_forget_claims(
+	uint64_t dead_before_unix_s, uint32_t limit);
 struct fac_verb *fac_verb_retire(uint64_t dead_before_unix_s, uint32_t limit);
 
 #endif

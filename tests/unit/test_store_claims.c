@@ -1,0 +1,376 @@
+/*
+ * When an authorization may be forgotten, and that nobody can claim it anew
+ * then. On SQLite and, where X402_TEST_POSTGRES holds a URI, on PostgreSQL.
+ */
+#include "store_house.h"
+
+#include <sqlite3.h>
+
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+/* validBefore of the payments here, and a time when they are dead. */
+#define ENDS_S 1000
+#define DEAD_S 1500
+/* A claim that cannot go is looked at again after so long. */
+#define AGAIN_S 3600
+
+static struct fac_payment mortal(uint8_t index)
+{
+	struct fac_payment payment = payment_of(index);
+
+	payment.valid_before_unix_s = ENDS_S;
+	return payment;
+}
+
+static const struct heard *by_key(struct fixture *f, uint8_t index)
+{
+	return ask(f,
+		fac_verb_payment_get(
+			(struct fac_payment_query){.key32 = key_of(index)}));
+}
+
+static bool is_claimed(struct fixture *f, uint8_t index)
+{
+	return !by_key(f, index)->reply.err;
+}
+
+static const struct heard *forget(struct fixture *f, uint64_t dead_s)
+{
+	const struct heard *heard = ask(f, fac_verb_forget_claims(dead_s, 100));
+
+	assert_int_equal(heard->reply.err, X402_OK);
+	return heard;
+}
+
+/* Payment 1, settled by 0xa1 on nonce 0; final, told. */
+static struct fac_store_lease settle_one(struct fixture *f)
+{
+	struct fac_payment payment = mortal(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
+	struct fac_store_lease lease = lease_of(
+		ME, ask(f, acquire(ME, LONG_MS))->reply.number);
+
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(err_of(f, journal(&lease, 0xa1, 0, 1, 1)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, &end, 1)), X402_OK);
+	assert_true(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
+	assert_int_equal(err_of(f, final(0xa1)), X402_OK);
+	return lease;
+}
+
+static void test_store_dead_claim_is_forgotten_and_its_row_is_found(
+	void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+	uint8_t hash32[32];
+	const struct fac_payment_query queries[] = {{.id = payment.id},
+		{.transaction32 = hash32},
+		{.payload_hash32 = payment.payload_hash32}};
+
+	memset(hash32, 0xa1, 32);
+	settle_one(f);
+	assert_int_equal(forget(f, ENDS_S)->reply.number, 0);
+	assert_true(is_claimed(f, 1));
+	assert_int_equal(forget(f, DEAD_S)->reply.number, 1);
+	assert_false(is_claimed(f, 1));
+	assert_int_equal(forget(f, DEAD_S)->reply.number, 0);
+	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+		const struct heard *heard = ask(
+			f, fac_verb_payment_get(queries[i]));
+
+		assert_int_equal(heard->reply.err, X402_OK);
+		assert_memory_equal(heard->payments[0].key32, key_of(1), 32);
+		assert_int_equal(heard->payments[0].state, FAC_PAYMENT_SETTLED);
+		assert_int_equal(heard->reply.events_len, 3);
+	}
+}
+
+static void test_store_dead_authorization_is_never_claimed(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+	struct fac_payment unseen = mortal(2);
+	const struct heard *heard;
+
+	settle_one(f);
+	heard = reserve(f, &payment);
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	forget(f, DEAD_S);
+	snprintf(payment.id, sizeof(payment.id), "%032x", 77);
+	heard = reserve(f, &payment);
+	assert_int_equal(heard->reply.err, X402_ERR_POLICY);
+	assert_false(heard->reply.claimed);
+	assert_non_null(strstr(heard->reply.message, "validBefore"));
+	/* Nor one that was never here: who knows. */
+	assert_int_equal(reserve(f, &unseen)->reply.err, X402_ERR_POLICY);
+	/* A clock that goes back does not open the door again. */
+	forget(f, 10);
+	assert_int_equal(reserve(f, &payment)->reply.err, X402_ERR_POLICY);
+	unseen.valid_before_unix_s = DEAD_S;
+	assert_true(reserve(f, &unseen)->reply.claimed);
+}
+
+static void test_store_same_nonce_with_a_later_end_is_another_row(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_EXPIRED, 0);
+	const struct heard *heard;
+
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	forget(f, DEAD_S);
+	payment.valid_before_unix_s = 9000;
+	snprintf(payment.id, sizeof(payment.id), "%032x", 77);
+	heard = reserve(f, &payment);
+	assert_true(heard->reply.claimed);
+	assert_string_equal(heard->payments[0].id, payment.id);
+	assert_int_equal(by_key(f, 1)->payments[0].state, FAC_PAYMENT_RESERVED);
+	/* The newest of a payload. */
+	heard = ask(f,
+		fac_verb_payment_get((struct fac_payment_query){
+			.payload_hash32 = payment.payload_hash32}));
+	assert_string_equal(heard->payments[0].id, payment.id);
+	assert_int_equal(heard->reply.events_len, 1);
+}
+
+static void test_store_living_claims_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payments[3] = {mortal(1), mortal(2), mortal(3)};
+	struct fac_store_end ends[2] = {end_of(2, FAC_PAYMENT_SETTLED, 0xa1),
+		end_of(3, FAC_PAYMENT_REVERTED, 0xa1)};
+	struct fac_store_lease lease = lease_of(
+		ME, ask(f, acquire(ME, LONG_MS))->reply.number);
+
+	for (size_t i = 0; i < 3; i++)
+		assert_true(reserve(f, &payments[i])->reply.claimed);
+	assert_int_equal(err_of(f, journal(&lease, 0xa1, 0, 2, 2)), X402_OK);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, ends, 2)), X402_OK);
+	/* 1 has not ended; the block of 2 and 3 may fall. */
+	assert_int_equal(forget(f, DEAD_S)->reply.number, 3);
+	for (uint8_t i = 1; i <= 3; i++)
+		assert_true(is_claimed(f, i));
+	/* They do not stand in the way of others for an hour. */
+	assert_int_equal(forget(f, DEAD_S)->reply.number, 0);
+	assert_int_equal(err_of(f, final(0xa1)), X402_OK);
+	assert_int_equal(forget(f, DEAD_S + AGAIN_S + 1)->reply.number, 3);
+	/* Nobody was told of 2. */
+	assert_true(is_claimed(f, 1));
+	assert_true(is_claimed(f, 2));
+	assert_false(is_claimed(f, 3));
+	assert_true(ask(f, fac_verb_credit(key_of(2), "{}"))->reply.claimed);
+	forget(f, DEAD_S + 2 * AGAIN_S + 2);
+	assert_false(is_claimed(f, 2));
+}
+
+static void test_store_claims_go_a_few_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint8_t i = 1; i <= 3; i++) {
+		struct fac_payment payment = mortal(i);
+		struct fac_store_end end = end_of(i, FAC_PAYMENT_EXPIRED, 0);
+
+		payment.valid_before_unix_s = ENDS_S + i;
+		assert_true(reserve(f, &payment)->reply.claimed);
+		assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	}
+	assert_int_equal(
+		ask(f, fac_verb_forget_claims(DEAD_S, 2))->reply.number, 2);
+	assert_false(is_claimed(f, 2));
+	assert_true(is_claimed(f, 3));
+}
+
+static void test_store_given_up_claim_takes_its_new_end(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(
+		err_of(f, fac_verb_release(key_of(1), ME, "")), X402_OK);
+	payment.valid_before_unix_s = 9000;
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(
+		err_of(f, fac_verb_release(key_of(1), ME, "")), X402_OK);
+	assert_int_equal(forget(f, DEAD_S)->reply.number, 0);
+	assert_true(is_claimed(f, 1));
+	assert_int_equal(forget(f, 9001)->reply.number, 1);
+	assert_false(is_claimed(f, 1));
+}
+
+/* Payment 1 is forgotten; then the chain forgets its block. */
+static void revive_and_mine(struct fixture *f)
+{
+	struct x402_address signer = signer_address();
+
+	forget(f, DEAD_S);
+	assert_int_equal(ask(f, fac_verb_revive(NETWORK, &signer, 0))
+				 ->reply.transactions_len,
+		1);
+	assert_int_equal(err_of(f, mined(0xa1, 0xa1, NULL, 0)), X402_OK);
+}
+
+static void test_store_revived_payment_is_claimed_again(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
+	const struct heard *heard;
+
+	settle_one(f);
+	revive_and_mine(f);
+	heard = ask(f, dropped(0xa1));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.payments_len, 1);
+	assert_int_equal(
+		by_key(f, 1)->payments[0].state, FAC_PAYMENT_BROADCAST);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	/* And its success was told. */
+	assert_false(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
+}
+
+static void test_store_revived_payment_leaves_another_its_key(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+	const struct heard *heard;
+
+	settle_one(f);
+	revive_and_mine(f);
+	payment.valid_before_unix_s = 9000;
+	snprintf(payment.id, sizeof(payment.id), "%032x", 77);
+	assert_true(reserve(f, &payment)->reply.claimed);
+	heard = ask(f, dropped(0xa1));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.payments_len, 0);
+	assert_string_equal(by_key(f, 1)->payments[0].id, payment.id);
+}
+
+static void test_store_retired_payment_leaves_no_claim(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+
+	settle_one(f);
+	assert_int_equal(ask(f, fac_verb_retire(DEAD_S, 10))->reply.number, 1);
+	assert_false(is_claimed(f, 1));
+	assert_int_equal(forget(f, DEAD_S)->reply.number, 0);
+	assert_int_equal(reserve(f, &payment)->reply.err, X402_ERR_POLICY);
+}
+
+/* Numbers go on far from here, as if many payments lay between. */
+static void skip_numbers(const struct fixture *f)
+{
+	sqlite3 *db;
+
+	if (postgres_uri()) {
+		postgres_exec(f,
+			"ALTER TABLE payments ALTER COLUMN sequence"
+			" RESTART WITH 300000");
+		return;
+	}
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				 "UPDATE payments SET sequence = 300000"
+				 " WHERE sequence = 2",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void test_store_payload_is_found_in_any_bucket(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payments[3] = {
+		payment_of(1), payment_of(2), payment_of(3)};
+	uint8_t unknown32[32];
+
+	/* Alike in what the index holds of it. */
+	memset(payments[2].payload_hash32, 0x41, 8);
+	memcpy(unknown32, payments[0].payload_hash32, 32);
+	unknown32[31] ^= 1;
+	assert_true(reserve(f, &payments[0])->reply.claimed);
+	assert_true(reserve(f, &payments[1])->reply.claimed);
+	skip_numbers(f);
+	assert_true(reserve(f, &payments[2])->reply.claimed);
+	for (size_t i = 0; i < 3; i++) {
+		const struct heard *heard = ask(f,
+			fac_verb_payment_get((struct fac_payment_query){
+				.payload_hash32 = payments[i].payload_hash32}));
+
+		assert_int_equal(heard->reply.err, X402_OK);
+		assert_string_equal(heard->payments[0].id, payments[i].id);
+	}
+	assert_int_equal(
+		err_of(f,
+			fac_verb_payment_get((struct fac_payment_query){
+				.payload_hash32 = unknown32})),
+		X402_ERR_NOT_FOUND);
+}
+
+static void test_store_empty_journal_knows_no_payload(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+		err_of(f,
+			fac_verb_payment_get((struct fac_payment_query){
+				.payload_hash32 = key_of(1)})),
+		X402_ERR_NOT_FOUND);
+}
+
+/* ---- A batch by its hash. ---- */
+
+static void test_store_transaction_names_all_of_its_batch(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_end other = end_of(3, FAC_PAYMENT_SETTLED, 0xcc);
+	uint8_t hash32[32];
+	const struct heard *heard;
+
+	sign(f, 0xa1, 1, 3);
+	memset(hash32, 0xa1, 32);
+	heard = ask(f,
+		fac_verb_payment_get(
+			(struct fac_payment_query){.transaction32 = hash32}));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_int_equal(heard->reply.payments_len, 3);
+	for (uint8_t i = 0; i < 3; i++)
+		assert_int_equal(heard->payments[i].key32[0], i + 1);
+	/* The history is the first one's. */
+	assert_int_equal(heard->reply.events_len, 2);
+	/* A stranger's transaction names those that it paid. */
+	assert_int_equal(err_of(f, finish(&other)), X402_OK);
+	memset(hash32, 0xcc, 32);
+	heard = ask(f,
+		fac_verb_payment_get(
+			(struct fac_payment_query){.transaction32 = hash32}));
+	assert_int_equal(heard->reply.payments_len, 1);
+	assert_int_equal(heard->payments[0].key32[0], 3);
+	assert_int_equal(heard->reply.events_len, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(
+			test_store_dead_claim_is_forgotten_and_its_row_is_found),
+		STORE_TEST(test_store_dead_authorization_is_never_claimed),
+		STORE_TEST(
+			test_store_same_nonce_with_a_later_end_is_another_row),
+		STORE_TEST(test_store_living_claims_are_kept),
+		STORE_TEST(test_store_claims_go_a_few_at_a_time),
+		STORE_TEST(test_store_given_up_claim_takes_its_new_end),
+		STORE_TEST(test_store_revived_payment_is_claimed_again),
+		STORE_TEST(test_store_revived_payment_leaves_another_its_key),
+		STORE_TEST(test_store_retired_payment_leaves_no_claim),
+		STORE_TEST(test_store_payload_is_found_in_any_bucket),
+		STORE_TEST(test_store_empty_journal_knows_no_payload),
+		STORE_TEST(test_store_transaction_names_all_of_its_batch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
