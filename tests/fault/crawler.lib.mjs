@@ -117,14 +117,13 @@ export async function compare(world, before) {
 }
 
 /** Kill it again and again, then let it finish; what came of it. */
-export async function killAndResume(world, {urls, kills, seed, budget = '1000', log = () => {}}) {
+export async function killAndResume(world, {urls, kills, seed, spanMs = 480, budget = '1000', log = () => {}}) {
   const next = random(seed);
   const list = writeList(world, 'list', urls);
   const before = await world.devnet.balanceOf(world.devnet.info.accounts.payee.address);
   let alive = 0;
   for (let i = 0; i < kills; i++) {
-    // Up to where a tenth of the rest is fetched, so that kills fall all over.
-    alive += await crawlAndKill(world, list, 'out', budget, 20 + next() * 480);
+    alive += await crawlAndKill(world, list, 'out', budget, 20 + next() * spanMs);
     if (i % 10 === 9) log(`${i + 1} kills`);
   }
   const last = [];

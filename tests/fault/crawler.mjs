@@ -8,7 +8,7 @@ const {values} = parseArgs({options: {urls: {type: 'string', default: '1000'}, k
 const world = await startWorld();
 try {
   const result = await killAndResume(world, {urls: Number(values.urls), kills: Number(values.kills),
-    seed: Number(values.seed), log: (line) => console.error(line)});
+    seed: Number(values.seed), spanMs: 120, log: (line) => console.error(line)});
   console.log(JSON.stringify(result));
   const good = result.urls === Number(values.urls) && result.paid === result.urls && result.unknown === 0 &&
     result.files === result.delivered;
