@@ -109,5 +109,6 @@ int main(void)
 	provider = content_provider_new(&config, port);
 	status = provider ? run(provider, fd, port, &signals) : 2;
 	x402_provider_free(provider);
+	content_config_clear(&config);
 	return status;
 }

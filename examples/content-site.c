@@ -113,6 +113,7 @@ int main(void)
 	uv_run(&loop, UV_RUN_DEFAULT);
 	x402_uv_server_free(site.server);
 	x402_provider_free(provider);
+	content_config_clear(&config);
 	uv_loop_close(&loop);
 	return err == X402_OK ? 0 : 2;
 }

@@ -155,6 +155,9 @@ struct x402_provider *content_provider_new(
 		.routes_len = content_routes_len(config),
 		.cors_origin = "*",
 		.page = &page,
+		.memory = config->journal
+			? x402_provider_journal_memory(config->journal)
+			: NULL,
 	};
 	struct x402_errinfo info = {{0}, {0}};
 	struct x402_provider *provider = NULL;
@@ -175,6 +178,25 @@ static const char *env_or(const char *name, const char *fallback)
 	const char *value = getenv(name);
 
 	return value && *value ? value : fallback;
+}
+
+static bool open_journal(const char *path, struct content_config *config)
+{
+	struct x402_errinfo info = {{0}, {0}};
+
+	if (!path)
+		return true;
+	if (x402_provider_journal_open(path, false, &info, &config->journal) ==
+		X402_OK)
+		return true;
+	fprintf(stderr, "content-site: X402_JOURNAL: %s\n", info.text);
+	return false;
+}
+
+void content_config_clear(struct content_config *config)
+{
+	x402_provider_journal_close(config->journal);
+	config->journal = NULL;
 }
 
 bool content_config_read(struct content_config *ret_config)
@@ -199,7 +221,8 @@ bool content_config_read(struct content_config *ret_config)
 		fprintf(stderr,
 			"content-site: PAY_TO: expected the address "
 			"that is paid\n");
-	return ret_config->pay_to != NULL;
+	return ret_config->pay_to != NULL &&
+		open_journal(env_or("X402_JOURNAL", NULL), ret_config);
 }
 
 /* ---- Serving. ---- */

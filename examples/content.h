@@ -8,6 +8,7 @@
  *   FACILITATOR_URL          default https://x402.org/facilitator
  *   PORT                     default 4022; 0 takes a free one
  *   PUBLIC_ORIGIN            default http://127.0.0.1:PORT
+ *   X402_JOURNAL             a file that remembers payments; default: none
  *   X402_INTEROP=1           adds /paid, /paid-post and /fail, the routes that
  *                            the interoperability tests ask every server for
  */
@@ -15,6 +16,7 @@
 #define CONTENT_H
 
 #include "x402/provider.h"
+#include "x402/provider_journal.h"
 
 struct content_config {
 	const char *pay_to;
@@ -23,10 +25,14 @@ struct content_config {
 	const char *public_origin; /* NULL: from the port */
 	uint16_t port;
 	bool interop;
+	/* Open, or NULL. Closed by content_config_clear. */
+	struct x402_provider_journal *journal;
 };
 
 /* Read the environment. False after saying on stderr what was expected. */
 bool content_config_read(struct content_config *ret_config);
+/* After the provider is free. */
+void content_config_clear(struct content_config *config);
 
 /*
  * The price list, for a server that listens on port. NULL after saying why on

@@ -508,6 +508,11 @@ const char *x402_gate_network(const struct x402_gate *gate)
 	return gate->offer ? gate->v2.network : "";
 }
 
+const char *x402_gate_pattern(const struct x402_gate *gate)
+{
+	return gate->route ? gate->route->pattern.text : "";
+}
+
 const char *x402_gate_url(const struct x402_gate *gate)
 {
 	return gate->url ? gate->url : "";

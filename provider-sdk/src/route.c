@@ -419,6 +419,10 @@ enum x402_err x402__pattern_compile(const char *text, struct x402_errinfo *info,
 	err = split_method(text, info, &pattern);
 	if (err == X402_OK)
 		err = compile_path(&pattern, info);
+	if (err == X402_OK) {
+		pattern.text = strdup(text);
+		err = pattern.text ? X402_OK : X402_ERR_NOMEM;
+	}
 	if (err != X402_OK) {
 		x402__pattern_clear(&pattern);
 		return err;
@@ -431,6 +435,7 @@ void x402__pattern_clear(struct x402__pattern *pattern)
 {
 	if (!pattern)
 		return;
+	free(pattern->text);
 	free(pattern->method);
 	free(pattern->path);
 	free(pattern->items);

@@ -43,6 +43,7 @@ X402_MUST_USE enum x402_err x402__path_read(
 void x402__path_clear(struct x402__path *path);
 
 struct x402__pattern {
+	char *text;      /* owned, as it was given */
 	char *method;    /* owned, "GET"; NULL for any */
 	char *path;      /* owned, as written */
 	uint16_t *items; /* owned: bytes and the two marks below */

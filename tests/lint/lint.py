@@ -59,6 +59,7 @@ HEADER_ROOMS = {
                "provider-sdk/gateway/", "examples/", "tests/"),
     r"llhttp\.h": ("facilitator/src/net/", "provider-sdk/gateway/"),
     r"sqlite3\.h": ("facilitator/src/store/sqlite", "client-sdk/src/journal",
+                    "provider-sdk/src/journal",
                     "tests/"),
     r"libpq-fe\.h": ("facilitator/src/store/postgres", "tests/"),
     r"jansson\.h": ("tests/fuzz/",),

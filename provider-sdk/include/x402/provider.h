@@ -490,6 +490,8 @@ X402_API const char *x402_gate_network(const struct x402_gate *gate);
 /* How it is asked to settle; for a memory (provider_memory.h). */
 X402_API void x402_gate_note(
 	const struct x402_gate *gate, struct x402_claim_note *ret_note);
+/* The route as the options have it, "GET /articles/[slug]"; "" for none. */
+X402_API const char *x402_gate_pattern(const struct x402_gate *gate);
 /* The resource as buyers see it, "" before begin. */
 X402_API const char *x402_gate_url(const struct x402_gate *gate);
 

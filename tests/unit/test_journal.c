@@ -1,0 +1,496 @@
+/*
+ * The journal of payments: what it knows after the process that wrote it died
+ * at each step, what it gives to whom, and that its sums are right. Each death
+ * is a real one: a child that ends without a word.
+ */
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gate_house.h"
+#include "x402/provider_journal.h"
+
+struct shop {
+	struct house house;
+	struct x402_provider_journal *journal;
+	char path[64];
+};
+
+static void remove_all(const struct shop *shop)
+{
+	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+	char name[80];
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		snprintf(name, sizeof(name), "%s%s", shop->path, ends[i]);
+		unlink(name);
+	}
+}
+
+static void open_at(struct shop *shop)
+{
+	struct x402_provider_options options = house_options();
+	struct x402_errinfo info = {{0}, {0}};
+
+	if (x402_provider_journal_open(
+		    shop->path, false, &info, &shop->journal) != X402_OK)
+		fail_msg("%s", info.text);
+	options.memory = x402_provider_journal_memory(shop->journal);
+	house_open_with(&shop->house, &options);
+}
+
+static void close_shop(struct shop *shop)
+{
+	house_close(&shop->house);
+	x402_provider_journal_close(shop->journal);
+}
+
+static void open_shop(struct shop *shop)
+{
+	memset(shop, 0, sizeof(*shop));
+	snprintf(shop->path, sizeof(shop->path), "/tmp/x402-journal-%d",
+		(int)getpid());
+	remove_all(shop);
+	open_at(shop);
+}
+
+/* How far a payment gets. */
+enum reach { ASKED, SETTLED, DELIVERED };
+
+static void go(struct shop *shop, const char *payment, enum reach reach)
+{
+	struct house *house = &shop->house;
+
+	assert_int_equal(
+		house_send(house, "/articles/a", payment), X402_GATE_ASK);
+	house_answer(house, 200, HOUSE_VALID);
+	assert_int_equal(house_handled(house, 200), X402_GATE_ASK);
+	if (reach == ASKED)
+		return;
+	assert_int_equal(
+		house_answer(house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
+	if (reach == DELIVERED)
+		x402_gate_delivered(house->gate);
+}
+
+/* A payment, and a process that dies with it. Caller frees. */
+static char *die_at(struct shop *shop, enum reach reach)
+{
+	char *payment = house_pay(&shop->house, "/articles/a");
+	uint8_t nonce = shop->house.nonce;
+	int status;
+	pid_t child;
+
+	close_shop(shop);
+	child = fork();
+	if (child == 0) {
+		open_at(shop);
+		go(shop, payment, reach);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	open_at(shop);
+	shop->house.nonce = nonce;
+	return payment;
+}
+
+static void test_journal_settles_first_what_was_asked(void **state)
+{
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = die_at(&shop, ASKED);
+	assert_int_equal(
+		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
+	assert_string_equal(shop.house.decision.ask.url,
+		"https://facilitator.example/f/settle");
+	assert_int_equal(house_answer(&shop.house, 200, HOUSE_SETTLED),
+		X402_GATE_RUN_HANDLER);
+	assert_int_equal(house_handled(&shop.house, 200), X402_GATE_DELIVER);
+	x402_gate_delivered(shop.house.gate);
+	house_send(&shop.house, "/articles/a", payment);
+	assert_int_equal(shop.house.decision.status, 402);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_idempotency_key_outlives_the_process(void **state)
+{
+	struct shop shop;
+	char key[65];
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = house_pay(&shop.house, "/articles/a");
+	go(&shop, payment, ASKED);
+	snprintf(key, sizeof(key), "%s",
+		ask_header(&shop.house.decision.ask, "Idempotency-Key"));
+	close_shop(&shop);
+	open_at(&shop);
+	assert_int_equal(
+		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
+	assert_string_equal(
+		ask_header(&shop.house.decision.ask, "Idempotency-Key"), key);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_serves_what_was_paid(void **state)
+{
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = die_at(&shop, SETTLED);
+	/* For another page it is nothing. */
+	house_send(&shop.house, "/articles/b", payment);
+	assert_int_equal(shop.house.decision.status, 402);
+	assert_int_equal(house_send(&shop.house, "/articles/a", payment),
+		X402_GATE_RUN_HANDLER);
+	assert_int_equal(house_handled(&shop.house, 200), X402_GATE_DELIVER);
+	assert_non_null(decision_header(
+		&shop.house.decision, X402_HEADER_PAYMENT_RESPONSE));
+	x402_gate_delivered(shop.house.gate);
+	house_send(&shop.house, "/articles/a", payment);
+	assert_int_equal(shop.house.decision.status, 402);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_knows_what_was_delivered(void **state)
+{
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = die_at(&shop, DELIVERED);
+	assert_int_equal(house_send(&shop.house, "/articles/a", payment),
+		X402_GATE_ANSWER);
+	assert_int_equal(shop.house.decision.status, 402);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_busy_payment_is_not_granted(void **state)
+{
+	struct shop shop;
+	struct x402_gate *first;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = house_pay(&shop.house, "/articles/a");
+	assert_int_equal(
+		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
+	first = shop.house.gate;
+	shop.house.gate = NULL;
+	assert_int_equal(house_send(&shop.house, "/articles/a", payment),
+		X402_GATE_ANSWER);
+	/* Refused by the facilitator: nothing is kept of it. */
+	x402_gate_free(first);
+	assert_int_equal(
+		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_forgets_what_was_refused(void **state)
+{
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = house_pay(&shop.house, "/articles/a");
+	go(&shop, payment, ASKED);
+	house_answer(&shop.house, 200,
+		"{\"success\":false,\"errorReason\":\"insufficient_funds\","
+		"\"transaction\":\"\",\"network\":\"eip155:84532\"}");
+	assert_int_equal(
+		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
+	assert_non_null(strstr(shop.house.decision.ask.url, "/verify"));
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* ---- Bookkeeping. ---- */
+
+struct seen {
+	size_t calls;
+	char last[512];
+	bool no;
+};
+
+static void see_entry(void *user, const struct x402_journal_entry *entry)
+{
+	struct seen *seen = user;
+
+	seen->calls++;
+	snprintf(seen->last, sizeof(seen->last), "%d %s %s %s %s",
+		(int)entry->state, entry->route, entry->url, entry->amount,
+		entry->transaction);
+}
+
+static void see_total(void *user, const struct x402_journal_total *total)
+{
+	struct seen *seen = user;
+
+	seen->calls++;
+	snprintf(seen->last, sizeof(seen->last), "%s %s %llu %s", total->key,
+		total->network, (unsigned long long)total->payments,
+		total->amount);
+}
+
+static bool make_good(
+	void *user, const struct x402_journal_entry *entry, bool confirm)
+{
+	struct seen *seen = user;
+
+	assert_int_equal(entry->state,
+		confirm ? X402_JOURNAL_COMPENSATED : X402_JOURNAL_OWED);
+	seen->calls += confirm;
+	return !seen->no;
+}
+
+static void buy(struct shop *shop, enum reach reach, size_t times)
+{
+	for (size_t i = 0; i < times; i++) {
+		char *payment = house_pay(&shop->house, "/articles/a");
+
+		go(shop, payment, reach);
+		free(payment);
+	}
+}
+
+static void test_journal_totals(void **state)
+{
+	struct shop shop;
+	struct seen seen = {0};
+
+	(void)state;
+	open_shop(&shop);
+	buy(&shop, DELIVERED, 3);
+	buy(&shop, SETTLED, 1);
+	buy(&shop, ASKED, 1); /* nobody knows: no revenue */
+	assert_int_equal(
+		x402_provider_journal_totals(shop.journal,
+			X402_JOURNAL_BY_ROUTE, 0, UINT64_MAX, see_total, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 1);
+	assert_string_equal(
+		seen.last, "GET /articles/[slug] eip155:84532 4 40000");
+	seen = (struct seen){0};
+	assert_int_equal(
+		x402_provider_journal_totals(shop.journal,
+			X402_JOURNAL_BY_PAYER, 0, UINT64_MAX, see_total, &seen),
+		X402_OK);
+	assert_non_null(strstr(seen.last, shop.house.payer_text));
+	seen = (struct seen){0};
+	assert_int_equal(
+		x402_provider_journal_totals(shop.journal, X402_JOURNAL_BY_DAY,
+			0, 1000, see_total, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 0);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_makes_good_once(void **state)
+{
+	struct seen refusing = {.no = true};
+	struct seen seen = {0};
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = die_at(&shop, SETTLED);
+	assert_int_equal(x402_provider_journal_compensate(shop.journal,
+				 UINT32_MAX, make_good, &refusing),
+		X402_OK);
+	assert_int_equal(refusing.calls, 0);
+	assert_int_equal(x402_provider_journal_each(shop.journal,
+				 X402_JOURNAL_OWED, see_entry, &seen),
+		X402_OK);
+	assert_string_equal(seen.last,
+		"2 GET /articles/[slug] https://shop.example/articles/a "
+		"10000 " TX);
+	seen = (struct seen){0};
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(x402_provider_journal_compensate(shop.journal,
+					 UINT32_MAX, make_good, &seen),
+			X402_OK);
+	assert_int_equal(seen.calls, 1);
+	/* Paid back: it buys nothing any more. */
+	house_send(&shop.house, "/articles/a", payment);
+	assert_int_equal(shop.house.decision.status, 402);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_does_not_make_good_what_is_being_served(void **state)
+{
+	struct seen seen = {0};
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = die_at(&shop, SETTLED);
+	assert_int_equal(house_send(&shop.house, "/articles/a", payment),
+		X402_GATE_RUN_HANDLER);
+	assert_int_equal(x402_provider_journal_compensate(
+				 shop.journal, UINT32_MAX, make_good, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 0);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_prunes_only_what_is_over(void **state)
+{
+	struct seen seen = {0};
+	struct shop shop;
+
+	(void)state;
+	open_shop(&shop);
+	buy(&shop, DELIVERED, 1);
+	buy(&shop, SETTLED, 1);
+	assert_int_equal(
+		x402_provider_journal_prune(shop.journal, UINT32_MAX, NOW),
+		X402_OK);
+	x402_gate_free(shop.house.gate);
+	shop.house.gate = NULL;
+	assert_int_equal(
+		x402_provider_journal_each(shop.journal, 0, see_entry, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 2);
+	assert_int_equal(x402_provider_journal_prune(
+				 shop.journal, UINT32_MAX, NOW + 1000000),
+		X402_OK);
+	seen = (struct seen){0};
+	assert_int_equal(
+		x402_provider_journal_each(shop.journal, 0, see_entry, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 1); /* what is owed stays */
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* ---- Opening. ---- */
+
+static void test_journal_is_for_one_writer(void **state)
+{
+	struct x402_provider_journal *second = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+	struct seen seen = {0};
+	struct shop shop;
+	struct stat stat_of;
+
+	(void)state;
+	open_shop(&shop);
+	buy(&shop, DELIVERED, 1);
+	assert_int_equal(
+		x402_provider_journal_open(shop.path, false, &info, &second),
+		X402_ERR_STORE);
+	assert_non_null(strstr(info.text, "another process"));
+	/* Reading is for anyone who may. */
+	assert_int_equal(
+		x402_provider_journal_open(shop.path, true, &info, &second),
+		X402_OK);
+	assert_null(x402_provider_journal_memory(second));
+	assert_int_equal(
+		x402_provider_journal_each(second, 0, see_entry, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 1);
+	x402_provider_journal_close(second);
+	assert_int_equal(stat(shop.path, &stat_of), 0);
+	assert_int_equal(stat_of.st_mode & 077, 0);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+static void test_journal_refuses_what_is_none(void **state)
+{
+	struct x402_provider_journal *journal = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+	struct shop shop = {.path = "/tmp/x402-journal-none"};
+	FILE *file;
+
+	(void)state;
+	remove_all(&shop);
+	assert_int_equal(
+		x402_provider_journal_open(shop.path, true, &info, &journal),
+		X402_ERR_STORE);
+	file = fopen(shop.path, "w");
+	fputs("this is a text, and long enough to be taken for a header of a "
+	      "database page of some kind, which it is not",
+		file);
+	fclose(file);
+	assert_int_equal(
+		x402_provider_journal_open(shop.path, false, &info, &journal),
+		X402_ERR_STORE);
+	remove_all(&shop);
+	assert_int_equal(x402_provider_journal_open(
+				 "/nowhere/at/all", false, &info, &journal),
+		X402_ERR_STORE);
+}
+
+static void test_journal_entry_as_json(void **state)
+{
+	const struct x402_journal_entry entry = {.state = X402_JOURNAL_OWED,
+		.route = "/a",
+		.url = "https://x/\"\n",
+		.network = "n",
+		.asset = "a",
+		.amount = "1",
+		.payer = "p",
+		.transaction = ""};
+	char *line = NULL;
+
+	(void)state;
+	assert_int_equal(x402_journal_entry_json(&entry, &line), X402_OK);
+	assert_string_equal(line,
+		"{\"state\":\"owed\",\"route\":\"/a\",\"url\":\"https://x/"
+		"\\\"\\n\",\"network\":\"n\",\"asset\":\"a\",\"amount\":\"1\","
+		"\"payer\":\"p\",\"transaction\":\"\",\"askedAt\":0,"
+		"\"settledAt\":0}");
+	free(line);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_journal_settles_first_what_was_asked),
+		cmocka_unit_test(
+			test_journal_idempotency_key_outlives_the_process),
+		cmocka_unit_test(test_journal_serves_what_was_paid),
+		cmocka_unit_test(test_journal_knows_what_was_delivered),
+		cmocka_unit_test(test_journal_busy_payment_is_not_granted),
+		cmocka_unit_test(test_journal_forgets_what_was_refused),
+		cmocka_unit_test(test_journal_totals),
+		cmocka_unit_test(test_journal_makes_good_once),
+		cmocka_unit_test(
+			test_journal_does_not_make_good_what_is_being_served),
+		cmocka_unit_test(test_journal_prunes_only_what_is_over),
+		cmocka_unit_test(test_journal_is_for_one_writer),
+		cmocka_unit_test(test_journal_refuses_what_is_none),
+		cmocka_unit_test(test_journal_entry_as_json),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
