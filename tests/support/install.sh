@@ -18,7 +18,7 @@ pkg-config --exists libllhttp 2>/dev/null || packages="$packages node-llhttp"
 [ "$what" = --run ] ||
   packages="$packages clang-14 clang-format-14 libclang-rt-14-dev nettle-dev
     libqrencode-dev chromium
-    sqlite3 postgresql-15"
+    sqlite3 postgresql-15 nginx nginx-dev wrk"
 # Any node from 18 on will do; Debian 12 has 18.
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
   packages="$packages nodejs npm"

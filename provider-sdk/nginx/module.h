@@ -1,0 +1,194 @@
+/*
+ * module.h: what the files of the nginx module share:
+ *   module.c     directives, their inheritance, the life of master and worker
+ *   terms.c      a location's offer as a provider of the SDK, by price
+ *   deal.c       one request through the gate, up to its content
+ *   filter.c     its response: held back, let out, or replaced
+ *   transfers.c  libcurl on nginx's event loop
+ *   report.c     variables for logs, and the status location
+ *   ledger.c     what became of each payment, on file
+ *
+ * Thread rule: nginx's; one thread in each worker.
+ */
+#ifndef X402_NGINX_MODULE_H
+#define X402_NGINX_MODULE_H
+
+/* nginx wants its own first. */
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ledger.h"
+#include "x402/provider.h"
+
+extern ngx_module_t ngx_http_x402_module;
+
+/* ---- Configuration. ---- */
+
+struct x402_ngx_main {
+	ngx_str_t state_path;
+	ngx_uint_t state_slots;
+	ngx_flag_t state_sync;
+	ngx_flag_t used; /* some location sells */
+};
+
+/* Providers of one location, by what its variables came to. A site that has
+ * more prices than this at once for one location pays with a new list each. */
+#define X402_NGX_TERMS_MAX 64
+
+struct x402_ngx_terms {
+	struct x402_ngx_terms *next; /* most lately used first */
+	char *key;                   /* owned: what makes two offers the same */
+	struct x402_provider *provider;
+	ngx_uint_t refs; /* deals under way */
+};
+
+struct x402_ngx_loc {
+	ngx_flag_t enable;
+	ngx_flag_t shadow;
+	ngx_flag_t v1;
+	ngx_http_complex_value_t *price;
+	ngx_http_complex_value_t *pay_to;
+	ngx_http_complex_value_t *public_origin;
+	ngx_http_complex_value_t *exempt;
+	ngx_str_t network;
+	ngx_str_t asset;
+	ngx_str_t asset_name;
+	ngx_str_t asset_version;
+	ngx_str_t facilitator_url;
+	ngx_str_t facilitator_authorization;
+	ngx_str_t facilitator_certificate;
+	ngx_str_t description;
+	ngx_str_t mime_type;
+	ngx_str_t cors_origin;
+	ngx_uint_t settle; /* enum x402_ngx_settle */
+	ngx_msec_t verify_timeout;
+	ngx_msec_t settle_timeout;
+	ngx_int_t payment_timeout; /* seconds */
+	ngx_str_t server_name;     /* for the origin where none is given */
+
+	struct x402_ngx_terms *terms;
+	ngx_uint_t terms_len;
+};
+
+enum x402_ngx_settle { X402_NGX_SETTLE_AFTER, X402_NGX_SETTLE_BEFORE };
+
+/* ---- terms.c ---- */
+
+/*
+ * The provider for this request; NULL when its price, payee or origin make no
+ * offer (logged). Give it back with x402_ngx_terms_unref.
+ */
+struct x402_ngx_terms *x402_ngx_terms_of(
+	ngx_http_request_t *r, struct x402_ngx_loc *lcf);
+void x402_ngx_terms_unref(struct x402_ngx_terms *terms);
+void x402_ngx_terms_clear(struct x402_ngx_loc *lcf);
+/* What can be known before there is a request. NGX_ERROR when it is wrong. */
+ngx_int_t x402_ngx_terms_check(ngx_conf_t *cf, struct x402_ngx_loc *lcf);
+
+/* ---- transfers.c ---- */
+
+ngx_int_t x402_ngx_transfers_open(ngx_cycle_t *cycle);
+void x402_ngx_transfers_close(void);
+
+struct x402_ngx_transfer; /* opaque: one question to a facilitator */
+/*
+ * Send what the gate asks; done is called once, later, from the event loop. The
+ * gate's strings must live until then. certificate: a file of the authorities
+ * to trust, or NULL for the system's. NULL when it cannot begin.
+ */
+struct x402_ngx_transfer *x402_ngx_transfer_begin(
+	const struct x402_gate_ask *ask, const char *certificate,
+	void (*done)(
+		void *user, const struct x402_gate_facilitator_answer *answer),
+	void *user);
+/* Without calling done. */
+void x402_ngx_transfer_cancel(struct x402_ngx_transfer *transfer);
+
+/* ---- deal.c ---- */
+
+/* nginx 1.22 has the page for it, but not the name. */
+#define X402_NGX_PAYMENT_REQUIRED 402
+
+/* Where a request that meets a price stands. */
+enum x402_ngx_phase {
+	X402_NGX_BODY,     /* its body is being read, for the claim */
+	X402_NGX_ASKING,   /* the facilitator is asked; no content yet */
+	X402_NGX_ASKED,    /* it has answered; the access phase goes on */
+	X402_NGX_ANSWER,   /* the gate's own answer is what it gets */
+	X402_NGX_FREE,     /* exempt, or in shadow mode */
+	X402_NGX_OPEN,     /* paid as far as the gate wants it for content */
+	X402_NGX_HOLDING,  /* content is there, kept back; settling */
+	X402_NGX_RELEASED, /* content may leave */
+	X402_NGX_REPLACED  /* content is thrown away, the answer was sent */
+};
+
+/* On the heap: it outlives its request while a settlement is under way. */
+struct x402_ngx_deal {
+	ngx_http_request_t *r; /* NULL: gone */
+	struct x402_ngx_loc *lcf;
+	struct x402_ngx_terms *terms; /* NULL: exempt */
+	struct x402_gate *gate;
+	struct x402_gate_decision decision;
+	enum x402_ngx_phase phase;
+	struct x402_ngx_transfer *transfer;
+	bool settling;  /* money may be moving: never cancel */
+	bool paid;      /* money has moved for it, now or before */
+	bool content;   /* what was let out is what was paid for */
+	bool delivered; /* a byte of it has left */
+	bool has_payment;
+	bool body_read;
+	const char *state; /* for $x402_state; constant */
+	off_t sent_before; /* by the connection, when content was let out */
+	ngx_chain_t *held; /* what the content handler has said so far */
+	ngx_chain_t **held_last;
+};
+
+/* The request's deal, also after an internal redirect; NULL when none. */
+struct x402_ngx_deal *x402_ngx_deal_of(ngx_http_request_t *r);
+ngx_int_t x402_ngx_access(ngx_http_request_t *r);
+/* Subrequests do not go through the access phase. */
+ngx_int_t x402_ngx_preaccess(ngx_http_request_t *r);
+/*
+ * Perform ASK after ASK. True when an answer is awaited: done is called with
+ * the deal when the next decision is another one. False: it is there.
+ */
+bool x402_ngx_deal_ask(struct x402_ngx_deal *deal);
+/* Note that content has left, as soon as it has. */
+void x402_ngx_deal_sent(struct x402_ngx_deal *deal);
+/* Run a gate's function with $x402_state following its events. */
+#define X402_NGX_GATE(deal, call)    \
+	do {                         \
+		x402_ngx_now = deal; \
+		call;                \
+		x402_ngx_now = NULL; \
+	} while (0)
+extern struct x402_ngx_deal *x402_ngx_now;
+void x402_ngx_event(void *user, const struct x402_gate *gate,
+	enum x402_gate_event event, const char *reason);
+
+/* ---- filter.c ---- */
+
+void x402_ngx_filters(void);
+/* The settlement of a deal whose response is held back has ended. */
+void x402_ngx_filter_settled(struct x402_ngx_deal *deal);
+
+/* ---- report.c ---- */
+
+ngx_int_t x402_ngx_variables(ngx_conf_t *cf);
+ngx_int_t x402_ngx_status(ngx_http_request_t *r);
+
+/* ---- module.c ---- */
+
+/* The worker's; NULL in a process that serves nothing. */
+extern struct x402_ledger *x402_ngx_ledger;
+
+static inline struct x402_ngx_loc *x402_ngx_loc_of(ngx_http_request_t *r)
+{
+	return ngx_http_get_module_loc_conf(r, ngx_http_x402_module);
+}
+
+/* A copy with a NUL behind it; NULL without memory. */
+char *x402_ngx_str(ngx_pool_t *pool, const ngx_str_t *str);
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * transfers.c: libcurl's multi interface on nginx's event loop. libcurl tells
+ * on_socket() which sockets it watches and on_timer() when it wants to be
+ * called; both become nginx events, and what those report goes back through
+ * curl_multi_socket_action(). Names are looked up by libcurl in a thread of its
+ * own, so nothing here blocks the worker.
+ *
+ * Each socket takes one of the worker's connections while it is busy. When
+ * none is left the transfer fails, and the gate stays closed.
+ */
+#include "module.h"
+
+#include "curl_ask_p.h"
+
+/* Enough for one facilitator under load; more wait for a free connection. */
+#define CONNECTIONS_PER_HOST 128L
+/* Idle connections that are kept for the next payment. */
+#define CONNECTIONS_KEPT 64L
+
+struct x402_ngx_transfer {
+	CURL *easy;
+	struct x402__curl_ask ask;
+	void (*done)(
+		void *user, const struct x402_gate_facilitator_answer *answer);
+	void *user;
+};
+
+static struct {
+	CURLM *multi;
+	ngx_event_t timer;
+	ngx_event_t kick;   /* "at once" */
+	ngx_connection_t c; /* what nginx prints of an event */
+} transfers;
+
+static void finish(void)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(transfers.multi, &left))) {
+		struct x402_gate_facilitator_answer answer;
+		struct x402_ngx_transfer *transfer = NULL;
+		CURL *easy = message->easy_handle;
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+		curl_multi_remove_handle(transfers.multi, easy);
+		x402__curl_ask_answer(
+			&transfer->ask, code, (uint64_t)ngx_time(), &answer);
+		transfer->done(transfer->user, &answer);
+		x402__curl_ask_clear(&transfer->ask);
+		curl_easy_cleanup(easy);
+		ngx_free(transfer);
+	}
+}
+
+static void act(curl_socket_t socket, int flags)
+{
+	int running;
+
+	curl_multi_socket_action(transfers.multi, socket, flags, &running);
+	finish();
+}
+
+static void on_event(ngx_event_t *event)
+{
+	const ngx_connection_t *c = event->data;
+
+	act(c->fd, event->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+}
+
+static void on_timeout(ngx_event_t *event)
+{
+	(void)event;
+	act(CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *user)
+{
+	(void)multi;
+	(void)user;
+	if (transfers.timer.timer_set)
+		ngx_del_timer(&transfers.timer);
+	if (timeout_ms == 0) {
+		/* Not now: libcurl may not be called from its callback. */
+		ngx_post_event(&transfers.kick, &ngx_posted_events);
+	} else if (timeout_ms > 0) {
+		ngx_add_timer(&transfers.timer, (ngx_msec_t)timeout_ms);
+	}
+	return 0;
+}
+
+/* Level-triggered: libcurl reads as much as it likes. */
+static ngx_int_t watch(ngx_event_t *event, ngx_int_t kind, bool wanted)
+{
+	if (wanted && !event->active)
+		return ngx_add_event(event, kind, 0);
+	if (!wanted && event->active)
+		return ngx_del_event(event, kind, 0);
+	return NGX_OK;
+}
+
+static void unwatch(ngx_connection_t *c)
+{
+	(void)watch(c->read, NGX_READ_EVENT, false);
+	(void)watch(c->write, NGX_WRITE_EVENT, false);
+	ngx_free_connection(c);
+	c->fd = (ngx_socket_t)-1; /* the socket is libcurl's to close */
+}
+
+static int on_socket(
+	CURL *easy, curl_socket_t socket, int what, void *user, void *watched)
+{
+	ngx_connection_t *c = watched;
+
+	(void)easy;
+	(void)user;
+	if (what == CURL_POLL_REMOVE) {
+		if (c)
+			unwatch(c);
+		return 0;
+	}
+	if (!c) {
+		c = ngx_get_connection(socket, ngx_cycle->log);
+		if (!c)
+			return -1; /* libcurl fails the transfer */
+		c->data = &transfers;
+		c->read->handler = c->write->handler = on_event;
+		c->read->log = c->write->log = ngx_cycle->log;
+		curl_multi_assign(transfers.multi, socket, c);
+	}
+	if (watch(c->read, NGX_READ_EVENT, what & CURL_POLL_IN) != NGX_OK ||
+		watch(c->write, NGX_WRITE_EVENT, what & CURL_POLL_OUT) !=
+			NGX_OK)
+		return -1;
+	return 0;
+}
+
+ngx_int_t x402_ngx_transfers_open(ngx_cycle_t *cycle)
+{
+	ngx_memzero(&transfers, sizeof(transfers));
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return NGX_ERROR;
+	transfers.multi = curl_multi_init();
+	if (!transfers.multi)
+		return NGX_ERROR;
+	transfers.c.fd = (ngx_socket_t)-1;
+	transfers.timer.handler = transfers.kick.handler = on_timeout;
+	transfers.timer.data = transfers.kick.data = &transfers.c;
+	transfers.timer.log = transfers.kick.log = cycle->log;
+	curl_multi_setopt(transfers.multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(transfers.multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(transfers.multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+		CONNECTIONS_PER_HOST);
+	curl_multi_setopt(
+		transfers.multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+	return NGX_OK;
+}
+
+void x402_ngx_transfers_close(void)
+{
+	if (!transfers.multi)
+		return;
+	/* Idle connections end here; on_socket is told of each. */
+	curl_multi_cleanup(transfers.multi);
+	transfers.multi = NULL;
+	curl_global_cleanup();
+}
+
+static void transfer_free(struct x402_ngx_transfer *transfer)
+{
+	x402__curl_ask_clear(&transfer->ask);
+	curl_easy_cleanup(transfer->easy);
+	ngx_free(transfer);
+}
+
+struct x402_ngx_transfer *x402_ngx_transfer_begin(
+	const struct x402_gate_ask *ask, const char *certificate,
+	void (*done)(
+		void *user, const struct x402_gate_facilitator_answer *answer),
+	void *user)
+{
+	struct x402_ngx_transfer *transfer = ngx_calloc(
+		sizeof(*transfer), ngx_cycle->log);
+
+	if (!transfer || !transfers.multi)
+		return NULL;
+	transfer->done = done;
+	transfer->user = user;
+	transfer->easy = curl_easy_init();
+	if (!transfer->easy ||
+		x402__curl_ask_init(transfer->easy, ask, &transfer->ask) !=
+			X402_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) !=
+			CURLE_OK ||
+		(certificate &&
+			curl_easy_setopt(transfer->easy, CURLOPT_CAINFO,
+				certificate) != CURLE_OK) ||
+		curl_multi_add_handle(transfers.multi, transfer->easy) !=
+			CURLM_OK) {
+		transfer_free(transfer);
+		return NULL;
+	}
+	return transfer;
+}
+
+void x402_ngx_transfer_cancel(struct x402_ngx_transfer *transfer)
+{
+	curl_multi_remove_handle(transfers.multi, transfer->easy);
+	transfer_free(transfer);
+}
