@@ -225,9 +225,10 @@ static ngx_int_t open_response(struct x402_ngx_deal *deal)
 	result.status = (unsigned)status_for_gate(deal);
 	/* What follows is no HTTP any more, and no filter sees it: there is
 	 * nothing that could be held back until the money has moved. */
-	if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS) {
+	if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS &&
+		!deal->paid) {
 		ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-			"x402: a location that sells cannot be upgraded");
+			"x402: an upgrade needs \"x402_settle before\"");
 		result.status = 0;
 	}
 	X402_NGX_GATE(deal,

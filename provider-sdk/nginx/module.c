@@ -71,11 +71,37 @@ static bool named(const ngx_str_t *arg, const char *name, ngx_str_t *ret_value)
 	return true;
 }
 
-/* x402_asset ADDRESS [name=NAME version=VERSION] */
+/* x402_facilitator_url URL..., the first one preferred */
+static char *set_facilitators(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+	struct x402_ngx_loc *lcf = conf;
+	const ngx_str_t *args = cf->args->elts;
+	ngx_str_t *url;
+
+	(void)cmd;
+	if (lcf->facilitators)
+		return "is duplicate";
+	lcf->facilitators = ngx_array_create(
+		cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+	for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+		url = lcf->facilitators ? ngx_array_push(lcf->facilitators)
+					: NULL;
+		if (!url)
+			return NGX_CONF_ERROR;
+		*url = args[i];
+	}
+	if (lcf->facilitators->nelts > X402_PROVIDER_FACILITATORS_MAX)
+		return "expected at most 8";
+	return NGX_CONF_OK;
+}
+
+/* x402_asset ADDRESS [name=NAME version=VERSION [decimals=N]] */
 static char *set_asset(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
 	struct x402_ngx_loc *lcf = conf;
 	const ngx_str_t *args = cf->args->elts;
+	ngx_str_t decimals = ngx_null_string;
+	ngx_int_t number;
 
 	(void)cmd;
 	if (lcf->asset.data)
@@ -83,8 +109,16 @@ static char *set_asset(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 	lcf->asset = args[1];
 	for (ngx_uint_t i = 2; i < cf->args->nelts; i++)
 		if (!named(&args[i], "name=", &lcf->asset_name) &&
-			!named(&args[i], "version=", &lcf->asset_version))
-			return "expected an address, name= and version=";
+			!named(&args[i], "version=", &lcf->asset_version) &&
+			!named(&args[i], "decimals=", &decimals))
+			return "expected an address, name=, version= and "
+			       "decimals=";
+	if (decimals.len) {
+		number = ngx_atoi(decimals.data, decimals.len);
+		if (number < 1 || number > 36)
+			return "decimals=: expected 1 to 36";
+		lcf->asset_decimals = (ngx_uint_t)number;
+	}
 	if (!lcf->asset_name.len != !lcf->asset_version.len)
 		return "expected name= and version=, or neither";
 	return NGX_CONF_OK;
@@ -136,7 +170,9 @@ static char *set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 static ngx_conf_enum_t settle_words[] = {
-	{ngx_string("after"), X402_NGX_SETTLE_AFTER},
+	{ngx_string("after"), X402_PROVIDER_SETTLE_AFTER},
+	{ngx_string("before"), X402_PROVIDER_SETTLE_BEFORE},
+	{ngx_string("reserve"), X402_PROVIDER_SETTLE_RESERVE},
 	{ngx_null_string, 0},
 };
 
@@ -159,8 +195,8 @@ static ngx_command_t commands[] = {
 		exempt),
 	LOC("x402_network", NGX_CONF_TAKE1, ngx_conf_set_str_slot, network),
 	LOC("x402_asset", NGX_CONF_1MORE, set_asset, asset),
-	LOC("x402_facilitator_url", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
-		facilitator_url),
+	LOC("x402_facilitator_url", NGX_CONF_1MORE, set_facilitators,
+		facilitators),
 	LOC("x402_facilitator_authorization", NGX_CONF_TAKE1,
 		ngx_conf_set_str_slot, facilitator_authorization),
 	LOC("x402_facilitator_trusted_certificate", NGX_CONF_TAKE1,
@@ -171,6 +207,7 @@ static ngx_command_t commands[] = {
 	LOC("x402_cors_origin", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
 		cors_origin),
 	LOC("x402_shadow", NGX_CONF_FLAG, ngx_conf_set_flag_slot, shadow),
+	LOC("x402_page", NGX_CONF_FLAG, ngx_conf_set_flag_slot, page),
 	LOC("x402_v1", NGX_CONF_FLAG, ngx_conf_set_flag_slot, v1),
 	LOC("x402_verify_timeout", NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
 		verify_timeout),
@@ -217,6 +254,7 @@ static void *create_loc(ngx_conf_t *cf)
 	lcf->enable = NGX_CONF_UNSET;
 	lcf->shadow = NGX_CONF_UNSET;
 	lcf->v1 = NGX_CONF_UNSET;
+	lcf->page = NGX_CONF_UNSET;
 	lcf->settle = NGX_CONF_UNSET_UINT;
 	lcf->verify_timeout = NGX_CONF_UNSET_MSEC;
 	lcf->settle_timeout = NGX_CONF_UNSET_MSEC;
@@ -287,7 +325,7 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 	ngx_conf_merge_value(conf->enable, prev->enable, 0);
 	ngx_conf_merge_value(conf->shadow, prev->shadow, 0);
 	ngx_conf_merge_value(conf->v1, prev->v1, 1);
-	ngx_conf_merge_ptr_value(conf->price, prev->price, NULL);
+	ngx_conf_merge_value(conf->page, prev->page, 0);
 	if (!conf->price)
 		conf->price = prev->price;
 	if (!conf->pay_to)
@@ -301,9 +339,10 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 		conf->asset = prev->asset;
 		conf->asset_name = prev->asset_name;
 		conf->asset_version = prev->asset_version;
+		conf->asset_decimals = prev->asset_decimals;
 	}
-	ngx_conf_merge_str_value(conf->facilitator_url, prev->facilitator_url,
-		X402_PROVIDER_FACILITATOR_URL);
+	if (!conf->facilitators)
+		conf->facilitators = prev->facilitators;
 	ngx_conf_merge_str_value(conf->facilitator_authorization,
 		prev->facilitator_authorization, "");
 	if (full_path(cf, &conf->facilitator_certificate) != NGX_CONF_OK)
@@ -314,7 +353,7 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 	ngx_conf_merge_str_value(conf->mime_type, prev->mime_type, "");
 	ngx_conf_merge_str_value(conf->cors_origin, prev->cors_origin, "");
 	ngx_conf_merge_uint_value(
-		conf->settle, prev->settle, X402_NGX_SETTLE_AFTER);
+		conf->settle, prev->settle, X402_PROVIDER_SETTLE_AFTER);
 	ngx_conf_merge_msec_value(
 		conf->verify_timeout, prev->verify_timeout, 10000);
 	/* Twice this (x402 P-160) is less than nginx's send_timeout. */

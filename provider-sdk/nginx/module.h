@@ -47,6 +47,7 @@ struct x402_ngx_loc {
 	ngx_flag_t enable;
 	ngx_flag_t shadow;
 	ngx_flag_t v1;
+	ngx_flag_t page;
 	ngx_http_complex_value_t *price;
 	ngx_http_complex_value_t *pay_to;
 	ngx_http_complex_value_t *public_origin;
@@ -55,13 +56,14 @@ struct x402_ngx_loc {
 	ngx_str_t asset;
 	ngx_str_t asset_name;
 	ngx_str_t asset_version;
-	ngx_str_t facilitator_url;
+	ngx_uint_t asset_decimals; /* 0: as libx402 knows it */
+	ngx_array_t *facilitators; /* of ngx_str_t, in order */
 	ngx_str_t facilitator_authorization;
 	ngx_str_t facilitator_certificate;
 	ngx_str_t description;
 	ngx_str_t mime_type;
 	ngx_str_t cors_origin;
-	ngx_uint_t settle; /* enum x402_ngx_settle */
+	ngx_uint_t settle; /* enum x402_provider_settle */
 	ngx_msec_t verify_timeout;
 	ngx_msec_t settle_timeout;
 	ngx_int_t payment_timeout; /* seconds */
@@ -70,8 +72,6 @@ struct x402_ngx_loc {
 	struct x402_ngx_terms *terms;
 	ngx_uint_t terms_len;
 };
-
-enum x402_ngx_settle { X402_NGX_SETTLE_AFTER, X402_NGX_SETTLE_BEFORE };
 
 /* ---- terms.c ---- */
 

@@ -112,6 +112,26 @@ static const char *text(ngx_pool_t *pool, const ngx_str_t *str)
 	return str->len ? x402_ngx_str(pool, str) : NULL;
 }
 
+static size_t list_facilitators(ngx_pool_t *pool,
+	const struct x402_ngx_loc *lcf,
+	struct x402_provider_facilitator list[X402_PROVIDER_FACILITATORS_MAX])
+{
+	const char *key = text(pool, &lcf->facilitator_authorization);
+	const ngx_str_t *urls;
+
+	list[0].url = X402_PROVIDER_FACILITATOR_URL;
+	list[0].authorization = key;
+	if (!lcf->facilitators)
+		return 1;
+	urls = lcf->facilitators->elts;
+	for (ngx_uint_t i = 0; i < lcf->facilitators->nelts; i++) {
+		list[i].url = x402_ngx_str(pool, &urls[i]);
+		/* One key is one facilitator's: the others never see it. */
+		list[i].authorization = i == 0 ? key : NULL;
+	}
+	return lcf->facilitators->nelts;
+}
+
 static enum x402_err make(ngx_pool_t *pool, const struct x402_ngx_loc *lcf,
 	const struct said *said, const struct x402_provider_memory *memory,
 	struct x402_errinfo *info, struct x402_provider **ret_provider)
@@ -122,6 +142,7 @@ static enum x402_err make(ngx_pool_t *pool, const struct x402_ngx_loc *lcf,
 		.network = caip2 ? caip2 : network,
 		.pay_to = said->pay_to,
 		.asset = text(pool, &lcf->asset),
+		.decimals = (unsigned)lcf->asset_decimals,
 		.max_timeout_seconds = lcf->payment_timeout,
 	};
 	struct x402_provider_route route = {
@@ -131,11 +152,15 @@ static enum x402_err make(ngx_pool_t *pool, const struct x402_ngx_loc *lcf,
 		.description = text(pool, &lcf->description),
 		.mime_type = text(pool, &lcf->mime_type),
 		.v1 = lcf->v1 && x402_network_to_v1_name(price.network),
+		.settle = (enum x402_provider_settle)lcf->settle,
 	};
+	struct x402_provider_facilitator
+		facilitators[X402_PROVIDER_FACILITATORS_MAX];
+	const struct x402_provider_page page = {0};
 	struct x402_provider_options options = {
-		.facilitator_url = text(pool, &lcf->facilitator_url),
-		.facilitator_authorization = text(
-			pool, &lcf->facilitator_authorization),
+		.facilitators = facilitators,
+		.facilitators_len = list_facilitators(pool, lcf, facilitators),
+		.page = lcf->page ? &page : NULL,
 		.public_origin = said->origin,
 		.routes = &route,
 		.routes_len = 1,

@@ -74,6 +74,18 @@ describe('nginx module', () => {
     location /cached/ { x402 on; x402_price $0.01; proxy_pass ${origin.url};
       proxy_cache cache; proxy_cache_valid any 10m;
       proxy_ignore_headers Cache-Control Expires Vary; }
+    location /before/ { x402 on; x402_price $0.01; x402_settle before;
+      proxy_pass ${origin.url}; proxy_http_version 1.1; proxy_buffering off;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $http_connection; }
+    location /reserve/ { x402 on; x402_price $0.01; x402_settle reserve;
+      alias DIR/html/paid/; }
+    location /people/ { x402 on; x402_price $0.01; x402_page on;
+      x402_description "A <b>tale"; alias DIR/html/paid/; }
+    location /second/ { x402 on; x402_price $0.01; alias DIR/html/paid/;
+      x402_facilitator_url http://127.0.0.1:1 ${f.url}; }
+    location /coin/ { x402 on; x402_price $0.5; alias DIR/html/paid/;
+      x402_asset ${PAYER} name=Coin version=7 decimals=18; }
     location /accel/ { proxy_pass ${origin.url}; }
     location /internal/ { internal; x402 on; x402_price $0.01;
       alias DIR/html/paid/; }
@@ -396,6 +408,72 @@ describe('nginx module', () => {
     assert.equal(f.count('settle'), 0);
   });
 
+  test('settled before: the handler runs on money that has moved', async () => {
+    const order = [];
+    f.settle = () => { order.push('settle'); return settled(); };
+    origin.handler = (req, res) => { order.push('origin'); res.end(SECRET); };
+    const res = await buy('/before/x');
+    assert.equal(res.text, SECRET);
+    assert.deepEqual(order, ['settle', 'origin']);
+    assert.equal(decode(res.headers['payment-response']).transaction, TX);
+    assert.equal(await lastState(), 'delivered');
+
+    const payment = pay(await challenge(nginx, '/before/x'));
+    origin.handler = (req, r) => { r.statusCode = 503; r.end('later'); };
+    const failed = await request(nginx, '/before/x',
+      { headers: paying(payment) });
+    assert.equal(failed.status, 503);
+    assert.equal(decode(failed.headers['payment-response']).transaction, TX);
+    assert.equal((await payments(nginx))
+      .filter((p) => p.state === 'undelivered').length, 1);
+    f.asked = [];
+    origin.handler = (req, r) => r.end(SECRET);
+    assert.equal((await request(nginx, '/before/x',
+      { headers: paying(payment) })).text, SECRET);
+    assert.equal(f.asked.length, 0, 'paid already');
+    assert.equal((await payments(nginx)).length, 0);
+
+    f.settle = () => ({ success: false, errorReason: 'insufficient_funds',
+      transaction: '', network: 'eip155:84532' });
+    origin.asked = 0;
+    closed(await buy('/before/x'), 'unsettled');
+    assert.equal(origin.asked, 0);
+    f.settle = () => settled();
+    const upgraded = await raw(nginx, 'GET /before/ws HTTP/1.1\r\nHost: x\r\n' +
+      'Upgrade: websocket\r\nConnection: Upgrade\r\nPAYMENT-SIGNATURE: ' +
+      `${pay(await challenge(nginx, '/before/ws'))}\r\n\r\n`);
+    assert.match(upgraded, /^HTTP\/1.1 101/);
+    assert.match(upgraded, new RegExp(SECRET));
+  });
+
+  test('a reservation, a second facilitator, a coin of one\'s own', async () => {
+    const res = await buy('/reserve/article.html');
+    closed(res, 'no promise to hold');
+    assert.equal(res.status, 502);
+    assert.match(f.asked[0].headers['x402-hold'] ?? '', /./);
+    assert.equal((await buy('/second/article.html')).status, 200);
+    assert.equal(f.count('settle'), 1);
+    assert.deepEqual((await challenge(nginx, '/coin/article.html')).accepts[0],
+      { scheme: 'exact', network: 'eip155:84532', amount: '500000000000000000',
+        asset: PAYER, payTo: PAYEE, maxTimeoutSeconds: 300,
+        extra: { name: 'Coin', version: '7' } });
+  });
+
+  test('people get a page, with the offer in its header all the same', async () => {
+    const headers = [['Accept', 'text/html'], ['User-Agent', 'Mozilla/5.0']];
+    const res = await request(nginx, '/people/article.html', { headers });
+    closed(res, 'a page');
+    assert.equal(res.status, 402);
+    assert.match(res.headers['content-type'], /^text\/html/);
+    assert.match(res.headers['content-security-policy'], /nonce-/);
+    assert.equal(res.headers['cache-control'], 'no-store');
+    assert.doesNotMatch(res.text, /<b>tale/);
+    assert.match(res.text, /&#60;b&#62;tale/);
+    assert.ok(decode(res.headers['payment-required']).accepts.length);
+    assert.equal((await request(nginx, '/people/article.html'))
+      .headers['content-type'], 'application/json');
+  });
+
   test('prices, exemptions, pages and shadows are the operator\'s', async () => {
     const dear = await challenge(nginx, '/dynamic/article.html?p=dear');
     assert.equal(dear.accepts[0].amount, '50000');
@@ -639,6 +717,8 @@ test('a configuration that cannot sell is refused', () => {
       /facilitator/],
     ['x402 on; x402_price $0.01; x402_public_origin nowhere;', /origin/],
     ['x402 on; x402_price $0.01; x402_asset 0x12 name=A;', /name= and version=/],
+    ['x402 on; x402_price $0.01; x402_settle never;', /invalid value "never"/],
+    ['x402 on; x402_price $0.01; x402_asset 0x12 decimals=99;', /1 to 36/],
     ['x402 maybe;', /on.*off/],
   ])
     assert.match(at(inside, http), words, inside);

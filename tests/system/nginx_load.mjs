@@ -1,0 +1,175 @@
+// Paid requests while nginx is reloaded, its workers are killed and all of it
+// is: what was settled on the chain is what buyers got, plus what the ledger
+// says is owed.
+//
+//   node tests/system/nginx_load.mjs [REQUESTS [SECONDS_BETWEEN_FAULTS]]
+//
+// The short form is in nginx_chain.test.mjs.
+
+import assert from 'node:assert/strict';
+import http from 'node:http';
+
+import {
+  nowSeconds, randomNonce, signAuthorization,
+} from '../devnet/lib.mjs';
+import { payments, sleep, startNginx, until } from './nginx.lib.mjs';
+import { encode } from './provider.lib.mjs';
+
+const AMOUNT = 1000n;
+const BODY = 'The guest was late.\n'.repeat(40);
+
+// One exchange; null when the connection broke before the whole body came.
+function get(agent, url, payment) {
+  return new Promise((done) => {
+    const req = http.get(url, { agent,
+      headers: { 'PAYMENT-SIGNATURE': payment } }, (res) => {
+      let text = '';
+      res.on('data', (data) => { text += data; });
+      res.on('end', () => done({ status: res.statusCode, text,
+        receipt: res.headers['payment-response'] }));
+      res.on('error', () => done(null));
+      res.on('aborted', () => done(null));
+    });
+    req.setTimeout(20000, () => req.destroy());
+    req.on('error', () => done(null));
+  });
+}
+
+/**
+ * @returns figures: requests, received, owed, settled (by count on the chain),
+ * balance (what the payee has more), repeated, abandoned, faults
+ */
+export async function paidLoad(devnet, facilitator, { requests, connections,
+  faultEveryMs }) {
+  const { info } = devnet;
+  const payee = info.accounts.payee.address;
+  const nginx = await startNginx(`
+  x402_state DIR/x402.state payments=65536;
+  x402_facilitator_url ${facilitator.url};
+  x402_network ${info.network}; x402_pay_to ${payee};
+  x402_public_origin http://127.0.0.1:PORT;
+  server { listen 127.0.0.1:PORT reuseport; root DIR/html;
+    location = /x402-status { x402_status; }
+    location /paid/ { x402 on; x402_price ${AMOUNT}atomic; }
+  }`, { files: { 'paid/a.txt': BODY } });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
+  const f = { requests, received: 0, repeated: 0, abandoned: 0, faults: 0,
+    refused: {} };
+  const before = await devnet.balanceOf(payee);
+  const nonces = [];
+  let next = 0;
+  let running = true;
+
+  const first = await (await fetch(`${nginx.url}/paid/a.txt`));
+  const required = JSON.parse(Buffer.from(
+    first.headers.get('payment-required'), 'base64'));
+
+  async function buyer() {
+    while (next < requests) {
+      const n = next++;
+      const url = `${nginx.url}/paid/a.txt?n=${n}`;
+      const nonce = randomNonce();
+      const authorization = { from: info.accounts.payer.address, to: payee,
+        value: String(AMOUNT), validAfter: String(nowSeconds() - 600),
+        validBefore: String(nowSeconds() + 300), nonce };
+      const payment = encode({ x402Version: 2,
+        resource: { ...required.resource, url },
+        accepted: required.accepts[0],
+        payload: { authorization, signature: await signAuthorization(
+          info, info.accounts.payer.privateKey, authorization) } });
+      nonces.push(nonce);
+      // One in eight gives up at the first trouble; its money must be on the
+      // ledger then. The others repeat the same bytes.
+      for (let tries = 0; ; tries++) {
+        const res = await get(agent, url, payment);
+        if (res?.status === 200 && res.text === BODY) {
+          f.received++;
+          break;
+        }
+        if (res) f.refused[res.status] = (f.refused[res.status] ?? 0) + 1;
+        if (n % 8 === 0 || tries === 60) {
+          f.abandoned++;
+          break;
+        }
+        f.repeated++;
+        await sleep(200);
+      }
+    }
+  }
+
+  async function breaker() {
+    const kinds = ['reload', 'kill a worker', 'kill all'];
+    while (running) {
+      for (let waited = 0; running && waited < faultEveryMs; waited += 20)
+        await sleep(20);
+      if (!running) return;
+      switch (kinds[f.faults++ % kinds.length]) {
+      case 'reload':
+        await nginx.reload();
+        break;
+      case 'kill a worker':
+        process.kill(nginx.workers()[0], 'SIGKILL');
+        await until(() => nginx.workers().length >= 2, 'a new worker');
+        break;
+      default:
+        await nginx.killAll();
+        await nginx.start();
+      }
+    }
+  }
+
+  const breaking = breaker();
+  await Promise.all(Array.from({ length: connections }, buyer));
+  running = false;
+  await breaking;
+  // What was sent to be settled by those who are dead comes to an end.
+  await until(async () => (await payments(nginx)).every((p) => !p.busy),
+    'the last claims', 30000);
+  await sleep(2500);
+  const used = await Promise.all(nonces.map(async (nonce) => {
+    const data = '0xe94a0102' + info.accounts.payer.address.slice(2)
+      .toLowerCase().padStart(64, '0') + nonce.slice(2);
+    return BigInt(await devnet.rpc('eth_call',
+      [{ to: info.token, data }, 'latest'])) === 1n;
+  }));
+  f.settled = used.filter(Boolean).length;
+  f.balance = (await devnet.balanceOf(payee)) - before;
+  // Of those on the ledger whose outcome is not known some never landed.
+  const ledger = await payments(nginx);
+  f.undelivered = ledger.filter((p) => p.state === 'undelivered').length;
+  f.unknown = ledger.filter((p) => p.state === 'unknown').length;
+  f.errors = nginx.errors().split('\n').filter((line) =>
+    /\[(alert|emerg|crit)\]/.test(line) && !/signal 9|open socket/.test(line));
+  agent.destroy();
+  await nginx.stop();
+  return f;
+}
+
+// Settled equals delivered plus on the ledger. What is unknown to the ledger
+// may or may not have landed, so it can only close a gap from above.
+export function check(f) {
+  const text = JSON.stringify(f, (key, value) =>
+    typeof value === 'bigint' ? String(value) : value);
+  assert.equal(f.balance, BigInt(f.settled) * AMOUNT, text);
+  assert.ok(f.received + f.undelivered <= f.settled, `given away: ${text}`);
+  assert.ok(f.settled <= f.received + f.undelivered + f.unknown,
+    `lost: ${text}`);
+  assert.deepEqual(f.errors, [], text);
+  assert.ok(f.faults > 0, text);
+  return text;
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  const { startDevnet, startFacilitator } = await import('../devnet/lib.mjs');
+  const devnet = await startDevnet({ blockTime: '0.2' });
+  const facilitator = await startFacilitator(devnet);
+  const begun = Date.now();
+  const f = await paidLoad(devnet, facilitator, {
+    requests: Number(process.argv[2] ?? 10000), connections: 32,
+    faultEveryMs: 1000 * Number(process.argv[3] ?? 5) });
+  console.log(check(f));
+  console.log(`held, in ${Math.round((Date.now() - begun) / 1000)} s`);
+  await facilitator.stop();
+  await devnet.stop();
+  process.exit(0);
+}
