@@ -610,9 +610,15 @@ describe('nginx module', () => {
         setTimeout(() => { socket.destroy(); done(); }, ms);
       });
     });
-    f.verify = async () => { await sleep(200); return { isValid: true }; };
+    let hungUp = false;
+    f.verify = async () => {
+      await until(() => hungUp);
+      await sleep(150);
+      return { isValid: true };
+    };
     await hangUp(60);
-    await sleep(300);
+    hungUp = true;
+    await sleep(400);
     assert.equal(f.count('settle'), 0, 'gone before it was verified');
     f.verify = () => ({ isValid: true });
     f.settle = async () => { await sleep(200); return settled(); };
