@@ -133,7 +133,7 @@ struct filter {
 	const struct x402_payment_requirements *foreign;
 };
 
-/* C-050, C-060: can exact on EVM be signed for with what is in extra? */
+/* C-050, C-060: can it be signed for with what is in extra? */
 static bool can_sign(const struct x402_payment_requirements *offer)
 {
 	const char *caip2 = x402_payment_requirements_caip2(offer);
@@ -142,15 +142,19 @@ static bool can_sign(const struct x402_payment_requirements *offer)
 		return false;
 	if (network.family != X402_FAMILY_EVM)
 		return false; /* no key for it here */
-	const char *method = x402_json_get_string(
-		offer->extra, "assetTransferMethod");
-	if (method && strcmp(method, "eip3009") != 0)
+	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
+	struct x402_address address;
+	if (!scheme || x402_address_parse(offer->pay_to, &address) ||
+		x402_address_is_zero(&address))
 		return false;
-	struct x402_address pay_to;
-	return x402_json_get_string(offer->extra, "name") &&
-		x402_json_get_string(offer->extra, "version") &&
-		!x402_address_parse(offer->pay_to, &pay_to) &&
-		!x402_address_is_zero(&pay_to);
+	if (strcmp(offer->scheme, "upto") == 0)
+		return !x402_address_parse(x402_json_get_string(offer->extra,
+						   "facilitatorAddress"),
+			&address);
+	/* Permit2 has a domain of its own. */
+	return strcmp(scheme->method, "permit2") == 0 ||
+		(x402_json_get_string(offer->extra, "name") &&
+			x402_json_get_string(offer->extra, "version"));
 }
 
 static bool is_over_atomic(const struct x402_client_options *options,

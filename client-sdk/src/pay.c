@@ -87,19 +87,47 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	return X402_OK;
 }
 
+static void adopt_terms(struct x402_client_payment *payment,
+	const struct x402_address *from, const struct x402_address *to,
+	const struct x402_u256 *amount, const struct x402_u256 *expires)
+{
+	x402_address_format(from, payment->payer);
+	x402_address_format(to, payment->pay_to);
+	x402_u256_to_dec(amount, payment->amount);
+	uint64_t valid_before = 0;
+	if (x402_u256_to_u64(expires, &valid_before))
+		payment->valid_before_unix_s = valid_before;
+}
+
+/* For upto the amount is the most that can be taken (C-032). */
+static void adopt_permit2(struct x402_client_payment *payment,
+	const struct x402_payment_payload *payload)
+{
+	struct x402_permit2_payload permit = {0};
+	if (x402_permit2_payload_read(payload->payload,
+		    strcmp(payload->scheme, "upto") == 0 ? X402_PERMIT2_UPTO
+							 : X402_PERMIT2_EXACT,
+		    NULL, &permit))
+		return;
+	const struct x402_permit2_authorization *auth = &permit.authorization;
+	adopt_terms(payment, &auth->from, &auth->to, &auth->amount,
+		&auth->deadline);
+	x402_permit2_payload_clear(&permit);
+}
+
 static void adopt_authorization(struct x402_client_payment *payment,
 	const struct x402_payment_payload *payload)
 {
 	struct x402_eip3009_payload exact = {0};
+	if (x402_json_has(payload->payload, "permit2Authorization")) {
+		adopt_permit2(payment, payload);
+		return;
+	}
 	if (x402_eip3009_payload_read(payload->payload, NULL, &exact))
 		return;
 	const struct x402_eip3009_authorization *auth = &exact.authorization;
-	x402_address_format(&auth->from, payment->payer);
-	x402_address_format(&auth->to, payment->pay_to);
-	x402_u256_to_dec(&auth->value, payment->amount);
-	uint64_t valid_before = 0;
-	if (x402_u256_to_u64(&auth->valid_before, &valid_before))
-		payment->valid_before_unix_s = valid_before;
+	adopt_terms(payment, &auth->from, &auth->to, &auth->value,
+		&auth->valid_before);
 	x402_eip3009_payload_clear(&exact);
 }
 

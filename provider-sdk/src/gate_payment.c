@@ -238,32 +238,20 @@ static enum x402_err read_eip3009(
 	return X402_OK;
 }
 
-/* L-013: the nonce in decimal, or in hex as the specification's example. */
-static bool read_nonce(const char *text, uint8_t ret_nonce32[32])
-{
-	struct x402_u256 nonce;
-
-	if (text && x402_u256_from_dec(text, &nonce) == X402_OK) {
-		x402_u256_to_be32(&nonce, ret_nonce32);
-		return true;
-	}
-	return x402_hex_decode_fixed(text, ret_nonce32, 32) == X402_OK;
-}
-
+/* L-013 */
 static enum x402_err read_permit2(
-	const struct x402_json *json, struct signed_by *ret_by)
+	const struct x402_json *json, bool upto, struct signed_by *ret_by)
 {
-	const struct x402_json *permit = x402_json_get(
-		json, "permit2Authorization");
-	const char *deadline = x402_json_get_string(permit, "deadline");
+	struct x402_permit2_payload payload = {0};
+	enum x402_err err = x402_permit2_payload_read(json,
+		upto ? X402_PERMIT2_UPTO : X402_PERMIT2_EXACT, NULL, &payload);
 
-	if (!deadline ||
-		x402_address_parse(x402_json_get_string(permit, "from"),
-			&ret_by->from) != X402_OK ||
-		!read_nonce(x402_json_get_string(permit, "nonce"),
-			ret_by->nonce32) ||
-		x402_u256_from_dec(deadline, &ret_by->until) != X402_OK)
-		return X402_ERR_SCHEMA;
+	if (err != X402_OK)
+		return err;
+	ret_by->from = payload.authorization.from;
+	ret_by->until = payload.authorization.deadline;
+	x402_u256_to_be32(&payload.authorization.nonce, ret_by->nonce32);
+	x402_permit2_payload_clear(&payload);
 	return X402_OK;
 }
 
@@ -272,12 +260,12 @@ static enum x402__payment_outcome identify(
 	struct x402_gate *gate, const char **ret_reason)
 {
 	const struct x402_json *json = gate->request.payload.payload;
-	bool permit2 = strcmp(gate->v2.scheme ? gate->v2.scheme : "", "upto") ==
-		0;
+	bool upto = strcmp(gate->v2.scheme ? gate->v2.scheme : "", "upto") == 0;
+	bool permit2 = x402_json_has(json, "permit2Authorization");
 	struct x402_asset_id asset = {0};
 	struct signed_by by = {0};
 	struct x402_keccak hash;
-	enum x402_err err = permit2 ? read_permit2(json, &by)
+	enum x402_err err = permit2 ? read_permit2(json, upto, &by)
 				    : read_eip3009(json, &by);
 
 	if (err == X402_ERR_NOMEM)
@@ -445,7 +433,18 @@ static enum x402__payment_outcome verify_offline(
 	struct x402_verify_options options = {.now_unix_s = now};
 	struct x402_verify_plan plan = {0};
 	enum x402__payment_outcome outcome = X402__PAYMENT_GOOD;
+	const struct x402_scheme *scheme = x402_scheme_for_offer(
+		&gate->request.requirements);
 
+	/* P-154: paid by the method that was offered, not by another. */
+	if (!scheme ||
+		(scheme->payload_member &&
+			!x402_json_has(gate->request.payload.payload,
+				scheme->payload_member))) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
+		return X402__PAYMENT_REFUSED;
+	}
 	if (x402_verify_plan(&gate->request, &options, &plan) != X402_OK)
 		return X402__PAYMENT_FAULT;
 	/* Which wallet factories are welcome is the facilitator's to say. */

@@ -64,30 +64,27 @@ static enum x402_err check_terms(const struct x402_payment_requirements *req,
 	enum x402_payment_flow flow, struct x402_errinfo *info,
 	const char *field)
 {
-	const char *method = x402_json_get_string(
-		req->extra, "assetTransferMethod");
-	const struct x402_scheme *scheme = x402_scheme_find(
-		req->scheme, req->network);
-	const char *expected = is_upto(req) ? "permit2" : "eip3009";
+	const struct x402_scheme *scheme = x402_scheme_for_offer(req);
 
-	if (!scheme) {
+	if (!x402_scheme_find(req->scheme, req->network)) {
 		x402_errinfo_set(info, field,
 			"missing_scheme: none called %.32s on %.48s",
 			req->scheme, req->network);
 		return X402_ERR_INVALID_ARGUMENT;
 	}
+	if (!scheme)
+		return refuse(info, field,
+			"unsupported_asset_transfer_method: the scheme has "
+			"none of that name");
 	if (x402_payment_flow_of(req) != flow || !(scheme->flows & 1u << flow))
 		return refuse(info, field,
 			"unsupported_payment_flow: the route's settle says the "
 			"flow, and the scheme must know it");
-	if (method && strcmp(method, expected) != 0) {
-		x402_errinfo_set(info, field,
-			"unsupported_asset_transfer_method: expected %s",
-			expected);
-		return X402_ERR_INVALID_ARGUMENT;
-	}
 	if (is_upto(req))
 		return check_upto(req, info, field);
+	/* Permit2 has a domain of its own. */
+	if (scheme->method && strcmp(scheme->method, "permit2") == 0)
+		return X402_OK;
 	if (!x402_json_get_string(req->extra, "name") ||
 		!x402_json_get_string(req->extra, "version"))
 		return refuse(info, field,

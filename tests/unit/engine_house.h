@@ -441,6 +441,7 @@ static inline uint64_t world_settle(
 	plan->pay_to = proof.to;
 	memcpy(plan->nonce32, proof.nonce32, 32);
 	plan->valid_before_unix_s = w->payments[index].valid_before;
+	plan->asset_address = proof.asset;
 	plan->call_to = proof.asset;
 	x402_buf_add_byte(&plan->calldata, index);
 	x402_buf_add_byte(&plan->calldata, index);

@@ -100,8 +100,14 @@ static const struct row rows[] = {
 		1, 0},
 	{"Permit2 only",
 		{OFFERS("1", USDC,
+			 "{\"name\":\"USDC\",\"version\":\"2\","
+			 "\"assetTransferMethod\":\"permit2\"}"),
+			DELIVERS},
+		CAUSE(NONE), PAID, 2, 1},
+	{"a transfer method that nobody knows",
+		{OFFERS("1", USDC,
 			"{\"name\":\"USDC\",\"version\":\"2\","
-			"\"assetTransferMethod\":\"permit2\"}")},
+			"\"assetTransferMethod\":\"erc7710\"}")},
 		CAUSE(NO_OFFER), NONE, 1, 0},
 	{"somebody else's resource",
 		{{.status = 402,

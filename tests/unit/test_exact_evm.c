@@ -330,7 +330,8 @@ static void test_offline_checks_refuse_without_reads(void **state)
 
 	(void)state;
 	p = good_payment();
-	p.payload = "{\"signature\":\"0x\",\"permit2Authorization\":{}}";
+	p.payload = "{\"signature\":\"0x\",\"permit2Authorization\":{},"
+		    "\"authorization\":{}}";
 	assert_reason(&p, &chain, "unsupported_payload_type", 0);
 	p = good_payment();
 	p.payload = "{}";
@@ -339,7 +340,7 @@ static void test_offline_checks_refuse_without_reads(void **state)
 	p.payload = "{\"authorization\":{\"from\":1},\"signature\":\"0x\"}";
 	assert_reason(&p, &chain, "invalid_payload", 0);
 	p = good_payment();
-	p.scheme = "upto";
+	p.scheme = "upwards";
 	assert_reason(&p, &chain, "unsupported_scheme", 0);
 	p = good_payment();
 	p.accepted_scheme = "upto";
@@ -819,7 +820,7 @@ static void test_create_payload_refuses_traps(void **state)
 			X402_ERR_SYNTAX},
 		{60,
 			"{\"name\":\"USDC\",\"version\":\"2\","
-			"\"assetTransferMethod\":\"permit2\"}",
+			"\"assetTransferMethod\":\"erc7710\"}",
 			PAYEE, X402_ERR_UNSUPPORTED},
 	};
 

@@ -135,7 +135,7 @@ static void test_select_refuses_what_it_cannot_make(void **state)
 		const char *accepts;
 		enum x402_selection_outcome outcome;
 	} cases[] = {
-		{"{'scheme':'upto','network':'eip155:84532','amount':'1',"
+		{"{'scheme':'upward','network':'eip155:84532','amount':'1',"
 		 "'asset':'" USDC "','payTo':'p','maxTimeoutSeconds':1}",
 			X402_SELECTION_UNSUPPORTED},
 		{OFFER("cosmos:hub", "1", "atom", ""),
@@ -144,7 +144,7 @@ static void test_select_refuses_what_it_cannot_make(void **state)
 		{OFFER("eip155:84532", "1", "0x12", ""),
 			X402_SELECTION_UNSUPPORTED},
 		{OFFER("eip155:84532", "1", USDC,
-			 ",'assetTransferMethod':'permit2'"),
+			 ",'assetTransferMethod':'erc7710'"),
 			X402_SELECTION_UNSUPPORTED},
 		{OFFER("eip155:84532", "1", USDC, ",'assetTransferMethod':7"),
 			X402_SELECTION_UNSUPPORTED},

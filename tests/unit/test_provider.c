@@ -240,7 +240,7 @@ static void test_provider_bad_prices_are_refused(void **state)
 		{{.network = "eip155:84532",
 			 .pay_to = PAY_TO,
 			 .price = "$1",
-			 .extra_json = "{\"assetTransferMethod\":\"permit2\"}"},
+			 .extra_json = "{\"assetTransferMethod\":\"erc7710\"}"},
 			"unsupported_asset_transfer_method"},
 	};
 	struct list list;

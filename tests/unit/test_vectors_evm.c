@@ -10,6 +10,7 @@
 #include "x402/abi.h"
 #include "x402/eip3009.h"
 #include "x402/eip712.h"
+#include "x402/permit2.h"
 #include "x402/sign.h"
 
 /* The file has 21 KB. */
@@ -193,6 +194,7 @@ static struct x402_eip3009_authorization authorization_of(
 static int transfers;
 static int digests;
 static int signatures;
+static int permits;
 
 static void check_transfer(
 	const struct x402_json *vector, const uint8_t separator[32])
@@ -211,6 +213,45 @@ static void check_transfer(
 	auth.value.limb[0]++;
 	x402_eip3009_digest(&auth, separator, other);
 	assert_memory_not_equal(hash, other, 32);
+}
+
+/* The captured message under the names that a payload has. */
+static void check_permit(const struct x402_json *vector)
+{
+	const struct x402_json *message = x402_json_get(vector, "message");
+	bool upto = x402_json_has(
+		x402_json_get(message, "witness"), "facilitator");
+	struct x402_permit2_payload payload;
+	struct x402_json *json = x402_json_new_object();
+	struct x402_json *copy = x402_json_copy(message);
+	uint8_t hash[32];
+	uint8_t other[32];
+
+	permits++;
+	assert_int_equal(
+		x402_json_set_string(copy, "from", text_of(vector, "recovers")),
+		X402_OK);
+	assert_int_equal(x402_json_set_take(json, "permit2Authorization", copy),
+		X402_OK);
+	assert_int_equal(x402_json_set_string(json, "signature",
+				 text_of(vector, "signature")),
+		X402_OK);
+	assert_int_equal(x402_permit2_payload_read(json,
+				 upto ? X402_PERMIT2_UPTO : X402_PERMIT2_EXACT,
+				 NULL, &payload),
+		X402_OK);
+	x402_permit2_struct_hash(&payload.authorization, hash);
+	assert_hex(hash, 32, text_of(vector, "structHash"));
+	x402_permit2_digest(&payload.authorization, 84532, hash);
+	assert_hex(hash, 32, text_of(vector, "digest"));
+	/* Another payee is another payment, and another chain too. */
+	x402_permit2_digest(&payload.authorization, 8453, other);
+	assert_memory_not_equal(hash, other, 32);
+	payload.authorization.to.bytes[19] ^= 1;
+	x402_permit2_digest(&payload.authorization, 84532, other);
+	assert_memory_not_equal(hash, other, 32);
+	x402_permit2_payload_clear(&payload);
+	x402_json_unref(json);
 }
 
 static void check_recovery(const struct x402_json *vector)
@@ -253,6 +294,10 @@ static void check_vector(const char *name, const struct x402_json *vector)
 	if (strcmp(text_of(vector, "primaryType"),
 		    "TransferWithAuthorization") == 0)
 		check_transfer(vector, separator);
+	else if (strcmp(text_of(vector, "primaryType"),
+			 "PermitWitnessTransferFrom") == 0 &&
+		x402_json_get(vector, "signature"))
+		check_permit(vector);
 	check_recovery(vector);
 }
 
@@ -268,6 +313,7 @@ static void test_digests_and_signers_are_golden(void **state)
 	assert_int_equal(digests, 7);
 	assert_int_equal(transfers, 2);
 	assert_int_equal(signatures, 4);
+	assert_int_equal(permits, 2);
 }
 
 /* RFC 6979 and low s: our signature is the captured one, byte for byte. */

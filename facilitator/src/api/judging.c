@@ -62,7 +62,10 @@ static void note_payer(struct fac_judging *judging)
 		x402_json_get(judging->body, "paymentPayload"), "payload");
 	const struct x402_json *authorization = x402_json_get(
 		payload, "authorization");
-	const char *from = x402_json_get_string(authorization, "from");
+	const char *from = x402_json_get_string(authorization
+			? authorization
+			: x402_json_get(payload, "permit2Authorization"),
+		"from");
 	struct x402_address payer;
 
 	if (x402_address_parse(from, &payer))
@@ -145,8 +148,13 @@ static struct fac_step start_plan(struct fac_judging *judging)
 	}
 	struct x402_verify_options options = {
 		.now_unix_s = fac_unix_ms() / 1000,
+		.phase = judging->phase,
 		.domains = &judging->request->app->domains,
 	};
+	if (judging->chain) {
+		options.signers = judging->chain->signers;
+		options.signers_len = judging->chain->signers_len;
+	}
 	if (x402_verify_plan(&judging->question, &options, &judging->plan))
 		return fac_fail(judging->request, 500, "out of memory");
 	judging->has_plan = true;

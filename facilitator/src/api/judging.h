@@ -20,6 +20,7 @@ struct fac_judging {
 	const struct fac_app_chain *chain;
 	uint64_t deadline_ms; /* the loop's clock */
 	unsigned rounds;
+	enum x402_phase phase; /* set before the start */
 	/* The result. fault: no verdict could be reached, verdict tells. */
 	bool fault;
 	struct x402_verdict verdict;

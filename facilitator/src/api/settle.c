@@ -227,6 +227,32 @@ static struct fac_step ask_engine(
 	return fac_wait(request);
 }
 
+/*
+ * F-079: nothing is taken, so nothing is sent and nothing is spent; the permit
+ * stays good until its deadline. Nothing to remember either: whoever asks
+ * again is told the same, and has the seller's word that it costs nothing.
+ */
+static struct fac_step settle_nothing(struct settling *settling)
+{
+	const struct x402_verdict *verdict = &settling->judging.verdict;
+	struct x402_settle_response response = {.success = true,
+		.payer = verdict->payer,
+		.transaction = "",
+		.network = fac_judging_wire_network(&settling->judging),
+		.amount = "0"};
+	struct x402_json *json;
+
+	if (x402_settle_response_to_json(&response, &json))
+		return fac_fail(settling->judging.request, 500,
+			"out of memory; nothing was sent");
+	settling->answer = x402_json_dump(json);
+	x402_json_unref(json);
+	settling->result.outcome = FAC_SETTLE_SETTLED;
+	snprintf(settling->result.payer, sizeof(settling->result.payer),
+		"%.42s", verdict->payer);
+	return catalogue(settling);
+}
+
 static struct fac_step settle(struct settling *settling)
 {
 	struct fac_settle_request engine = engine_request(settling);
@@ -235,6 +261,10 @@ static struct fac_step settle(struct settling *settling)
 	if (x402_settle_plan(&settling->judging.plan, &engine.plan))
 		return fac_fail(settling->judging.request, 500,
 			"out of memory; nothing was sent");
+	if (engine.plan.nothing_to_send) {
+		x402_settle_plan_clear(&engine.plan);
+		return settle_nothing(settling);
+	}
 	return ask_engine(settling, &engine);
 }
 
@@ -455,6 +485,7 @@ struct fac_step fac_api_settle(struct fac_request *request)
 	request->state = settling;
 	request->state_free = free_state;
 	request->on_gone = on_gone;
+	settling->judging.phase = X402_PHASE_SETTLE;
 	settling->timeout_ms = read_timeout(request);
 	if (verify_ms > settling->timeout_ms)
 		verify_ms = settling->timeout_ms;

@@ -8,21 +8,50 @@
  */
 #include "api/api.h"
 
+#include <sodium.h>
+
 /* Served for real: catalogued on /settle, and honoured on /settle. */
-static const char *const extensions[] = {"bazaar", "payment-identifier"};
+static const char *const extensions[] = {
+	"bazaar", "eip2612GasSponsoring", "payment-identifier"};
+
+/*
+ * F-004: upto is bound to the account that will send it. Any of ours will do;
+ * they take turns, so that no lane gets all of it.
+ */
+static enum x402_err add_extra(struct x402_json *kind,
+	const struct x402_scheme *scheme, const struct fac_app_chain *chain)
+{
+	char text[X402_ADDRESS_TEXT_SIZE];
+	struct x402_json *extra;
+	size_t index;
+
+	if (strcmp(scheme->name, "upto") != 0)
+		return X402_OK;
+	extra = x402_json_new_object();
+	index = randombytes_uniform((uint32_t)chain->signers_len);
+	x402_address_format(&chain->signers[index], text);
+	if (!extra || x402_json_set_string(extra, "facilitatorAddress", text)) {
+		x402_json_unref(extra);
+		return X402_ERR_NOMEM;
+	}
+	return x402_json_set_take(kind, "extra", extra);
+}
 
 static enum x402_err add_kind(struct x402_json *kinds, int version,
-	const char *scheme, const char *network)
+	const struct x402_scheme *scheme, const struct fac_app_chain *chain)
 {
-	struct x402_json *kind = x402_json_new_object();
+	const char *caip2 = chain->network.caip2;
+	const char *network =
+		version == X402_V1 ? x402_network_to_v1_name(caip2) : caip2;
+	struct x402_json *kind;
 
-	if (!network) {
-		x402_json_unref(kind);
+	if (!network || (version == X402_V1 && scheme->v2_only))
 		return X402_OK;
-	}
+	kind = x402_json_new_object();
 	if (!kind || x402_json_set_int(kind, "x402Version", version) ||
-		x402_json_set_string(kind, "scheme", scheme) ||
-		x402_json_set_string(kind, "network", network)) {
+		x402_json_set_string(kind, "scheme", scheme->name) ||
+		x402_json_set_string(kind, "network", network) ||
+		add_extra(kind, scheme, chain)) {
 		x402_json_unref(kind);
 		return X402_ERR_NOMEM;
 	}
@@ -38,14 +67,11 @@ static enum x402_err add_kinds(
 		if (!fac_app_chain_usable(&app->chains[i]))
 			continue;
 		for (size_t j = 0; (scheme = x402_scheme_at(j)); j++) {
-			if (!x402_network_matches(
-				    scheme->network_pattern, caip2))
+			/* One kind for each name: methods are not listed. */
+			if (x402_scheme_find(scheme->name, caip2) != scheme)
 				continue;
-			enum x402_err err = add_kind(kinds, version,
-				scheme->name,
-				version == X402_V1
-					? x402_network_to_v1_name(caip2)
-					: caip2);
+			enum x402_err err = add_kind(
+				kinds, version, scheme, &app->chains[i]);
 			if (err)
 				return err;
 		}

@@ -192,7 +192,7 @@ static enum x402_err fill_hold(struct verifying *verifying)
 		return err;
 	memcpy(hold->key32, plan.key.bytes, 32);
 	memcpy(hold->network, plan.network.caip2, sizeof(hold->network));
-	hold->asset = plan.call_to;
+	hold->asset = plan.asset_address;
 	hold->payer = plan.payer;
 	hold->amount = plan.amount;
 	end_s = now_s + verifying->hold_s;

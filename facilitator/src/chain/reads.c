@@ -292,8 +292,11 @@ static void read_params(struct fac_reads *reads,
 		fac_params_hex(params, x402_span(read->to.bytes, 20));
 		x402_buf_add_byte(params, ',');
 	} else {
+		const struct x402_address *sender =
+			read->has_sender ? &read->sender : &options->sender;
+
 		call_params(params, &read->to, read->data, read->gas,
-			read->needs_sender ? &options->sender : NULL);
+			read->needs_sender ? sender : NULL);
 	}
 	fac_params_block(params, options->block);
 	x402_buf_add_byte(params, ']');

@@ -118,6 +118,7 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 static char *success_body(const struct fac_payment *payment)
 {
 	char payer[X402_ADDRESS_TEXT_SIZE];
+	char amount[X402_U256_DEC_SIZE];
 	struct x402_settle_response response = {.success = true,
 		.payer = payer,
 		.transaction = payment->transaction,
@@ -126,6 +127,10 @@ static char *success_body(const struct fac_payment *payment)
 	char *body;
 
 	x402_address_format(&payment->proof.from, payer);
+	x402_u256_to_dec(&payment->proof.value, amount);
+	/* F-079: only there it is not what was offered. */
+	if (!strcmp(payment->scheme, "upto"))
+		response.amount = amount;
 	if (x402_settle_response_to_json(&response, &json))
 		abort();
 	body = x402_json_dump(json);

@@ -23,6 +23,10 @@
 #define CALL_BYTES 160
 /* The transaction itself, Multicall3's loop and its returned data. */
 #define BATCH_BASE_GAS ((uint64_t)60000)
+/* What a transfer through Permit2 costs more than one by EIP-3009. */
+#define PERMIT2_MORE_GAS ((uint64_t)60000)
+/* When everything in the queue waits for its one sender. */
+#define BOUND_WAIT_MS 500
 /* A payment in flight makes the next one wait so much longer. */
 #define WINDOW_STEP_MS 10
 /* So near to validBefore nobody waits for company. */
@@ -94,7 +98,47 @@ static bool may_share(const struct fac_job *job)
 
 	return line->has_multicall && line->config.batch_max > 1 &&
 		job->payment.may_share && !job->alone &&
-		is_allowed_token(line, &job->payment.call_to);
+		is_allowed_token(line, &job->payment.proof.asset);
+}
+
+/* Bound to a sender that cannot take it now: the others go on without it. */
+static bool must_wait(const struct fac_job *job)
+{
+	struct x402_address sender;
+
+	return !x402_settle_sender(&job->payment.call_to,
+		       x402_buf_span(&job->payment.calldata), &sender) &&
+		!fac_lane_takes(job->line, &sender);
+}
+
+bool fac_batch_sender(
+	const struct fac_batch *batch, struct x402_address *ret_sender)
+{
+	const struct fac_payment *payment = &batch->jobs[0]->payment;
+
+	return batch->len == 1 &&
+		!x402_settle_sender(&payment->call_to,
+			x402_buf_span(&payment->calldata), ret_sender);
+}
+
+/*
+ * Permit2 payments are proven by their terms alone: one Transfer must not
+ * stand for two payments of the same payer.
+ */
+static bool clashes(const struct fac_batch *batch, const struct fac_job *job)
+{
+	bool permit2 = x402_settle_proof_is_permit2(&job->payment.proof);
+
+	for (size_t i = 0; i < batch->len; i++) {
+		const struct x402_settle_proof *other =
+			&batch->jobs[i]->payment.proof;
+
+		if ((permit2 || x402_settle_proof_is_permit2(other)) &&
+			x402_address_equal(
+				&other->from, &job->payment.proof.from))
+			return true;
+	}
+	return false;
 }
 
 static size_t call_bytes(const struct fac_job *job)
@@ -106,6 +150,8 @@ static uint64_t shared_gas(const struct fac_job *job)
 {
 	uint64_t gas = job->line->batch_payment_gas;
 
+	if (x402_settle_proof_is_permit2(&job->payment.proof))
+		gas += PERMIT2_MORE_GAS;
 	return gas < job->payment.gas_limit ? gas : job->payment.gas_limit;
 }
 
@@ -132,7 +178,7 @@ static struct fac_job *find_loner(const struct fac_line *line)
 {
 	struct fac_job *job = line->queued;
 
-	while (job && may_share(job))
+	while (job && (may_share(job) || must_wait(job)))
 		job = job->next_queued;
 	return job;
 }
@@ -145,7 +191,8 @@ static bool gather(struct fac_line *line, struct fac_batch *batch)
 
 	batch->gas_limit = BATCH_BASE_GAS;
 	for (struct fac_job *job = line->queued; job; job = job->next_queued) {
-		if (fac_reconcile_is_late(job))
+		if (!may_share(job) || fac_reconcile_is_late(job) ||
+			clashes(batch, job))
 			continue;
 		bytes += call_bytes(job);
 		if (batch->len == line->config.batch_max ||
@@ -181,6 +228,10 @@ bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
 	ret_batch->len = 0;
 	if (!loner) {
 		full = gather(line, ret_batch);
+		if (!ret_batch->len) {
+			*ret_wait_ms = BOUND_WAIT_MS;
+			return false;
+		}
 		if (!full && waited < window && !is_in_a_hurry(line)) {
 			*ret_wait_ms = window - waited;
 			return false;
@@ -190,8 +241,6 @@ bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
 		/* Alone it is cheaper without Multicall3. */
 		if (loner)
 			ret_batch->jobs[0] = loner;
-		else if (!ret_batch->len)
-			ret_batch->jobs[0] = line->queued;
 		ret_batch->len = 1;
 		ret_batch->gas_limit = ret_batch->jobs[0]->payment.gas_limit;
 	}

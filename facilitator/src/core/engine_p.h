@@ -345,6 +345,9 @@ struct fac_batch {
 /* False: better to wait for company; *ret_wait_ms says how long. */
 bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
 	uint64_t *ret_wait_ms);
+/* Who alone may send it; false when anybody may. */
+bool fac_batch_sender(
+	const struct fac_batch *batch, struct x402_address *ret_sender);
 /* The call to sign: the token's own, or Multicall3's. data is the caller's. */
 void fac_batch_call(const struct fac_batch *batch, struct x402_address *ret_to,
 	struct x402_buf *ret_data);
@@ -355,6 +358,9 @@ void fac_batch_count(struct fac_engine *engine, size_t len);
 /* ---- lane.c ---- */
 void fac_lane_enqueue(struct fac_job *job);
 void fac_lane_dequeue(struct fac_job *job);
+/* May this signer's lane take another transaction now? */
+bool fac_lane_takes(
+	const struct fac_line *line, const struct x402_address *signer);
 void fac_lane_dispatch(struct fac_line *line);
 /* Repeat a journal write that failed. */
 void fac_lane_journal(struct fac_tx *tx);

@@ -398,20 +398,38 @@ static void set_dry(struct fac_lane *lane, bool dry)
 		lane->line->config.network.caip2, address);
 }
 
+bool fac_lane_takes(
+	const struct fac_line *line, const struct x402_address *signer)
+{
+	for (size_t i = 0; i < line->config.signers_len; i++) {
+		const struct fac_lane *lane = &line->lanes[i];
+
+		if (x402_address_equal(&lane->address, signer))
+			return fac_lane_is_ours(lane) && !lane->dry &&
+				lane->in_flight < line->config.lane_limit &&
+				(!lane->blocked || lane->free_len);
+	}
+	return false;
+}
+
 /* The one with the least in flight; or why there is none. */
-static struct fac_lane *choose_lane(struct fac_line *line, uint64_t gas_limit,
-	const struct x402_u256 *max_fee)
+static struct fac_lane *choose_lane(struct fac_line *line,
+	const struct fac_batch *batch, const struct x402_u256 *max_fee)
 {
 	struct fac_lane *best = NULL;
 	const char *why = "no signer is leased here";
 	struct x402_u256 cost;
+	struct x402_address sender;
+	bool is_bound = fac_batch_sender(batch, &sender);
 
-	if (!x402_u256_mul_u64(max_fee, gas_limit, &cost))
+	if (!x402_u256_mul_u64(max_fee, batch->gas_limit, &cost))
 		return NULL;
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
 
-		if (!fac_lane_is_ours(lane))
+		if (!fac_lane_is_ours(lane) ||
+			(is_bound &&
+				!x402_address_equal(&lane->address, &sender)))
 			continue;
 		if (lane->in_flight >= line->config.lane_limit) {
 			why = "every signer is busy";
@@ -518,7 +536,9 @@ static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 
 static void refuse_late(struct fac_job *job)
 {
-	fac_answer_all(job, FAC_SETTLE_REFUSED, X402_REASON_EVM_VALID_BEFORE,
+	fac_answer_all(job, FAC_SETTLE_REFUSED,
+		x402_settle_proof_reason(
+			&job->payment.proof, X402_FATE_EXPIRED),
 		"it expired before it could be sent");
 	fac_job_release(job, "expired before it was sent");
 }
@@ -542,7 +562,7 @@ void fac_lane_dispatch(struct fac_line *line)
 			fac_engine_wake(line->engine, wait_ms);
 			return;
 		}
-		lane = choose_lane(line, batch.gas_limit, &max_fee);
+		lane = choose_lane(line, &batch, &max_fee);
 		if (!lane || !sign_batch(lane, &batch, &max_fee, &priority))
 			return;
 	}

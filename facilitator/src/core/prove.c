@@ -40,10 +40,12 @@
 
 /* ---- A payment that was not paid. ---- */
 
-static bool read_used(const struct x402_chain_answer *answer, bool *ret_used)
+static bool read_used(const struct fac_job *job,
+	const struct x402_chain_answer *answer, bool *ret_used)
 {
 	return answer->status == X402_ANSWER_OK &&
-		x402_abi_read_bool(answer->data, 0, ret_used) == X402_OK;
+		x402_settle_proof_state_read(
+			&job->payment.proof, answer->data, ret_used) == X402_OK;
 }
 
 /*
@@ -78,7 +80,8 @@ static void end_as_used(struct fac_job *job, const char *message)
 	fac_reconcile_set_end(job,
 		/* Mined: should its block fall, it is taken back to work. */
 		is_mined(job) ? FAC_PAYMENT_REVERTED : FAC_PAYMENT_EXPIRED,
-		X402_REASON_EVM_NONCE_ALREADY_USED, message);
+		x402_settle_proof_reason(&job->payment.proof, X402_FATE_USED),
+		message);
 	fac_reconcile_finish(job);
 }
 
@@ -310,7 +313,7 @@ static void on_state(void *arg, const struct x402_chain_answer *answer)
 
 	if (!check_returned(job))
 		return;
-	if (!read_used(answer, &used)) {
+	if (!read_used(job, answer, &used)) {
 		check_later(job);
 		return;
 	}
@@ -323,13 +326,14 @@ static void on_state(void *arg, const struct x402_chain_answer *answer)
 void fac_prove_check(struct fac_job *job)
 {
 	struct fac_engine *engine = job->engine;
+	struct x402_address at = x402_settle_proof_state_at(
+		&job->payment.proof);
 
 	job->phase = FAC_JOB_CHECKING;
 	job->retry_ms = 0;
 	job->busy++;
 	engine->owed++;
-	engine->ports.call(engine->ports.user, job->line->index,
-		&job->payment.call_to,
+	engine->ports.call(engine->ports.user, job->line->index, &at,
 		x402_buf_span(&job->payment.state_calldata), FAC_CHAIN_LATEST,
 		on_state, job);
 }
@@ -399,7 +403,8 @@ static void expire_payments(struct fac_tx *tx)
 			job->payment.valid_before_unix_s > at)
 			continue;
 		fac_reconcile_set_end(job, FAC_PAYMENT_EXPIRED,
-			X402_REASON_EVM_VALID_BEFORE,
+			x402_settle_proof_reason(
+				&job->payment.proof, X402_FATE_EXPIRED),
 			"it did not land before validBefore, and never can");
 		/* Unless somebody landed it. */
 		fac_prove_check(job);

@@ -251,7 +251,7 @@ void fac_recover_check_open(struct fac_job *job)
 {
 	job->mined_block = job->tx->transaction.block_number;
 	fac_reconcile_set_end(job, FAC_PAYMENT_REVERTED,
-		X402_REASON_EVM_TRANSACTION_FAILED,
+		x402_settle_proof_reason(&job->payment.proof, X402_FATE_FAILED),
 		"the transaction was mined without paying it");
 	fac_prove_check(job);
 }

@@ -161,11 +161,29 @@ static bool has_lane(const struct fac_line *line)
 	return false;
 }
 
+/* A payment that is bound to its sender needs the very lane. */
+static bool has_lane_for(const struct fac_job *job)
+{
+	const struct fac_line *line = job->line;
+	struct x402_address sender;
+
+	if (x402_settle_sender(&job->payment.call_to,
+		    x402_buf_span(&job->payment.calldata), &sender))
+		return has_lane(line);
+	for (size_t i = 0; i < line->config.signers_len; i++)
+		if (x402_address_equal(&line->lanes[i].address, &sender))
+			return line->lanes[i].step != FAC_LANE_LEASING;
+	return false;
+}
+
 static void hand_over_all(struct fac_line *line, uint64_t now)
 {
-	while (line->queued && line->queued->queued_ms + HAND_OVER_MS <= now) {
-		struct fac_job *job = line->queued;
+	struct fac_job *next;
 
+	for (struct fac_job *job = line->queued; job; job = next) {
+		next = job->next_queued;
+		if (job->queued_ms + HAND_OVER_MS > now || has_lane_for(job))
+			continue;
 		fac_lane_dequeue(job);
 		job->phase = FAC_JOB_FOREIGN;
 		fac_job_store(job,
@@ -224,7 +242,7 @@ void fac_share_tick(struct fac_line *line)
 
 	if (engine->ended || engine->retiring || !engine->alive)
 		return;
-	if (engine->shared && !has)
+	if (engine->shared)
 		hand_over_all(line, now);
 	if (line->taking || now < line->next_take_ms || !has)
 		return;

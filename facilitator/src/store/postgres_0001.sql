@@ -401,8 +401,8 @@ BEGIN
   ELSE
     -- A cancelled row keeps its id and history; the rest is said anew.
     v_sequence := v_there.sequence;
-    UPDATE payments SET wire_network = a_wire_network, pay_to = a_pay_to,
-      amount = a_amount, valid_before = a_valid_before, scheme = a_scheme,
+    UPDATE payments SET wire_network = a_wire_network, asset = a_asset,
+      pay_to = a_pay_to, amount = a_amount, valid_before = a_valid_before, scheme = a_scheme,
       x402_version = a_version, fingerprint = a_fingerprint,
       payload_hash = a_payload_hash, idem_scope = a_idem_scope,
       idem_key = a_idem_key, caller = a_caller, owner = a_owner,

@@ -196,6 +196,7 @@ static enum x402_err add_payment(struct fac_verb *verb, struct at at)
 		!get_u256(at, AMOUNT, &payment->proof.value) ||
 		!fac_payment_state_parse(state, &payment->state))
 		return X402_ERR_STORE;
+	payment->proof.call_to = payment->call_to;
 	fac_payment_id_text(id16, payment->id);
 	read_terms(at, payment);
 	read_fate(at, payment);

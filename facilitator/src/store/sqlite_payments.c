@@ -87,6 +87,7 @@ enum x402_err fac_sqlite_add_payment(sqlite3_stmt *stmt, struct fac_verb *verb)
 		!fac_payment_state_parse(state, &payment->state) ||
 		x402_u256_from_dec(amount, &payment->proof.value))
 		return X402_ERR_STORE;
+	payment->proof.call_to = payment->call_to;
 	fac_payment_id_text(id16, payment->id);
 	read_terms(stmt, payment);
 	read_fate(stmt, payment);
@@ -268,8 +269,8 @@ static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 {
 	/* ?1 to ?3, ?5, ?6 and ?9 are what a key is made of, and the id. */
 	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
-		"UPDATE payments SET wire_network = ?4, pay_to = ?7,"
-		" amount = ?8, valid_before = ?10, scheme = ?11,"
+		"UPDATE payments SET wire_network = ?4, asset = ?5,"
+		" pay_to = ?7, amount = ?8, valid_before = ?10, scheme = ?11,"
 		" x402_version = ?12, fingerprint = ?13, payload_hash = ?14,"
 		" idem_scope = ?15, idem_key = ?16, caller = ?17, owner = ?18,"
 		" call_to = ?19, calldata = ?20, state_calldata = ?21,"

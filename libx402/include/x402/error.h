@@ -244,7 +244,100 @@ enum x402_err {
 	X(SVM_TRANSACTION_FAILED, "invalid_exact_svm_transaction_failed",      \
 		CHAIN, FRESH, "the transaction failed on chain")               \
 	X(SVM_BLOCKHASH_EXPIRED, "invalid_exact_svm_blockhash_expired", CHAIN, \
-		FRESH, "its blockhash expired before it landed: it never can")
+		FRESH, "its blockhash expired before it landed: it never can") \
+	/* exact and upto through Permit2, protocol.md 7.4 and 7.7 */          \
+	X(PERMIT2_SPENDER, "invalid_permit2_spender", PAYER, FRESH,            \
+		"the spender is not the proxy of this scheme")                 \
+	X(PERMIT2_RECIPIENT_MISMATCH, "invalid_permit2_recipient_mismatch",    \
+		PAYER, FRESH, "witness.to is not payTo")                       \
+	X(PERMIT2_DEADLINE_EXPIRED, "permit2_deadline_expired", PAYER, FRESH,  \
+		"the permit has expired or is about to")                       \
+	X(PERMIT2_NOT_YET_VALID, "permit2_not_yet_valid", PAYER, SAME,         \
+		"the permit is not valid yet")                                 \
+	X(PERMIT2_AMOUNT_MISMATCH, "permit2_amount_mismatch", PAYER, FRESH,    \
+		"permitted.amount is not the amount")                          \
+	X(PERMIT2_TOKEN_MISMATCH, "permit2_token_mismatch", PAYER, FRESH,      \
+		"permitted.token is not the asset")                            \
+	X(PERMIT2_SIGNATURE, "invalid_permit2_signature", PAYER, FRESH,        \
+		"the signature is not the payer's")                            \
+	X(PERMIT2_SIMULATION_FAILED, "permit2_simulation_failed", PAYER,       \
+		FRESH, "the transfer would revert")                            \
+	X(PERMIT2_INSUFFICIENT_BALANCE, "permit2_insufficient_balance", PAYER, \
+		FRESH, "the payer's balance is below the amount")              \
+	X(PERMIT2_PROXY_NOT_DEPLOYED, "permit2_proxy_not_deployed", CHAIN,     \
+		NEVER, "this chain has no Permit2 proxy")                      \
+	X(PERMIT2_INVALID_AMOUNT, "permit2_invalid_amount", PAYER, FRESH,      \
+		"Permit2 refuses the amount")                                  \
+	X(PERMIT2_INVALID_DESTINATION, "permit2_invalid_destination", PEER,    \
+		NEVER, "the proxy refuses the payee")                          \
+	X(PERMIT2_INVALID_OWNER, "permit2_invalid_owner", PAYER, FRESH,        \
+		"the proxy refuses the payer")                                 \
+	X(PERMIT2_PAYMENT_TOO_EARLY, "permit2_payment_too_early", PAYER, SAME, \
+		"the chain says that it is too early")                         \
+	X(PERMIT2_INVALID_NONCE, "permit2_invalid_nonce", PAYER, NEVER,        \
+		"the permit's nonce was used or cancelled")                    \
+	X(PERMIT2_2612_AMOUNT_MISMATCH, "permit2_2612_amount_mismatch", PAYER, \
+		FRESH, "the EIP-2612 permit is for another amount")            \
+	X(UPTO_SCHEME, "invalid_upto_evm_scheme", PEER, NEVER,                 \
+		"scheme is not upto")                                          \
+	X(UPTO_NETWORK_MISMATCH, "invalid_upto_evm_network_mismatch", PEER,    \
+		NEVER, "payment and requirements name different networks")     \
+	X(UPTO_EXCEEDS_AMOUNT,                                                 \
+		"invalid_upto_evm_payload_settlement_exceeds_amount", PEER,    \
+		NEVER, "more is to be settled than was permitted")             \
+	X(UPTO_TRANSACTION_FAILED, "invalid_upto_evm_transaction_failed",      \
+		CHAIN, FRESH, "the transaction reverted")                      \
+	X(UPTO_AMOUNT_EXCEEDS_PERMITTED, "upto_amount_exceeds_permitted",      \
+		PEER, NEVER, "the proxy refuses more than was permitted")      \
+	X(UPTO_UNAUTHORIZED_FACILITATOR, "upto_unauthorized_facilitator",      \
+		PAYER, FRESH, "the proxy refuses this sender")                 \
+	X(UPTO_FACILITATOR_MISMATCH, "upto_facilitator_mismatch", PAYER,       \
+		FRESH, "witness.facilitator is none of our signers")           \
+	/* sponsored approvals, protocol.md 7.5 */                             \
+	X(EIP2612_FORMAT, "invalid_eip2612_extension_format", PAYER, FRESH,    \
+		"eip2612GasSponsoring.info is malformed")                      \
+	X(EIP2612_FROM_MISMATCH, "eip2612_from_mismatch", PAYER, FRESH,        \
+		"the permit is not by the payer")                              \
+	X(EIP2612_ASSET_MISMATCH, "eip2612_asset_mismatch", PAYER, FRESH,      \
+		"the permit is for another token")                             \
+	X(EIP2612_SPENDER_NOT_PERMIT2, "eip2612_spender_not_permit2", PAYER,   \
+		FRESH, "the permit is not for Permit2")                        \
+	X(EIP2612_DEADLINE_EXPIRED, "eip2612_deadline_expired", PAYER, FRESH,  \
+		"the permit has expired or is about to")                       \
+	X(ERC20_APPROVAL_FORMAT, "invalid_erc20_approval_extension_format",    \
+		PAYER, FRESH, "erc20ApprovalGasSponsoring.info is malformed")  \
+	X(ERC20_APPROVAL_FROM_MISMATCH, "erc20_approval_from_mismatch", PAYER, \
+		FRESH, "the approval is not by the payer")                     \
+	X(ERC20_APPROVAL_ASSET_MISMATCH, "erc20_approval_asset_mismatch",      \
+		PAYER, FRESH, "the approval is for another token")             \
+	X(ERC20_APPROVAL_SPENDER_NOT_PERMIT2,                                  \
+		"erc20_approval_spender_not_permit2", PAYER, FRESH,            \
+		"the approval is not for Permit2")                             \
+	X(ERC20_APPROVAL_TX_WRONG_TARGET, "erc20_approval_tx_wrong_target",    \
+		PAYER, FRESH, "the transaction is not to the token")           \
+	X(ERC20_APPROVAL_TX_WRONG_SELECTOR,                                    \
+		"erc20_approval_tx_wrong_selector", PAYER, FRESH,              \
+		"the transaction is no approve")                               \
+	X(ERC20_APPROVAL_TX_WRONG_SPENDER, "erc20_approval_tx_wrong_spender",  \
+		PAYER, FRESH, "the transaction approves another spender")      \
+	X(ERC20_APPROVAL_TX_INVALID_CALLDATA,                                  \
+		"erc20_approval_tx_invalid_calldata", PAYER, FRESH,            \
+		"the transaction's calldata is malformed")                     \
+	X(ERC20_APPROVAL_TX_SIGNER_MISMATCH,                                   \
+		"erc20_approval_tx_signer_mismatch", PAYER, FRESH,             \
+		"the payer did not sign the transaction")                      \
+	X(ERC20_APPROVAL_TX_INVALID_SIGNATURE,                                 \
+		"erc20_approval_tx_invalid_signature", PAYER, FRESH,           \
+		"the transaction's signature is none")                         \
+	X(ERC20_APPROVAL_TX_PARSE_FAILED, "erc20_approval_tx_parse_failed",    \
+		PAYER, FRESH, "the signed transaction cannot be read")         \
+	X(ERC20_APPROVAL_TX_FAILED, "erc20_approval_tx_failed", CHAIN, FRESH,  \
+		"the approval reverted")                                       \
+	X(ERC20_APPROVAL_BROADCAST_FAILED, "erc20_approval_broadcast_failed",  \
+		CHAIN, FRESH, "no node took the approval")                     \
+	X(ERC20_APPROVAL_INSUFFICIENT_ETH,                                     \
+		"erc20_approval_insufficient_eth_for_gas", PAYER, FRESH,       \
+		"the payer cannot pay for the gas of its approval")
 
 enum x402_reason {
 #define X402__REASON_ENUM(code, wire, blame, retry, text) X402_REASON_##code,

@@ -28,6 +28,7 @@
 #include "x402/eip712.h"
 #include "x402/network.h"
 #include "x402/payment.h"
+#include "x402/permit2.h"
 #include "x402/sign.h"
 #include "x402/svm.h"
 
@@ -61,6 +62,9 @@ struct x402_chain_read {
 	/* Call: simulate as this sender; needs_sender false lets the caller
 	 * coalesce the read into a multicall (msg.sender does not matter). */
 	bool needs_sender;
+	/* With needs_sender: this sender, and no other; else the caller's. */
+	bool has_sender;
+	struct x402_address sender;
 	struct x402_span data; /* owned by the plan */
 	uint64_t gas;          /* cap for the call; 0: the node's default */
 	struct x402_pubkey account; /* X402_READ_SVM_ACCOUNT */
@@ -90,9 +94,24 @@ struct x402_verify_plan {
 	void *state;
 };
 
+/*
+ * What the verdict is for. They differ for upto alone: /verify asks whether
+ * the maximum could be taken, /settle names what is to be taken.
+ */
+enum x402_phase { X402_PHASE_VERIFY, X402_PHASE_SETTLE };
+
 struct x402_verify_options {
 	/* Required: unix seconds. */
 	uint64_t now_unix_s;
+	/* Optional: X402_PHASE_VERIFY. */
+	enum x402_phase phase;
+	/*
+	 * Optional: the accounts that can send, for payments that are bound
+	 * to their sender (F-078). NULL: not known here, so that the payment
+	 * is held against extra.facilitatorAddress instead.
+	 */
+	const struct x402_address *signers;
+	size_t signers_len;
 	/* Optional: the factories of F-034; NULL denies all. */
 	const struct x402_address *factories_6492;
 	size_t factories_6492_len;
@@ -170,13 +189,22 @@ struct x402_settle_plan {
 	struct x402_address pay_to;
 	uint8_t nonce32[32];
 	uint64_t valid_before_unix_s; /* after this it can never settle */
+	/*
+	 * upto that takes nothing (F-079): a success without a transaction.
+	 * There is no call then, and nothing is spent.
+	 */
+	bool nothing_to_send;
+	struct x402_address asset_address;
 	/* The one call to send: no value goes with it. */
 	struct x402_address call_to;
 	struct x402_buf calldata; /* owned */
 	uint64_t gas_limit;       /* absolute ceiling for this call (R4) */
 	bool may_share;           /* may travel in a multicall with others */
-	/* Reads that tell whether it was used after a lost broadcast. */
-	struct x402_buf state_calldata; /* owned; to call_to */
+	/*
+	 * Tells whether it was used after a lost broadcast; owned. Ask the
+	 * address of x402_settle_proof_state_at.
+	 */
+	struct x402_buf state_calldata;
 	/*
 	 * Solana: calldata is the payer's transaction, whose first signature
 	 * is empty: fee_payer's, over the message of nonce32's SHA-256.
@@ -224,6 +252,8 @@ struct x402_settle_proof {
 	struct x402_pubkey svm_asset;
 	struct x402_pubkey svm_from;
 	struct x402_pubkey svm_to;
+	/* What was called, which says what kind of payment this is. */
+	struct x402_address call_to;
 };
 #define X402_ACCOUNT_TEXT_SIZE X402_ASSET_SIZE
 /* The parties of a proof as text: EIP-55 or base58. */
@@ -236,24 +266,54 @@ X402_API struct x402_settle_parties x402_settle_proof_parties(
 	const struct x402_settle_proof *proof);
 X402_API struct x402_settle_proof x402_settle_plan_proof(
 	const struct x402_settle_plan *plan);
+/*
+ * Permit2 says nothing of the nonce in its logs: such a payment is proven by
+ * its terms alone. Two of one payer must not share a transaction, or one
+ * Transfer might prove both; an EIP-3009 payment of the same payer neither.
+ */
+X402_API bool x402_settle_proof_is_permit2(
+	const struct x402_settle_proof *proof);
+/* Who must send the call, if it is bound to one: NOT_FOUND if it is not. */
+X402_API X402_MUST_USE enum x402_err x402_settle_sender(
+	const struct x402_address *call_to, struct x402_span calldata,
+	struct x402_address *ret_sender);
+/* Where state_calldata goes, and what the answer says. SYNTAX. */
+X402_API struct x402_address x402_settle_proof_state_at(
+	const struct x402_settle_proof *proof);
+X402_API X402_MUST_USE enum x402_err x402_settle_proof_state_read(
+	const struct x402_settle_proof *proof, struct x402_span answer,
+	bool *ret_used);
+/* The scheme's words for the ways in which a settlement ends badly. */
+enum x402_settle_fate {
+	X402_FATE_FAILED,  /* mined and reverted */
+	X402_FATE_USED,    /* its nonce was used or cancelled by another */
+	X402_FATE_EXPIRED, /* its time is over */
+	X402_FATE_UNPAID   /* mined, and the terms are not in the logs */
+};
+X402_API enum x402_reason x402_settle_proof_reason(
+	const struct x402_settle_proof *proof, enum x402_settle_fate fate);
 
 /*
  * F-055, F-056: valid only for a successful receipt that holds exactly one
- * Transfer(from, to, value) of the asset together with AuthorizationUsed of
- * this nonce. Otherwise the reason.
+ * Transfer(from, to, value) of the asset, for EIP-3009 together with
+ * AuthorizationUsed of this nonce. Otherwise the reason.
  */
 X402_API void x402_settle_judge(const struct x402_settle_proof *proof,
 	const struct x402_receipt *receipt, struct x402_verdict *ret_verdict);
 
 /*
- * The topics of the log that spends the authorization, whoever sends it:
- * AuthorizationUsed(payer, nonce), emitted by proof->asset.
+ * The topics of the log that the asset emits when the authorization is spent,
+ * whoever sends it: AuthorizationUsed(payer, nonce), and for Permit2, which
+ * has none, Transfer(payer, payee).
  */
 X402_API void x402_settle_proof_topics(
 	const struct x402_settle_proof *proof, uint8_t ret_topics[3][32]);
 
 /* F-054: what a revert means. */
 X402_API enum x402_reason x402_settle_revert_reason(
+	struct x402_span revert_data);
+/* The same for Permit2 and its proxies (F-076); NONE for an unknown one. */
+X402_API enum x402_reason x402_permit2_revert_reason(
 	struct x402_span revert_data);
 
 /* ---- The payer's side (C-050 to C-054, C-070 to C-076). ---- */
@@ -279,6 +339,8 @@ X402_API X402_MUST_USE enum x402_err x402_svm_mint_read(
  */
 enum x402_signable_kind {
 	X402_SIGNABLE_EIP3009, /* TransferWithAuthorization of a token */
+	X402_SIGNABLE_PERMIT2, /* PermitWitnessTransferFrom of Permit2 */
+	X402_SIGNABLE_EIP2612, /* Permit of a token, for Permit2 */
 	X402_SIGNABLE_SVM      /* a Solana message: 64 bytes by Ed25519 */
 };
 struct x402_signable {
@@ -289,6 +351,8 @@ struct x402_signable {
 	const struct x402_eip3009_authorization *eip3009;
 	/* Solana: the message itself is signed, not a digest. */
 	struct x402_span svm_message;
+	const struct x402_permit2_authorization *permit2;
+	const struct x402_permit2612 *eip2612;
 };
 
 struct x402_create_options {
@@ -333,6 +397,15 @@ struct x402_scheme {
 	const char *name; /* "exact" */
 	enum x402_family family;
 	const char *network_pattern; /* "eip155:*" */
+	/*
+	 * Rows of one name and network differ in these two (L-016, L-062): the
+	 * member that tells their payload from the others', and the
+	 * assetTransferMethod that asks for them. The first row of a name is
+	 * what an offer without a method means.
+	 */
+	const char *payload_member;
+	const char *method;
+	bool v2_only;
 	enum x402_err (*verify_plan)(
 		const struct x402_facilitator_request *request,
 		const struct x402_verify_options *options,
@@ -353,6 +426,12 @@ struct x402_scheme {
 /* By scheme name and concrete CAIP-2 network; NULL if none. */
 X402_API const struct x402_scheme *x402_scheme_find(
 	const char *scheme, const char *caip2);
+/*
+ * The row that pays for an offer: by scheme, network, version and
+ * extra.assetTransferMethod; NULL if none.
+ */
+X402_API const struct x402_scheme *x402_scheme_for_offer(
+	const struct x402_payment_requirements *offer);
 /* Walk the table: NULL past the end. */
 X402_API const struct x402_scheme *x402_scheme_at(size_t index);
 

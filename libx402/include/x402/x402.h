@@ -43,6 +43,7 @@
 #include "x402/evm.h"
 #include "x402/eip712.h"
 #include "x402/eip3009.h"
+#include "x402/permit2.h"
 #include "x402/abi.h"
 #include "x402/svm.h"
 #include "x402/svm_transaction.h"

@@ -112,16 +112,6 @@ static enum x402_selection_outcome check_spending(
 		: X402_SELECTION_OVER_LIMIT;
 }
 
-/* L-062: absent means EIP-3009, the only one that we can make. */
-static bool method_known(const struct x402_payment_requirements *offer)
-{
-	const struct x402_json *method = x402_json_get(
-		offer->extra, "assetTransferMethod");
-	const char *text = x402_json_string(method);
-
-	return !method || (text && strcmp(text, "eip3009") == 0);
-}
-
 /* One offer through the steps C-020 to C-023, in that order. */
 static enum x402_selection_outcome judge_offer(
 	const struct x402_payment_required *required,
@@ -129,12 +119,12 @@ static enum x402_selection_outcome judge_offer(
 	const struct x402_selection_options *options)
 {
 	const char *caip2 = x402_payment_requirements_caip2(offer);
-	const struct x402_scheme *scheme = x402_scheme_find(
-		offer->scheme, caip2);
+	/* L-062: the method that is asked for, or what none means. */
+	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
 	enum x402_payment_flow flow = x402_payment_flow_of(offer);
 	enum x402_selection_outcome outcome;
 
-	if (!scheme || !scheme->create_payload || !method_known(offer) ||
+	if (!scheme || !scheme->create_payload ||
 		!network_wanted(options, caip2))
 		return X402_SELECTION_UNSUPPORTED;
 	if (flow == X402_FLOW_UNKNOWN || !(scheme->flows & 1u << flow))

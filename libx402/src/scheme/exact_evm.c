@@ -20,18 +20,6 @@
 #include "x402/eip712.h"
 #include "x402/negotiate.h"
 
-/* isValidSignature of a stranger's contract: bounded (F4). */
-#define WALLET_CHECK_GAS ((uint64_t)300000)
-/* The settle transaction must still be valid when it is mined (F-036). */
-#define VALID_BEFORE_MARGIN_S 6
-
-static const uint8_t magic_1271[4] = {0x16, 0x26, 0xba, 0x7e};
-static const uint8_t magic_6492[32] = {0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
-	0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
-	0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
-	0x92};
-static const uint8_t selector_is_valid[4] = {0x16, 0x26, 0xba, 0x7e};
-static const uint8_t selector_balance_of[4] = {0x70, 0xa0, 0x82, 0x31};
 static const uint8_t selector_name[4] = {0x06, 0xfd, 0xde, 0x03};
 static const uint8_t selector_version[4] = {0x54, 0xfd, 0x4d, 0x50};
 
@@ -41,32 +29,6 @@ static struct x402__exact_evm *state_of(const struct x402_verify_plan *plan)
 }
 
 /* ---- Offline checks; each returns false after refusing. ---- */
-
-static bool refuse_with(struct x402_verify_plan *plan, enum x402_reason reason,
-	const char *text)
-{
-	struct x402_errinfo info = {{0}, {0}};
-
-	x402_errinfo_set(&info, "", "%s", text);
-	x402__refuse(plan, reason, &info);
-	return false;
-}
-
-static bool refuse_numbers(struct x402_verify_plan *plan,
-	enum x402_reason reason, const char *expected,
-	const struct x402_u256 *limit, const struct x402_u256 *actual)
-{
-	char limit_text[X402_U256_DEC_SIZE];
-	char actual_text[X402_U256_DEC_SIZE];
-	struct x402_errinfo info = {{0}, {0}};
-
-	x402_u256_to_dec(limit, limit_text);
-	x402_u256_to_dec(actual, actual_text);
-	x402_errinfo_set(&info, "", "expected %s %s, got %s", expected,
-		limit_text, actual_text);
-	x402__refuse(plan, reason, &info);
-	return false;
-}
 
 /* F-020, L-016. */
 static enum x402_err check_shape(const struct x402_facilitator_request *request,
@@ -79,7 +41,7 @@ static enum x402_err check_shape(const struct x402_facilitator_request *request,
 
 	if (!x402_json_get(payload, "authorization") ||
 		x402_json_get(payload, "permit2Authorization")) {
-		refuse_with(plan, X402_REASON_UNSUPPORTED_PAYLOAD_TYPE,
+		x402__refuse_text(plan, X402_REASON_UNSUPPORTED_PAYLOAD_TYPE,
 			"expected an EIP-3009 payload: signature and "
 			"authorization");
 		return X402_OK;
@@ -94,8 +56,11 @@ static enum x402_err check_shape(const struct x402_facilitator_request *request,
 		x402__refuse(plan, X402_REASON_INVALID_PAYLOAD, &text);
 		return X402_OK;
 	}
-	x402_address_format(
-		&state->payload.authorization.from, plan->verdict.payer);
+	/* One place for the signature, whatever its wrapping. */
+	state->evm.signature = state->payload.signature;
+	state->payload.signature = (struct x402_buf){0};
+	state->evm.payer = state->payload.authorization.from;
+	x402_address_format(&state->evm.payer, plan->verdict.payer);
 	return X402_OK;
 }
 
@@ -104,84 +69,22 @@ static bool check_requirements(const struct x402_facilitator_request *request,
 	struct x402_verify_plan *plan)
 {
 	const struct x402_payment_requirements *req = &request->requirements;
-	const struct x402_payment_payload *payload = &request->payload;
 	struct x402__exact_evm *state = state_of(plan);
 
-	if (strcmp(payload->scheme, "exact") != 0)
-		return refuse_with(plan, X402_REASON_EVM_SCHEME,
+	if (strcmp(request->payload.scheme, "exact") != 0)
+		return x402__refuse_text(plan, X402_REASON_EVM_SCHEME,
 			"expected scheme exact in the payment");
 	state->name = x402_json_get_string(req->extra, "name");
 	state->version = x402_json_get_string(req->extra, "version");
 	if (!state->name || !*state->name || !state->version ||
 		!*state->version)
-		return refuse_with(plan, X402_REASON_EVM_MISSING_EIP712_DOMAIN,
+		return x402__refuse_text(plan,
+			X402_REASON_EVM_MISSING_EIP712_DOMAIN,
 			"expected extra.name and extra.version, the token's "
 			"EIP-712 domain");
-	if (strcmp(payload->network, req->network) != 0) {
-		struct x402_errinfo info = {{0}, {0}};
-
-		x402_errinfo_set(&info, "", "expected network %.60s, got %.60s",
-			req->network, payload->network);
-		x402__refuse(plan, X402_REASON_EVM_NETWORK_MISMATCH, &info);
-		return false;
-	}
-	if (x402_network_parse(x402_payment_requirements_caip2(req),
-		    &state->network) != X402_OK)
-		return refuse_with(plan, X402_REASON_INVALID_NETWORK,
-			"expected eip155:<chain id>");
-	if (x402_address_parse(req->asset, &state->asset) != X402_OK ||
-		x402_address_parse(req->pay_to, &state->pay_to) != X402_OK ||
-		x402_u256_from_dec(req->amount, &state->amount) != X402_OK)
-		return refuse_with(plan,
-			X402_REASON_INVALID_PAYMENT_REQUIREMENTS,
-			"expected addresses in asset and payTo and a decimal "
-			"amount below 2^256");
-	return true;
-}
-
-static bool is_wrapped(struct x402_span signature)
-{
-	return signature.len > 32 &&
-		memcmp(signature.ptr + signature.len - 32, magic_6492, 32) == 0;
-}
-
-/*
- * Take the inner signature out of abi.encode(factory, calldata, signature)
- * followed by the magic: it is what a deployed wallet must accept.
- */
-static enum x402_err unwrap(struct x402_buf *signature)
-{
-	struct x402_span body = x402_span(signature->ptr, signature->len - 32);
-	struct x402_buf inner_copy = {0};
-	struct x402_span inner;
-	enum x402_err err = x402_abi_read_bytes(body, 2, &inner);
-
-	if (err)
-		return err;
-	x402_buf_add(&inner_copy, inner);
-	if (inner_copy.failed)
-		return X402_ERR_NOMEM;
-	x402_buf_clear(signature);
-	*signature = inner_copy;
-	return X402_OK;
-}
-
-/* F-030: does the signature recover to from? Makes v 27 or 28 if it does. */
-static bool recovers_to_payer(struct x402__exact_evm *state)
-{
-	struct x402_buf *signature = &state->payload.signature;
-	struct x402_address signer;
-
-	if (signature->len != 65 ||
-		x402_recover_address(
-			state->digest32, signature->ptr, &signer) != X402_OK ||
-		!x402_address_equal(
-			&signer, &state->payload.authorization.from))
-		return false;
-	/* The token's ecrecover knows 27 and 28 only. */
-	if (signature->ptr[64] < 27)
-		signature->ptr[64] = (uint8_t)(signature->ptr[64] + 27);
-	return true;
+	return x402__evm_same_network(
+		       request, plan, X402_REASON_EVM_NETWORK_MISMATCH) &&
+		x402__evm_read_requirements(req, plan);
 }
 
 /* F-035 to F-038. */
@@ -190,106 +93,68 @@ static bool check_terms(struct x402_verify_plan *plan)
 	const struct x402__exact_evm *state = state_of(plan);
 	const struct x402_eip3009_authorization *auth =
 		&state->payload.authorization;
-	struct x402_u256 now = x402_u256_from_u64(state->now_unix_s);
+	struct x402_u256 now = x402_u256_from_u64(state->evm.now_unix_s);
 	struct x402_u256 earliest = x402_u256_from_u64(
-		state->now_unix_s + VALID_BEFORE_MARGIN_S);
+		state->evm.now_unix_s + X402__EVM_MARGIN_S);
 
-	if (!x402_address_equal(&auth->to, &state->pay_to)) {
-		char to[X402_ADDRESS_TEXT_SIZE];
-		char pay_to[X402_ADDRESS_TEXT_SIZE];
-		struct x402_errinfo info = {{0}, {0}};
-
-		x402_address_format(&auth->to, to);
-		x402_address_format(&state->pay_to, pay_to);
-		x402_errinfo_set(
-			&info, "", "expected to %s, got %s", pay_to, to);
-		x402__refuse(plan, X402_REASON_EVM_RECIPIENT_MISMATCH, &info);
-		return false;
-	}
+	if (!x402_address_equal(&auth->to, &state->evm.pay_to))
+		return x402__refuse_addresses(plan,
+			X402_REASON_EVM_RECIPIENT_MISMATCH, "to",
+			&state->evm.pay_to, &auth->to);
 	if (x402_u256_cmp(&auth->valid_before, &earliest) < 0)
-		return refuse_numbers(plan, X402_REASON_EVM_VALID_BEFORE,
+		return x402__refuse_numbers(plan, X402_REASON_EVM_VALID_BEFORE,
 			"validBefore at or after", &earliest,
 			&auth->valid_before);
 	if (x402_u256_cmp(&auth->valid_after, &now) > 0)
-		return refuse_numbers(plan, X402_REASON_EVM_VALID_AFTER,
+		return x402__refuse_numbers(plan, X402_REASON_EVM_VALID_AFTER,
 			"validAfter at or before", &now, &auth->valid_after);
-	if (x402_u256_cmp(&auth->value, &state->amount) != 0)
-		return refuse_numbers(plan, X402_REASON_EVM_VALUE_MISMATCH,
-			"value", &state->amount, &auth->value);
+	if (x402_u256_cmp(&auth->value, &state->evm.amount) != 0)
+		return x402__refuse_numbers(plan,
+			X402_REASON_EVM_VALUE_MISMATCH, "value",
+			&state->evm.amount, &auth->value);
 	return true;
 }
 
 /* ---- Chain reads of a round. ---- */
 
-static void begin_round(
-	struct x402_verify_plan *plan, enum x402__exact_evm_round round)
+void x402__exact_evm_call(const struct x402__exact_evm *state,
+	struct x402_address *ret_to, struct x402_buf *calldata)
 {
-	plan->round = round;
-	plan->reads_len = 0;
+	*ret_to = state->evm.asset;
+	x402_eip3009_transfer_calldata(&state->payload.authorization,
+		x402_buf_span(&state->evm.signature), calldata);
+	if (state->evm.deploy)
+		x402__evm_deploy_first(&state->evm, ret_to, calldata);
 }
 
-static void add_code_read(
-	struct x402_verify_plan *plan, const struct x402_address *address)
+uint64_t x402__exact_evm_gas(const struct x402__exact_evm *state)
 {
-	struct x402_chain_read *read = &plan->reads[plan->reads_len++];
-
-	memset(read, 0, sizeof(*read));
-	read->kind = X402_READ_CODE;
-	read->to = *address;
-}
-
-/* Start a call; the caller appends to the returned calldata. */
-static struct x402_buf *add_call(struct x402_verify_plan *plan,
-	const struct x402_address *to, uint64_t gas)
-{
-	struct x402_chain_read *read = &plan->reads[plan->reads_len];
-	struct x402_buf *calldata =
-		&state_of(plan)->calldata[plan->reads_len++];
-
-	memset(read, 0, sizeof(*read));
-	read->kind = X402_READ_CALL;
-	read->to = *to;
-	read->gas = gas;
-	x402_buf_clear(calldata);
-	return calldata;
+	if (state->evm.deploy)
+		return X402__EVM_GAS_CONTRACT + X402__EVM_GAS_DEPLOY;
+	return state->evm.contract ? X402__EVM_GAS_CONTRACT : X402__EVM_GAS_EOA;
 }
 
 /* F-040, F-042: the very calldata that settle sends, as its sender. */
-static void add_simulation(struct x402_verify_plan *plan, uint64_t gas)
+static void add_simulation(struct x402_verify_plan *plan)
 {
 	struct x402__exact_evm *state = state_of(plan);
 	size_t index = plan->reads_len;
-	struct x402_buf *calldata = add_call(plan, &state->asset, gas);
+	struct x402_buf *calldata = x402__evm_add_call(
+		plan, &state->evm.asset, x402__exact_evm_gas(state));
 
 	plan->reads[index].needs_sender = true;
-	x402_eip3009_transfer_calldata(&state->payload.authorization,
-		x402_buf_span(&state->payload.signature), calldata);
-}
-
-/* Point the reads at their calldata, now that it no longer moves. */
-static enum x402_err end_round(struct x402_verify_plan *plan)
-{
-	struct x402__exact_evm *state = state_of(plan);
-
-	for (size_t i = 0; i < plan->reads_len; i++) {
-		if (plan->reads[i].kind != X402_READ_CALL)
-			continue;
-		if (state->calldata[i].failed)
-			return X402_ERR_NOMEM;
-		plan->reads[i].data = x402_buf_span(&state->calldata[i]);
-	}
-	return X402_OK;
+	x402__exact_evm_call(state, &plan->reads[index].to, calldata);
 }
 
 static enum x402_err ask_as_eoa(struct x402_verify_plan *plan)
 {
 	struct x402__exact_evm *state = state_of(plan);
 
-	begin_round(plan, X402__ROUND_EOA);
-	add_code_read(plan, &state->payload.authorization.from);
-	add_code_read(plan, &state->asset);
-	add_simulation(plan, X402__EVM_GAS_EOA);
-	return end_round(plan);
+	x402__evm_begin_round(plan, X402__ROUND_EOA);
+	x402__evm_add_code(plan, &state->evm.payer);
+	x402__evm_add_code(plan, &state->evm.asset);
+	add_simulation(plan);
+	return x402__evm_end_round(plan);
 }
 
 /*
@@ -301,32 +166,41 @@ static enum x402_err ask_for_code(struct x402_verify_plan *plan)
 	struct x402__exact_evm *state = state_of(plan);
 	struct x402_buf *calldata;
 
-	begin_round(plan, X402__ROUND_CODE);
-	add_code_read(plan, &state->payload.authorization.from);
-	calldata = add_call(plan, &state->asset, 0);
+	x402__evm_begin_round(plan, X402__ROUND_CODE);
+	x402__evm_add_code(plan, &state->evm.payer);
+	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
 	x402_abi_add_selector(calldata, selector_name);
-	calldata = add_call(plan, &state->asset, 0);
+	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
 	x402_abi_add_selector(calldata, selector_version);
-	return end_round(plan);
+	return x402__evm_end_round(plan);
 }
 
 static enum x402_err ask_as_contract(struct x402_verify_plan *plan)
 {
 	struct x402__exact_evm *state = state_of(plan);
-	struct x402_buf *calldata;
 
-	state->contract = true;
-	begin_round(plan, X402__ROUND_CONTRACT);
-	calldata = add_call(
-		plan, &state->payload.authorization.from, WALLET_CHECK_GAS);
-	x402_abi_add_selector(calldata, selector_is_valid);
-	x402_abi_add_word(calldata, state->digest32);
-	x402_abi_add_u64(calldata, 2 * 32);
-	x402_abi_add_bytes_tail(
-		calldata, x402_buf_span(&state->payload.signature));
-	add_code_read(plan, &state->asset);
-	add_simulation(plan, X402__EVM_GAS_CONTRACT);
-	return end_round(plan);
+	state->evm.contract = true;
+	x402__evm_begin_round(plan, X402__ROUND_CONTRACT);
+	x402__evm_add_wallet_check(plan);
+	x402__evm_add_code(plan, &state->evm.asset);
+	add_simulation(plan);
+	return x402__evm_end_round(plan);
+}
+
+/*
+ * F-034, F-040: the wallet does not exist yet, so that nobody can be asked
+ * about the signature but the token, after the factory made the wallet.
+ */
+static enum x402_err ask_with_deployment(struct x402_verify_plan *plan)
+{
+	struct x402__exact_evm *state = state_of(plan);
+
+	state->evm.contract = true;
+	state->evm.deploy = true;
+	x402__evm_begin_round(plan, X402__ROUND_DEPLOY);
+	x402__evm_add_code(plan, &state->evm.asset);
+	add_simulation(plan);
+	return x402__evm_end_round(plan);
 }
 
 static enum x402_err ask_why(struct x402_verify_plan *plan)
@@ -336,17 +210,15 @@ static enum x402_err ask_why(struct x402_verify_plan *plan)
 		&state->payload.authorization;
 	struct x402_buf *calldata;
 
-	begin_round(plan, X402__ROUND_DIAGNOSE);
-	calldata = add_call(plan, &state->asset, 0);
+	x402__evm_begin_round(plan, X402__ROUND_DIAGNOSE);
+	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
 	x402_eip3009_state_calldata(&auth->from, auth->nonce32, calldata);
-	calldata = add_call(plan, &state->asset, 0);
+	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
 	x402_abi_add_selector(calldata, selector_name);
-	calldata = add_call(plan, &state->asset, 0);
+	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
 	x402_abi_add_selector(calldata, selector_version);
-	calldata = add_call(plan, &state->asset, 0);
-	x402_abi_add_selector(calldata, selector_balance_of);
-	x402_abi_add_address(calldata, &auth->from);
-	return end_round(plan);
+	x402__evm_add_balance(plan);
+	return x402__evm_end_round(plan);
 }
 
 /* ---- Plan. ---- */
@@ -356,13 +228,13 @@ static void compute_digest(
 {
 	struct x402_eip712_domain domain = {.name = state->name,
 		.version = state->version,
-		.chain_id = state->network.chain_id,
-		.verifying_contract = &state->asset};
+		.chain_id = state->evm.network.chain_id,
+		.verifying_contract = &state->evm.asset};
 	uint8_t separator[32];
 
 	x402_eip712_domain_separator_cached(domains, &domain, separator);
 	x402_eip3009_digest(
-		&state->payload.authorization, separator, state->digest32);
+		&state->payload.authorization, separator, state->evm.digest32);
 }
 
 static enum x402_err plan_signature_and_terms(
@@ -370,21 +242,18 @@ static enum x402_err plan_signature_and_terms(
 {
 	struct x402__exact_evm *state = state_of(plan);
 
-	compute_digest(state, domains);
-	if (is_wrapped(x402_buf_span(&state->payload.signature))) {
-		enum x402_err err = unwrap(&state->payload.signature);
+	enum x402_err err;
 
-		if (err == X402_ERR_NOMEM)
-			return err;
-		if (err) {
-			refuse_with(plan, X402_REASON_EVM_SIGNATURE,
-				"malformed ERC-6492 wrapper");
-			return X402_OK;
-		}
-		state->wrapped_6492 = true;
-		return ask_for_code(plan);
+	compute_digest(state, domains);
+	err = x402__evm_unwrap(&state->evm);
+	if (err == X402_ERR_NOMEM)
+		return err;
+	if (err) {
+		x402__refuse_text(plan, X402_REASON_EVM_SIGNATURE,
+			"malformed ERC-6492 wrapper");
+		return X402_OK;
 	}
-	if (!recovers_to_payer(state))
+	if (state->evm.wrapped || !x402__evm_recovers(&state->evm))
 		return ask_for_code(plan);
 	if (!check_terms(plan))
 		return X402_OK;
@@ -401,8 +270,9 @@ static enum x402_err verify_plan(const struct x402_facilitator_request *request,
 	if (!state)
 		return X402_ERR_NOMEM;
 	plan->state = state;
-	state->now_unix_s = options->now_unix_s;
-	err = check_shape(request, plan);
+	err = x402__evm_begin(&state->evm, options);
+	if (!err)
+		err = check_shape(request, plan);
 	if (err || plan->decided)
 		return err;
 	if (!check_requirements(request, plan))
@@ -416,31 +286,18 @@ static enum x402_err judge_simulation(struct x402_verify_plan *plan,
 	const struct x402_chain_answer *asset_code,
 	const struct x402_chain_answer *simulation)
 {
-	struct x402__exact_evm *state = state_of(plan);
+	bool good;
+	enum x402_err err = x402__evm_judge_asset(plan, asset_code, &good);
 
-	if (asset_code->status != X402_ANSWER_OK)
-		return X402_ERR_CHAIN;
-	if (asset_code->data.len == 0) {
-		char asset[X402_ADDRESS_TEXT_SIZE];
-		struct x402_errinfo info = {{0}, {0}};
-
-		x402_address_format(&state->asset, asset);
-		x402_errinfo_set(&info, "", "no code at %s", asset);
-		x402__refuse(plan, X402_REASON_EVM_ASSET_NOT_DEPLOYED, &info);
-		return X402_OK;
-	}
-	switch (simulation->status) {
-	case X402_ANSWER_FAULT:
-		return X402_ERR_CHAIN;
-	case X402_ANSWER_OK:
-		x402__accept(plan);
-		return X402_OK;
-	case X402_ANSWER_REVERTED:
-		break;
-	}
-	x402_abi_revert_text(simulation->data, state->revert_text,
-		sizeof(state->revert_text));
-	return ask_why(plan);
+	if (err || !good)
+		return err;
+	err = x402__evm_judge_simulation(plan, simulation, &good);
+	if (err)
+		return err;
+	if (!good)
+		return ask_why(plan);
+	x402__accept(plan);
+	return X402_OK;
 }
 
 static enum x402_err judge_eoa(
@@ -521,11 +378,14 @@ static enum x402_err judge_code(
 		return X402_ERR_CHAIN;
 	if (answers[0].data.len > 0)
 		return ask_as_contract(plan);
-	if (state->wrapped_6492)
-		refuse_with(plan, X402_REASON_EVM_6492_FACTORY_NOT_ALLOWED,
-			"this facilitator deploys no wallets");
-	else if (state->payload.signature.len > 65)
-		refuse_with(plan, X402_REASON_EVM_UNDEPLOYED_SMART_WALLET,
+	if (state->evm.wrapped && x402__evm_factory_allowed(&state->evm))
+		return check_terms(plan) ? ask_with_deployment(plan) : X402_OK;
+	if (state->evm.wrapped)
+		x402__refuse_text(plan,
+			X402_REASON_EVM_6492_FACTORY_NOT_ALLOWED,
+			"this facilitator does not call that wallet's factory");
+	else if (state->evm.signature.len > 65)
+		x402__refuse_text(plan, X402_REASON_EVM_UNDEPLOYED_SMART_WALLET,
 			"expected a 65-byte signature from an address without "
 			"code");
 	else
@@ -533,23 +393,13 @@ static enum x402_err judge_code(
 	return X402_OK;
 }
 
-/* F-031: the answer is bytes4 padded to a word, and nothing else. */
-static bool says_magic(struct x402_span data)
-{
-	static const uint8_t padding[28];
-
-	return data.len == 32 && memcmp(data.ptr, magic_1271, 4) == 0 &&
-		memcmp(data.ptr + 4, padding, sizeof(padding)) == 0;
-}
-
 static enum x402_err judge_contract(
 	struct x402_verify_plan *plan, const struct x402_chain_answer *answers)
 {
 	if (answers[0].status == X402_ANSWER_FAULT)
 		return X402_ERR_CHAIN;
-	if (answers[0].status == X402_ANSWER_REVERTED ||
-		!says_magic(answers[0].data)) {
-		refuse_with(plan, X402_REASON_EVM_SIGNATURE,
+	if (!x402__evm_says_magic(&answers[0])) {
+		x402__refuse_text(plan, X402_REASON_EVM_SIGNATURE,
 			"the wallet's isValidSignature did not accept it");
 		return X402_OK;
 	}
@@ -573,10 +423,10 @@ static enum x402_err judge_diagnosis(
 	}
 	if (answers[0].status == X402_ANSWER_REVERTED ||
 		x402_abi_read_bool(answers[0].data, 0, &used) != X402_OK)
-		refuse_with(plan, X402_REASON_EVM_EIP3009_NOT_SUPPORTED,
+		x402__refuse_text(plan, X402_REASON_EVM_EIP3009_NOT_SUPPORTED,
 			"the asset has no authorizationState(address,bytes32)");
 	else if (used)
-		refuse_with(plan, X402_REASON_EVM_NONCE_ALREADY_USED,
+		x402__refuse_text(plan, X402_REASON_EVM_NONCE_ALREADY_USED,
 			"the authorization's nonce was used or cancelled");
 	else if (refuse_if_other(plan, X402_REASON_EVM_TOKEN_NAME_MISMATCH,
 			 &answers[1], state->name) ||
@@ -585,13 +435,13 @@ static enum x402_err judge_diagnosis(
 		return X402_OK;
 	else if (answers[3].status == X402_ANSWER_OK &&
 		x402_abi_read_u256(answers[3].data, 0, &balance) == X402_OK &&
-		x402_u256_cmp(&balance, &state->amount) < 0)
-		refuse_numbers(plan, X402_REASON_EVM_INSUFFICIENT_BALANCE,
-			"a balance of at least", &state->amount, &balance);
+		x402_u256_cmp(&balance, &state->evm.amount) < 0)
+		x402__refuse_numbers(plan, X402_REASON_EVM_INSUFFICIENT_BALANCE,
+			"a balance of at least", &state->evm.amount, &balance);
 	else {
 		x402_errinfo_set(&info, "", "the transfer would revert: %s",
-			state->revert_text[0] ? state->revert_text
-					      : "no reason given");
+			state->evm.revert_text[0] ? state->evm.revert_text
+						  : "no reason given");
 		x402__refuse(plan, X402_REASON_EVM_SIMULATION_FAILED, &info);
 	}
 	return X402_OK;
@@ -608,6 +458,8 @@ static enum x402_err verify_judge(struct x402_verify_plan *plan,
 		return judge_code(plan, answers);
 	case X402__ROUND_CONTRACT:
 		return judge_contract(plan, answers);
+	case X402__ROUND_DEPLOY:
+		return judge_simulation(plan, &answers[0], &answers[1]);
 	case X402__ROUND_DIAGNOSE:
 		return judge_diagnosis(plan, answers);
 	}
@@ -619,8 +471,7 @@ static void verify_clear(struct x402_verify_plan *plan)
 	struct x402__exact_evm *state = state_of(plan);
 
 	x402_eip3009_payload_clear(&state->payload);
-	for (size_t i = 0; i < X402_PLAN_READS_MAX; i++)
-		x402_buf_clear(&state->calldata[i]);
+	x402__evm_clear(&state->evm);
 	free(state);
 	plan->state = NULL;
 }
@@ -629,6 +480,8 @@ const struct x402_scheme x402__scheme_exact_evm = {
 	.name = "exact",
 	.family = X402_FAMILY_EVM,
 	.network_pattern = "eip155:*",
+	.payload_member = "authorization",
+	.method = "eip3009",
 	.verify_plan = verify_plan,
 	.verify_judge = verify_judge,
 	.verify_clear = verify_clear,

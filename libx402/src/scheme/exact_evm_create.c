@@ -96,14 +96,6 @@ enum x402_err x402__exact_evm_create_payload(
 	uint8_t separator[32];
 	enum x402_err err;
 
-	if (x402_json_get_string(offer->extra, "assetTransferMethod") &&
-		strcmp(x402_json_get_string(
-			       offer->extra, "assetTransferMethod"),
-			"eip3009") != 0) {
-		x402_errinfo_set(info, "extra.assetTransferMethod",
-			"expected eip3009 or nothing");
-		return X402_ERR_UNSUPPORTED;
-	}
 	err = read_terms(offer, options, info, &terms);
 	if (err)
 		return err;

@@ -7,7 +7,7 @@
 #ifndef X402_EXACT_EVM_P_H
 #define X402_EXACT_EVM_P_H
 
-#include "scheme_p.h"
+#include "evm_p.h"
 
 /*
  * Absolute gas ceilings of one transfer (R4). A FiatToken transfer by an EOA
@@ -21,25 +21,22 @@ enum x402__exact_evm_round {
 	X402__ROUND_EOA,      /* code(from), code(asset), simulate */
 	X402__ROUND_CODE,     /* code(from) alone: no ECDSA match */
 	X402__ROUND_CONTRACT, /* isValidSignature, code(asset), simulate */
+	X402__ROUND_DEPLOY,   /* code(asset), simulate behind the factory */
 	X402__ROUND_DIAGNOSE  /* F-041 */
 };
 
 struct x402__exact_evm {
+	struct x402__evm evm; /* first: see evm_p.h */
+	/* Its signature is in evm. */
 	struct x402_eip3009_payload payload;
-	struct x402_network network;
-	struct x402_address asset;
-	struct x402_address pay_to;
-	struct x402_u256 amount;
 	const char *name;    /* of the token's domain; borrowed */
 	const char *version; /* the same */
-	uint64_t now_unix_s;
-	uint8_t digest32[32];
-	bool wrapped_6492; /* signature came in an ERC-6492 wrapper */
-	bool contract;     /* code at from: ERC-1271 decides */
-	char revert_text[128];
-	/* Calldata of this round's reads, by position in plan->reads. */
-	struct x402_buf calldata[X402_PLAN_READS_MAX];
 };
+
+/* The call that settles, and its ceiling of gas. */
+void x402__exact_evm_call(const struct x402__exact_evm *state,
+	struct x402_address *ret_to, struct x402_buf *calldata);
+uint64_t x402__exact_evm_gas(const struct x402__exact_evm *state);
 
 enum x402_err x402__exact_evm_settle_plan(
 	const struct x402_verify_plan *verified,

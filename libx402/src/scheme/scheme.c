@@ -8,6 +8,8 @@
 static const struct x402_scheme *const table[] = {
 	&x402__scheme_exact_evm,
 	&x402__scheme_exact_svm,
+	&x402__scheme_exact_permit2,
+	&x402__scheme_upto_evm,
 };
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 
@@ -27,6 +29,58 @@ const struct x402_scheme *x402_scheme_find(
 			return table[i];
 	}
 	return NULL;
+}
+
+static bool serves(const struct x402_scheme *scheme, const char *name,
+	const char *caip2, int version)
+{
+	return strcmp(scheme->name, name) == 0 &&
+		x402_network_matches(scheme->network_pattern, caip2) &&
+		(version == X402_V2 || !scheme->v2_only);
+}
+
+const struct x402_scheme *x402_scheme_for_offer(
+	const struct x402_payment_requirements *offer)
+{
+	const char *caip2 = x402_payment_requirements_caip2(offer);
+	const struct x402_json *member = x402_json_get(
+		offer->extra, "assetTransferMethod");
+	const char *method = x402_json_string(member);
+
+	if (!caip2 || (member && !method))
+		return NULL;
+	for (size_t i = 0; i < TABLE_LEN; i++) {
+		if (serves(table[i], offer->scheme, caip2,
+			    offer->x402_version) &&
+			(!method ||
+				(table[i]->method &&
+					strcmp(table[i]->method, method) == 0)))
+			return table[i];
+	}
+	return NULL;
+}
+
+/*
+ * L-016: which row reads this payload. Where it has the members of two, the
+ * later row is asked; where it has none, the first one says so.
+ */
+static const struct x402_scheme *scheme_for_payload(
+	const struct x402_facilitator_request *request)
+{
+	const struct x402_payment_requirements *req = &request->requirements;
+	const char *caip2 = x402_payment_requirements_caip2(req);
+	const struct x402_scheme *found = NULL;
+
+	for (size_t i = 0; caip2 && i < TABLE_LEN; i++) {
+		if (!serves(table[i], req->scheme, caip2, req->x402_version))
+			continue;
+		if (!found ||
+			(table[i]->payload_member &&
+				x402_json_has(request->payload.payload,
+					table[i]->payload_member)))
+			found = table[i];
+	}
+	return found;
 }
 
 static bool scheme_name_known(const char *scheme)
@@ -64,8 +118,7 @@ static const struct x402_scheme *choose_scheme(
 	struct x402_verify_plan *plan)
 {
 	const struct x402_payment_requirements *req = &request->requirements;
-	const char *caip2 = x402_payment_requirements_caip2(req);
-	const struct x402_scheme *scheme = x402_scheme_find(req->scheme, caip2);
+	const struct x402_scheme *scheme = scheme_for_payload(request);
 	struct x402_errinfo info = {{0}, {0}};
 
 	if (request->x402_version != request->payload.x402_version) {
@@ -149,7 +202,9 @@ enum x402_err x402_verify_plan_key(
 			plan->verdict.reason !=
 				X402_REASON_EVM_NONCE_ALREADY_USED &&
 			plan->verdict.reason !=
-				X402_REASON_SVM_SIMULATION_FAILED))
+				X402_REASON_SVM_SIMULATION_FAILED &&
+			plan->verdict.reason !=
+				X402_REASON_PERMIT2_INVALID_NONCE))
 		return X402_ERR_INVALID_ARGUMENT;
 	enum x402_err err = plan->scheme->settle_plan(plan, &settle);
 	if (err)
@@ -163,12 +218,16 @@ enum x402_err x402_create_payload(const struct x402_payment_requirements *offer,
 	const struct x402_create_options *options, struct x402_errinfo *info,
 	struct x402_json **ret_payload)
 {
-	const struct x402_scheme *scheme = x402_scheme_find(
-		offer->scheme, x402_payment_requirements_caip2(offer));
+	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
 
 	if (!scheme) {
-		x402_errinfo_set(info, "scheme", "cannot pay %.60s on %.60s",
-			offer->scheme, offer->network);
+		const char *method = x402_json_get_string(
+			offer->extra, "assetTransferMethod");
+
+		x402_errinfo_set(info, "scheme",
+			"cannot pay %.60s on %.60s%s%.60s", offer->scheme,
+			offer->network, method ? " by " : "",
+			method ? method : "");
 		return X402_ERR_UNSUPPORTED;
 	}
 	return scheme->create_payload(offer, options, info, ret_payload);

@@ -1,0 +1,103 @@
+/*
+ * exact and upto through Permit2: the payer's side (C-060 to C-062). The offer
+ * comes from a stranger: everything that ends up under the signature is
+ * parsed and bounded here.
+ */
+#include "permit2_p.h"
+#include "x402/eip712.h"
+
+/* C-061: clocks of payer, payee and chain differ. */
+#define VALID_AFTER_MARGIN_S 600
+/* As for EIP-3009: longer is a trap (demands.md 46). */
+#define MAX_TIMEOUT_SECONDS 86400
+
+static enum x402_err read_address(const char *text, const char *field,
+	struct x402_errinfo *info, struct x402_address *ret_address)
+{
+	if (x402_address_parse(text, ret_address) == X402_OK &&
+		!x402_address_is_zero(ret_address))
+		return X402_OK;
+	x402_errinfo_set(info, field,
+		"expected an address that somebody owns, got %.60s",
+		text ? text : "nothing");
+	return X402_ERR_SYNTAX;
+}
+
+/* What the witness names; upto cannot be paid without its facilitator. */
+static enum x402_err read_witness(const struct x402_payment_requirements *offer,
+	struct x402_errinfo *info, struct x402_permit2_authorization *auth)
+{
+	enum x402_err err = read_address(
+		offer->pay_to, "payTo", info, &auth->to);
+
+	if (!err && auth->kind == X402_PERMIT2_UPTO)
+		err = read_address(x402_json_get_string(
+					   offer->extra, "facilitatorAddress"),
+			"extra.facilitatorAddress", info, &auth->facilitator);
+	return err;
+}
+
+static enum x402_err read_terms(const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options, struct x402_errinfo *info,
+	struct x402_permit2_authorization *auth)
+{
+	uint64_t now = options->now_unix_s;
+	enum x402_err err = read_address(
+		offer->asset, "asset", info, &auth->token);
+
+	if (!err)
+		err = read_witness(offer, info, auth);
+	if (!err)
+		err = x402_u256_from_dec(offer->amount, &auth->amount);
+	if (err)
+		return err;
+	if (offer->max_timeout_seconds <= 0 ||
+		offer->max_timeout_seconds > MAX_TIMEOUT_SECONDS) {
+		x402_errinfo_set(info, "maxTimeoutSeconds",
+			"expected 1 to %d, got %lld", MAX_TIMEOUT_SECONDS,
+			(long long)offer->max_timeout_seconds);
+		return X402_ERR_RANGE;
+	}
+	auth->from = options->payer;
+	auth->spender = *x402_permit2_proxy(auth->kind);
+	auth->nonce = x402_u256_from_be32(options->nonce32);
+	auth->valid_after = x402_u256_from_u64(
+		now > VALID_AFTER_MARGIN_S ? now - VALID_AFTER_MARGIN_S : 0);
+	auth->deadline = x402_u256_from_u64(
+		now + (uint64_t)offer->max_timeout_seconds);
+	return X402_OK;
+}
+
+enum x402_err x402__permit2_create_payload(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options, enum x402_permit2_kind kind,
+	struct x402_errinfo *info, struct x402_json **ret_payload)
+{
+	struct x402_permit2_payload payload = {.authorization = {.kind = kind}};
+	struct x402_network network;
+	struct x402_eip712_domain domain;
+	enum x402_err err = x402_network_parse(
+		x402_payment_requirements_caip2(offer), &network);
+
+	if (!err)
+		err = read_terms(offer, options, info, &payload.authorization);
+	if (err)
+		return err;
+	domain = (struct x402_eip712_domain){.name = "Permit2",
+		.chain_id = network.chain_id,
+		.verifying_contract = x402_permit2_contract()};
+	struct x402_signable signable = {.kind = X402_SIGNABLE_PERMIT2,
+		.domain = &domain,
+		.permit2 = &payload.authorization};
+	x402_permit2_digest(
+		&payload.authorization, network.chain_id, signable.digest32);
+	err = options->sign(options->user, &signable, &payload.signature);
+	if (!err && payload.signature.failed)
+		err = X402_ERR_NOMEM;
+	if (!err && payload.signature.len > X402_SIGNATURE_MAX_BYTES)
+		err = X402_ERR_TOO_LARGE;
+	if (!err)
+		err = x402_permit2_payload_to_json(&payload, ret_payload);
+	x402_permit2_payload_clear(&payload);
+	return err;
+}

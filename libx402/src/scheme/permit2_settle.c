@@ -1,0 +1,68 @@
+/*
+ * exact and upto through Permit2: the settlement's plan, one call of the proxy
+ * with calldata of our own making (R4). What proves it is in settle_proof.c.
+ */
+#include "permit2_p.h"
+
+/*
+ * What makes two payments one: network, owner and nonce (F2). Both schemes
+ * share the nonces of one owner, and the token does not matter.
+ */
+static struct x402_settle_key key_of(const struct x402_settle_plan *plan)
+{
+	static const char domain[] = "x402 settle key: permit2";
+	struct x402_settle_key key;
+	struct x402_keccak keccak;
+
+	x402_keccak_init(&keccak);
+	x402_keccak_update(&keccak, x402_span(domain, sizeof(domain)));
+	/* The NUL of the text ends it, so no two inputs run together. */
+	x402_keccak_update(&keccak,
+		x402_span(
+			plan->network.caip2, strlen(plan->network.caip2) + 1));
+	x402_keccak_update(&keccak, x402_span(plan->payer.bytes, 20));
+	x402_keccak_update(&keccak, x402_span(plan->nonce32, 32));
+	x402_keccak_final(&keccak, key.bytes);
+	return key;
+}
+
+enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
+	struct x402_settle_plan *ret_plan)
+{
+	struct x402__permit2 *state = verified->state;
+	const struct x402_permit2_authorization *auth =
+		&state->payload.authorization;
+	struct x402_settle_plan plan = {0};
+	char asset[X402_ADDRESS_TEXT_SIZE];
+	enum x402_err err;
+
+	x402_address_format(&state->evm.asset, asset);
+	err = x402_asset_id_init(state->evm.network.caip2, asset, &plan.asset);
+	if (err)
+		return err;
+	plan.network = state->evm.network;
+	plan.amount = state->taken;
+	plan.nothing_to_send = auth->kind == X402_PERMIT2_UPTO &&
+		state->phase == X402_PHASE_SETTLE &&
+		x402_u256_is_zero(&state->taken);
+	plan.payer = auth->from;
+	plan.pay_to = auth->to;
+	x402_u256_to_be32(&auth->nonce, plan.nonce32);
+	if (!x402_u256_to_u64(&auth->deadline, &plan.valid_before_unix_s))
+		plan.valid_before_unix_s = UINT64_MAX;
+	plan.asset_address = state->evm.asset;
+	plan.gas_limit = x402__permit2_gas(state);
+	/* A contract wallet could burn the others' gas; upto has its sender. */
+	plan.may_share = auth->kind == X402_PERMIT2_EXACT &&
+		!state->evm.contract && !state->has_permit2612;
+	plan.key = key_of(&plan);
+	x402__permit2_call(state, &plan.call_to, &plan.calldata);
+	x402_permit2_state_calldata(
+		&auth->from, &auth->nonce, &plan.state_calldata);
+	if (plan.calldata.failed || plan.state_calldata.failed) {
+		x402_settle_plan_clear(&plan);
+		return X402_ERR_NOMEM;
+	}
+	*ret_plan = plan;
+	return X402_OK;
+}

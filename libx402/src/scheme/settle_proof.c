@@ -1,0 +1,324 @@
+/*
+ * What proves a settlement, of every scheme. On EVM a receipt's status alone
+ * proves nothing: tokens exist that take a fee, return without moving
+ * anything, or accept a used nonce (F6).
+ *
+ * EIP-3009 names the nonce in a log of its own. Permit2 does not: its payments
+ * are proven by their terms, and the engine keeps them apart from others of
+ * the same payer (core/batch.c of the facilitator).
+ */
+#include "exact_svm_p.h"
+#include "x402/abi.h"
+
+static const uint8_t topic_transfer[32] = {0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2,
+	0xc8, 0x9b, 0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa, 0x95, 0x2b,
+	0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16, 0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23,
+	0xb3, 0xef};
+static const uint8_t topic_used[32] = {0x98, 0xde, 0x50, 0x35, 0x28, 0xee, 0x59,
+	0xb5, 0x75, 0xef, 0x0c, 0x0a, 0x25, 0x76, 0xa8, 0x24, 0x97, 0xbf, 0xc0,
+	0x29, 0xa5, 0x68, 0x5b, 0x20, 0x9e, 0x9e, 0xc3, 0x33, 0x47, 0x9b, 0x10,
+	0xa5};
+
+struct x402_settle_proof x402_settle_plan_proof(
+	const struct x402_settle_plan *plan)
+{
+	struct x402_settle_proof proof = {.asset = plan->asset_address,
+		.from = plan->payer,
+		.to = plan->pay_to,
+		.value = plan->amount,
+		.call_to = plan->call_to,
+		.family = plan->network.family,
+		.svm_asset = plan->svm.mint,
+		.svm_from = plan->svm.payer,
+		.svm_to = plan->svm.pay_to};
+
+	memcpy(proof.nonce32, plan->nonce32, 32);
+	return proof;
+}
+
+struct x402_settle_parties x402_settle_proof_parties(
+	const struct x402_settle_proof *proof)
+{
+	struct x402_settle_parties parties;
+
+	if (proof->family == X402_FAMILY_SVM) {
+		x402_pubkey_format(&proof->svm_asset, parties.asset);
+		x402_pubkey_format(&proof->svm_from, parties.payer);
+		x402_pubkey_format(&proof->svm_to, parties.pay_to);
+	} else {
+		x402_address_format(&proof->asset, parties.asset);
+		x402_address_format(&proof->from, parties.payer);
+		x402_address_format(&proof->to, parties.pay_to);
+	}
+	return parties;
+}
+
+static bool is_proxy_of(
+	const struct x402_settle_proof *proof, enum x402_permit2_kind kind)
+{
+	return x402_address_equal(&proof->call_to, x402_permit2_proxy(kind));
+}
+
+bool x402_settle_proof_is_permit2(const struct x402_settle_proof *proof)
+{
+	return is_proxy_of(proof, X402_PERMIT2_EXACT) ||
+		is_proxy_of(proof, X402_PERMIT2_UPTO);
+}
+
+enum x402_err x402_settle_sender(const struct x402_address *call_to,
+	struct x402_span calldata, struct x402_address *ret_sender)
+{
+	return x402_permit2_sender(call_to, calldata, ret_sender);
+}
+
+struct x402_address x402_settle_proof_state_at(
+	const struct x402_settle_proof *proof)
+{
+	return x402_settle_proof_is_permit2(proof) ? *x402_permit2_contract()
+						   : proof->asset;
+}
+
+enum x402_err x402_settle_proof_state_read(
+	const struct x402_settle_proof *proof, struct x402_span answer,
+	bool *ret_used)
+{
+	struct x402_u256 nonce = x402_u256_from_be32(proof->nonce32);
+
+	return x402_settle_proof_is_permit2(proof)
+		? x402_permit2_state_read(answer, &nonce, ret_used)
+		: x402_abi_read_bool(answer, 0, ret_used);
+}
+
+enum x402_reason x402_settle_proof_reason(
+	const struct x402_settle_proof *proof, enum x402_settle_fate fate)
+{
+	bool permit2 = x402_settle_proof_is_permit2(proof);
+
+	switch (fate) {
+	case X402_FATE_FAILED:
+		return is_proxy_of(proof, X402_PERMIT2_UPTO)
+			? X402_REASON_UPTO_TRANSACTION_FAILED
+			: X402_REASON_EVM_TRANSACTION_FAILED;
+	case X402_FATE_USED:
+		return permit2 ? X402_REASON_PERMIT2_INVALID_NONCE
+			       : X402_REASON_EVM_NONCE_ALREADY_USED;
+	case X402_FATE_EXPIRED:
+		return permit2 ? X402_REASON_PERMIT2_DEADLINE_EXPIRED
+			       : X402_REASON_EVM_VALID_BEFORE;
+	case X402_FATE_UNPAID:
+		break;
+	}
+	return X402_REASON_EVM_TRANSFER_EVENT_MISMATCH;
+}
+
+static void address_topic(
+	const struct x402_address *address, uint8_t ret_topic[32])
+{
+	memset(ret_topic, 0, 12);
+	memcpy(ret_topic + 12, address->bytes, 20);
+}
+
+void x402_settle_proof_topics(
+	const struct x402_settle_proof *proof, uint8_t ret_topics[3][32])
+{
+	bool permit2 = x402_settle_proof_is_permit2(proof);
+
+	memcpy(ret_topics[0], permit2 ? topic_transfer : topic_used, 32);
+	address_topic(&proof->from, ret_topics[1]);
+	if (permit2)
+		address_topic(&proof->to, ret_topics[2]);
+	else
+		memcpy(ret_topics[2], proof->nonce32, 32);
+}
+
+static bool topic_is_address(
+	const uint8_t topic[32], const struct x402_address *address)
+{
+	static const uint8_t zeros[12];
+
+	return memcmp(topic, zeros, sizeof(zeros)) == 0 &&
+		memcmp(topic + 12, address->bytes, 20) == 0;
+}
+
+static bool is_expected_transfer(
+	const struct x402_log *log, const struct x402_settle_proof *proof)
+{
+	uint8_t value[32];
+
+	x402_u256_to_be32(&proof->value, value);
+	return log->topics_len == 3 &&
+		memcmp(log->topics[0], topic_transfer, 32) == 0 &&
+		topic_is_address(log->topics[1], &proof->from) &&
+		topic_is_address(log->topics[2], &proof->to) &&
+		log->data.len == 32 && memcmp(log->data.ptr, value, 32) == 0;
+}
+
+static bool is_used_by_payer(
+	const struct x402_log *log, const struct x402_settle_proof *proof)
+{
+	return log->topics_len == 3 &&
+		memcmp(log->topics[0], topic_used, 32) == 0 &&
+		topic_is_address(log->topics[1], &proof->from);
+}
+
+/*
+ * EIP-3009: a payment is proven by its own AuthorizationUsed, once, and by
+ * Transfers of its exact terms that are no more than the payer's authorizations
+ * in this receipt: in a lone transaction that is exactly one. Permit2: by one
+ * Transfer.
+ */
+static bool proves(const struct x402_settle_proof *proof,
+	const struct x402_receipt *receipt)
+{
+	size_t transfers = 0;
+	size_t payers_authorizations = 0;
+	size_t this_authorization = 0;
+
+	for (size_t i = 0; i < receipt->logs_len; i++) {
+		const struct x402_log *log = &receipt->logs[i];
+
+		if (!x402_address_equal(&log->address, &proof->asset))
+			continue;
+		if (is_expected_transfer(log, proof))
+			transfers++;
+		if (!is_used_by_payer(log, proof))
+			continue;
+		payers_authorizations++;
+		if (memcmp(log->topics[2], proof->nonce32, 32) == 0)
+			this_authorization++;
+	}
+	if (x402_settle_proof_is_permit2(proof))
+		return transfers == 1;
+	return this_authorization == 1 && transfers >= 1 &&
+		transfers <= payers_authorizations;
+}
+
+void x402_settle_judge(const struct x402_settle_proof *proof,
+	const struct x402_receipt *receipt, struct x402_verdict *ret_verdict)
+{
+	struct x402_errinfo info = {{0}, {0}};
+
+	memset(ret_verdict, 0, sizeof(*ret_verdict));
+	if (proof->family == X402_FAMILY_SVM) {
+		x402__exact_svm_settle_judge(proof, receipt, ret_verdict);
+		return;
+	}
+	x402_address_format(&proof->from, ret_verdict->payer);
+	if (!receipt->success) {
+		ret_verdict->reason = x402_settle_proof_reason(
+			proof, X402_FATE_FAILED);
+		x402_errinfo_set(
+			&info, "", "the transaction was mined and reverted");
+	} else if (!proves(proof, receipt)) {
+		ret_verdict->reason = x402_settle_proof_reason(
+			proof, X402_FATE_UNPAID);
+		x402_errinfo_set(&info, "",
+			"expected exactly one Transfer of these terms%s, "
+			"emitted by the asset",
+			x402_settle_proof_is_permit2(proof)
+				? ""
+				: " and this nonce's AuthorizationUsed");
+	} else {
+		ret_verdict->valid = true;
+	}
+	memcpy(ret_verdict->message, info.text, sizeof(info.text));
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Does text hold these lower-case parts, in this order, apart or not? */
+static bool has_parts(const char *text, const char *const parts[3])
+{
+	for (size_t part = 0; part < 3 && parts[part]; part++) {
+		size_t len = strlen(parts[part]);
+		const char *at = text;
+
+		for (;; at++) {
+			size_t i = 0;
+
+			while (i < len && at[i] &&
+				lower(at[i]) == parts[part][i])
+				i++;
+			if (i == len)
+				break;
+			if (!*at)
+				return false;
+		}
+		text = at + len;
+	}
+	return true;
+}
+
+enum x402_reason x402_settle_revert_reason(struct x402_span revert_data)
+{
+	static const struct {
+		const char *parts[3];
+		enum x402_reason reason;
+	} rules[] = {
+		/* In the order of F-054: the first that matches wins. */
+		{{"authorization", "expired"}, X402_REASON_EVM_VALID_BEFORE},
+		{{"authorization", "valid before"},
+			X402_REASON_EVM_VALID_BEFORE},
+		{{"authorization", "not", "valid"},
+			X402_REASON_EVM_VALID_AFTER},
+		{{"authorization", "used"}, X402_REASON_EVM_NONCE_ALREADY_USED},
+		{{"usedorcanceled"}, X402_REASON_EVM_NONCE_ALREADY_USED},
+		/* An allowance can be exceeded too: that is no balance. */
+		{{"transfer", "exceeds", "balance"},
+			X402_REASON_EVM_INSUFFICIENT_BALANCE},
+		{{"insufficient", "balance"},
+			X402_REASON_EVM_INSUFFICIENT_BALANCE},
+		{{"invalid", "signature"}, X402_REASON_EVM_SIGNATURE},
+		{{"signermismatch"}, X402_REASON_EVM_SIGNATURE},
+	};
+	char text[256];
+
+	x402_abi_revert_text(revert_data, text, sizeof(text));
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (has_parts(text, rules[i].parts))
+			return rules[i].reason;
+	}
+	return X402_REASON_EVM_TRANSACTION_FAILED;
+}
+
+enum x402_reason x402_permit2_revert_reason(struct x402_span revert_data)
+{
+	/* protocol.md 2.5, by the names that x402_abi_revert_text gives. */
+	static const struct {
+		const char *name;
+		enum x402_reason reason;
+	} names[] = {
+		{"Permit2612AmountMismatch()",
+			X402_REASON_PERMIT2_2612_AMOUNT_MISMATCH},
+		{"InvalidAmount()", X402_REASON_PERMIT2_INVALID_AMOUNT},
+		{"InvalidAmount(uint256)", X402_REASON_PERMIT2_INVALID_AMOUNT},
+		{"InvalidDestination()",
+			X402_REASON_PERMIT2_INVALID_DESTINATION},
+		{"InvalidOwner()", X402_REASON_PERMIT2_INVALID_OWNER},
+		{"PaymentTooEarly()", X402_REASON_PERMIT2_PAYMENT_TOO_EARLY},
+		{"InvalidSignature()", X402_REASON_PERMIT2_SIGNATURE},
+		{"InvalidSigner()", X402_REASON_PERMIT2_SIGNATURE},
+		{"InvalidSignatureLength()", X402_REASON_PERMIT2_SIGNATURE},
+		{"InvalidContractSignature()", X402_REASON_PERMIT2_SIGNATURE},
+		{"SignatureExpired(uint256)", X402_REASON_PERMIT2_SIGNATURE},
+		{"InvalidNonce()", X402_REASON_PERMIT2_INVALID_NONCE},
+		{"AmountExceedsPermitted()",
+			X402_REASON_UPTO_AMOUNT_EXCEEDS_PERMITTED},
+		{"UnauthorizedFacilitator()",
+			X402_REASON_UPTO_UNAUTHORIZED_FACILITATOR},
+		{"ERC20InsufficientBalance(address,uint256,uint256)",
+			X402_REASON_PERMIT2_INSUFFICIENT_BALANCE},
+		{"ERC20InsufficientAllowance(address,uint256,uint256)",
+			X402_REASON_PERMIT2_ALLOWANCE_REQUIRED},
+	};
+	char text[256];
+
+	x402_abi_revert_text(revert_data, text, sizeof(text));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(text, names[i].name) == 0)
+			return names[i].reason;
+	return X402_REASON_NONE;
+}

@@ -1,0 +1,125 @@
+// Payments through Permit2 on a real chain: exact and upto, with and without a
+// permit sent along, by accounts and by contract wallets; refusals with their
+// exact codes; and what became of the money.
+import assert from 'node:assert/strict';
+import {after, before, describe, test} from 'node:test';
+import {nowSeconds, permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
+  from '../devnet/lib.mjs';
+
+let devnet;
+let info;
+let facilitator;
+
+before(async () => {
+  devnet = await startDevnet();
+  info = devnet.info;
+  facilitator = await startFacilitator(devnet, {X402_NETWORK: info.network});
+});
+after(async () => {
+  await facilitator?.stop();
+  await devnet?.stop();
+});
+
+const verify = async (body) => (await post(`${facilitator.url}/verify`, body)).body;
+const settle = async (body) => (await post(`${facilitator.url}/settle`, body)).body;
+const payee = (token) => devnet.balanceOf(info.accounts.payee.address, token);
+
+/** Does exactly this much arrive? */
+async function moves(amount, act, token) {
+  const before_ = await payee(token);
+  const result = await act();
+  assert.equal(await payee(token) - before_, BigInt(amount));
+  return result;
+}
+
+async function pays(body, amount = 1000) {
+  const verdict = await verify(body);
+  assert.deepEqual([verdict.isValid, verdict.invalidReason], [true, undefined], JSON.stringify(verdict));
+  const asset = body.paymentRequirements.asset;
+  const answer = await moves(amount, () => settle(body), asset);
+  assert.equal(answer.success, true, JSON.stringify(answer));
+  assert.match(answer.transaction, /^0x[0-9a-f]{64}$/);
+  return answer;
+}
+
+describe('exact through Permit2', () => {
+  test('is verified, settled once, and not again', async () => {
+    const body = await permit2Request(info);
+    const answer = await pays(body);
+    assert.equal(answer.amount, undefined);
+    const again = await moves(0, () => settle(body));
+    assert.equal(again.errorReason, 'duplicate_settlement');
+    assert.equal(again.transaction, answer.transaction);
+    assert.equal((await verify(body)).invalidReason, 'permit2_invalid_nonce');
+  });
+
+  test('the same nonce in another token is the same payment', async () => {
+    const permit = {nonce: BigInt(randomNonce()).toString()};
+    await pays(await permit2Request(info, {permit: {nonce: permit.nonce}}));
+    const other = await permit2Request(info, {token: info.plainToken, permit});
+    const answer = await moves(0, () => settle(other), info.plainToken);
+    assert.equal(answer.errorReason, 'duplicate_settlement');
+  });
+
+  test('a token that has nothing but ERC-20 is paid', async () => {
+    await pays(await permit2Request(info, {token: info.plainToken,
+      requirements: {extra: {assetTransferMethod: 'permit2'}}}));
+  });
+
+  test('with an EIP-2612 permit an account without ether pays', async () => {
+    const {privateKey, address} = info.accounts.payer2;
+    await devnet.rpc('anvil_setBalance', [address, '0x0']);
+    const body = await permit2Request(info, {privateKey});
+    assert.equal((await verify(body)).invalidReason, 'permit2_allowance_required');
+    const sponsored = await permit2Request(info, {privateKey,
+      extensions: {eip2612GasSponsoring: {info: await signPermit2612(info, privateKey)}}});
+    await pays(sponsored);
+  });
+
+  test('a contract wallet pays by ERC-1271', async () => {
+    const {address, ownerKey} = info.smartWallet;
+    await rpc(info.rpcUrl, 'anvil_impersonateAccount', [address]);
+    await rpc(info.rpcUrl, 'anvil_setBalance', [address, '0xde0b6b3a7640000']);
+    await rpc(info.rpcUrl, 'eth_sendTransaction', [{from: address, to: info.token, data:
+      `0x095ea7b3${info.permit2.slice(2).toLowerCase().padStart(64, '0')}${'f'.repeat(64)}`}]);
+    await pays(await permit2Request(info, {privateKey: ownerKey, permit: {from: address}}));
+  });
+});
+
+describe('upto', () => {
+  for (const amount of ['1000', '400', '1']) {
+    test(`takes ${amount} of 1000`, async () => {
+      const body = await permit2Request(info, {scheme: 'upto'});
+      assert.equal((await verify(body)).isValid, true);
+      body.paymentRequirements = {...body.paymentRequirements, amount};
+      const answer = await moves(amount, () => settle(body));
+      assert.equal(answer.success, true, JSON.stringify(answer));
+      assert.equal(answer.amount, amount);
+      const again = await moves(0, () => settle(body));
+      assert.equal(again.errorReason, 'duplicate_settlement');
+    });
+  }
+
+  test('takes nothing without a transaction', async () => {
+    const body = await permit2Request(info, {scheme: 'upto'});
+    body.paymentRequirements = {...body.paymentRequirements, amount: '0'};
+    const answer = await moves(0, () => settle(body));
+    assert.deepEqual([answer.success, answer.transaction, answer.amount], [true, '', '0']);
+  });
+
+  test('takes no more than was permitted', async () => {
+    const body = await permit2Request(info, {scheme: 'upto'});
+    body.paymentRequirements = {...body.paymentRequirements, amount: '1001'};
+    const answer = await moves(0, () => settle(body));
+    assert.equal(answer.errorReason, 'invalid_upto_evm_payload_settlement_exceeds_amount');
+  });
+
+  test('names its facilitator in /supported', async () => {
+    const {kinds} = await (await fetch(`${facilitator.url}/supported`)).json();
+    const names = kinds.filter((kind) => kind.network === info.network).map((kind) => kind.scheme);
+    assert.deepEqual(names, ['exact', 'upto']);
+    assert.equal(kinds.find((kind) => kind.scheme === 'upto').extra.facilitatorAddress,
+      info.accounts.facilitator.address);
+    assert.deepEqual(kinds.filter((kind) => kind.x402Version === 1).map((kind) => kind.scheme), ['exact']);
+  });
+});
