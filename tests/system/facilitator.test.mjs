@@ -154,8 +154,10 @@ describe('what it serves', () => {
     assert.equal(status, 200);
     assert.deepEqual(json.kinds, [
       { x402Version: 2, scheme: 'exact', network: f.CAIP2 },
+      { x402Version: 2, scheme: 'upto', network: f.CAIP2,
+        extra: { facilitatorAddress: info.accounts.facilitator.address } },
       { x402Version: 1, scheme: 'exact', network: 'base-sepolia' }]);
-    assert.deepEqual(json.extensions, ['bazaar', 'payment-identifier']);
+    assert.deepEqual(json.extensions, ['bazaar', 'eip2612GasSponsoring', 'payment-identifier']);
     assert.deepEqual(json.signers, { 'eip155:*': [info.accounts.facilitator.address] });
   });
 

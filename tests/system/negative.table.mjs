@@ -119,7 +119,7 @@ const terms = [
   tamper: b => { change(b.paymentRequirements); }, expect: ok('invalid_payment_requirements') }));
 
 const kinds = [
-  { name: 'scheme upto in both', row: 'F-005', change: p => both(p, 'scheme', 'upto'), expect: ok('unsupported_scheme') },
+  { name: 'scheme upward in both', row: 'F-005', change: p => both(p, 'scheme', 'upward'), expect: ok('unsupported_scheme') },
   { name: 'scheme of nobody', row: 'F-005', change: p => both(p, 'scheme', 'gratis'), expect: ok('unsupported_scheme') },
   { name: 'network that is not served', row: 'F-005', change: p => both(p, 'network', 'eip155:1'), expect: ok('invalid_network') },
   { name: 'v1 network name of nobody', row: 'F-005', change: p => { p.version = 1; },
@@ -132,8 +132,8 @@ const kinds = [
   { name: 'no extra.name', row: 'F-022', change: p => { delete p.requirements.extra.name; }, expect: exact('missing_eip712_domain') },
   { name: 'extra.version null', row: 'F-022', change: p => { p.requirements.extra.version = null; }, expect: exact('missing_eip712_domain') },
   { name: 'neither kind of authorization', row: 'F-020', tamper: b => { delete payloadOf(b).authorization; }, expect: ok('unsupported_payload_type') },
-  { name: 'a Permit2 payment', row: 'L-016', tamper: b => {
-    b.paymentPayload.payload = { signature: payloadOf(b).signature, permit2Authorization: {} };
+  { name: 'a Permit2 payment beside an EIP-3009 one', row: 'L-016', tamper: b => {
+    b.paymentPayload.payload = { ...payloadOf(b), permit2Authorization: {} };
   }, expect: ok('unsupported_payload_type') },
 ];
 

@@ -3,8 +3,9 @@
 // exact codes; and what became of the money.
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
-import {nowSeconds, permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
+import {permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
+import {table} from './permit2.table.mjs';
 
 let devnet;
 let info;
@@ -122,4 +123,26 @@ describe('upto', () => {
       info.accounts.facilitator.address);
     assert.deepEqual(kinds.filter((kind) => kind.x402Version === 1).map((kind) => kind.scheme), ['exact']);
   });
+});
+
+// The cases are made of the devnet's addresses, so they run inside one test.
+test('refuses what it must, with the exact codes, and moves nothing', async (t) => {
+  const cases = table(info);
+  assert.ok(cases.length > 100);
+  for (const entry of cases) {
+    await t.test(`${entry.scheme}: ${entry.name}`, async () => {
+      await entry.prepare?.();
+      const body = await permit2Request(info, {...entry.change,
+        ...(entry.extensions ? {extensions: await entry.extensions()} : {})});
+      entry.tamper?.(body);
+      const verdict = await verify(body);
+      assert.deepEqual([verdict.isValid, verdict.invalidReason], [!entry.reason, entry.reason], JSON.stringify(verdict));
+      if (entry.reason) assert.ok(verdict.invalidMessage.length > 0);
+      const answer = await moves(0, () => settle(body));
+      assert.deepEqual([answer.success, answer.errorReason], [false, entry.settle ?? entry.reason], JSON.stringify(answer));
+      // What was sent and did not pay is told with its hash (R3).
+      if (entry.reason) assert.equal(answer.transaction, '');
+      else assert.match(answer.transaction, /^0x[0-9a-f]{64}$/);
+    });
+  }
 });

@@ -290,6 +290,20 @@ static void look_for_other(struct fac_job *job)
 		engine->ports.user, line->index, &query, on_logs, job);
 }
 
+/*
+ * Permit2's nonce is in no log. Our own call alone in its transaction used it,
+ * when that succeeded; then the end that its receipt gave stands.
+ */
+static void end_permit2(struct fac_job *job)
+{
+	if (is_mined(job) && job->tx->transaction.keys_len == 1 &&
+		job->end.reason == X402_REASON_EVM_TRANSFER_EVENT_MISMATCH)
+		fac_reconcile_finish(job);
+	else
+		end_as_used(job,
+			"the permit's nonce was used or cancelled by another");
+}
+
 /* Its authorization still stands. */
 static void go_on_unused(struct fac_job *job)
 {
@@ -317,7 +331,9 @@ static void on_state(void *arg, const struct x402_chain_answer *answer)
 		check_later(job);
 		return;
 	}
-	if (used)
+	if (used && x402_settle_proof_is_permit2(&job->payment.proof))
+		end_permit2(job);
+	else if (used)
 		look_for_other(job);
 	else
 		go_on_unused(job);
