@@ -267,7 +267,7 @@ static enum x402_err insert_payment(struct fac_sqlite *db,
 static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 	const struct fac_payment *payment, uint64_t spend_day)
 {
-	/* ?1 to ?3, ?5, ?6 and ?9 are what a key is made of, and the id. */
+	/* ?1 to ?3, ?6 and ?9 are what a key is made of, and the id. */
 	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
 		"UPDATE payments SET wire_network = ?4, asset = ?5,"
 		" pay_to = ?7, amount = ?8, valid_before = ?10, scheme = ?11,"
