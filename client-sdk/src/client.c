@@ -6,7 +6,7 @@
  *
  * What a step does is transfer.c's; multi.c takes the same steps for many.
  */
-#include "transfer_p.h"
+#include "operate_p.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -119,6 +119,8 @@ enum x402_err x402_client_new(const struct x402_client_options *options,
 	client->curl = curl_easy_init();
 	if (!client->curl)
 		err = X402_ERR_INTERNAL;
+	if (!err)
+		err = x402__operator_new(&client->operator_);
 	if (!err && resolved.key) {
 		err = x402__keyring_new(
 			resolved.key, &client->keyring, &client->signer);
@@ -142,6 +144,7 @@ void x402_client_free(struct x402_client *client)
 {
 	if (!client)
 		return;
+	x402__operator_free(client->operator_);
 	curl_easy_cleanup(client->curl);
 	x402__keyring_free(client->keyring);
 	free(client);

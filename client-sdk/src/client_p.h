@@ -16,6 +16,7 @@ struct x402_client {
 	bool has_signer;
 	struct x402__keyring *keyring;
 	CURL *curl; /* for x402_client_fetch(): kept for its connections */
+	struct x402__operator *operator_; /* counters and circuits */
 };
 
 /*
@@ -37,6 +38,10 @@ X402_MUST_USE bool x402__random_init(void);
 X402_MUST_USE enum x402_err x402__client_present(struct x402_client *client,
 	const struct x402_client_request *request,
 	struct x402_client_response *response);
+
+/* Millionths of a dollar, rounded up; -1 when nobody can say. */
+int64_t x402__usd_micros(
+	const char *network, const char *asset, const char *amount);
 
 /* Milliseconds: from some start, never backwards; and since 1970. */
 int64_t x402__now_ms(void);

@@ -76,7 +76,7 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 		out = *options;
 	if ((out.key && out.signer) || (out.signer && !out.signer->sign) ||
 		out.timeout_ms < 0 || out.connect_timeout_ms < 0 ||
-		(out.budgets_len && !out.journal))
+		out.breaker_open_ms < 0 || (out.budgets_len && !out.journal))
 		return X402_ERR_INVALID_ARGUMENT;
 	if (!out.max_usd_micros)
 		out.max_usd_micros = X402_DEFAULT_MAX_USD_MICROS;
@@ -96,6 +96,10 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 		out.max_body_bytes = X402_CLIENT_BODY_BYTES;
 	if (!out.loop_max)
 		out.loop_max = X402_CLIENT_LOOP_MAX;
+	if (!out.breaker_failures)
+		out.breaker_failures = X402_CLIENT_BREAKER_FAILURES;
+	if (!out.breaker_open_ms)
+		out.breaker_open_ms = X402_CLIENT_BREAKER_OPEN_MS;
 	if (!out.user_agent)
 		out.user_agent = "x402/" X402_VERSION;
 	*ret_options = out;

@@ -172,8 +172,5 @@ X402_MUST_USE enum x402_err x402__budget_add(
  */
 X402_MUST_USE enum x402_err x402__budget_take_back(struct x402_journal *journal,
 	const struct x402__spend *spend, const struct x402__spend *charged);
-/* Millionths of a dollar, rounded up; -1 when nobody can say. */
-int64_t x402__usd_micros(
-	const char *network, const char *asset, const char *amount);
 
 #endif

@@ -11,6 +11,7 @@
 #include "transfer_p.h"
 
 #include "journal_p.h"
+#include "operate_p.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -93,7 +94,9 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	long timeout_ms = transfer->request.timeout_ms > 0
 		? transfer->request.timeout_ms
 		: options->timeout_ms;
-	transfer->deadline_ms = x402__now_ms() + timeout_ms;
+	transfer->begun_ms = x402__now_ms();
+	transfer->deadline_ms = transfer->begun_ms + timeout_ms;
+	client->operator_->counters.in_flight++;
 	if (easy && brings_payment(easy->headers))
 		refuse(transfer, X402_CLIENT_CAUSE_BAD_REQUEST, "headers",
 			"a handle may not bring its own payment header");
@@ -106,12 +109,60 @@ void x402__transfer_init(struct x402__transfer *transfer,
 			"it cannot be sent twice: give `seek`, or less of it");
 }
 
+static void name_host(
+	const struct x402__http_url *url, char *ret_host, size_t size)
+{
+	bool usual = url->port == (url->secure ? 443u : 80u);
+	if (usual)
+		snprintf(ret_host, size, "%s", url->host);
+	else
+		snprintf(ret_host, size, "%s:%u", url->host, url->port);
+	for (char *c = ret_host; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+}
+
+/* Too many failures in a row, and nothing of ours is there yet. */
+static bool is_left_alone(struct x402__transfer *transfer)
+{
+	const struct x402__flow *flow = &transfer->flow;
+	char host[272];
+	if (x402__flow_pays(flow))
+		return false;
+	name_host(&flow->url, host, sizeof(host));
+	return !x402__breaker_allows(
+		&transfer->client->operator_->breaker, host, x402__now_ms());
+}
+
+/* The host's circuit learns how it went. */
+static void note_host(struct x402__transfer *transfer, CURLcode code)
+{
+	struct x402_client *client = transfer->client;
+	const struct x402__exchange *exchange = &transfer->exchange;
+	struct x402__breaker_rule rule = {client->options.breaker_failures,
+		client->options.breaker_open_ms};
+	char host[272];
+	bool ours = exchange->cancelled || exchange->refused_by_caller;
+	bool ok = ours || (exchange->status && exchange->status < 500);
+	if (code != CURLE_OK && !ours && !exchange->status)
+		ok = false;
+	name_host(&transfer->flow.url, host, sizeof(host));
+	if (x402__breaker_note(&client->operator_->breaker, host, ok, &rule,
+		    x402__now_ms())) {
+		client->operator_->counters.circuits_opened++;
+		x402__event_host(client, "circuit_opened", host);
+	}
+}
+
 bool x402__transfer_send(struct x402__transfer *transfer)
 {
 	int64_t remaining_ms = transfer->deadline_ms - x402__now_ms();
 	transfer->whole = false;
 	if (remaining_ms <= 0) {
 		x402__flow_give_up(&transfer->flow, X402_CLIENT_CAUSE_TIMEOUT);
+		return false;
+	}
+	if (is_left_alone(transfer)) {
+		x402__flow_give_up(&transfer->flow, X402_CLIENT_CAUSE_CIRCUIT);
 		return false;
 	}
 	if (x402__exchange_begin(&transfer->exchange, remaining_ms)) {
@@ -133,7 +184,15 @@ void x402__transfer_sent(struct x402__transfer *transfer, CURLcode code)
 		flow->method = transfer->method;
 	}
 	transfer->whole = code == CURLE_OK;
+	curl_easy_getinfo(transfer->exchange.curl, CURLINFO_RESPONSE_CODE,
+		&transfer->exchange.status);
+	note_host(transfer, code);
 	x402__exchange_end(&transfer->exchange, code);
+	if (flow->step == X402__FLOW_WAIT) {
+		/* So that a thousand clients do not come back at once. */
+		flow->wait_ms = x402__jitter(flow->wait_ms);
+		transfer->client->operator_->counters.retries++;
+	}
 }
 
 /* ---- The journal. ---- */
@@ -150,18 +209,10 @@ static void sign_one(struct x402__transfer *transfer)
 	struct x402__inputs inputs = fresh_inputs();
 	transfer->signed_now = true;
 	x402__flow_sign(&transfer->flow, &inputs);
-}
-
-static void name_host(
-	const struct x402__http_url *url, char *ret_host, size_t size)
-{
-	bool usual = url->port == (url->secure ? 443u : 80u);
-	if (usual)
-		snprintf(ret_host, size, "%s", url->host);
-	else
-		snprintf(ret_host, size, "%s:%u", url->host, url->port);
-	for (char *c = ret_host; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
+	if (transfer->flow.step == X402__FLOW_COMMIT) {
+		transfer->client->operator_->counters.signed_++;
+		x402__event_signed(transfer);
+	}
 }
 
 /* In the open transaction. */
@@ -211,6 +262,9 @@ static void obey(
 	flow->payment.purchase = grant->number;
 	switch (grant->verdict) {
 	case X402__JOURNAL_REFUSE:
+		if (grant->cause == X402_CLIENT_CAUSE_UNRESOLVED &&
+			!grant->number && transfer->client->operator_->paused)
+			grant->cause = X402_CLIENT_CAUSE_PAUSED;
 		x402__flow_refuse(flow, grant->cause, &grant->info);
 		break;
 	case X402__JOURNAL_PRESENT:
@@ -300,10 +354,31 @@ static void pass_all(struct x402__transfer *const *list, size_t len)
 	}
 }
 
+/* A pause is for new money: what is open in the journal may go on. */
+static void refuse_paused(struct x402__transfer *const *list, size_t len)
+{
+	struct x402__operator *operator_ = list[0]->client->operator_;
+	struct x402_errinfo info = {{0}};
+	x402_errinfo_set(&info, "", "%s",
+		operator_->pause_reason[0] ? operator_->pause_reason
+					   : "paused by the program");
+	for (size_t i = 0; i < len; i++) {
+		if (!stands_at(list[i], X402__FLOW_RESERVE))
+			continue;
+		if (list[i]->client->options.journal)
+			list[i]->present_only = true;
+		else
+			x402__flow_refuse(&list[i]->flow,
+				X402_CLIENT_CAUSE_PAUSED, &info);
+	}
+}
+
 void x402__transfers_journal(struct x402__transfer *const *list, size_t len)
 {
 	if (!len)
 		return;
+	if (list[0]->client->operator_->paused)
+		refuse_paused(list, len);
 	struct x402_journal *journal = list[0]->client->options.journal;
 	if (!journal) {
 		pass_all(list, len);
@@ -376,6 +451,9 @@ enum x402_err x402__transfer_finish(struct x402__transfer *transfer)
 {
 	struct x402__flow *flow = &transfer->flow;
 	struct x402_client_response *response = transfer->response;
+	x402__count_done(transfer);
+	x402__event_done(transfer);
+	transfer->client->operator_->counters.in_flight--;
 	if (!flow->err)
 		x402__exchange_deliver(&transfer->exchange);
 	keep_message(transfer);

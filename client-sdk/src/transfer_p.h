@@ -22,6 +22,7 @@ struct x402__transfer {
 	struct x402__exchange exchange;
 	struct x402_client_response *response;
 	char method[33]; /* of a handle of the caller's */
+	int64_t begun_ms;
 	int64_t deadline_ms;
 	int64_t purchase; /* held in the journal; 0: none */
 	bool signed_now;

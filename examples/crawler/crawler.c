@@ -4,7 +4,12 @@
  * started again:
  *
  *   EVM_PRIVATE_KEY=0x... crawler -o DIR -b 0.50 [-j JOURNAL] [-n IN_FLIGHT]
- *       [-r NETWORK=RPC_URL] [-t BLOCK_TAG] [-k SESSION] LIST
+ *       [-r NETWORK=RPC_URL] [-t BLOCK_TAG] [-k SESSION] [-e] [-m PORT]
+ *       [-w UNITS] LIST
+ *
+ * -e writes a line of JSON to stderr for each payment event, -m answers
+ * GET /metrics on that port, -w pauses paying while the payer has less than
+ * UNITS of the default dollar token on the network of the first -r.
  *
  *   1. read LIST, one URL in a line; what DIR has already is left out
  *   2. resume: what became of the purchases that were open at the last end
@@ -29,12 +34,15 @@
 
 #include <x402/client_curl.h>
 #include <x402/journal.h>
+#include <x402/operate.h>
 #include <x402/resume.h>
 
 #include "robots.h"
 
 #define AGENT         "x402-crawler"
 #define ENDPOINTS_MAX 8
+/* Seconds between two looks at the balance: a few blocks. */
+#define BALANCE_EVERY_S 10
 /* One price above this is not paid, whatever is left of the budget. */
 #define PRICE_MAX_USD_MICROS 100000
 /* Bytes of a path: DIR, a slash, 32 hex digits, ".part". */
@@ -65,6 +73,8 @@ struct crawl {
 	size_t len;
 	size_t next; /* not given to the multi yet */
 	struct origin *origins;
+	struct x402_client_balance balance; /* asset NULL: not watched */
+	time_t balance_at;
 	/* What came of it. */
 	unsigned paid;
 	unsigned free_;
@@ -88,6 +98,12 @@ static bool is_interrupted(void *user)
 {
 	(void)user;
 	return interrupted != 0;
+}
+
+static void print_event(void *user, const char *line)
+{
+	(void)user;
+	fprintf(stderr, "%s\n", line);
 }
 
 static void *allocate(size_t size)
@@ -322,6 +338,15 @@ static void add_pages(struct crawl *crawl)
 
 /* ---- The run. ---- */
 
+static enum x402_err watch_balance(struct crawl *crawl)
+{
+	time_t now = time(NULL);
+	if (!crawl->balance.asset || now < crawl->balance_at + BALANCE_EVERY_S)
+		return X402_OK;
+	crawl->balance_at = now;
+	return x402_client_check_balances(crawl->client, &crawl->balance, 1);
+}
+
 static enum x402_err run(struct crawl *crawl)
 {
 	struct x402_client_multi_options options = {
@@ -330,9 +355,14 @@ static enum x402_err run(struct crawl *crawl)
 		crawl->client, &options, &crawl->multi);
 	if (err)
 		return err;
-	add_pages(crawl);
-	while (!err && x402_client_multi_pending(crawl->multi))
+	err = watch_balance(crawl);
+	if (!err)
+		add_pages(crawl);
+	while (!err && x402_client_multi_pending(crawl->multi)) {
 		err = x402_client_multi_run(crawl->multi, 1000);
+		if (!err)
+			err = watch_balance(crawl);
+	}
 	x402_client_multi_free(crawl->multi);
 	return err;
 }
@@ -364,8 +394,11 @@ struct arguments {
 	const char *session;
 	const char *list;
 	const char *block_tag;
+	const char *pause_below;
 	uint64_t budget_usd_micros;
 	unsigned in_flight;
+	unsigned metrics_port;
+	bool events;
 	struct x402_client_endpoint endpoints[ENDPOINTS_MAX];
 	size_t endpoints_len;
 };
@@ -391,7 +424,7 @@ static bool take_money(const char *text, uint64_t *ret_micros)
 static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 {
 	int option;
-	while ((option = getopt(argc, argv, "o:b:j:n:r:k:t:")) != -1) {
+	while ((option = getopt(argc, argv, "o:b:j:n:r:k:t:em:w:")) != -1) {
 		char *value = optarg;
 		bool ok = option != '?';
 		if (option == 'o')
@@ -402,6 +435,13 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 			arguments->session = value;
 		else if (option == 't')
 			arguments->block_tag = value;
+		else if (option == 'e')
+			arguments->events = true;
+		else if (option == 'w')
+			arguments->pause_below = value;
+		else if (option == 'm')
+			arguments->metrics_port = (unsigned)strtoul(
+				value, NULL, 10);
 		else if (option == 'b')
 			ok = take_money(value, &arguments->budget_usd_micros);
 		else if (option == 'n')
@@ -415,6 +455,36 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 	arguments->list = argv[optind];
 	return arguments->list && arguments->directory &&
 		arguments->budget_usd_micros && arguments->in_flight > 0;
+}
+
+/* The token that dollars mean on the first chain. */
+static bool set_balance(
+	const struct arguments *arguments, struct x402_client_balance *balance)
+{
+	const struct x402_default_asset *asset = arguments->endpoints_len
+		? x402_default_asset_of(arguments->endpoints[0].network)
+		: NULL;
+	if (!arguments->pause_below)
+		return true;
+	if (!asset)
+		return false;
+	*balance = (struct x402_client_balance){.network = asset->network,
+		.asset = asset->address,
+		.rpc_url = arguments->endpoints[0].url,
+		.low = arguments->pause_below,
+		.pause_below = arguments->pause_below};
+	return true;
+}
+
+static enum x402_err listen_for_metrics(
+	struct x402_client *client, unsigned port)
+{
+	uint16_t got = 0;
+	if (!port)
+		return X402_OK;
+	return port > UINT16_MAX
+		? X402_ERR_INVALID_ARGUMENT
+		: x402_client_metrics_listen(client, (uint16_t)port, &got);
 }
 
 static int crawl_with(const struct arguments *arguments,
@@ -432,12 +502,18 @@ static int crawl_with(const struct arguments *arguments,
 		.session = arguments->session,
 		.correlation = arguments->session,
 		.is_cancelled = is_interrupted,
+		.on_event = arguments->events ? print_event : NULL,
 		.retries = 2};
 	struct x402_client_resume_options how = {
 		.endpoints = arguments->endpoints,
 		.endpoints_len = arguments->endpoints_len,
 		.block_tag = arguments->block_tag};
 	struct x402_client_resumed resumed = {0};
+	if (!set_balance(arguments, &crawl.balance)) {
+		fputs("crawler: -w: expected -r with a known network\n",
+			stderr);
+		return 2;
+	}
 	if (!read_list(&crawl, arguments->list)) {
 		fprintf(stderr, "crawler: %s: %s\n", arguments->list,
 			strerror(errno));
@@ -448,6 +524,8 @@ static int crawl_with(const struct arguments *arguments,
 		.is_cancelled = is_interrupted, .user_agent = AGENT "/1"};
 	if (!err)
 		err = x402_client_new(&options, &crawl.reader);
+	if (!err)
+		err = listen_for_metrics(crawl.client, arguments->metrics_port);
 	if (!err)
 		err = x402_client_resume(crawl.client, &how, &resumed);
 	for (size_t i = 0; !err && i < crawl.len; i++) {
@@ -499,7 +577,8 @@ int main(int argc, char **argv)
 		x402_secret_parse(text, &key)) {
 		fputs("EVM_PRIVATE_KEY=0x... crawler -o DIR -b USD"
 		      " [-j JOURNAL] [-n IN_FLIGHT] [-r NETWORK=RPC_URL]"
-		      " [-t BLOCK_TAG] [-k SESSION] LIST\n",
+		      " [-t BLOCK_TAG] [-k SESSION] [-e] [-m PORT]"
+		      " [-w UNITS] LIST\n",
 			stderr);
 		return 2;
 	}

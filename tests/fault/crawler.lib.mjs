@@ -57,10 +57,12 @@ export const env = (world) => ({EVM_PRIVATE_KEY: world.devnet.info.accounts.paye
 const crawler = () => join(buildDir, 'examples/crawler');
 
 /** Run to its own end. */
-export async function crawl(world, list, out, budget) {
-  const result = await run(crawler(), crawlerArguments(world, list, out, budget), {env: env(world), timeoutMs: 300000});
+export async function crawl(world, list, out, budget, extra = []) {
+  const args = crawlerArguments(world, list, out, budget);
+  const result = await run(crawler(), [...args.slice(0, -1), ...extra, list], {env: env(world), timeoutMs: 300000});
   assert.ok(result.code === 0 || result.code === 3, `crawler: ${result.code} ${result.stderr}`);
-  return {code: result.code, ...JSON.parse(result.stdout)};
+  const events = result.stderr.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  return {code: result.code, events, output: result.stderr, ...JSON.parse(result.stdout)};
 }
 
 /** Start it, and kill -9 after so many milliseconds. True: it was alive. */

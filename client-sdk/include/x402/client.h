@@ -267,6 +267,8 @@ enum x402_client_decision {
 #define X402_CLIENT_VALIDITY_S         900
 #define X402_CLIENT_PENDING_RETRIES    6
 #define X402_CLIENT_LOOP_MAX           10
+#define X402_CLIENT_BREAKER_FAILURES   10
+#define X402_CLIENT_BREAKER_OPEN_MS    30000
 
 /*
  * Every field is optional; zero means the default. Pointers are borrowed and
@@ -333,6 +335,22 @@ struct x402_client_options {
 	/* Asked several times a second; true ends the call (CANCELLED). */
 	bool (*is_cancelled)(void *user);
 	void *user; /* for all of the callbacks above */
+
+	/*
+	 * One line of JSON, without a newline, for each payment event: signed,
+	 * done, paying refused, circuit opened. No key and no authorization is
+	 * ever in it.
+	 */
+	void (*on_event)(void *user, const char *line);
+
+	/*
+	 * A host that fails so many times in a row (no answer, 5xx) is left
+	 * alone for breaker_open_ms, then tried by one request. Payments that
+	 * have left are shown again all the same. Default 10, 30 s; negative:
+	 * never.
+	 */
+	int breaker_failures;
+	long breaker_open_ms;
 
 	/* For the whole call, waiting and every retry included. */
 	long timeout_ms;
