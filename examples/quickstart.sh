@@ -93,7 +93,7 @@ article=$(curl -sS "$site/" | grep -o '/articles/[a-z0-9-]*' | head -n 1)
 before=$(balance)
 printf '\n$ curl -i %s\n\n' "$site$article"
 curl -sS -i "$site$article"
-export EVM_PRIVATE_KEY
+export EVM_PRIVATE_KEY X402_JOURNAL="$run/journal.sqlite"
 EVM_PRIVATE_KEY=$(field .accounts.payer.privateKey)
 printf '\n\n$ x402 get %s\n\n' "$site$article"
 "$build/client-sdk/x402" get "$site$article"

@@ -21,6 +21,16 @@ static void on_signal(int signal)
 	interrupted = 1;
 }
 
+bool cli_interrupted(void)
+{
+	return interrupted != 0;
+}
+
+void cli_interrupt(void)
+{
+	interrupted = 1;
+}
+
 static bool is_interrupted(void *user)
 {
 	(void)user;
@@ -95,6 +105,15 @@ static enum cli_taken take_payer(
 		return CLI_TAKEN;
 	case CLI_KEY_PASSWORD_FILE:
 		call->payer.password = value;
+		return CLI_TAKEN;
+	case CLI_KEY_TASK:
+		call->task = value;
+		return CLI_TAKEN;
+	case CLI_KEY_ID:
+		call->id = value;
+		return CLI_TAKEN;
+	case CLI_KEY_BUY_AGAIN:
+		call->buy_again = true;
 		return CLI_TAKEN;
 	default: /* a letter, not one of our enums */
 		return CLI_NOT_MINE;
@@ -200,54 +219,11 @@ bool cli_call_operand(void *user, const char *value)
 
 /* ---- What may be paid. ---- */
 
-/* What an offer is worth; false when that is not known here. */
-static bool offer_worth(const char *network, const char *asset,
-	const char *amount, uint64_t *ret_usd_micros)
-{
-	static const struct x402_session_scope any = {0};
-	struct x402_session_ask ask = {.network = network, .asset = asset};
-	return network && asset && !x402_u256_from_dec(amount, &ask.value) &&
-		!x402_session_judge(&any, &ask, NULL, ret_usd_micros);
-}
-
-/* --max-spend: what is left of it must cover the offer. */
-static bool admit_spend(const struct cli_call *call,
-	const struct x402_payment_requirements *offer)
-{
-	uint64_t spent = call->spent_usd_micros ? *call->spent_usd_micros : 0;
-	uint64_t worth = 0;
-	if (!call->max_spend_usd_micros)
-		return true;
-	return offer_worth(x402_payment_requirements_caip2(offer), offer->asset,
-		       offer->amount, &worth) &&
-		spent <= call->max_spend_usd_micros &&
-		worth <= call->max_spend_usd_micros - spent;
-}
-
-/* Counted when it exists, whatever becomes of it: it is as good as cash. */
-static enum x402_err count_spend(
-	void *user, const struct x402_client_payment *payment)
-{
-	struct cli_call *call = user;
-	uint64_t worth = 0;
-	if (!call->max_spend_usd_micros || !call->spent_usd_micros)
-		return X402_OK;
-	if (!offer_worth(payment->network, payment->asset, payment->amount,
-		    &worth) ||
-		worth > call->max_spend_usd_micros ||
-		*call->spent_usd_micros > call->max_spend_usd_micros - worth)
-		return X402_ERR_POLICY;
-	*call->spent_usd_micros += worth;
-	return X402_OK;
-}
-
 static bool admit(void *user, const struct x402_payment_required *required,
 	const struct x402_payment_requirements *offer)
 {
 	const struct cli_call *call = user;
 	(void)required;
-	if (!admit_spend(call, offer))
-		return false;
 	if (!call->asset || strcasecmp(call->asset, offer->asset) == 0)
 		return true;
 	const char *caip2 = x402_payment_requirements_caip2(offer);
@@ -300,25 +276,86 @@ static void set_options(struct cli_call *call)
 	if (call->limit.has_atomic)
 		options->max_atomic = &call->limit.units;
 	options->policy = admit;
-	options->on_payment_signed = count_spend;
 	options->on_payment_required = ask;
 	options->is_cancelled = is_interrupted;
 	options->user = call;
-	options->max_body_bytes = BODY_MAX_BYTES;
+	options->max_body_bytes = call->body_max_bytes ? call->body_max_bytes
+						       : BODY_MAX_BYTES;
 	if (!options->max_redirects)
 		options->max_redirects = -1; /* as curl without -L */
 	allow_asset(call);
 }
 
 /* No SA_RESTART: a wait is to end, and the flow says what is open. */
-static void catch_signals(void)
+static bool own_signals;
+
+void cli_own_signals(void)
 {
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	own_signals = true;
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+void cli_catch_signals(void)
+{
+	if (own_signals)
+		return;
 	struct sigaction action = {.sa_handler = on_signal};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	/* A closed stdout must not eat the receipt. */
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/*
+ * Every payment is written down before it leaves: without the journal there is
+ * none. --max-spend is a budget of this process's session in it.
+ */
+static int open_journal(
+	struct cli_call *call, struct x402_journal **ret_journal)
+{
+	struct x402_client_options *options = &call->options;
+	int exit = cli_journal_open(ret_journal);
+	if (exit)
+		return exit;
+	options->journal = *ret_journal;
+	options->correlation = call->task;
+	options->session = cli_session_id();
+	if (call->max_spend_usd_micros) {
+		call->budget = (struct x402_budget){.scope = X402_BUDGET_ALL,
+			.window = X402_BUDGET_SESSION,
+			.max_usd_micros = call->max_spend_usd_micros};
+		options->budgets = &call->budget;
+		options->budgets_len = 1;
+	}
+	return CLI_OK;
+}
+
+static int perform(struct cli_call *call, struct cli_payer *payer,
+	const struct x402_client_request *request,
+	struct x402_client_response *response)
+{
+	struct x402_client *client = NULL;
+	if (payer->signer)
+		call->options.signer = x402_signer_client(payer->signer);
+	enum x402_err err = x402_client_new(&call->options, &client);
+	call->options.signer = NULL;
+	if (err)
+		return cli_error(CLI_GENERAL, "internal_error", "%s",
+			x402_err_text(err));
+	cli_catch_signals();
+	/* The response's cause says the same and more. */
+	err = x402_client_fetch(client, request, response);
+	(void)err;
+	/* A signer says more about a refusal than the library knows. */
+	if (response->cause == X402_CLIENT_CAUSE_SIGNER && payer->signer &&
+		x402_signer_reason(payer->signer)[0])
+		(void)snprintf(response->error.text,
+			sizeof(response->error.text), "%s",
+			x402_signer_reason(payer->signer));
+	x402_client_free(client);
+	return CLI_OK;
 }
 
 int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
@@ -328,38 +365,27 @@ int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
 	if (!cli_request_finish(&call->request, &request))
 		return CLI_USAGE;
 	request.dry_run = dry_run;
+	request.purchase_id = call->id;
+	request.once = call->id != NULL;
+	request.buy_again = call->buy_again;
 	set_options(call);
 	if (call->options.insecure_tls)
 		cli_warn("-k: whoever is in the middle can take the payment");
-	struct cli_payer payer = {.signer = NULL};
-	if (with_key) {
-		int exit = cli_payer_load(&call->payer, &payer);
-		if (exit)
-			return exit;
-	}
-	if (payer.signer)
-		call->options.signer = x402_signer_client(payer.signer);
-	struct x402_client *client = NULL;
-	enum x402_err err = x402_client_new(&call->options, &client);
-	call->options.signer = NULL;
-	if (err) {
-		cli_payer_clear(&payer);
-		return cli_error(CLI_GENERAL, "internal_error", "%s",
-			x402_err_text(err));
-	}
-	catch_signals();
-	/* The response's cause says the same and more. */
-	err = x402_client_fetch(client, &request, response);
-	(void)err;
-	/* A signer says more about a refusal than the library knows. */
-	if (response->cause == X402_CLIENT_CAUSE_SIGNER && payer.signer &&
-		x402_signer_reason(payer.signer)[0])
-		(void)snprintf(response->error.text,
-			sizeof(response->error.text), "%s",
-			x402_signer_reason(payer.signer));
-	x402_client_free(client);
-	cli_payer_clear(&payer);
-	return CLI_OK;
+	struct cli_payer own = {.signer = NULL};
+	struct cli_payer *payer = call->shared_payer ? call->shared_payer
+						     : &own;
+	struct x402_journal *journal = NULL;
+	int exit = CLI_OK;
+	if (with_key && !call->shared_payer)
+		exit = cli_payer_load(&call->payer, &own);
+	if (!exit && with_key && payer->signer)
+		exit = open_journal(call, &journal);
+	if (!exit)
+		exit = perform(call, payer, &request, response);
+	call->options.journal = NULL;
+	x402_journal_close(journal);
+	cli_payer_clear(&own);
+	return exit;
 }
 
 void cli_call_clear(struct cli_call *call)

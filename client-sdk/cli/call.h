@@ -18,9 +18,13 @@ struct cli_call {
 	const char *asset;
 	struct x402_amount allowed; /* --asset with an atomic cap */
 	struct cli_payer_flags payer;
-	/* --max-spend; spent is what was signed under it by this process. */
-	uint64_t max_spend_usd_micros;
-	uint64_t *spent_usd_micros; /* NULL: a call of its own */
+	size_t body_max_bytes;          /* 0: plenty */
+	struct cli_payer *shared_payer; /* loaded before; NULL: by payer */
+	uint64_t max_spend_usd_micros;  /* 0: no such limit */
+	struct x402_budget budget;
+	const char *task; /* what the costs are counted under */
+	const char *id;   /* the purchase's name: bought once */
+	bool buy_again;
 	bool confirm;
 	bool yes;
 };
@@ -37,5 +41,15 @@ bool cli_call_operand(void *user, const char *value);
 int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
 	struct x402_client_response *response);
 void cli_call_clear(struct cli_call *call);
+
+/* What `inspect` answers. NULL when memory is out. */
+struct x402_json *cli_inspect_json(const struct x402_client_response *response);
+
+/* INT and TERM end a call; twice is once. */
+void cli_catch_signals(void);
+/* Somebody else looks at signals, and calls cli_interrupt(). */
+void cli_own_signals(void);
+void cli_interrupt(void);
+bool cli_interrupted(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "x402/client.h"
+#include "x402/journal.h"
 #include "x402/signer.h"
 
 /* Frozen: scripts and agents branch on these (docs/client.md). */
@@ -222,12 +223,22 @@ int cli_payer_load(
 	const struct cli_payer_flags *flags, struct cli_payer *ret_payer);
 void cli_payer_clear(struct cli_payer *payer);
 /*
+ * A process that serves many calls: the payer and the limit of all of them.
+ * NULL in a command that does one thing.
+ */
+extern const struct cli_payer *cli_process_payer;
+extern const struct x402_budget *cli_process_budget;
+/*
  * The password of a wallet: --password-file, X402_PASSWORD(_FILE), a
  * credential, else asked on the terminal, twice for a new one. CLI_OK or
  * CLI_CONFIG with the error reported.
  */
 int cli_password(const char *file, const char *prompt, bool twice,
 	struct x402_locked *ret_password);
+/* The user's journal. CLI_CONFIG with the error reported. */
+int cli_journal_open(struct x402_journal **ret_journal);
+/* X402_SESSION_ID, else one made for this process. */
+const char *cli_session_id(void);
 /* One line from the terminal without echo. */
 bool cli_ask_secret(const char *prompt, struct x402_locked *ret_text);
 
@@ -293,7 +304,17 @@ enum cli_key {
 	CLI_KEY_CLIENT,
 	CLI_KEY_PRINT,
 	CLI_KEY_PAY,
-	CLI_KEY_MAX_VALIDITY
+	CLI_KEY_MAX_VALIDITY,
+	CLI_KEY_TASK,
+	CLI_KEY_ID,
+	CLI_KEY_BUY_AGAIN,
+	CLI_KEY_OPEN,
+	CLI_KEY_FORM,
+	CLI_KEY_PER,
+	CLI_KEY_FORGET,
+	CLI_KEY_PAY_TO,
+	CLI_KEY_SCHEME,
+	CLI_KEY_HTTP
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);
@@ -311,6 +332,19 @@ int cli_session_show(
 	const struct cli_args *args, struct x402_json **ret_answer);
 int cli_session_revoke(
 	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_history(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_status(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_budget(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_budget_set(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_budget_remove(
+	const struct cli_args *args, struct x402_json **ret_answer);
+int cli_balance(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_search(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_discover(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_inspect(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_fetch(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_mcp_run(const struct cli_command *command, int argc, char **argv);
+int cli_mcp_install(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_signer_run(const struct cli_command *command, int argc, char **argv);
 int cli_completion_run(
 	const struct cli_command *command, int argc, char **argv);

@@ -30,7 +30,7 @@ static bool operand(void *user, const char *value)
 	return cli_call_operand(&inspect->call, value);
 }
 
-static void print_json(const struct x402_client_response *response)
+struct x402_json *cli_inspect_json(const struct x402_client_response *response)
 {
 	struct x402_json *out = x402_json_new_object();
 	cli_put_int(out, "status", response->status);
@@ -45,6 +45,12 @@ static void print_json(const struct x402_client_response *response)
 		x402_json_set_take(
 			out, "challenge", x402_json_ref(response->challenge)))
 		cli_put(out, "challenge", "out of memory");
+	return out;
+}
+
+static void print_json(const struct x402_client_response *response)
+{
+	struct x402_json *out = cli_inspect_json(response);
 	char *text = x402_json_dump(out);
 	printf("%s\n", text ? text : "{\"code\":\"internal_error\"}");
 	free(text);

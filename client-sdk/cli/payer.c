@@ -14,6 +14,9 @@
 
 #define DEFAULT_WALLET "default"
 
+const struct cli_payer *cli_process_payer;
+const struct x402_budget *cli_process_budget;
+
 /* ---- Passwords. ---- */
 
 /* The terminal's settings come back also when reading fails; an interrupt

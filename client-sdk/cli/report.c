@@ -217,14 +217,14 @@ static const char *next_step(const struct x402_client_response *response)
 	switch (response->payment.outcome) {
 	case X402_CLIENT_OUTCOME_UNKNOWN:
 	case X402_CLIENT_OUTCOME_PENDING:
-		return "do not pay again: repeat the request with the same "
-		       "payment header (-H), or look the payment up on chain";
+		return "run the same command again, or x402 resume: the same "
+		       "payment is presented and can be charged once";
 	case X402_CLIENT_OUTCOME_REFUSED:
-		return "the server holds the authorization until it expires: "
-		       "do not pay again before, unless you trust its word";
+		return "the server holds the authorization until it expires; "
+		       "x402 resume proves what became of it";
 	case X402_CLIENT_OUTCOME_PAID:
-		return "paid, but the response is incomplete: repeat the "
-		       "request with the same payment header (-H)";
+		return "paid, but the response is incomplete: run the same "
+		       "command again, it presents the same payment";
 	case X402_CLIENT_OUTCOME_NONE:
 		break;
 	}
@@ -233,8 +233,8 @@ static const char *next_step(const struct x402_client_response *response)
 	if (cause == X402_CLIENT_CAUSE_OVER_LIMIT)
 		return "raise --max-amount if the price is right";
 	if (cause == X402_CLIENT_CAUSE_NO_SIGNER)
-		return "set EVM_PRIVATE_KEY_FILE to a file with the payer's "
-		       "key";
+		return "x402 wallet new default makes a wallet; or set "
+		       "EVM_PRIVATE_KEY_FILE";
 	if (cause == X402_CLIENT_CAUSE_ORIGIN)
 		return "ask the other origin itself, or --allow-other-origin";
 	if (cause == X402_CLIENT_CAUSE_INSECURE)
@@ -242,6 +242,10 @@ static const char *next_step(const struct x402_client_response *response)
 	if (cause == X402_CLIENT_CAUSE_UNKNOWN_ASSET)
 		return "to allow it: --network, --asset and --max-amount "
 		       "NUMBERatomic";
+	if (cause == X402_CLIENT_CAUSE_BUDGET)
+		return "x402 budget shows what is used up";
+	if (cause == X402_CLIENT_CAUSE_UNRESOLVED)
+		return "x402 resume finds out what became of it";
 	if (cause == X402_CLIENT_CAUSE_PERMIT2)
 		return "approve Permit2 for the asset once, on chain";
 	return "nothing was paid";
@@ -302,6 +306,8 @@ struct x402_json *cli_error_json(const struct x402_client_response *response)
 	cli_put(line, "charged", charged(payment));
 	cli_put(line, "outcome", x402_client_outcome_name(payment->outcome));
 	cli_put(line, "reason", payment->reason);
+	if (payment->purchase)
+		cli_put_int(line, "paymentId", payment->purchase);
 	cli_put(line, "transaction", payment->transaction);
 	cli_put(line, "next", next_step(response));
 	if (response->status)
@@ -369,6 +375,8 @@ struct x402_json *cli_receipt_json(const struct x402_client_response *response)
 	struct x402_json *line = x402_json_new_object();
 	cli_put(line, "outcome", x402_client_outcome_name(payment->outcome));
 	cli_put(line, "charged", charged(payment));
+	if (payment->purchase)
+		cli_put_int(line, "paymentId", payment->purchase);
 	cli_put_terms(line, payment);
 	cli_put(line, "transaction", payment->transaction);
 	cli_put(line, "payer", payment->payer);

@@ -75,6 +75,17 @@
 			"the session key to show to the signer"               \
 	}
 
+/* Flags that name a purchase in the journal. */
+#define PURCHASE_OPTIONS                                                    \
+	{CLI_KEY_TASK, "task", "NAME", "count the cost under this name",    \
+		CLI_TOOL},                                                  \
+	{                                                                   \
+		CLI_KEY_ID, "id", "ID",                                     \
+			"the purchase's name: it is bought once, whatever " \
+			"happens",                                          \
+			CLI_TOOL                                            \
+	}
+
 static const struct cli_option get_options[] = {
 	REQUEST_OPTIONS,
 	{'I', "head", NULL, "headers only"},
@@ -87,6 +98,9 @@ static const struct cli_option get_options[] = {
 	{'S', "show-error", NULL, "accepted: errors are always shown"},
 	LIMIT_OPTIONS,
 	PAYER_OPTIONS,
+	PURCHASE_OPTIONS,
+	{CLI_KEY_BUY_AGAIN, "buy-again", NULL,
+		"sign anew though an earlier payment may still be charged"},
 	{CLI_KEY_DRY_RUN, "dry-run", NULL,
 		"say what would be paid; sign nothing", CLI_TOOL},
 	{CLI_KEY_CONFIRM, "confirm", NULL, "ask on the terminal first"},
@@ -122,8 +136,6 @@ static const struct cli_option wallet_export_options[] = {
 		"where the wallet's password is"},
 	HELP,
 };
-
-static const struct cli_option help_only[] = {HELP};
 
 /* What a session or a signer may do. */
 #define SCOPE_OPTIONS                                                        \
@@ -166,35 +178,146 @@ static const struct cli_option signer_options[] = {
 	HELP,
 };
 
-static const struct cli_option completion_options[] = {
+static const struct cli_option history_options[] = {
+	{CLI_KEY_LIMIT, "limit", "N", "how many, newest first; default 20",
+		CLI_TOOL},
+	{CLI_KEY_HOST, "host", "HOST", "of this host only", CLI_TOOL},
+	{CLI_KEY_TASK, "task", "NAME", "of this task only", CLI_TOOL},
+	{CLI_KEY_OPEN, "open", NULL, "those that are not settled yet",
+		CLI_TOOL},
+	{CLI_KEY_FORM, "format", "FORM", "csv or ndjson, oldest first, all"},
 	HELP,
 };
 
+static const struct cli_option budget_set_options[] = {
+	{CLI_KEY_MAX_SPEND, "max-spend", "AMOUNT",
+		"5usd, '$5', or 50000atomic with --asset"},
+	{CLI_KEY_MAX_COUNT, "max-count", "N", "how many payments"},
+	{CLI_KEY_PER, "per", "WINDOW",
+		"hour, day, session or total; default day"},
+	{CLI_KEY_HOST, "host", "HOST",
+		"for this host; each: for each by "
+		"itself"},
+	{CLI_KEY_PAYEE, "payee", "ADDRESS", "for this payee; or each"},
+	{CLI_KEY_ASSET, "asset", "NETWORK/ADDRESS", "for this asset; or each"},
+	HELP,
+};
+
+static const struct cli_option balance_options[] = {
+	{CLI_KEY_RPC, "rpc-url", "URL", "the chain to ask; else EVM_RPC_URL"},
+	{CLI_KEY_WALLET, "wallet", "NAME", "of this wallet"},
+	{CLI_KEY_SIGNER, "signer", "SOCKET", "of this signer's wallet"},
+	{CLI_KEY_PASSWORD_FILE, "password-file", "FILE",
+		"where the wallet's password is"},
+	HELP,
+};
+
+static const struct cli_option search_options[] = {
+	{CLI_KEY_FACILITATOR, "facilitator", "URL",
+		"whose catalogue; else FACILITATOR_URL"},
+	{CLI_KEY_NETWORK, "network", "NETWORK", "payable on this network",
+		CLI_TOOL},
+	{CLI_KEY_LIMIT, "limit", "N", "how many; default 20", CLI_TOOL},
+	HELP,
+};
+
+static const struct cli_option mcp_options[] = {
+	{CLI_KEY_HTTP, "http", NULL,
+		"streamable HTTP on the loopback interface, with a token"},
+	{CLI_KEY_PORT, "port", "N", "its port; default: a free one"},
+	LIMIT_OPTIONS,
+	PAYER_OPTIONS,
+	HELP,
+};
+
+static const struct cli_option mcp_install_options[] = {
+	{CLI_KEY_CLIENT, "client", "NAME",
+		"claude-code, claude-desktop, cursor, gemini or codex"},
+	{CLI_KEY_PRINT, "print", NULL, "only show what would be added"},
+	LIMIT_OPTIONS,
+	PAYER_OPTIONS,
+	HELP,
+};
+
+static const struct cli_option help_options[] = {HELP};
+
+/* ---- Tools: what a model is told. ---- */
+
+static const struct cli_tool fetch_tool = {"fetch", "Fetch a URL, and pay",
+	"Send an HTTP request and return the answer. If the server wants a "
+	"payment (402) within the user's limits, pay it. This spends money.",
+	.destructive = true, .open_world = true};
+static const struct cli_tool inspect_tool = {"inspect", "What a URL costs",
+	"Ask for a URL's price and terms without paying.", .read_only = true,
+	.idempotent = true, .open_world = true};
+static const struct cli_tool search_tool = {"search", "Search paid resources",
+	"Search a facilitator's catalogue of paid resources by words.",
+	.read_only = true, .idempotent = true, .open_world = true};
+static const struct cli_tool discover_tool = {"discover",
+	"What an origin sells",
+	"Read an origin's own list of paid resources and their prices.",
+	.read_only = true, .idempotent = true, .open_world = true};
+static const struct cli_tool balance_tool = {"balance", "The payer's balance",
+	"What the paying address holds, by asset, as its chain says.",
+	.read_only = true, .idempotent = true, .open_world = true};
+static const struct cli_tool budget_tool = {"budget", "Budgets and their use",
+	"The user's limits, and how much of each is used and left. They "
+	"cannot be changed here.",
+	.read_only = true, .idempotent = true};
+static const struct cli_tool status_tool = {"payment_status",
+	"What became of a payment",
+	"A payment by its paymentId, or by the id it was made under.",
+	.read_only = true, .idempotent = true};
+static const struct cli_tool history_tool = {"history", "Payments so far",
+	"The latest payments, what they cost and what became of them.",
+	.read_only = true, .idempotent = true};
+
 const struct cli_command cli_commands[] = {
 	{"get", "fetch", "URL", "fetch a URL, and pay for it if it has a price",
-		get_options, cli_get_run},
+		get_options, cli_get_run, cli_fetch, "url", &fetch_tool},
 	{"inspect", NULL, "URL", "show what a URL costs; pay nothing",
-		inspect_options, cli_inspect_run},
+		inspect_options, cli_inspect_run, cli_inspect, "url",
+		&inspect_tool},
+	{"search", NULL, "[WORDS]", "search a facilitator's catalogue",
+		search_options, NULL, cli_search, "words", &search_tool},
+	{"discover", NULL, "ORIGIN", "what an origin says that it sells",
+		help_options, NULL, cli_discover, "origin", &discover_tool},
 	{"wallet new", NULL, "NAME", "make a wallet: an encrypted keystore",
 		wallet_new_options, NULL, cli_wallet_new},
 	{"wallet import", NULL, "NAME", "make a wallet of a key that exists",
 		wallet_import_options, NULL, cli_wallet_import},
 	{"wallet list", NULL, "", "names and addresses of the wallets",
-		help_only, NULL, cli_wallet_list},
+		help_options, NULL, cli_wallet_list},
 	{"wallet address", NULL, "[NAME]", "the address of a wallet",
 		wallet_new_options, NULL, cli_wallet_address},
 	{"wallet export", NULL, "NAME",
 		"the keystore of a wallet, for geth and foundry",
 		wallet_export_options, NULL, cli_wallet_export},
+	{"balance", NULL, "[ADDRESS]", "what the payer holds on a chain",
+		balance_options, NULL, cli_balance, "address", &balance_tool},
+	{"budget", NULL, "", "the limits of all processes, and their use",
+		help_options, NULL, cli_budget, NULL, &budget_tool},
+	{"budget set", NULL, "", "limit what may be spent", budget_set_options,
+		NULL, cli_budget_set},
+	{"budget remove", NULL, "", "remove such a limit", budget_set_options,
+		NULL, cli_budget_remove},
+	{"history", NULL, "", "what was bought, and what became of it",
+		history_options, NULL, cli_history, NULL, &history_tool},
+	{"status", NULL, "ID", "one payment", help_options, NULL, cli_status,
+		"id", &status_tool},
 	{"session new", NULL, "", "issue a session key to an agent",
 		session_new_options, NULL, cli_session_new},
 	{"session show", NULL, "FILE", "what a session may do, and has done",
-		help_only, NULL, cli_session_show},
-	{"session revoke", NULL, "FILE", "end a session now", help_only, NULL,
-		cli_session_revoke},
+		help_options, NULL, cli_session_show},
+	{"session revoke", NULL, "FILE", "end a session now", help_options,
+		NULL, cli_session_revoke},
 	{"signer", NULL, "", "keep a wallet's key and sign for other processes",
 		signer_options, cli_signer_run},
+	{"mcp", NULL, "", "serve the tools to a model, by MCP", mcp_options,
+		cli_mcp_run},
+	{"mcp install", NULL, "", "add that server to an MCP client",
+		mcp_install_options, NULL, cli_mcp_install},
 	{"completion", NULL, "SHELL", "completion for bash or zsh",
-		completion_options, cli_completion_run},
+		help_options, cli_completion_run},
 	{NULL, NULL, NULL, NULL, NULL, NULL},
 };

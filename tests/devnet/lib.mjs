@@ -41,6 +41,8 @@ export function scratchDir(name = 'x402-test-') {
   return dir;
 }
 
+const journalDir = scratchDir('x402-journal-');
+
 // The kernel ends the child when this process ends, also when it is killed and
 // no handler of ours runs. Arguments for spawn().
 export const tied = (command, args) => ['setpriv', ['--pdeathsig', 'KILL', '--', command, ...args]];
@@ -111,6 +113,8 @@ export async function start(command, args, {env = {}, ready, timeoutMs = 30000, 
 /** Run to the end: {code, stdout, stderr}. */
 export async function run(command, args, {env = {}, input, timeoutMs = 60000} = {}) {
   const child = spawn(...tied(command, args), {env: {PATH: process.env.PATH, HOME: process.env.HOME,
+    // A journal of the tests' own, not of whoever runs them.
+    X402_JOURNAL: join(journalDir, 'journal.sqlite'),
     ASAN_OPTIONS: process.env.ASAN_OPTIONS, UBSAN_OPTIONS: process.env.UBSAN_OPTIONS, ...env}});
   running.add(child);
   let stdout = '';

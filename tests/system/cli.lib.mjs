@@ -68,6 +68,8 @@ export async function startShop(routes = {}) {
   return shop;
 }
 
+process.setMaxListeners(0);
+
 export function makeHome() {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'x402-cli-'));
   process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));

@@ -139,11 +139,102 @@ test('get_max_spend_is_a_limit_too', async () => {
   shop.payments.length = 0;
   const env = { EVM_PRIVATE_KEY: KEY };
   const over = await run(home, ['get', `${shop.url}/paid`, '--max-spend', '0.0009usd'], { env });
-  assert.equal(over.code, 12, over.stderr);
+  assert.equal(over.code, 6, over.stderr);
   assert.equal(over.error.charged, 'no');
   assert.equal(shop.payments.length, 0);
   const inside = await run(home, ['get', `${shop.url}/paid`, '--max-spend', '0.001usd'], { env });
   assert.equal(inside.code, 0, inside.stderr);
+});
+
+// ---- the journal
+
+test('history_status_and_budget_tell_what_was_bought', async () => {
+  const own = makeHome();
+  const env = { EVM_PRIVATE_KEY: KEY };
+  const paid = await run(own, ['get', `${shop.url}/paid`, '--task', 'owls'], { env });
+  assert.equal(paid.error.paymentId, 1);
+  await run(own, ['get', `${shop.url}/paid?n=2`], { env });
+  const history = (await run(own, ['history'])).answer;
+  assert.deepEqual(history.map((p) => [p.paymentId, p.state, p.price, p.task]),
+    [[2, 'paid_delivered', '$0.001 USDC', undefined], [1, 'paid_delivered', '$0.001 USDC', 'owls']]);
+  assert.equal((await run(own, ['history', '--task', 'owls'])).answer.length, 1);
+  assert.deepEqual((await run(own, ['history', '--open'])).answer, []);
+  const csv = (await run(own, ['history', '--format', 'csv'])).stdout.trim().split('\n');
+  assert.equal(csv.length, 3);
+  assert.equal((await run(own, ['status', '1'])).answer.url, `${shop.url}/paid`);
+  for (const id of ['7', 'nothing'])
+    assert.equal((await run(own, ['status', id])).code, 9);
+});
+
+test('budget_set_binds_later_processes', async () => {
+  const own = makeHome();
+  const env = { EVM_PRIVATE_KEY: KEY };
+  const set = await run(own, ['budget', 'set', '--max-spend', '0.0015usd', '--per', 'hour']);
+  assert.deepEqual(set.answer, [{ scope: 'all', per: 'hour', max: '$0.0015', used: '$0', left: '$0.0015' }]);
+  assert.equal((await run(own, ['get', `${shop.url}/paid`], { env })).code, 0);
+  shop.payments.length = 0;
+  const over = await run(own, ['get', `${shop.url}/paid?n=2`], { env });
+  assert.equal(over.code, 6, over.stderr);
+  assert.equal(over.error.code, 'budget_exceeded');
+  assert.equal(over.error.charged, 'no');
+  assert.equal(shop.payments.length, 0);
+  assert.equal((await run(own, ['budget'])).answer[0].left, '$0.0005');
+  assert.deepEqual((await run(own, ['budget', 'remove', '--per', 'hour'])).answer, []);
+  assert.equal((await run(own, ['budget', 'remove', '--per', 'hour'])).code, 9);
+  assert.equal((await run(own, ['get', `${shop.url}/paid?n=2`], { env })).code, 0);
+  for (const args of [[], ['--max-spend', '5'], ['--max-spend', '1usd', '--per', 'week'],
+    ['--max-spend', '50atomic'], ['--max-count', '0']])
+    assert.equal((await run(own, ['budget', 'set', ...args])).code, 2, String(args));
+});
+
+test('get_without_a_place_for_the_journal_pays_nothing', async () => {
+  shop.payments.length = 0;
+  const result = await run(home, ['get', `${shop.url}/paid`],
+    { env: { EVM_PRIVATE_KEY: KEY, X402_JOURNAL: path.join(password, 'journal.sqlite') } });
+  assert.equal(result.code, 3, result.stderr);
+  assert.equal(result.error.code, 'journal_error');
+  assert.equal(shop.payments.length, 0);
+});
+
+test('get_with_an_id_buys_once', async () => {
+  const own = makeHome();
+  const env = { EVM_PRIVATE_KEY: KEY };
+  shop.payments.length = 0;
+  assert.equal((await run(own, ['get', `${shop.url}/paid`, '--id', 'a-1'], { env })).code, 0);
+  const again = await run(own, ['get', `${shop.url}/paid`, '--id', 'a-1'], { env });
+  assert.equal(again.error.code, 'already_paid');
+  assert.equal(shop.payments.length, 1);
+});
+
+// ---- balance, search, discover
+
+test('balance_search_and_discover_read_and_pay_nothing', async (t) => {
+  const calls = [];
+  const chain = await startShop({
+    '/rpc': (req, res, s) => {
+      const { method, params, id } = JSON.parse(s.seen.at(-1).body);
+      calls.push([method, params]);
+      const result = method === 'eth_chainId' ? '0x14a34' : '0x' + (2500000).toString(16).padStart(64, '0');
+      res.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+    },
+    '/openapi.json': (req, res) => res.end(JSON.stringify({ openapi: '3.1.0', paths: {
+      '/free': { get: { summary: 'nothing' } },
+      '/paid': { get: { summary: 'an article', 'x-payment-info': { price: '0.01' } } } } })),
+    '/discovery/resources': (req, res) => res.end('{"items":"?"}'),
+  });
+  t.after(() => chain.stop());
+  const balance = await run(home, ['balance', PAYER, '--rpc-url', `${chain.url}/rpc`]);
+  assert.equal(balance.code, 0, balance.stderr);
+  assert.equal(balance.answer.network, 'eip155:84532');
+  assert.equal(balance.answer.assets.find((a) => a.asset === 'USDC').balance, '$2.5 USDC');
+  assert.equal(calls[1][1][0].data, `0x70a08231${'0'.repeat(24)}${PAYER.slice(2)}`);
+  assert.equal((await run(home, ['balance', PAYER])).code, 3);
+  assert.equal((await run(home, ['balance', PAYER.replace('C44', 'c44'), '--rpc-url', chain.url])).code, 2);
+  const sold = await run(home, ['discover', `${chain.url}/some/page`]);
+  assert.deepEqual(sold.answer.operations, [{ url: `${chain.url}/paid`, method: 'get',
+    description: 'an article', price: { price: '0.01' } }]);
+  assert.equal((await run(home, ['discover', shop.url])).code, 9);
+  assert.equal((await run(home, ['search', 'x', '--facilitator', shop.url])).code, 4);
 });
 
 // ---- sessions and the signer

@@ -217,6 +217,7 @@ function listen(name) {
 }
 
 let home;
+let journals = 0;
 before(async () => {
   origin = await listen('origin');
   other = await listen('other');
@@ -236,6 +237,8 @@ function run(args, { env = { EVM_PRIVATE_KEY: KEY }, input, interrupt, program =
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: home, env: {
       PATH: process.env.PATH, NO_PROXY: '*',
+      // A journal of its own: what an earlier test left open is another's.
+      X402_JOURNAL: path.join(home, `journal-${journals++}.sqlite`),
       ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '',
       UBSAN_OPTIONS: process.env.UBSAN_OPTIONS ?? '', ...env } });
     const out = [];
@@ -312,7 +315,7 @@ test('get_priced_resource_pays_and_prints_a_receipt', async () => {
   assert.equal(result.stdout, 'the article\n');
   assert.equal(result.lines.length, 1);
   assert.deepEqual(result.json, {
-    outcome: 'paid', charged: 'yes', price: '$0.001 USDC', amount: '1000',
+    outcome: 'paid', charged: 'yes', paymentId: 1, price: '$0.001 USDC', amount: '1000',
     asset: USDC, payee: PAYEE, network: 'eip155:84532', scheme: 'exact',
     transaction: TX, payer: PAYER, url: `${origin}/good`, status: 200 });
 });
@@ -628,7 +631,8 @@ test('get_confirm_without_a_terminal_declines', async () => {
   const result = await new Promise((resolve) => {
     log = [];
     const child = spawn('setsid', ['-w', x402, 'get', `${origin}/good`, '--confirm'],
-      { env: { PATH: process.env.PATH, EVM_PRIVATE_KEY: KEY, NO_PROXY: '*' } });
+      { env: { PATH: process.env.PATH, EVM_PRIVATE_KEY: KEY, NO_PROXY: '*',
+        X402_JOURNAL: path.join(home, 'confirm.sqlite') } });
     let stderr = '';
     child.stderr.on('data', (part) => { stderr += part; });
     child.on('close', (code) => resolve({ code, stderr,
@@ -749,7 +753,8 @@ test('text_form_is_for_people_on_a_terminal', async () => {
   const quoted = `'${x402}' get -o /dev/null ${origin}/good`;
   const onTerminal = (env) => new Promise((resolve) => {
     const child = spawn('script', ['-qec', quoted, '/dev/null'],
-      { env: { PATH: process.env.PATH, EVM_PRIVATE_KEY: KEY, NO_PROXY: '*', ...env } });
+      { env: { PATH: process.env.PATH, EVM_PRIVATE_KEY: KEY, NO_PROXY: '*',
+        X402_JOURNAL: path.join(home, 'terminal.sqlite'), ...env } });
     let text = '';
     child.stdout.on('data', (part) => { text += part; });
     child.stdin.end();
