@@ -30,12 +30,13 @@ static void serve(void *user, struct x402_uv_request *request)
 	(void)user;
 	content_answer(x402_uv_request_gate(request), &answer);
 	{
-		const struct x402_gate_header type = {
-			"Content-Type", answer.type};
+		const struct x402_gate_header headers[2] = {
+			{"Content-Type", answer.type},
+			{"Settlement-Overrides", answer.override}};
 		const struct x402_uv_response response = {
 			.status = answer.status,
-			.headers = &type,
-			.headers_len = 1,
+			.headers = headers,
+			.headers_len = answer.override ? 2 : 1,
 			.body = x402_span_str(answer.body),
 		};
 

@@ -78,9 +78,9 @@ static const char quote_extensions[] =
 	"\"string\"},\"example\":{\"type\":\"object\"}},\"required\":"
 	"[\"type\"]}},\"required\":[\"input\"]}}}";
 
-/* The last three are the interoperability tests'. */
+/* The last six are the interoperability tests'. */
 #define ROUTES_LEN         6
-#define ROUTES_LEN_INTEROP 9
+#define ROUTES_LEN_INTEROP 12
 /* Who has paid for an article may come back to it for a day. */
 #define ARTICLE_PASS_S (24 * 60 * 60)
 
@@ -107,6 +107,17 @@ struct x402_provider *content_provider_new(
 	const struct x402_provider_price tenth = {.network = config->network,
 		.pay_to = config->pay_to,
 		.price = "$0.001"};
+	/* Through Permit2, and of that a part: for the tests. */
+	const struct x402_provider_price permit2 = {.network = config->network,
+		.pay_to = config->pay_to,
+		.price = "$0.001",
+		.extra_json = "{\"assetTransferMethod\":\"permit2\"}"};
+	char upto_extra[128];
+	const struct x402_provider_price upto = {.network = config->network,
+		.pay_to = config->pay_to,
+		.price = "$0.001",
+		.scheme = "upto",
+		.extra_json = upto_extra};
 	/* Old buyers know networks by name only. */
 	bool v1 = x402_network_to_v1_name(config->network) != NULL;
 	const struct x402_provider_route routes[ROUTES_LEN_INTEROP] = {
@@ -143,6 +154,18 @@ struct x402_provider *content_provider_new(
 			.prices_len = 1,
 			.description = "interop",
 			.v1 = v1},
+		{.pattern = "GET /permit2",
+			.prices = &permit2,
+			.prices_len = 1,
+			.description = "interop"},
+		{.pattern = "GET /upto",
+			.prices = &upto,
+			.prices_len = 1,
+			.description = "interop"},
+		{.pattern = "GET /upto-zero",
+			.prices = &upto,
+			.prices_len = 1,
+			.description = "interop"},
 	};
 	/* Browsers get a page that pays with their wallet. */
 	const struct x402_provider_page page = {
@@ -163,6 +186,8 @@ struct x402_provider *content_provider_new(
 	struct x402_provider *provider = NULL;
 	enum x402_err err;
 
+	snprintf(upto_extra, sizeof(upto_extra),
+		"{\"facilitatorAddress\":\"%.42s\"}", config->facilitator);
 	snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", port);
 	if (!options.public_origin)
 		options.public_origin = origin;
@@ -216,6 +241,7 @@ bool content_config_read(struct content_config *ret_config)
 		.public_origin = env_or("PUBLIC_ORIGIN", NULL),
 		.port = (uint16_t)number,
 		.interop = strcmp(env_or("X402_INTEROP", ""), "1") == 0,
+		.facilitator = env_or("X402_INTEROP_FACILITATOR", ""),
 	};
 	if (!ret_config->pay_to)
 		fprintf(stderr,
@@ -303,6 +329,7 @@ void content_answer(
 {
 	struct x402_span slug;
 
+	ret_answer->override = NULL;
 	/* An answer of 400 and above is not charged. */
 	if (!x402_gate_method_matches(gate)) {
 		answer_json(ret_answer, 405, "{\"error\":\"no such method\"}");
@@ -337,6 +364,17 @@ void content_answer(
 		return;
 	case 8:
 		answer_json(ret_answer, 500, "{\"error\":\"handler failed\"}");
+		return;
+	case 9:
+		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
+		return;
+	case 10:
+		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
+		ret_answer->override = "{\"amount\":\"400\"}";
+		return;
+	case 11:
+		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
+		ret_answer->override = "{\"amount\":\"0\"}";
 		return;
 	}
 	answer_json(ret_answer, 404, "{\"error\":\"not found\"}");

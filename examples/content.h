@@ -25,6 +25,8 @@ struct content_config {
 	const char *public_origin; /* NULL: from the port */
 	uint16_t port;
 	bool interop;
+	/* With interop: who takes what upto permits. */
+	const char *facilitator;
 	/* Open, or NULL. Closed by content_config_clear. */
 	struct x402_provider_journal *journal;
 };
@@ -47,6 +49,8 @@ struct content_answer {
 	unsigned status;
 	const char *type; /* constant */
 	char *body;       /* from malloc, or NULL */
+	/* Of the scheme upto: the header that says what is taken; or NULL. */
+	const char *override;
 };
 
 /* Serve what the gate matched, so that it is what was paid for. Free the

@@ -39,6 +39,14 @@ static bool is_same_network(const char *caip2, const char *said)
 	return mapped && strcmp(mapped, caip2) == 0;
 }
 
+/* F-079: upto that took nothing has no transaction. */
+static bool took_nothing(const struct x402_client_payment *payment,
+	const struct x402_settle_response *settle)
+{
+	return strcmp(payment->scheme, "upto") == 0 && settle->amount &&
+		strcmp(settle->amount, "0") == 0 && !settle->transaction[0];
+}
+
 /* "" when the receipt fits what was signed, else the field that does not. */
 static const char *find_contradiction(const struct x402_client_payment *payment,
 	const struct x402_settle_response *settle)
@@ -47,7 +55,8 @@ static const char *find_contradiction(const struct x402_client_payment *payment,
 		(!settle->network ||
 			!is_same_network(payment->network, settle->network)))
 		return "network";
-	if (!is_transaction(payment->network, settle->transaction))
+	if (!is_transaction(payment->network, settle->transaction) &&
+		!took_nothing(payment, settle))
 		return "transaction";
 	if (settle->payer && payment->payer[0] &&
 		strcasecmp(settle->payer, payment->payer) != 0)
@@ -68,6 +77,7 @@ static bool is_undecided(enum x402_reason reason)
 {
 	return reason == X402_REASON_DUPLICATE_SETTLEMENT ||
 		reason == X402_REASON_EVM_NONCE_ALREADY_USED ||
+		reason == X402_REASON_PERMIT2_INVALID_NONCE ||
 		reason == X402_REASON_UNEXPECTED_SETTLE_ERROR ||
 		reason == X402_REASON_INVALID_TRANSACTION_STATE ||
 		reason == X402_REASON_EVM_TRANSFER_EVENT_MISMATCH;
@@ -99,7 +109,8 @@ static enum x402_client_cause judge_refusal(struct x402__flow *flow, bool hash)
 	payment->outcome = X402_CLIENT_OUTCOME_REFUSED;
 	if (known &&
 		(reason == X402_REASON_INSUFFICIENT_FUNDS ||
-			reason == X402_REASON_EVM_INSUFFICIENT_BALANCE))
+			reason == X402_REASON_EVM_INSUFFICIENT_BALANCE ||
+			reason == X402_REASON_PERMIT2_INSUFFICIENT_BALANCE))
 		return X402_CLIENT_CAUSE_FUNDS;
 	if (known && reason == X402_REASON_PERMIT2_ALLOWANCE_REQUIRED)
 		return X402_CLIENT_CAUSE_PERMIT2;

@@ -36,7 +36,8 @@ async function server(kind, version, facilitatorKind) {
   const name = `${kind} ${version} ${facilitatorKind}`;
   if (!servers[name]) {
     const env = {PORT: '0', FACILITATOR_URL: (await facilitator(facilitatorKind)).url,
-      PAY_TO: devnet.info.accounts.payee.address, X402_NETWORK: devnet.info.network, X402_INTEROP: '1'};
+      PAY_TO: devnet.info.accounts.payee.address, X402_NETWORK: devnet.info.network, X402_INTEROP: '1',
+      X402_INTEROP_FACILITATOR: devnet.info.accounts[facilitatorKind === 'ours' ? 'facilitator' : 'payer2'].address};
     if (kind === 'reference') {
       servers[name] = await peer(version === 'v1' ? 'peer-server-v1.mjs' : 'peer-server.mjs', env);
     } else {
@@ -47,8 +48,8 @@ async function server(kind, version, facilitatorKind) {
   return servers[name];
 }
 
-async function pay(client, version, url, {method = 'GET', body} = {}) {
-  const env = {EVM_PRIVATE_KEY: devnet.info.accounts.payer.privateKey};
+async function pay(client, version, url, {method = 'GET', body, payer = 'payer'} = {}) {
+  const env = {EVM_PRIVATE_KEY: devnet.info.accounts[payer].privateKey, EVM_RPC_URL: devnet.info.rpcUrl};
   if (client === 'reference') {
     const result = await run(process.execPath, [join(here, 'peer-client.mjs'), url, version, method,
       ...(body ? [body] : [])], {env});
@@ -74,19 +75,21 @@ after(async () => {
 
 /** Pay once, and look on the chain whether exactly that happened. */
 async function buy(client, version, url, options) {
-  const {payer, payee} = devnet.info.accounts;
+  const {payee} = devnet.info.accounts;
+  const payer = devnet.info.accounts[options?.payer ?? 'payer'];
   const before = [await devnet.balanceOf(payer.address), await devnet.balanceOf(payee.address)];
   const result = await pay(client, version, url, options);
   const now = [await devnet.balanceOf(payer.address), await devnet.balanceOf(payee.address)];
   return {result, paid: before[0] - now[0], received: now[1] - before[1]};
 }
 
-async function assertBought(bought, text) {
+async function assertBought(bought, text, price = PRICE) {
   const {result} = bought;
   assert.equal(result.status, 200, JSON.stringify(result));
   assert.match(result.body, text);
-  assert.equal(bought.paid, PRICE);
-  assert.equal(bought.received, PRICE);
+  assert.equal(bought.paid, price);
+  assert.equal(bought.received, price);
+  if (price === 0n) return;
   const {transaction} = result.receipt;
   assert.match(transaction, /^0x[0-9a-f]{64}$/);
   const receipt = await devnet.rpc('eth_getTransactionReceipt', [transaction]);
@@ -119,6 +122,40 @@ for (const client of kinds) {
       const {paid, received} = await buy(client, 'v2', `${url}/fail`);
       assert.equal(paid, 0n);
       assert.equal(received, 0n);
+    });
+  }
+}
+
+// Through Permit2. The payer has approved it; payer2 never has, and sends an
+// EIP-2612 permit along, for which the reference client asks the chain.
+for (const client of kinds) {
+  for (const serverKind of kinds) {
+    for (const facilitatorKind of kinds) {
+      const who = `client ${client}, server ${serverKind}, facilitator ${facilitatorKind}`;
+      test(`exact through Permit2: ${who}`, async () => {
+        const {url} = await server(serverKind, 'v2', facilitatorKind);
+        await assertBought(await buy(client, 'v2', `${url}/permit2`), /paid/);
+      });
+
+      test(`upto takes a part: ${who}`, async () => {
+        const {url} = await server(serverKind, 'v2', facilitatorKind);
+        await assertBought(await buy(client, 'v2', `${url}/upto`), /paid/, 400n);
+      });
+
+      test(`upto takes nothing: ${who}`, async () => {
+        const {url} = await server(serverKind, 'v2', facilitatorKind);
+        await assertBought(await buy(client, 'v2', `${url}/upto-zero`), /paid/, 0n);
+      });
+    }
+  }
+}
+
+for (const facilitatorKind of kinds) {
+  for (const path of ['/permit2', '/upto']) {
+    test(`${path} with a permit sent along: client and server reference, facilitator ${facilitatorKind}`, async () => {
+      const {url} = await server('reference', 'v2', facilitatorKind);
+      await assertBought(await buy('reference', 'v2', `${url}${path}`, {payer: 'payer2'}), /paid/,
+        path === '/upto' ? 400n : PRICE);
     });
   }
 }

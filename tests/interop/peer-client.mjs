@@ -1,5 +1,5 @@
 // The reference client: node peer-client.mjs URL [v1|v2] [METHOD BODY]
-//   EVM_PRIVATE_KEY
+//   EVM_PRIVATE_KEY; EVM_RPC_URL to see allowances
 // Prints one line of JSON: status, body and the decoded receipt.
 import {webcrypto} from 'node:crypto';
 import {privateKeyToAccount} from 'viem/accounts';
@@ -16,8 +16,12 @@ if (version === 'v1') {
 } else {
   const {wrapFetchWithPaymentFromConfig} = await import('@x402/fetch');
   const {ExactEvmScheme} = await import('@x402/evm');
+  const {UptoEvmScheme} = await import('@x402/evm/upto/client');
+  const account = privateKeyToAccount(key);
+  const options = process.env.EVM_RPC_URL ? {rpcUrl: process.env.EVM_RPC_URL} : undefined;
   pay = wrapFetchWithPaymentFromConfig(fetch, {
-    schemes: [{network: 'eip155:84532', client: new ExactEvmScheme(privateKeyToAccount(key))}]});
+    schemes: [{network: 'eip155:84532', client: new ExactEvmScheme(account, options)},
+      {network: 'eip155:84532', client: new UptoEvmScheme(account, options)}]});
 }
 const response = await pay(url, {method, body,
   headers: body ? {'content-type': 'application/json'} : {}});

@@ -1,10 +1,13 @@
 // The reference facilitator behind HTTP, as its examples serve it.
 //   PORT, EVM_RPC_URL, EVM_PRIVATE_KEY; NONCE_MANAGER=1 counts nonces itself
+//   FACTORIES: of wallets that it may deploy (ERC-6492), separated by commas
 // Prints `listening url=...` when ready. Serves v2 and v1.
 import express from 'express';
 import {x402Facilitator} from '@x402/core/facilitator';
 import {toFacilitatorEvmSigner} from '@x402/evm';
 import {registerExactEvmScheme} from '@x402/evm/exact/facilitator';
+import {UptoEvmScheme} from '@x402/evm/upto/facilitator';
+import {EIP2612_GAS_SPONSORING} from '@x402/extensions';
 import {createWalletClient, http, nonceManager, publicActions} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {baseSepolia} from 'viem/chains';
@@ -24,7 +27,10 @@ const signer = toFacilitatorEvmSigner({
   waitForTransactionReceipt: (args) => client.waitForTransactionReceipt(args),
 });
 const facilitator = new x402Facilitator();
-registerExactEvmScheme(facilitator, {signer, networks: 'eip155:84532'});
+registerExactEvmScheme(facilitator, {signer, networks: 'eip155:84532',
+  eip6492AllowedFactories: process.env.FACTORIES?.split(',') ?? []});
+facilitator.register('eip155:84532', new UptoEvmScheme(signer));
+facilitator.registerExtension(EIP2612_GAS_SPONSORING);
 
 const app = express();
 app.use(express.json({limit: '1mb'}));

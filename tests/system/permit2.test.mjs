@@ -5,14 +5,14 @@ import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
 import {permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
-import {table} from './permit2.table.mjs';
+import {send, table} from './permit2.table.mjs';
 
 let devnet;
 let info;
 let facilitator;
 
 before(async () => {
-  devnet = await startDevnet();
+  devnet = await startDevnet({accounts: 1, fund: 10000});
   info = devnet.info;
   facilitator = await startFacilitator(devnet, {X402_NETWORK: info.network});
 });
@@ -113,6 +113,38 @@ describe('upto', () => {
     body.paymentRequirements = {...body.paymentRequirements, amount: '1001'};
     const answer = await moves(0, () => settle(body));
     assert.equal(answer.errorReason, 'invalid_upto_evm_payload_settlement_exceeds_amount');
+  });
+
+  // A hundred permits of a maximum that the payer can cover ten times. Every
+  // /verify may say yes; what settles cannot be more than there is.
+  test('100 at once from a payer who can cover ten overdraw nothing', async () => {
+    const {privateKey, address: payer} = info.extra[0];
+    await devnet.rpc('anvil_setBalance', [payer, '0xde0b6b3a7640000']);
+    await send(info, privateKey, info.token, 'function approve(address,uint256)', 'approve', [info.permit2, 2n ** 256n - 1n]);
+    const funds = await devnet.balanceOf(payer);
+    assert.equal(funds, 10_000n);
+    const bodies = await Promise.all(Array.from({length: 100}, () => permit2Request(info, {scheme: 'upto', privateKey})));
+    const startBalance = await payee();
+    const answers = await Promise.all(bodies.map(settle));
+    const good = answers.filter((answer) => answer.success);
+    const bad = answers.filter((answer) => !answer.success);
+    assert.equal(await payee() - startBalance, BigInt(good.length) * 1000n);
+    assert.equal(await devnet.balanceOf(payer), funds - BigInt(good.length) * 1000n);
+    // Nobody was told yes without money, and nobody no with it: a refusal is
+    // the chain's word, or that nothing can be sent.
+    assert.equal(good.length, 10);
+    assert.equal(new Set(good.map((answer) => answer.transaction)).size, 10);
+    for (const answer of good) assert.equal(answer.amount, '1000');
+    for (const answer of bad) {
+      assert.ok(['permit2_insufficient_balance', 'invalid_upto_evm_transaction_failed'].includes(answer.errorReason),
+        JSON.stringify(answer));
+    }
+    // Asked again they are the same: the money is not there.
+    for (const body of bodies.slice(0, 20)) {
+      const again = await settle(body);
+      assert.equal(again.success, false);
+    }
+    assert.equal(await devnet.balanceOf(payer), 0n);
   });
 
   test('names its facilitator in /supported', async () => {
