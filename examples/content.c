@@ -129,7 +129,8 @@ struct x402_provider *content_provider_new(
 			.description = "An article",
 			.mime_type = "text/plain",
 			.v1 = v1,
-			.pass_s = ARTICLE_PASS_S},
+			.pass_s = ARTICLE_PASS_S,
+			.siwx_s = ARTICLE_PASS_S},
 		{.pattern = "GET /api/quote",
 			.prices = &tenth,
 			.prices_len = 1,
@@ -170,6 +171,7 @@ struct x402_provider *content_provider_new(
 	/* Browsers get a page that pays with their wallet. */
 	const struct x402_provider_page page = {
 		.name = "Paid with x402, a cent at a time"};
+	struct x402_secret signing_key = {{0}};
 	char origin[64];
 	struct x402_provider_options options = {
 		.facilitator_url = config->facilitator_url,
@@ -188,10 +190,20 @@ struct x402_provider *content_provider_new(
 
 	snprintf(upto_extra, sizeof(upto_extra),
 		"{\"facilitatorAddress\":\"%.42s\"}", config->facilitator);
+	if (config->signing_key) {
+		err = x402_secret_parse(config->signing_key, &signing_key);
+		if (err != X402_OK) {
+			fprintf(stderr, "content-site: X402_SIGNING_KEY: %s\n",
+				x402_err_text(err));
+			return NULL;
+		}
+		options.signing_key = &signing_key;
+	}
 	snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", port);
 	if (!options.public_origin)
 		options.public_origin = origin;
 	err = x402_provider_new(&options, &info, &provider);
+	x402_secret_clear(&signing_key);
 	if (err != X402_OK)
 		fprintf(stderr, "content-site: %s: %s: %s\n",
 			x402_err_text(err), info.field, info.text);
@@ -240,6 +252,7 @@ bool content_config_read(struct content_config *ret_config)
 		.facilitator_url = env_or("FACILITATOR_URL", NULL),
 		.public_origin = env_or("PUBLIC_ORIGIN", NULL),
 		.port = (uint16_t)number,
+		.signing_key = env_or("X402_SIGNING_KEY", NULL),
 		.interop = strcmp(env_or("X402_INTEROP", ""), "1") == 0,
 		.facilitator = env_or("X402_INTEROP_FACILITATOR", ""),
 	};

@@ -9,6 +9,7 @@
  *   PORT                     default 4022; 0 takes a free one
  *   PUBLIC_ORIGIN            default http://127.0.0.1:PORT
  *   X402_JOURNAL             a file that remembers payments; default: none
+ *   X402_SIGNING_KEY         a key that signs offers and receipts
  *   X402_INTEROP=1           adds /paid, /paid-post and /fail, the routes that
  *                            the interoperability tests ask every server for
  */
@@ -27,6 +28,7 @@ struct content_config {
 	bool interop;
 	/* With interop: who takes what upto permits. */
 	const char *facilitator;
+	const char *signing_key; /* NULL: offers and receipts are unsigned */
 	/* Open, or NULL. Closed by content_config_clear. */
 	struct x402_provider_journal *journal;
 };

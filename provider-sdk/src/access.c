@@ -3,13 +3,14 @@
  *
  *   a payment that it brings   is dealt with as one, whatever else it has
  *   x402__pass_taken()         it was paid before (pass.c)
+ *   x402__siwx_has_paid()      likewise, and the wallet proves it (siwx.c)
  *   quota_taken()              the first requests of a day are free
  *
  * What is granted here is never for a shared cache.
  */
 #include <strings.h>
 
-#include "gate_p.h"
+#include "siwx_p.h"
 
 #define DAY_S ((uint64_t)24 * 60 * 60)
 
@@ -92,12 +93,22 @@ bool x402__gate_access(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision)
 {
+	struct x402_address address;
+
 	gate->wants_page = gate->provider->page && from_browser(request);
 	if (brings_payment(request))
 		return false;
 	if (x402__pass_taken(gate, request)) {
 		x402__gate_answer_pass(
 			gate, X402_GATE_ACCESS_PASS, ret_decision);
+		return true;
+	}
+	if (gate->route->siwx_s && x402__siwx_proven(gate, request, &address) &&
+		x402__siwx_has_paid(gate, &address)) {
+		gate->from = address;
+		x402_address_format(&gate->from, gate->payer);
+		x402__gate_answer_pass(
+			gate, X402_GATE_ACCESS_SIGNED_IN, ret_decision);
 		return true;
 	}
 	if (quota_taken(gate)) {

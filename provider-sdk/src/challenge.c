@@ -38,9 +38,26 @@ void x402__json_string_add(struct x402_buf *buf, const char *text)
 	free(quoted);
 }
 
+/* The route's own object, and members that change with each challenge. */
+static void add_extensions(
+	struct x402_buf *json, const char *own, struct x402_span more)
+{
+	size_t len = own ? strlen(own) : 2;
+
+	if (!own && more.len == 0)
+		return;
+	x402_buf_add_str(json, ",\"extensions\":");
+	/* Without the closing brace. */
+	x402_buf_add(json, x402_span(own ? own : "{}", len - 1));
+	if (len > 2 && more.len > 0)
+		x402_buf_add_byte(json, ',');
+	x402_buf_add(json, more);
+	x402_buf_add_byte(json, '}');
+}
+
 enum x402_err x402__challenge_header(const struct x402__route *route,
 	const struct x402__prices *prices, const char *url, const char *error,
-	char **ret_text)
+	struct x402_span more, char **ret_text)
 {
 	struct x402_buf json = {0};
 	struct x402_buf text = {0};
@@ -52,10 +69,7 @@ enum x402_err x402__challenge_header(const struct x402__route *route,
 	x402_buf_add_str(&json, route->resource_tail);
 	x402_buf_add_str(&json, "},\"accepts\":");
 	x402_buf_add_str(&json, prices->accepts);
-	if (route->extensions) {
-		x402_buf_add_str(&json, ",\"extensions\":");
-		x402_buf_add_str(&json, route->extensions);
-	}
+	add_extensions(&json, route->extensions, more);
 	x402_buf_add_byte(&json, '}');
 	if (!json.failed)
 		x402_base64_encode(x402_buf_span(&json), &text);

@@ -81,3 +81,16 @@ bool x402__counters_take(struct x402__counters *counters,
 	pthread_mutex_unlock(&counters->lock);
 	return taken;
 }
+
+bool x402__counters_have(struct x402__counters *counters,
+	const uint8_t key32[32], uint64_t now_unix_s)
+{
+	const struct counter *one;
+	bool have;
+
+	pthread_mutex_lock(&counters->lock);
+	one = find(counters, key32, now_unix_s);
+	have = one && one->count > 0;
+	pthread_mutex_unlock(&counters->lock);
+	return have;
+}

@@ -30,4 +30,8 @@ bool x402__counters_take(struct x402__counters *counters,
 	const uint8_t key32[32], uint32_t limit, uint64_t until_unix_s,
 	uint64_t now_unix_s);
 
+/* Is there a living count under this key? */
+bool x402__counters_have(struct x402__counters *counters,
+	const uint8_t key32[32], uint64_t now_unix_s);
+
 #endif

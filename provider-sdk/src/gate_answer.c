@@ -3,19 +3,21 @@
  * cacheable (x402 P-130), and carries CORS headers when those are on, since a
  * browser that cannot read a 402 cannot pay it (demands.md P7).
  */
-#include "gate_p.h"
+#include "siwx_p.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 /* A shared cache must not give a paid answer to an unpaid request. */
-#define VARY_TEXT \
-	"PAYMENT-SIGNATURE, X-PAYMENT, Accept, User-Agent, Cookie, X402-Pass"
+#define VARY_TEXT                                                    \
+	"PAYMENT-SIGNATURE, X-PAYMENT, Accept, User-Agent, Cookie, " \
+	"X402-Pass, "                                                \
+	"SIGN-IN-WITH-X"
 /* The reference's browser client sends the last one as a request header. */
 #define CORS_REQUEST_HEADERS                                          \
 	"Authorization, Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, " \
-	"X402-Pass, Access-Control-Expose-Headers"
+	"X402-Pass, SIGN-IN-WITH-X, Access-Control-Expose-Headers"
 #define CORS_EXPOSED_HEADERS \
 	"PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X402-Pass"
 /* docs/facilitator.md: the longest hold that /verify grants. */
@@ -110,6 +112,18 @@ static const char *challenge_body(struct x402_gate *gate, const char *reason)
 	return x402__gate_keep(gate, text);
 }
 
+/* What is new in each challenge. */
+static void write_extensions(struct x402_gate *gate, struct x402_buf *buf)
+{
+	if (gate->route->siwx_s)
+		x402__siwx_challenge(gate, buf);
+	if (gate->provider->secp) {
+		if (buf->len)
+			x402_buf_add_byte(buf, ',');
+		x402__sign_offers(gate, buf);
+	}
+}
+
 /* P-128: the page for people; the header goes along for extensions that pay. */
 static void challenge_page(struct x402_gate *gate, enum x402_gate_action action,
 	const char *header, const char *reason,
@@ -138,14 +152,19 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 		strcmp(reason,
 			x402_reason_wire(
 				X402_REASON_PERMIT2_ALLOWANCE_REQUIRED)) == 0;
+	struct x402_buf more = {0};
 	char *text = NULL;
 	const char *header;
 	const char *body;
 	enum x402_err err;
 
 	x402__gate_start(gate, action, ret_decision);
-	err = x402__challenge_header(
-		gate->route, gate->prices, gate->url, reason, &text);
+	write_extensions(gate, &more);
+	err = more.failed
+		? X402_ERR_NOMEM
+		: x402__challenge_header(gate->route, gate->prices, gate->url,
+			  reason, x402_buf_span(&more), &text);
+	x402_buf_clear(&more);
 	if (err == X402_ERR_TOO_LARGE) {
 		x402__gate_answer_error(gate, action, 414,
 			"the URL is too long to be offered in a header",
@@ -267,8 +286,10 @@ void x402__gate_answer_deliver(struct x402_gate *gate,
 		cache ? cache : "private, no-store");
 	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
 	add_cors(gate, ret_decision);
-	if (gate->settled && !gate->failed)
+	if (gate->settled && !gate->failed) {
+		x402__siwx_remember(gate);
 		x402__pass_give(gate, ret_decision);
+	}
 }
 
 /* Nothing of it is for a shared cache: the next one may have no pass. */

@@ -169,7 +169,11 @@ static void on_success(struct x402_gate *gate,
 	bool first = gate->state == X402__GATE_SETTLING_FIRST;
 
 	gate->settled = true;
-	gate->receipt = x402__gate_receipt(response);
+	/* Without room for ours the settlement's own is still a receipt. */
+	if (gate->provider->secp)
+		gate->receipt = x402__sign_receipt(gate, response);
+	if (!gate->receipt)
+		gate->receipt = x402__gate_receipt(response);
 	gate->transaction = strdup(response->transaction);
 	if (!gate->receipt) {
 		/* Paid, and the buyer may come again for it. */

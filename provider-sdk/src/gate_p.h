@@ -138,12 +138,23 @@ bool x402__one_header(const struct x402_gate_request *request, const char *name,
 
 /* ---- pass.c ---- */
 
+/* What a pass of the gate's route is good for. */
+void x402__scope_write(const struct x402_gate *gate, uint8_t ret_scope16[16]);
 /* Give who has just paid a pass, where the route has some. */
 void x402__pass_give(
 	struct x402_gate *gate, struct x402_gate_decision *decision);
 /* Does the request bring a pass that is good here? Counts its use. */
 bool x402__pass_taken(
 	struct x402_gate *gate, const struct x402_gate_request *request);
+
+/* ---- sign.c ---- */
+
+/* Append the member "offer-receipt" of a challenge's extensions. */
+void x402__sign_offers(struct x402_gate *gate, struct x402_buf *buf);
+/* Header text of a settlement with our receipt in it; caller frees. NULL when
+ * memory is out or it would be too long. */
+char *x402__sign_receipt(const struct x402_gate *gate,
+	const struct x402_settle_response *response);
 
 /* ---- page.c ---- */
 

@@ -23,6 +23,7 @@ enum x402__journal_verb {
 	X402__JOURNAL_FORGET,
 	X402__JOURNAL_LET_GO,
 	X402__JOURNAL_RECALL,
+	X402__JOURNAL_HAS_PAID, /* not about one payment */
 	X402__JOURNAL_VERBS
 };
 

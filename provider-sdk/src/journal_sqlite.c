@@ -40,6 +40,7 @@ static const char schema[] =
 	" facilitator INTEGER NOT NULL, price TEXT NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX payments_by_state ON payments(state, asked);"
+	"CREATE INDEX payments_by_payer ON payments(payer, settled);"
 	"CREATE INDEX payments_by_settled ON payments(settled);"
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB) STRICT;";
 
@@ -67,6 +68,10 @@ static const char *const verbs[X402__JOURNAL_VERBS] = {
 	[X402__JOURNAL_RECALL] =
 		"SELECT facilitator, amount, price FROM payments"
 		" WHERE payment = ?1 AND request = ?2",
+	[X402__JOURNAL_HAS_PAID] =
+		"SELECT 1 FROM payments WHERE payer = ?1 AND settled >= ?2"
+		" AND state IN (2, 3) AND (?3 = 2 OR (?3 = 1 AND route = ?4)"
+		" OR (?3 = 0 AND url = ?4)) LIMIT 1",
 };
 
 static uint64_t now_s(void)
@@ -281,6 +286,29 @@ static void on_end(void *user, const struct x402_gate *gate,
 	pthread_mutex_unlock(&journal->lock);
 }
 
+static bool on_has_paid(void *user, const struct x402_gate *gate,
+	const char *payer, int scope, uint64_t since_unix_s)
+{
+	struct x402_provider_journal *journal = user;
+	sqlite3_stmt *stmt = journal->verbs[X402__JOURNAL_HAS_PAID];
+	bool found;
+
+	pthread_mutex_lock(&journal->lock);
+	sqlite3_reset(stmt);
+	bind_text(stmt, 1, payer);
+	/* Never what was only asked for: settled is 0 then. */
+	sqlite3_bind_int64(stmt, 2, since_unix_s ? (int64_t)since_unix_s : 1);
+	sqlite3_bind_int(stmt, 3, scope);
+	bind_text(stmt, 4,
+		scope == X402_PROVIDER_SCOPE_RESOURCE
+			? x402_gate_url(gate)
+			: x402_gate_pattern(gate));
+	found = sqlite3_step(stmt) == SQLITE_ROW;
+	sqlite3_reset(stmt);
+	pthread_mutex_unlock(&journal->lock);
+	return found;
+}
+
 /* ---- Opening. ---- */
 
 static enum x402_err fail(struct x402_provider_journal *journal,
@@ -418,6 +446,7 @@ static enum x402_err prepare(
 		.claim = on_claim,
 		.asking = on_asking,
 		.recall = on_recall,
+		.has_paid = on_has_paid,
 		.settled = on_settled,
 		.end = on_end,
 		.user = journal,

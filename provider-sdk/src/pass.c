@@ -108,7 +108,7 @@ static bool read_token(const struct x402_provider *provider,
 }
 
 /* What a pass of this route is good for, as 16 bytes. */
-static void write_scope(const struct x402_gate *gate, uint8_t ret_scope16[16])
+void x402__scope_write(const struct x402_gate *gate, uint8_t ret_scope16[16])
 {
 	const struct x402__route *route = gate->route;
 	struct x402_keccak hash;
@@ -170,7 +170,7 @@ void x402__pass_give(
 	if (route->pass_s == 0)
 		return;
 	memcpy(pass.id8, gate->key.payment32, 8);
-	write_scope(gate, pass.scope16);
+	x402__scope_write(gate, pass.scope16);
 	write_token(gate->provider, &pass, token);
 	write_hex(&text, token, TOKEN_SIZE);
 	write_cookie_name(&cookie, pass.scope16);
@@ -195,7 +195,7 @@ static bool good_here(struct x402_gate *gate, struct x402_span text)
 
 	if (!read_token(provider, text, &pass))
 		return false;
-	write_scope(gate, scope16);
+	x402__scope_write(gate, scope16);
 	if (memcmp(pass.scope16, scope16, sizeof(scope16)) != 0 ||
 		pass.expires_unix_s < gate->now_unix_s ||
 		pass.epoch < provider->pass_epoch)
@@ -268,7 +268,7 @@ bool x402__pass_taken(
 	if (x402__one_header(request, "X402-Pass", &value) &&
 		good_here(gate, value))
 		return true;
-	write_scope(gate, scope16);
+	x402__scope_write(gate, scope16);
 	write_cookie_name(&buf, scope16);
 	name = x402_buf_take_str(&buf);
 	for (size_t i = 0; name && !taken &&

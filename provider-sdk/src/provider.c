@@ -218,7 +218,8 @@ static enum x402_err write_common(
 			"expected UTF-8");
 	if (!route->current)
 		return X402_OK;
-	err = x402__challenge_header(route, route->current, "", "", &probe);
+	err = x402__challenge_header(
+		route, route->current, "", "", x402_span(NULL, 0), &probe);
 	if (err == X402_ERR_TOO_LARGE)
 		return refuse(info, field,
 			"the challenge exceeds what clients read in a header");
@@ -323,6 +324,7 @@ static enum x402_err read_terms(const struct x402_provider_route *from,
 	route->pass_uses = from->pass_uses;
 	route->pass_scope = from->pass_scope;
 	route->free_per_day = from->free_per_day;
+	route->siwx_s = from->siwx_s;
 	if (from->pass_uses && !from->pass_s)
 		return refuse(info, field,
 			"pass_uses: expected pass_s as well: a pass ends");
@@ -440,6 +442,14 @@ static enum x402_err read_extras(const struct x402_provider_options *options,
 	provider->counters = x402__counters_new();
 	if (!provider->counters)
 		return X402_ERR_NOMEM;
+	if (options->signing_key) {
+		enum x402_err err = x402_secp256k1_new(
+			provider->secret32, &provider->secp);
+
+		if (err != X402_OK)
+			return err;
+		provider->signing_key = *options->signing_key;
+	}
 	return options->page
 		? x402__page_new(options->page, info, &provider->page)
 		: X402_OK;
@@ -537,6 +547,8 @@ void x402_provider_free(struct x402_provider *provider)
 	free(provider->cors_origin);
 	x402__payments_free(provider->payments);
 	x402__counters_free(provider->counters);
+	x402_secp256k1_free(provider->secp);
+	x402_secret_clear(&provider->signing_key);
 	x402__page_free(provider->page);
 	x402_wipe(provider->secret32, sizeof(provider->secret32));
 	pthread_mutex_destroy(&provider->lock);

@@ -54,6 +54,7 @@ struct x402__route {
 	uint32_t pass_uses;
 	enum x402_provider_scope pass_scope;
 	uint32_t free_per_day;
+	uint32_t siwx_s;
 
 	/* Under the provider's lock. */
 	struct x402__prices *listed;  /* as the options say; NULL likewise */
@@ -97,6 +98,9 @@ struct x402_provider {
 	uint8_t secret32[32];
 
 	uint32_t pass_epoch;
+	uint64_t nonces;             /* atomic: challenges so far */
+	struct x402_secp256k1 *secp; /* NULL: nothing is signed */
+	struct x402_secret signing_key;
 	struct x402__counters *counters;
 	struct x402__page *page; /* NULL: none */
 
@@ -152,10 +156,12 @@ size_t x402__url_origin_length(const char *url);
 X402_MUST_USE enum x402_err x402__offer_write_v1(
 	const struct x402__route *route, struct x402__offer *offer);
 
-/* The challenge of a route as header text, x402 P-121. NOMEM, TOO_LARGE. */
+/* The challenge of a route as header text, x402 P-121; more are members of its
+ * extensions. NOMEM, TOO_LARGE. */
 X402_MUST_USE enum x402_err x402__challenge_header(
 	const struct x402__route *route, const struct x402__prices *prices,
-	const char *url, const char *error, char **ret_text);
+	const char *url, const char *error, struct x402_span more,
+	char **ret_text);
 /* The same as a v1 body (P-131); error as the v1 reference says it. */
 X402_MUST_USE enum x402_err x402__challenge_v1_body(
 	const struct x402__prices *prices, const char *url, const char *error,

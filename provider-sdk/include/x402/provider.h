@@ -162,6 +162,13 @@ struct x402_provider_route {
 	uint32_t pass_s;
 	uint32_t pass_uses;
 	enum x402_provider_scope pass_scope;
+	/*
+	 * Optional: who has paid for what pass_scope says comes back for so
+	 * many seconds by signing in with the paying wallet (E-SIWX), where a
+	 * pass was lost. By the process's own memory, and by
+	 * x402_provider_options.memory where that can say who has paid.
+	 */
+	uint32_t siwx_s;
 	/* Optional: so many requests a day free for each client address
 	 * (x402_gate_client); needs the peer of the request. */
 	uint32_t free_per_day;
@@ -265,6 +272,13 @@ struct x402_provider_options {
 	 * process. A memory brings its own, and this must be NULL then.
 	 */
 	const uint8_t *secret32;
+	/*
+	 * Optional: signs offers and receipts (E-OR), as EIP-712. Buyers can
+	 * show them to others; they are worth something to who knows that this
+	 * key is the seller's, and to anybody when its address is pay_to.
+	 * Copied.
+	 */
+	const struct x402_secret *signing_key;
 	/* Optional: passes given out under a lower number are not taken any
 	 * more. */
 	uint32_t pass_epoch;
@@ -497,11 +511,12 @@ X402_API const char *x402_gate_url(const struct x402_gate *gate);
 
 /* Why a request may pass. */
 enum x402_gate_access {
-	X402_GATE_ACCESS_NONE, /* it may not, or not yet */
-	X402_GATE_ACCESS_FREE, /* the route costs nothing */
-	X402_GATE_ACCESS_PAID, /* with this request */
-	X402_GATE_ACCESS_PASS, /* paid before; it has a pass */
-	X402_GATE_ACCESS_QUOTA /* free_per_day */
+	X402_GATE_ACCESS_NONE,      /* it may not, or not yet */
+	X402_GATE_ACCESS_FREE,      /* the route costs nothing */
+	X402_GATE_ACCESS_PAID,      /* with this request */
+	X402_GATE_ACCESS_PASS,      /* paid before; it has a pass */
+	X402_GATE_ACCESS_SIGNED_IN, /* paid before; the wallet says so */
+	X402_GATE_ACCESS_QUOTA      /* free_per_day */
 };
 X402_API enum x402_gate_access x402_gate_access_of(
 	const struct x402_gate *gate);

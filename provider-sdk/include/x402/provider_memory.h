@@ -70,9 +70,9 @@ struct x402_claim_note {
 	char price[X402_CLAIM_PRICE_SIZE];
 };
 
-/* Required members all but recall. The gate answers x402_gate_payer(),
- * _amount(), _asset(), _network(), _url() and, from asking on, _note() in each
- * of them. */
+/* Required members all but recall and has_paid. The gate answers
+ * x402_gate_payer(), _amount(), _asset(), _network(), _url() and, from asking
+ * on, _note() in each of them. */
 struct x402_provider_memory {
 	/*
 	 * Claim a payment for a request, atomically across all who share the
@@ -100,6 +100,12 @@ struct x402_provider_memory {
 	bool (*recall)(void *user, const struct x402_gate *gate,
 		const struct x402_claim_key *key,
 		struct x402_claim_note *ret_note);
+	/*
+	 * Optional: has this address paid, since a time, for the request's URL
+	 * (scope 0), its route (1), or anything (2)? For who signs in.
+	 */
+	bool (*has_paid)(void *user, const struct x402_gate *gate,
+		const char *payer, int scope, uint64_t since_unix_s);
 	void (*settled)(void *user, const struct x402_gate *gate,
 		const struct x402_claim_key *key, const char *receipt);
 	/* receipt may be NULL. */
