@@ -95,7 +95,11 @@ static const char embed_page[] =
 
 size_t content_routes_len(const struct content_config *config)
 {
-	return config->interop ? ROUTES_LEN_INTEROP : ROUTES_LEN;
+	if (!config->interop)
+		return ROUTES_LEN;
+	/* upto is bound to a facilitator: without its address none is sold. */
+	return *config->facilitator ? ROUTES_LEN_INTEROP
+				    : ROUTES_LEN_INTEROP - 2;
 }
 
 struct x402_provider *content_provider_new(
