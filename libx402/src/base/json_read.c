@@ -178,12 +178,13 @@ size_t x402__json_utf8(const char *text)
  * Over what needs no second look: eight bytes at a time while none of them is
  * a quote, a backslash, a control character or outside ASCII. Each term's
  * high bit of a byte is set where it holds; a byte above one for which it
- * holds may be marked as well, and the slow loop decides.
+ * holds may be marked as well, and the loop behind decides.
  */
 static char *skip_plain(char *at)
 {
 	const uint64_t ones = 0x0101010101010101u;
 	const uint64_t highs = 0x8080808080808080u;
+	uint64_t marks;
 
 	for (;;) {
 		uint64_t word;
@@ -193,12 +194,17 @@ static char *skip_plain(char *at)
 		memcpy(&word, at, sizeof(word));
 		quote = word ^ (ones * '"');
 		slash = word ^ (ones * '\\');
-		if ((word | (word - ones * 0x20) | (quote - ones) |
-			    (slash - ones)) &
-			highs)
+		marks = (word | (word - ones * 0x20) | (quote - ones) |
+				(slash - ones)) &
+			highs;
+		if (marks)
 			break;
 		at += sizeof(word);
 	}
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	/* The first that is marked is rightly so: only those above may not. */
+	at += __builtin_ctzll(marks) / 8;
+#endif
 	while ((uint8_t)*at >= 0x20 && (uint8_t)*at < 0x80 && *at != '"' &&
 		*at != '\\')
 		at++;

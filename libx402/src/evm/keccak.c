@@ -2,7 +2,9 @@
  * Keccak-256 with the original padding (0x01), as Ethereum uses it. It is our
  * own because no Debian library has that padding. The state is kept in 25
  * local lanes and a round is written out once as a macro from one set of
- * lanes into another: three times as fast as the compact loop.
+ * lanes into another: three times as fast as the compact loop. On x86-64 it is
+ * compiled a second time for processors with BMI2, whose and-not and rotation
+ * into another register save a third of the instructions.
  */
 #include "x402/evm.h"
 
@@ -84,7 +86,7 @@ static const uint64_t round_constants[24] = {0x0000000000000001,
 #define DECLARE(i) uint64_t e##i;
 #define STORE(i)   state[i] = a##i;
 
-static void permute(uint64_t state[25])
+static inline __attribute__((always_inline)) void rounds(uint64_t state[25])
 {
 	uint64_t b0, b1, b2, b3, b4, c0, c1, c2, c3, c4, d0, d1, d2, d3, d4;
 	LANES(LOAD)
@@ -98,19 +100,42 @@ static void permute(uint64_t state[25])
 }
 /* clang-format on */
 
-static uint64_t load64_le(const uint8_t *p)
+#ifdef __x86_64__
+__attribute__((target("bmi,bmi2"))) static void rounds_bmi2(uint64_t state[25])
 {
-	uint64_t v = 0;
+	rounds(state);
+}
+#endif
 
-	for (int i = 7; i >= 0; i--)
-		v = v << 8 | p[i];
+static void permute(uint64_t state[25])
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
+		rounds_bmi2(state);
+		return;
+	}
+#endif
+	rounds(state);
+}
+
+/* Also what stores: the two directions are the same. */
+static uint64_t swap64_le(uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap64(v);
+#else
 	return v;
+#endif
 }
 
 static void absorb(uint64_t state[25], const uint8_t *block)
 {
-	for (int i = 0; i < RATE / 8; i++)
-		state[i] ^= load64_le(block + 8 * i);
+	for (int i = 0; i < RATE / 8; i++) {
+		uint64_t lane;
+
+		memcpy(&lane, block + 8 * i, sizeof(lane));
+		state[i] ^= swap64_le(lane);
+	}
 	permute(state);
 }
 
@@ -153,8 +178,11 @@ void x402_keccak_final(struct x402_keccak *keccak, uint8_t ret_hash32[32])
 	keccak->block[keccak->fill] ^= 0x01;
 	keccak->block[RATE - 1] ^= 0x80;
 	absorb(keccak->state, keccak->block);
-	for (int i = 0; i < 32; i++)
-		ret_hash32[i] = (uint8_t)(keccak->state[i / 8] >> 8 * (i % 8));
+	for (int i = 0; i < 4; i++) {
+		uint64_t lane = swap64_le(keccak->state[i]);
+
+		memcpy(ret_hash32 + 8 * i, &lane, sizeof(lane));
+	}
 }
 
 void x402_keccak256(struct x402_span bytes, uint8_t ret_hash32[32])
