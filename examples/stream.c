@@ -4,6 +4,8 @@
  *   EVM_PRIVATE_KEY=0x... stream URL [FILE|- [ID]]
  *
  * With an ID the purchase is kept in the journal and made once. "-": no upload.
+ * X402_SIGN_IN=1 signs in before it pays, where that is offered;
+ * X402_PUBLIC_ONLY=1 connects to public addresses only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +87,8 @@ int main(int argc, char **argv)
 	struct x402_client_options options = {
 		.key = &key, .max_usd_micros = 10000, .retries = 1};
 	const char *text = getenv("EVM_PRIVATE_KEY");
+	options.sign_in = getenv("X402_SIGN_IN") != NULL;
+	options.public_only = getenv("X402_PUBLIC_ONLY") != NULL;
 	if (argc < 2 || !text || x402_secret_parse(text, &key))
 		return 2;
 	if (argc > 3 && x402_journal_open(NULL, NULL, &journal))

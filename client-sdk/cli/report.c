@@ -164,6 +164,7 @@ enum cli_exit cli_exit_of(const struct x402_client_response *response)
 	case X402_CLIENT_CAUSE_QUEUE_FULL:
 		return CLI_GENERAL;
 	case X402_CLIENT_CAUSE_LOOP:
+	case X402_CLIENT_CAUSE_PRIVATE_ADDRESS:
 	case X402_CLIENT_CAUSE_PAUSED:
 	case X402_CLIENT_CAUSE_REDIRECT:
 	case X402_CLIENT_CAUSE_UNKNOWN_ASSET:

@@ -11,6 +11,7 @@
 
 #include "client_p.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -253,6 +254,59 @@ static int on_connected(void *user, char *primary_ip, char *local_ip,
 	return exchange->resent ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+/* Loopback, private, link-local, shared, multicast and the unspecified. */
+static bool is_public_v4(uint32_t address)
+{
+	static const struct {
+		uint32_t net;
+		unsigned bits;
+	} nets[] = {{0x00000000, 8}, {0x0a000000, 8}, {0x64400000, 10},
+		{0x7f000000, 8}, {0xa9fe0000, 16}, {0xac100000, 12},
+		{0xc0000000, 24}, {0xc0a80000, 16}, {0xc6120000, 15},
+		{0xe0000000, 3}};
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
+		if ((address ^ nets[i].net) >> (32 - nets[i].bits) == 0)
+			return false;
+	return true;
+}
+
+bool x402__address_is_public(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET) {
+		struct sockaddr_in v4;
+		memcpy(&v4, address, sizeof(v4));
+		return is_public_v4(ntohl(v4.sin_addr.s_addr));
+	}
+	if (address->sa_family != AF_INET6)
+		return false;
+	struct sockaddr_in6 v6;
+	memcpy(&v6, address, sizeof(v6));
+	const uint8_t *bytes = v6.sin6_addr.s6_addr;
+	/* 2000::/3 is what is given out; 6to4 and Teredo hide a v4 in it, and
+	 * NAT64 (64:ff9b::) lies outside. */
+	return (bytes[0] & 0xe0) == 0x20 &&
+		!(bytes[0] == 0x20 && bytes[1] == 0x02) &&
+		!(bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] == 0 &&
+			bytes[3] == 0);
+}
+
+/*
+ * After the name was resolved, so that no name and no second answer of a name
+ * server leads inside.
+ */
+static curl_socket_t open_public(
+	void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct x402__exchange *exchange = user;
+	(void)purpose;
+	if (!x402__address_is_public(&address->addr)) {
+		exchange->private_address = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC,
+		address->protocol);
+}
+
 /* ---- A body that is streamed. ---- */
 
 static size_t read_upload(char *out, size_t size, size_t count, void *user)
@@ -459,6 +513,7 @@ static void reset_answer(struct x402__exchange *exchange)
 	exchange->hold = false;
 	exchange->sent = false;
 	exchange->resent = false;
+	exchange->private_address = false;
 	exchange->pays = x402__flow_pays(exchange->flow);
 }
 
@@ -487,6 +542,12 @@ enum x402_err x402__exchange_begin(
 	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->list);
+	if (exchange->options->public_only) {
+		curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public);
+		curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, exchange);
+		/* A proxy would connect where we do not see it. */
+		curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	}
 	return X402_OK;
 }
 
@@ -503,6 +564,8 @@ static enum x402_client_cause to_cause(
 		code == CURLE_ABORTED_BY_CALLBACK)
 		return exchange->resent ? X402_CLIENT_CAUSE_TRANSPORT
 					: X402_CLIENT_CAUSE_CANCELLED;
+	if (exchange->private_address)
+		return X402_CLIENT_CAUSE_PRIVATE_ADDRESS;
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return X402_CLIENT_CAUSE_TIMEOUT;
 	return X402_CLIENT_CAUSE_TRANSPORT;
@@ -547,6 +610,8 @@ void x402__exchange_restore(struct x402__exchange *exchange)
 		easy->on_body || easy->on_body_user ? easy->on_body_user
 						    : (void *)stdout);
 	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, NULL);
+	if (exchange->options->public_only)
+		curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, easy->headers);
 	if (easy->read) {
 		curl_easy_setopt(curl, CURLOPT_READFUNCTION, easy->read);

@@ -34,6 +34,7 @@ struct x402__exchange {
 	bool too_large;
 	bool cancelled;
 	bool out_of_memory;
+	bool private_address;   /* and public_only */
 	bool refused_by_caller; /* its write callback ended the transfer */
 };
 
@@ -46,6 +47,8 @@ X402_MUST_USE enum x402_err x402__exchange_prepare(
 X402_MUST_USE enum x402_err x402__exchange_begin(
 	struct x402__exchange *exchange, int64_t remaining_ms);
 void x402__exchange_end(struct x402__exchange *exchange, CURLcode code);
+/* May a client that is for public addresses only connect there? */
+bool x402__address_is_public(const struct sockaddr *address);
 /* What was held back and is final after all goes to the caller. */
 void x402__exchange_deliver(struct x402__exchange *exchange);
 /* Give the handle back as it was. */

@@ -17,6 +17,7 @@
 #include "challenge_p.h"
 #include "pay_p.h"
 #include "receipt_p.h"
+#include "sign_in_p.h"
 #include "text_p.h"
 
 #include <stdlib.h>
@@ -344,7 +345,7 @@ static void follow_redirect(
 	if (!x402__http_url_same_origin(&flow->url, &next)) {
 		strip_credentials(flow);
 		/* What the hook added, nobody but the hook can name. */
-		if (flow->hook_resent) {
+		if (flow->hook_resent || flow->signed_in) {
 			x402_errinfo_set(&flow->error, "Location",
 				"to another origin after a sign-in: %s",
 				next.shown);
@@ -531,6 +532,37 @@ static bool ask_hook(struct x402__flow *flow, size_t index)
 	return decided;
 }
 
+#define SIGN_IN_HEADER "SIGN-IN-WITH-X"
+
+/*
+ * C-003, E-SIWX: once, before paying. True when the request is sent again
+ * with the proof; a second 402 is then paid, or refused. A sign-in for
+ * another site is not made, and the price stands as it is.
+ */
+static bool try_sign_in(struct x402__flow *flow)
+{
+	struct x402_errinfo info = {{0}};
+	char *proof = NULL;
+	bool own = flow->options->allow_other_origin ||
+		x402__http_url_same_origin(&flow->asked, &flow->url) ||
+		x402__http_url_is_upgrade(&flow->asked, &flow->url);
+	if (!flow->options->sign_in || flow->signed_in || !own)
+		return false;
+	enum x402_err err = x402__sign_in(
+		&flow->challenge, &flow->url, flow->signer, &info, &proof);
+	if (!err) {
+		flow->signed_in = true;
+		err = x402__headers_add(&flow->headers,
+			x402_span_str(SIGN_IN_HEADER), x402_span_str(proof));
+	}
+	free(proof);
+	if (!err)
+		flow->step = X402__FLOW_SEND;
+	else if (info.text[0])
+		flow->error = info;
+	return !err;
+}
+
 static void keep_challenge(
 	struct x402__flow *flow, struct x402_payment_required *required)
 {
@@ -568,6 +600,8 @@ static void receive_challenge(
 		finish(flow, cause);
 		return;
 	}
+	if (try_sign_in(flow))
+		return;
 	bool payable = cause == X402_CLIENT_CAUSE_NONE;
 	if (ask_hook(flow, payable ? index : X402_ACCEPTS_MAX))
 		return;

@@ -73,6 +73,7 @@ struct x402__flow {
 	bool fixed;
 	size_t offer_index; /* of the challenge, from RESERVE on */
 	bool hook_resent;
+	bool signed_in;    /* tried it, once */
 	bool ambiguous;    /* a reply to the payment was lost or undecided */
 	bool seen_pending; /* the server has said settlement_pending */
 	unsigned hops;

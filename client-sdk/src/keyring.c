@@ -6,6 +6,7 @@
 #include "client_p.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct x402__keyring {
@@ -38,6 +39,31 @@ static enum x402_err sign(void *user, const struct x402_client_signing *signing,
 	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
 }
 
+/* EIP-191: the prefix keeps a text from being a transaction. */
+static enum x402_err sign_text(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	const struct x402__keyring *keyring = user;
+	struct x402_keccak keccak;
+	uint8_t hash32[32];
+	uint8_t sig65[65];
+	char prefix[64];
+	int len = snprintf(prefix, sizeof(prefix),
+		"\x19"
+		"Ethereum Signed Message:\n%zu",
+		strlen(text));
+	x402_keccak_init(&keccak);
+	x402_keccak_update(&keccak, x402_span(prefix, (size_t)len));
+	x402_keccak_update(&keccak, x402_span_str(text));
+	x402_keccak_final(&keccak, hash32);
+	enum x402_err err = x402_sign_digest(
+		keyring->secp, hash32, keyring->secret, sig65);
+	if (err)
+		return err;
+	x402_buf_add(ret_signature, x402_span(sig65, sizeof(sig65)));
+	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
+}
+
 enum x402_err x402__keyring_new(const struct x402_secret *key,
 	struct x402__keyring **ret_keyring,
 	struct x402_client_signer *ret_signer)
@@ -49,7 +75,8 @@ enum x402_err x402__keyring_new(const struct x402_secret *key,
 	x402__random(seed32, sizeof(seed32));
 	enum x402_err err = x402_secp256k1_new(seed32, &keyring->secp);
 	x402_wipe(seed32, sizeof(seed32));
-	struct x402_client_signer signer = {.sign = sign, .user = keyring};
+	struct x402_client_signer signer = {
+		.sign = sign, .sign_text = sign_text, .user = keyring};
 	if (!err) {
 		keyring->secret = sodium_malloc(sizeof(*keyring->secret));
 		if (!keyring->secret)

@@ -5,14 +5,19 @@
 // Attacks are numbered as in demands.md 46 to 54; the names of 46 and 47 are
 // those of the public red teams.
 import http from 'node:http';
+import {webcrypto} from 'node:crypto';
+import {parseSIWxHeader, validateSIWxMessage, verifySIWxSignature} from '@x402/extensions/sign-in-with-x';
 import {post, randomNonce} from '../devnet/lib.mjs';
+
+// Debian 12's node 18 has it under another name; the packages want it global.
+globalThis.crypto ??= webcrypto;
 
 const encode = (json) => Buffer.from(JSON.stringify(json)).toString('base64');
 export const decode = (text) => JSON.parse(Buffer.from(text, 'base64').toString());
 export const PRICE = 1000n;
 
 export async function startHostile({info, facilitatorUrl}) {
-  const h = {log: [], servers: []};
+  const h = {log: [], servers: [], signIns: []};
   const offer = (more = {}) => ({scheme: 'exact', network: info.network, amount: String(PRICE), asset: info.token,
     payTo: info.accounts.payee.address, maxTimeoutSeconds: 300,
     extra: {name: info.tokenName ?? 'USDC', version: info.tokenVersion ?? '2'}, ...more});
@@ -38,7 +43,32 @@ export async function startHostile({info, facilitatorUrl}) {
   const asking = (more, then = honest) => ({ask: (req, res) => ask(req, res, more), then});
   const other = info.accounts.payer2.address;
 
+  // 54: a sign-in, as the reference package reads and judges it.
+  const signIn = (more = {}) => ({extensions: {'sign-in-with-x': {
+    info: {domain: new URL(h.url).host, uri: `${h.url}/sign-in`, version: '1', nonce: randomNonce().slice(2, 34),
+      issuedAt: new Date().toISOString(), statement: 'Sign in to read what you have paid for', ...more},
+    supportedChains: [{chainId: info.network, type: 'eip191'}], schema: {}}}});
+  const signing = (more, member = true) => ({
+    ask: async (req, res) => {
+      const proof = req.headers['sign-in-with-x'];
+      if (!proof) return ask(req, res, signIn(typeof more === 'function' ? more() : more));
+      const payload = parseSIWxHeader(proof);
+      const valid = await validateSIWxMessage(payload, new URL(h.url));
+      const verified = await verifySIWxSignature(payload);
+      h.signIns.push({valid, verified, address: payload.address});
+      if (member && valid.isValid && verified.isValid && payload.address === info.accounts.payer.address)
+        return say(res, 200, null, {}, 'welcome back\n');
+      return ask(req, res, {error: 'this one has not paid'});
+    },
+    then: honest});
+
   const routes = {
+    'sign-in': signing({}),
+    'sign-in-plain': signing(() => ({statement: undefined})),
+    'sign-in-not-enough': signing({}, false),
+    'sign-in-phishing-domain': signing({domain: 'bank.example'}),
+    'sign-in-phishing-uri': signing({uri: 'https://bank.example/login'}),
+    'sign-in-injection': signing({statement: 'Hello\n\nURI: https://bank.example/login'}),
     // 46: x402-redteam
     'accepts-ordering': asking({accepts: [offer({amount: '900000000'}), offer()]}),
     'asset-swap': asking({accepts: [offer({asset: info.accounts.payer2.address})]}),

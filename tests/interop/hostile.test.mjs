@@ -35,10 +35,11 @@ function signatures() {
 }
 
 /** Run a program against one attack; what was signed, paid and told. */
-async function observe(program, args) {
+async function observe(program, args, more = {}) {
   hostile.log = [];
+  hostile.signIns = [];
   const start = await balance();
-  const result = await run(program, args, {env: env()});
+  const result = await run(program, args, {env: {...env(), ...more}});
   const lines = result.stderr.trim().split('\n');
   let told = {};
   try { told = JSON.parse(lines.at(-1)); } catch { /* shown by the assertion */ }
@@ -215,4 +216,51 @@ test('attack_52_forged_transaction_is_found_out_by_the_chain', async () => {
   // A receipt of the right form is believed until somebody looks: it counts.
   const result = await run('sqlite3', [journal, 'SELECT state, tx FROM purchases']);
   assert.match(result.stdout, /^2\|0x[0-9a-f]{64}/);
+});
+
+test('attack_53_private_address_is_not_connected_to', async () => {
+  for (const url of [hostile.url, hostile.lookalike, hostile.url.replace('127.0.0.1', '[::ffff:127.0.0.1]'),
+    'http://[::1]:80', 'http://169.254.169.254', 'http://0.0.0.0:80']) {
+    const seen = await observe(join(buildDir, 'examples/stream'), [`${url}/clean`], {X402_PUBLIC_ONLY: '1'});
+    assert.equal(seen.told.cause, 'private_address', `${url}: ${seen.stderr}`);
+    assert.equal(hostile.log.length, 0);
+    assert.equal(seen.signed, 0);
+  }
+});
+
+const signIn = (name) => observe(join(buildDir, 'examples/stream'), [`${hostile.url}/${name}`], {X402_SIGN_IN: '1'});
+
+for (const name of ['sign-in', 'sign-in-plain']) {
+  test(`${name}_is_tried_before_paying`, async () => {
+    const seen = await signIn(name);
+    assert.equal(seen.stdout, 'welcome back\n', seen.stderr);
+    assert.equal(seen.signed, 0);
+    assert.equal(seen.paid, 0n);
+    assert.equal(hostile.signIns.length, 1);
+    assert.ok(hostile.signIns[0].verified.isValid, JSON.stringify(hostile.signIns));
+  });
+}
+
+test('sign-in_that_is_not_enough_is_followed_by_one_payment', async () => {
+  const seen = await signIn('sign-in-not-enough');
+  assert.equal(hostile.signIns.length, 1);
+  assert.equal(seen.signed, 1, seen.stderr);
+  assert.equal(seen.paid, PRICE);
+});
+
+for (const name of ['sign-in-phishing-domain', 'sign-in-phishing-uri', 'sign-in-injection']) {
+  test(`attack_54_${name}_signs_no_text`, async () => {
+    const seen = await signIn(name);
+    assert.equal(hostile.signIns.length, 0);
+    assert.ok(hostile.log.every((entry) => !entry.headers['sign-in-with-x']));
+    // The price is another matter, and was within the limit.
+    assert.equal(seen.signed, 1, seen.stderr);
+    assert.equal(seen.paid, PRICE);
+  });
+}
+
+test('sign-in_is_not_made_unless_wanted', async () => {
+  const seen = await observe(join(buildDir, 'examples/stream'), [`${hostile.url}/sign-in`]);
+  assert.equal(hostile.signIns.length, 0);
+  assert.equal(seen.signed, 1);
 });

@@ -123,6 +123,8 @@ X402_API const char *x402_client_receipt_name(enum x402_client_receipt receipt);
 		"the journal cannot be written, so nothing is paid")           \
 	X(CIRCUIT, "circuit_open", NETWORK,                                    \
 		"the host failed too often and is left alone for a while")     \
+	X(PRIVATE_ADDRESS, "private_address", POLICY,                          \
+		"the host is not at a public address")                         \
 	X(QUEUE_FULL, "queue_full", TOO_LARGE, "the queue is full")            \
 	X(PAUSED, "paying_paused", POLICY, "paying is paused")                 \
 	X(INTERNAL, "internal_error", INTERNAL, "out of memory, or a fault")
@@ -234,6 +236,12 @@ struct x402_client_signer {
 	enum x402_err (*sign)(void *user,
 		const struct x402_client_signing *signing,
 		struct x402_buf *ret_signature);
+	/*
+	 * Optional: sign a sign-in text (EIP-191, "personal_sign"); the text
+	 * says for which site. NULL: never signs in.
+	 */
+	enum x402_err (*sign_text)(
+		void *user, const char *text, struct x402_buf *ret_signature);
 	void *user; /* must outlive the client */
 };
 
@@ -377,6 +385,18 @@ struct x402_client_options {
 	bool allow_http;
 	/* Pay for, or at, another origin than the one that was asked. */
 	bool allow_other_origin;
+	/*
+	 * Where a 402 offers a sign-in (E-SIWX), try that first, and pay only
+	 * when it was not enough. It tells the site the payer's address. Only
+	 * for the very site that was asked.
+	 */
+	bool sign_in;
+	/*
+	 * Connect to public addresses only: not to loopback, private or
+	 * link-local ones. For URLs that a stranger, or a language model, has
+	 * chosen.
+	 */
+	bool public_only;
 	/* Do not check TLS certificates. Whoever is in the middle gets paid. */
 	bool insecure_tls;
 };

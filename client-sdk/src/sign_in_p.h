@@ -1,0 +1,20 @@
+/*
+ * sign_in_p.h: sign-in-with-x (E-SIWX), private. Pure but for the signer.
+ */
+#ifndef X402_CLIENT_SIGN_IN_P_H
+#define X402_CLIENT_SIGN_IN_P_H
+
+#include "flow_p.h"
+
+/*
+ * Answer the challenge's sign-in, if it has one for an Ethereum account that
+ * belongs to the URL that was asked. NOT_FOUND: it has none; POLICY with info:
+ * it is for somebody else, and nothing was signed; SCHEMA; the signer's error.
+ */
+X402_MUST_USE enum x402_err x402__sign_in(
+	const struct x402_payment_required *required,
+	const struct x402__http_url *url,
+	const struct x402_client_signer *signer, struct x402_errinfo *info,
+	char **ret_header);
+
+#endif

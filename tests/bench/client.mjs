@@ -1,0 +1,117 @@
+// The payer's side: what a payment costs its processor, a crawl of paid URLs
+// beside the reference client, and what the client adds to an unpaid request.
+import {readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {buildDir, programs, run, scratchDir, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {cores} from './bench.lib.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const bench = join(buildDir, 'tests/bench/bench-client');
+
+async function figures(args, core) {
+  const result = await run('taskset', ['-c', core, bench, ...args.map(String)], {timeoutMs: 600000});
+  if (result.code !== 0) throw new Error(`bench-client ${args[0]}: ${result.code} ${result.stderr}`);
+  return JSON.parse(result.stdout);
+}
+
+/** Signing and encoding one payment, beside libsecp256k1's signing. */
+export async function sign(quick) {
+  const lines = ['## Sign and encode one payment, on one core', '',
+    '| round | libsecp256k1 us | whole payment us | share of its rate |', '|---|---|---|---|'];
+  for (let round = 1; round <= (quick ? 1 : 5); round++) {
+    const {rawNs, paymentNs} = await figures(['sign', quick ? 200 : 4000], cores.measured);
+    lines.push(`| ${round} | ${(rawNs / 1000).toFixed(1)} | ${(paymentNs / 1000).toFixed(1)} | ` +
+      `${Math.round(100 * rawNs / paymentNs)} % |`);
+  }
+  return {text: `${lines.join('\n')}\n`, results: []};
+}
+
+async function world() {
+  const devnet = await startDevnet({blockTime: 0.1, fund: 1000000000000});
+  const facilitator = await startFacilitator(devnet, {X402_NETWORK: devnet.info.network});
+  const site = await start(programs.site, [], {
+    env: {PORT: '0', FACILITATOR_URL: facilitator.url, PAY_TO: devnet.info.accounts.payee.address,
+      X402_NETWORK: devnet.info.network},
+    ready: /url=(http:\/\/[0-9.:]+)/});
+  return {devnet, url: site.match[1], async stop() {
+    await site.stop();
+    await facilitator.stop();
+    await devnet.stop();
+  }};
+}
+
+/** An unpaid request: libcurl alone, and around the same kind of handle. */
+export async function unpaid(quick) {
+  const site = await world();
+  const lines = ['## An unpaid request', '',
+    '| round | libcurl us | with the client us | more | CPU us | with the client | more |', '|---|---|---|---|---|---|---|'];
+  try {
+    for (let round = 1; round <= (quick ? 1 : 5); round++) {
+      const f = await figures(['fetch', `${site.url}/`, quick ? 400 : 40000], cores.measured);
+      const us = (ns) => (ns / 1000).toFixed(1);
+      const more = (a, b) => `${(100 * (b - a) / a).toFixed(1)} %`;
+      lines.push(`| ${round} | ${us(f.plainWallNs)} | ${us(f.payingWallNs)} | ${more(f.plainWallNs, f.payingWallNs)} | ` +
+        `${us(f.plainCpuNs)} | ${us(f.payingCpuNs)} | ${more(f.plainCpuNs, f.payingCpuNs)} |`);
+    }
+  } finally {
+    await site.stop();
+  }
+  return {text: `${lines.join('\n')}\n`, results: []};
+}
+
+/** Run a crawler and look at its memory and processor time on the way. */
+async function watched(command, args, env) {
+  const child = await start(command, args, {env});
+  let peakMb = 0;
+  let cpuSeconds = 0;
+  const timer = setInterval(() => {
+    try {
+      peakMb = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) / 1024;
+      const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+      cpuSeconds = (Number(stat[11]) + Number(stat[12])) / 100;
+    } catch { /* it has ended */ }
+  }, 20);
+  const begun = performance.now();
+  const code = await child.exited;
+  clearInterval(timer);
+  const seconds = (performance.now() - begun) / 1000;
+  if (code !== 0 && code !== 3) throw new Error(`${command}: ${code} ${child.output()}`);
+  return {seconds, peakMb, cpuSeconds, ...JSON.parse(child.output().trim().split('\n').at(-1))};
+}
+
+/** Paid URLs, 200 in flight, ours and the reference, one after the other. */
+export async function crawl(quick) {
+  const count = quick ? 60 : 5000;
+  const inFlight = quick ? 20 : 200;
+  const site = await world();
+  const dir = scratchDir('x402-bench-crawl-');
+  const lines = [`## A crawl of ${count} paid URLs, ${inFlight} in flight`, '',
+    '| client | URLs | paid | seconds | per second | CPU seconds | CPU ms each | peak MB |', '|---|---|---|---|---|---|---|---|'];
+  const results = [];
+  const add = (name, urls, paid, r) => lines.push(`| ${name} | ${urls} | ${paid} | ${r.seconds.toFixed(1)} | ` +
+    `${(paid / r.seconds).toFixed(0)} | ${r.cpuSeconds.toFixed(2)} | ${(1000 * r.cpuSeconds / urls).toFixed(2)} | ` +
+    `${r.peakMb.toFixed(1)} |`);
+  try {
+    const list = (name, urls, salt) => {
+      const file = join(dir, name);
+      writeFileSync(file, Array.from({length: urls}, (_, i) =>
+        `${site.url}/articles/the-long-wait-of-402?${salt}=${i}\n`).join(''));
+      return file;
+    };
+    const env = {EVM_PRIVATE_KEY: site.devnet.info.accounts.payer.privateKey};
+    const ours = await watched(join(buildDir, 'examples/crawler'), ['-o', join(dir, 'out'), '-b', '1000000',
+      '-j', join(dir, 'journal.sqlite'), '-n', String(inFlight), list('ours', count, 'o')], env);
+    add('ours (crawler, with its journal)', count, ours.paid, ours);
+    results.push({failed: count - ours.paid});
+    const theirs = await watched(process.execPath, [join(here, '../interop/peer-crawler.mjs'),
+      list('theirs', count, 't'), String(inFlight)], env);
+    add('`@x402/fetch`, one Node process', count, theirs.ok, theirs);
+    results.push({failed: theirs.failed, reference: true});
+    lines.push('', `URLs per second: ${(ours.paid / ours.seconds / (theirs.ok / theirs.seconds)).toFixed(1)} times the ` +
+      `reference. CPU per URL: ${(theirs.cpuSeconds / theirs.ok / (ours.cpuSeconds / ours.paid)).toFixed(1)} times less.`);
+  } finally {
+    await site.stop();
+  }
+  return {text: `${lines.join('\n')}\n`, results};
+}
