@@ -17,7 +17,10 @@
 #define DEADLINE_MAX_S     600
 #define RETENTION_MAX_DAYS 36500
 #define HEAD_LAG_MAX       100000
+#define SVM_HEAD_LAG       25
 #define RPS_MAX            1000000
+#define COMPUTE_UNITS_MAX  1400000 /* a transaction's own limit */
+#define LAMPORTS_MAX       1000000000
 #define MAX_BODY_MAX       (16 * 1024 * 1024)
 #define CONNECTIONS_MAX    100000
 #define FEE_MAX_GWEI       1000000
@@ -80,7 +83,20 @@ void fac_config_chain_init(struct fac_config_chain *chain)
 	chain->max_priority_fee_gwei = 100;
 	chain->max_gas = 1000000;
 	chain->ready_head_age_s = 120; /* ten blocks of the slowest */
+	chain->max_compute_units = X402_SVM_MAX_COMPUTE_UNITS;
+	chain->max_priority_fee_lamports = X402_SVM_MAX_PRIORITY_LAMPORTS;
 	fac_config_settling_init(&chain->settling);
+}
+
+void fac_config_chain_family(struct fac_config_chain *chain)
+{
+	struct fac_config_chain defaults;
+
+	fac_config_chain_init(&defaults);
+	/* Slots of 400 ms, which nodes hear of in bursts. */
+	if (chain->network.family == X402_FAMILY_SVM &&
+		chain->rpc_head_lag_max == defaults.rpc_head_lag_max)
+		chain->rpc_head_lag_max = SVM_HEAD_LAG;
 }
 
 void fac_config_free(struct fac_config *config)
@@ -93,6 +109,7 @@ void fac_config_free(struct fac_config *config)
 			free(chain->rpc_urls[j]);
 		for (size_t j = 0; j < chain->signers_len; j++) {
 			sodium_free(chain->signers[j]); /* wipes */
+			sodium_free(chain->svm_signers[j]);
 			free(chain->signer_sources[j]);
 		}
 	}
@@ -416,6 +433,16 @@ static int check_url(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
+static int check_units(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, COMPUTE_UNITS_MAX);
+}
+
+static int check_lamports(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, LAMPORTS_MAX);
+}
+
 static int check_chain(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_t *chain = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
@@ -423,9 +450,10 @@ static int check_chain(cfg_t *cfg, cfg_opt_t *opt)
 	const char *title = cfg_title(chain);
 
 	if (x402_network_parse(title, &network) ||
-		network.family != X402_FAMILY_EVM) {
+		network.family == X402_FAMILY_OTHER) {
 		cfg_error(cfg,
-			"chain \"%.60s\": expected \"eip155:\" and a chain id",
+			"chain \"%.60s\": expected \"eip155:\" and a chain id, "
+			"or \"solana:\" and a genesis hash",
 			title);
 		return -1;
 	}
@@ -473,6 +501,8 @@ static const struct {
 	{"chain|max_fee_gwei", check_fee},
 	{"chain|max_priority_fee_gwei", check_fee},
 	{"chain|max_gas", check_gas},
+	{"chain|max_compute_units", check_units},
+	{"chain|max_priority_fee_lamports", check_lamports},
 	{"chain|confirmations", check_confirmations},
 	{"chain|proof_depth", check_depth},
 	{"chain|batch_max", check_batch},
@@ -549,10 +579,13 @@ static void fill_chain(cfg_t *cfg, const char *path,
 		cfg_title(cfg));
 	for (unsigned i = 0; i < cfg_size(cfg, "signer_key_file"); i++) {
 		const char *file = cfg_getnstr(cfg, "signer_key_file", i);
-		struct x402_secret *secret = NULL;
-		if (!fac_config_key_file(file, prefix, problems, &secret))
+		size_t at = chain->signers_len;
+		if (!(chain->network.family == X402_FAMILY_SVM
+				    ? fac_config_svm_key_file(file, prefix,
+					      problems, &chain->svm_signers[at])
+				    : fac_config_key_file(file, prefix,
+					      problems, &chain->signers[at])))
 			continue;
-		chain->signers[chain->signers_len] = secret;
 		chain->signer_sources[chain->signers_len++] = strdup(file);
 	}
 	chain->rpc_timeout_ms = (uint32_t)cfg_getint(cfg, "rpc_timeout") * 1000;
@@ -564,6 +597,11 @@ static void fill_chain(cfg_t *cfg, const char *path,
 	chain->max_priority_fee_gwei = (uint64_t)cfg_getint(
 		cfg, "max_priority_fee_gwei");
 	chain->max_gas = (uint64_t)cfg_getint(cfg, "max_gas");
+	chain->max_compute_units = (uint32_t)cfg_getint(
+		cfg, "max_compute_units");
+	chain->max_priority_fee_lamports = (uint64_t)cfg_getint(
+		cfg, "max_priority_fee_lamports");
+	fac_config_chain_family(chain);
 	fill_settling(cfg, &chain->settling);
 }
 
@@ -636,6 +674,11 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_INT("max_priority_fee_gwei",
 			(long)chain_defaults->max_priority_fee_gwei, CFGF_NONE),
 		CFG_INT("max_gas", (long)chain_defaults->max_gas, CFGF_NONE),
+		CFG_INT("max_compute_units",
+			(long)chain_defaults->max_compute_units, CFGF_NONE),
+		CFG_INT("max_priority_fee_lamports",
+			(long)chain_defaults->max_priority_fee_lamports,
+			CFGF_NONE),
 		CFG_STR("confirmations", "1", CFGF_NONE),
 		CFG_INT("proof_depth", settling->proof_depth, CFGF_NONE),
 		CFG_INT("batch_max", settling->batch_max, CFGF_NONE),
@@ -746,12 +789,15 @@ static void dump_chain(
 		"\trpc_hedge_ms = %d\n\trpc_rps = %u\n"
 		"\tready_head_age = %u\n"
 		"\tmax_fee_gwei = %llu\n"
-		"\tmax_priority_fee_gwei = %llu\n\tmax_gas = %llu\n",
+		"\tmax_priority_fee_gwei = %llu\n\tmax_gas = %llu\n"
+		"\tmax_compute_units = %u\n"
+		"\tmax_priority_fee_lamports = %llu\n",
 		chain->rpc_timeout_ms / 1000, chain->rpc_head_lag_max,
 		chain->rpc_hedge_ms, chain->rpc_rps, chain->ready_head_age_s,
 		(unsigned long long)chain->max_fee_gwei,
 		(unsigned long long)chain->max_priority_fee_gwei,
-		(unsigned long long)chain->max_gas);
+		(unsigned long long)chain->max_gas, chain->max_compute_units,
+		(unsigned long long)chain->max_priority_fee_lamports);
 	fac_config_settling_dump(&chain->settling, buf);
 	x402_buf_add_str(buf, "}\n");
 }
@@ -817,14 +863,20 @@ static bool same_chain(
 		a->max_fee_gwei != b->max_fee_gwei ||
 		a->max_priority_fee_gwei != b->max_priority_fee_gwei ||
 		a->max_gas != b->max_gas ||
+		a->max_compute_units != b->max_compute_units ||
+		a->max_priority_fee_lamports != b->max_priority_fee_lamports ||
 		!fac_config_settling_equal(&a->settling, &b->settling))
 		return false;
 	for (size_t i = 0; i < a->rpc_urls_len; i++)
 		if (strcmp(a->rpc_urls[i], b->rpc_urls[i]))
 			return false;
 	for (size_t i = 0; i < a->signers_len; i++)
-		if (!x402_equal_ct(a->signers[i], b->signers[i],
-			    sizeof(*a->signers[i])))
+		if (a->network.family == X402_FAMILY_SVM
+				? !x402_equal_ct(a->svm_signers[i],
+					  b->svm_signers[i],
+					  sizeof(*a->svm_signers[i]))
+				: !x402_equal_ct(a->signers[i], b->signers[i],
+					  sizeof(*a->signers[i])))
 			return false;
 	return true;
 }

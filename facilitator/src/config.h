@@ -2,9 +2,9 @@
  * config.h: what the operator decided, read once into one struct.
  *
  * From a file (fac_config_load) or from the plain environment alone
- * (fac_config_from_env): PORT, EVM_RPC_URL, EVM_PRIVATE_KEY. Whatever is
- * wrong is said with file and line, and an unknown key is wrong: a misspelt
- * ceiling must not become no ceiling.
+ * (fac_config_from_env): PORT, EVM_RPC_URL, EVM_PRIVATE_KEY, SVM_RPC_URL.
+ * Whatever is wrong is said with file and line, and an unknown key is wrong: a
+ * misspelt ceiling must not become no ceiling.
  *
  * Keys: read from files (or the environment, which is wiped), kept in locked
  * memory, never printed. Key files that others may read are refused.
@@ -50,6 +50,8 @@ struct fac_config_chain {
 	size_t rpc_urls_len;
 	/* Locked memory (sodium_malloc). */
 	struct x402_secret *signers[FAC_ENGINE_SIGNERS_MAX];
+	/* Solana: in their place; locked memory too. */
+	struct x402_svm_secret *svm_signers[FAC_ENGINE_SIGNERS_MAX];
 	/* Where each came from, for --dump-config. */
 	char *signer_sources[FAC_ENGINE_SIGNERS_MAX];
 	size_t signers_len;
@@ -63,6 +65,9 @@ struct fac_config_chain {
 	uint64_t max_fee_gwei;
 	uint64_t max_priority_fee_gwei;
 	uint64_t max_gas;
+	/* Solana: what a payer may have its sponsor pay. */
+	uint32_t max_compute_units;
+	uint64_t max_priority_fee_lamports;
 	struct fac_config_settling settling;
 };
 
@@ -121,9 +126,9 @@ struct fac_config {
 X402_MUST_USE enum x402_err fac_config_load(const char *path,
 	struct x402_buf *ret_problems, struct fac_config **ret_config);
 /*
- * Read PORT, EVM_RPC_URL, EVM_PRIVATE_KEY, X402_NETWORK, X402_STORE,
- * X402_LISTEN, X402_WORKERS. Makes the store's default directory. Errors as
- * above.
+ * Read PORT, EVM_RPC_URL, EVM_PRIVATE_KEY, X402_NETWORK, SVM_RPC_URL,
+ * SVM_PRIVATE_KEY, X402_SVM_NETWORK, X402_STORE, X402_LISTEN, X402_WORKERS.
+ * Makes the store's default directory. Errors as above.
  */
 X402_MUST_USE enum x402_err fac_config_from_env(
 	struct x402_buf *ret_problems, struct fac_config **ret_config);
@@ -196,5 +201,11 @@ bool fac_config_hook_equal(
 	const struct fac_config_hook *a, const struct fac_config_hook *b);
 /* Parse key text into locked memory; NULL when it is no key. */
 struct x402_secret *fac_config_key_parse(const char *text);
+/* The same for Solana: id.json or base58. */
+struct x402_svm_secret *fac_config_svm_key_parse(const char *text);
+bool fac_config_svm_key_file(const char *path, const char *prefix,
+	struct x402_buf *problems, struct x402_svm_secret **ret_secret);
+/* What is other by default there, once the network is known. */
+void fac_config_chain_family(struct fac_config_chain *chain);
 
 #endif

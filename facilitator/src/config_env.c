@@ -43,9 +43,10 @@ static bool env_number(const char *name, uint64_t max, uint64_t *ret_value,
 	return true;
 }
 
-static void read_urls(struct fac_config_chain *chain, struct x402_buf *problems)
+static void read_urls(struct fac_config_chain *chain, const char *name,
+	struct x402_buf *problems)
 {
-	const char *text = env("EVM_RPC_URL");
+	const char *text = env(name);
 	char *copy = text ? strdup(text) : NULL;
 	char *save = NULL;
 
@@ -53,14 +54,14 @@ static void read_urls(struct fac_config_chain *chain, struct x402_buf *problems)
 		url = strtok_r(NULL, ", ", &save)) {
 		if (!fac_config_url_ok(url)) {
 			fac_config_problem(problems,
-				SOURCE ": EVM_RPC_URL: entry %zu is no "
+				SOURCE ": %s: entry %zu is no "
 				       "http:// or https:// URL",
-				chain->rpc_urls_len + 1);
+				name, chain->rpc_urls_len + 1);
 			break;
 		}
 		if (chain->rpc_urls_len == FAC_CHAIN_URLS_MAX) {
 			fac_config_problem(problems,
-				SOURCE ": EVM_RPC_URL: more than %d URLs",
+				SOURCE ": %s: more than %d URLs", name,
 				FAC_CHAIN_URLS_MAX);
 			break;
 		}
@@ -208,6 +209,63 @@ static void read_rest(struct fac_config *config, struct x402_buf *problems)
 			       "or STATE_DIRECTORY, or HOME");
 }
 
+static void read_evm(struct fac_config_chain *chain, struct x402_buf *problems)
+{
+	fac_config_chain_init(chain);
+	read_urls(chain, "EVM_RPC_URL", problems);
+	if (!chain->rpc_urls_len && !problems->len)
+		fac_config_problem(problems,
+			SOURCE ": EVM_RPC_URL: the chain's RPC URL is missing; "
+			       "set it, or give -c FILE");
+	read_keys(chain, problems);
+	read_network(chain, problems);
+}
+
+/* One key, in either of its texts: id.json holds commas. */
+static void read_svm_key(
+	struct fac_config_chain *chain, struct x402_buf *problems)
+{
+	const char *text = env("SVM_PRIVATE_KEY");
+	const char *file = env("SVM_PRIVATE_KEY_FILE");
+	struct x402_svm_secret *secret = NULL;
+
+	if (text && !(secret = fac_config_svm_key_parse(text)))
+		fac_config_problem(problems,
+			SOURCE ": SVM_PRIVATE_KEY: expected 64 numbers as in "
+			       "id.json, or their base58");
+	else if (!text && file &&
+		!fac_config_svm_key_file(file, SOURCE, problems, &secret))
+		return; /* it said why */
+	else if (!text && !file)
+		fac_config_problem(problems,
+			SOURCE ": SVM_PRIVATE_KEY: the fee payer's key is "
+			       "missing; set it, or SVM_PRIVATE_KEY_FILE");
+	if (!secret)
+		return;
+	chain->svm_signers[chain->signers_len] = secret;
+	chain->signer_sources[chain->signers_len++] = strdup(
+		text ? SOURCE : file);
+}
+
+/* The cluster is named: devnet's money and mainnet's look alike. */
+static void read_svm(struct fac_config_chain *chain, struct x402_buf *problems)
+{
+	const char *text = env("X402_SVM_NETWORK");
+	const char *caip2 = x402_network_from_v1_name(text);
+
+	fac_config_chain_init(chain);
+	read_urls(chain, "SVM_RPC_URL", problems);
+	read_svm_key(chain, problems);
+	if (x402_network_parse(caip2 ? caip2 : text, &chain->network) ||
+		chain->network.family != X402_FAMILY_SVM)
+		fac_config_problem(problems,
+			SOURCE ": X402_SVM_NETWORK: expected solana, "
+			       "solana-devnet or \"solana:\" and a genesis "
+			       "hash, got \"%.60s\"",
+			text ? text : "");
+	fac_config_chain_family(chain);
+}
+
 enum x402_err fac_config_from_env(
 	struct x402_buf *ret_problems, struct fac_config **ret_config)
 {
@@ -217,14 +275,15 @@ enum x402_err fac_config_from_env(
 		return X402_ERR_NOMEM;
 	struct fac_config_chain *chain = &config->chains[0];
 	config->chains_len = 1;
-	fac_config_chain_init(chain);
-	read_urls(chain, ret_problems);
-	if (!chain->rpc_urls_len && !ret_problems->len)
-		fac_config_problem(ret_problems,
-			SOURCE ": EVM_RPC_URL: the chain's RPC URL is missing; "
-			       "set it, or give -c FILE");
-	read_keys(chain, ret_problems);
-	read_network(chain, ret_problems);
+	/* Solana alone needs no EVM chain beside it. */
+	if (env("EVM_RPC_URL") || !env("SVM_RPC_URL")) {
+		read_evm(chain, ret_problems);
+		chain = &config->chains[config->chains_len++];
+	}
+	if (env("SVM_RPC_URL"))
+		read_svm(chain, ret_problems);
+	else
+		config->chains_len--;
 	read_rest(config, ret_problems);
 	if (ret_problems->len || ret_problems->failed) {
 		fac_config_free(config);
@@ -236,11 +295,16 @@ enum x402_err fac_config_from_env(
 
 void fac_config_wipe_env(void)
 {
-	char *value = getenv("EVM_PRIVATE_KEY");
+	static const char *const names[] = {
+		"EVM_PRIVATE_KEY", "SVM_PRIVATE_KEY"};
 
-	if (!value)
-		return;
-	/* unsetenv only forgets the pointer; the text would stay. */
-	x402_wipe(value, strlen(value));
-	(void)unsetenv("EVM_PRIVATE_KEY");
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char *value = getenv(names[i]);
+
+		if (!value)
+			continue;
+		/* unsetenv only forgets the pointer; the text would stay. */
+		x402_wipe(value, strlen(value));
+		(void)unsetenv(names[i]);
+	}
 }

@@ -16,8 +16,23 @@
 
 /* "0x", 64 digits, and room for white space around them. */
 #define KEY_TEXT_SIZE 128
+/* 64 numbers with commas, and room: Solana's id.json. */
+#define SVM_KEY_TEXT_SIZE 1024
 /* A file name, a line and the name of a section. */
 #define FAC_CONFIG_PREFIX_SIZE (PATH_MAX + 128)
+
+struct x402_svm_secret *fac_config_svm_key_parse(const char *text)
+{
+	struct x402_svm_secret *secret = sodium_malloc(sizeof(*secret));
+
+	if (!secret)
+		return NULL;
+	if (x402_svm_secret_parse(text, secret)) {
+		sodium_free(secret);
+		return NULL;
+	}
+	return secret;
+}
 
 struct x402_secret *fac_config_key_parse(const char *text)
 {
@@ -111,6 +126,28 @@ bool fac_config_key_file(const char *path, const char *prefix,
 		fac_config_problem(problems,
 			"%s %s: expected a private key of 64 hex digits, with "
 			"or without 0x",
+			what, path);
+		return false;
+	}
+	*ret_secret = secret;
+	return true;
+}
+
+bool fac_config_svm_key_file(const char *path, const char *prefix,
+	struct x402_buf *problems, struct x402_svm_secret **ret_secret)
+{
+	char what[FAC_CONFIG_PREFIX_SIZE];
+	char text[SVM_KEY_TEXT_SIZE] = {0};
+
+	snprintf(what, sizeof(what), "%s: key file", prefix);
+	if (!fac_config_private_file(path, what, problems, text, sizeof(text)))
+		return false;
+	struct x402_svm_secret *secret = fac_config_svm_key_parse(text);
+	x402_wipe(text, sizeof(text));
+	if (!secret) {
+		fac_config_problem(problems,
+			"%s %s: expected a Solana key: 64 numbers as in "
+			"id.json, or their base58",
 			what, path);
 		return false;
 	}

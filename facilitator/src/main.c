@@ -395,6 +395,8 @@ static void fill_engine_chain(const struct fac_config_chain *chain,
 	*ret_engine = (struct fac_engine_chain){
 		.network = chain->network,
 		.signers = (const struct x402_secret *const *)chain->signers,
+		.svm_signers = (const struct x402_svm_secret *const *)
+				       chain->svm_signers,
 		.signers_len = chain->signers_len,
 		.max_fee_per_gas = gwei(chain->max_fee_gwei),
 		.max_priority_fee_per_gas = gwei(chain->max_priority_fee_gwei),
@@ -599,6 +601,7 @@ static enum x402_err make_watch(struct daemon *daemon, size_t index)
 	struct fac_chain_options options = {
 		.loop = daemon->loop,
 		.chain_id = chain->network.chain_id,
+		.svm_genesis = fac_chain_svm_genesis(&chain->network),
 		.rpc_urls = (const char *const *)chain->rpc_urls,
 		.rpc_urls_len = chain->rpc_urls_len,
 		.timeout_ms = chain->rpc_timeout_ms,
@@ -697,7 +700,8 @@ static enum x402_err read_signers(struct daemon *daemon)
 	randombytes_buf(seed, sizeof(seed));
 	enum x402_err err = x402_secp256k1_new(seed, &secp);
 	for (size_t i = 0; !err && i < config->chains_len; i++)
-		for (size_t j = 0; !err && j < config->chains[i].signers_len;
+		for (size_t j = 0; !err && j < config->chains[i].signers_len &&
+			config->chains[i].network.family != X402_FAMILY_SVM;
 			j++)
 			err = x402_secret_address(secp,
 				config->chains[i].signers[j],

@@ -155,8 +155,15 @@ static const struct {
 	{STORE CHAIN CHAIN, "f.conf:"},
 	{STORE "chain \"base\" {\nrpc_urls = {\"http://a\"}\n}\n",
 		"expected \"eip155:\" and a chain id"},
-	{STORE "chain \"solana:x\" {\nrpc_urls = {\"http://a\"}\n}\n",
-		"expected \"eip155:\" and a chain id"},
+	{STORE "chain \"cosmos:x\" {\nrpc_urls = {\"http://a\"}\n}\n",
+		"or \"solana:\" and a genesis hash"},
+	{STORE "chain \"solana:x\" {\nrpc_urls = {\"http://a\"}\n"
+	       "signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n",
+		"expected a Solana key"},
+	{STORE CHAIN_OPEN "max_compute_units = 1400001\n}\n",
+		"max_compute_units: expected"},
+	{STORE CHAIN_OPEN "max_priority_fee_lamports = 0\n}\n",
+		"max_priority_fee_lamports: expected"},
 	{STORE "chain \"eip155:1\" {\n"
 	       "signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n",
 		"rpc_urls is missing"},
@@ -293,7 +300,8 @@ static void clear_env(void)
 {
 	static const char *const names[] = {"PORT", "EVM_RPC_URL",
 		"EVM_PRIVATE_KEY", "EVM_PRIVATE_KEY_FILE", "X402_NETWORK",
-		"X402_STORE", "X402_LISTEN", "X402_WORKERS",
+		"X402_STORE", "X402_LISTEN", "X402_WORKERS", "SVM_RPC_URL",
+		"SVM_PRIVATE_KEY", "SVM_PRIVATE_KEY_FILE", "X402_SVM_NETWORK",
 		"CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "XDG_STATE_HOME"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		assert_int_equal(unsetenv(names[i]), 0);
@@ -325,6 +333,80 @@ static void env_alone_is_enough(void **state)
 	assert_string_equal(config->chains[0].rpc_urls[1], "http://b:2");
 	assert_hex(config->chains[0].signers[0], 32, KEY);
 	fac_config_free(config);
+	clear_env();
+}
+
+static void set_svm_env(void)
+{
+	struct x402_svm_secret secret;
+	uint8_t seed[32];
+	char text[X402_SVM_SIGNATURE_TEXT_SIZE];
+
+	memset(seed, 2, sizeof(seed));
+	assert_int_equal(x402_svm_secret_from_seed(seed, &secret), X402_OK);
+	x402_base58_encode(secret.seed_and_key64, 64, text);
+	assert_int_equal(setenv("SVM_RPC_URL", "http://s:1", 1), 0);
+	assert_int_equal(setenv("SVM_PRIVATE_KEY", text, 1), 0);
+	assert_int_equal(setenv("X402_SVM_NETWORK", "solana-devnet", 1), 0);
+}
+
+static void env_solana_stands_beside_evm_or_alone(void **state)
+{
+	(void)state;
+	for (int alone = 0; alone < 2; alone++) {
+		struct x402_buf problems = {0};
+		struct fac_config *config = NULL;
+		set_good_env();
+		set_svm_env();
+		if (alone) {
+			(void)unsetenv("EVM_RPC_URL");
+			(void)unsetenv("EVM_PRIVATE_KEY");
+		}
+		assert_int_equal(
+			fac_config_from_env(&problems, &config), X402_OK);
+		assert_int_equal(config->chains_len, 2 - alone);
+		const struct fac_config_chain *chain =
+			&config->chains[1 - alone];
+		assert_string_equal(chain->network.caip2,
+			"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1");
+		assert_int_equal(chain->signers_len, 1);
+		assert_int_equal(chain->svm_signers[0]->seed_and_key64[0], 2);
+		assert_int_equal(chain->rpc_head_lag_max, 25);
+		assert_int_equal(chain->max_compute_units, 400000);
+		fac_config_free(config);
+	}
+	fac_config_wipe_env();
+	assert_null(getenv("SVM_PRIVATE_KEY"));
+	clear_env();
+}
+
+static void env_solana_wrong_is_named(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *value;
+	} cases[] = {{"SVM_RPC_URL", "s:1"}, {"SVM_PRIVATE_KEY", NULL},
+		{"SVM_PRIVATE_KEY", "0x12"}, {"SVM_PRIVATE_KEY", "[1,2]"},
+		{"X402_SVM_NETWORK", NULL}, {"X402_SVM_NETWORK", "solana:*"},
+		{"X402_SVM_NETWORK", "base"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct x402_buf problems = {0};
+		struct fac_config *config = NULL;
+		set_good_env();
+		set_svm_env();
+		if (cases[i].value)
+			(void)setenv(cases[i].name, cases[i].value, 1);
+		else
+			(void)unsetenv(cases[i].name);
+		assert_int_equal(fac_config_from_env(&problems, &config),
+			X402_ERR_SYNTAX);
+		x402_buf_add_byte(&problems, '\0');
+		assert_non_null(strstr((char *)problems.ptr, cases[i].name));
+		assert_null(strstr((char *)problems.ptr, "0x12"));
+		x402_buf_clear(&problems);
+	}
 	clear_env();
 }
 
@@ -608,6 +690,8 @@ int main(void)
 		cmocka_unit_test(key_directory_is_refused),
 		cmocka_unit_test(key_credential_may_show_an_acl),
 		cmocka_unit_test(env_alone_is_enough),
+		cmocka_unit_test(env_solana_stands_beside_evm_or_alone),
+		cmocka_unit_test(env_solana_wrong_is_named),
 		cmocka_unit_test(env_key_is_wiped_after_reading),
 		cmocka_unit_test(env_wrong_is_named),
 		cmocka_unit_test(admin_listen_is_an_address_a_file_or_off),

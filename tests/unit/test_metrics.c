@@ -225,8 +225,10 @@ static void fill_engine(struct fac_engine_stats *engine)
 	for (size_t i = 0; i < 2; i++)
 		line->lanes[i] = (struct fac_lane_stats){
 			.ready = true, .leased = true, .oldest_ms = 2500};
-	memset(line->lanes[0].signer.bytes, 0x11, 20);
-	memset(line->lanes[1].signer.bytes, 0x22, 20);
+	snprintf(line->lanes[0].signer, sizeof(line->lanes[0].signer),
+		"0x1111111111111111111111111111111111111111");
+	snprintf(line->lanes[1].signer, sizeof(line->lanes[1].signer),
+		"0x2222222222222222222222222222222222222222");
 	line->lanes[0].balance_known = true;
 	line->lanes[0].runway_hours = 12;
 	line->lanes[1].dry = true;

@@ -2,6 +2,8 @@
  * /readyz: each check, alone and together: what takes an instance out of
  * service, and what costs a line only.
  */
+#include <stdio.h>
+
 #include "cmocka_house.h"
 
 #include "ops/ready.h"
@@ -23,9 +25,11 @@ static void set_line(struct fac_line_stats *line, const char *network)
 		.oldest_ms = 299999,
 		.balance_known = true,
 		.runway_hours = 41};
-	memset(line->lanes[0].signer.bytes, 0x11, 20);
+	snprintf(line->lanes[0].signer, sizeof(line->lanes[0].signer),
+		"0x1111111111111111111111111111111111111111");
 	line->lanes[1] = line->lanes[0];
-	memset(line->lanes[1].signer.bytes, 0x22, 20);
+	snprintf(line->lanes[1].signer, sizeof(line->lanes[1].signer),
+		"0x2222222222222222222222222222222222222222");
 }
 
 static int setup(void **state)

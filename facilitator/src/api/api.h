@@ -42,7 +42,11 @@ struct fac_app_chain {
 	struct x402_network network;
 	struct fac_chain *chain; /* this worker's own */
 	struct x402_address signers[FAC_ENGINE_SIGNERS_MAX];
-	size_t signers_len;
+	/* Solana: who pays fees, in their place, and what they may pay. */
+	struct x402_pubkey fee_payers[FAC_ENGINE_SIGNERS_MAX];
+	uint32_t max_compute_units;
+	uint64_t max_priority_lamports;
+	size_t signers_len;              /* of whichever */
 	struct fac_chain_status *status; /* shared */
 };
 

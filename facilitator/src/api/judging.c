@@ -151,7 +151,14 @@ static struct fac_step start_plan(struct fac_judging *judging)
 		.phase = judging->phase,
 		.domains = &judging->request->app->domains,
 	};
-	if (judging->chain) {
+	if (judging->chain &&
+		judging->chain->network.family == X402_FAMILY_SVM) {
+		options.fee_payers = judging->chain->fee_payers;
+		options.fee_payers_len = judging->chain->signers_len;
+		options.max_compute_units = judging->chain->max_compute_units;
+		options.max_priority_lamports =
+			judging->chain->max_priority_lamports;
+	} else if (judging->chain) {
 		options.signers = judging->chain->signers;
 		options.signers_len = judging->chain->signers_len;
 	}

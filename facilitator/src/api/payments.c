@@ -61,25 +61,25 @@ static struct x402_json *history_json(const struct fac_store_reply *reply)
 static enum x402_err add_terms(
 	struct x402_json *json, const struct fac_payment *payment)
 {
-	char payer[X402_ADDRESS_TEXT_SIZE];
-	char pay_to[X402_ADDRESS_TEXT_SIZE];
-	char asset[X402_ADDRESS_TEXT_SIZE];
+	struct x402_settle_parties parties = x402_settle_proof_parties(
+		&payment->proof);
+	bool is_svm = payment->proof.family == X402_FAMILY_SVM;
 	char amount[X402_U256_DEC_SIZE];
 	char valid_before[24];
 
-	x402_address_format(&payment->proof.from, payer);
-	x402_address_format(&payment->proof.to, pay_to);
-	x402_address_format(&payment->proof.asset, asset);
 	x402_u256_to_dec(&payment->proof.value, amount);
 	snprintf(valid_before, sizeof(valid_before), "%llu",
 		(unsigned long long)payment->valid_before_unix_s);
 	if (x402_json_set_string(json, "scheme", payment->scheme) ||
 		x402_json_set_string(json, "network", payment->network) ||
-		x402_json_set_string(json, "payer", payer) ||
-		x402_json_set_string(json, "payTo", pay_to) ||
-		x402_json_set_string(json, "asset", asset) ||
+		x402_json_set_string(json, "payer", parties.payer) ||
+		x402_json_set_string(json, "payTo", parties.pay_to) ||
+		x402_json_set_string(json, "asset", parties.asset) ||
 		x402_json_set_string(json, "amount", amount) ||
-		x402_json_set_string(json, "validBefore", valid_before))
+		/* Solana: a blockhash ends it, at no known time. */
+		(!is_svm &&
+			x402_json_set_string(
+				json, "validBefore", valid_before)))
 		return X402_ERR_NOMEM;
 	return X402_OK;
 }
@@ -90,7 +90,9 @@ struct x402_json *fac_payment_event_json(
 	const struct fac_payment *payment = &reply->payments[0];
 	const struct fac_payment_event *event = &reply->events[index];
 	struct x402_json *json = x402_json_new_object();
+	char transaction[FAC_TRANSACTION_TEXT_SIZE];
 
+	fac_payment_transaction_text(payment, transaction);
 	if (!json || x402_json_set_string(json, "paymentId", payment->id) ||
 		x402_json_set_string(
 			json, "state", fac_payment_state_text(event->state)) ||
@@ -98,7 +100,7 @@ struct x402_json *fac_payment_event_json(
 			json, "final", fac_payment_is_final(event->state)) ||
 		set_time(json, "at", event->at_ms) ||
 		set_optional(json, "note", event->note) ||
-		set_optional(json, "transaction", payment->transaction)) {
+		set_optional(json, "transaction", transaction)) {
 		x402_json_unref(json);
 		return NULL;
 	}
@@ -108,7 +110,9 @@ struct x402_json *fac_payment_event_json(
 static struct x402_json *payment_json(const struct fac_payment *payment)
 {
 	struct x402_json *json = x402_json_new_object();
+	char transaction[FAC_TRANSACTION_TEXT_SIZE];
 
+	fac_payment_transaction_text(payment, transaction);
 	if (!json || x402_json_set_string(json, "paymentId", payment->id) ||
 		x402_json_set_string(json, "state",
 			fac_payment_state_text(payment->state)) ||
@@ -116,8 +120,7 @@ static struct x402_json *payment_json(const struct fac_payment *payment)
 			json, "final", fac_payment_is_final(payment->state)) ||
 		x402_json_set_int(json, "x402Version", payment->x402_version) ||
 		add_terms(json, payment) ||
-		x402_json_set_string(
-			json, "transaction", payment->transaction) ||
+		x402_json_set_string(json, "transaction", transaction) ||
 		(payment->block_number &&
 			x402_json_set_int(json, "blockNumber",
 				(int64_t)payment->block_number)) ||
@@ -204,25 +207,27 @@ static void on_payment(void *user, const struct fac_store_reply *reply)
 
 /* ---- 1. What is asked. ---- */
 
-#define BAD_ID                                                         \
-	"expected /payments/ and a paymentId of 32 hex digits, a "     \
-	"transaction hash (0x and 64), or the SHA-256 of the payment " \
-	"payload (64)"
+#define BAD_ID                                                               \
+	"expected /payments/ and a paymentId of 32 hex digits, a "           \
+	"transaction (0x and 64, or a Solana signature), or the SHA-256 of " \
+	"the payment payload (64)"
 
-/* Lower case, and without the "/events" behind it. */
+/* Hex in lower case, and without the "/events" behind it. */
 static bool read_id(const struct fac_request *request,
-	char ret_id[FAC_HASH_TEXT_SIZE], bool *ret_events)
+	char ret_id[FAC_TRANSACTION_TEXT_SIZE], bool *ret_events)
 {
 	static const char events[] = "/events";
 	const char *rest = fac_request_path_rest(request, "/payments/");
 	size_t len = rest ? strcspn(rest, "/") : 0;
 
-	if (!len || len >= FAC_HASH_TEXT_SIZE ||
+	if (!len || len >= FAC_TRANSACTION_TEXT_SIZE ||
 		(rest[len] && strcmp(rest + len, events)))
 		return false;
 	*ret_events = rest[len];
+	/* What is longer is base58, where case counts. */
 	for (size_t i = 0; i < len; i++)
-		ret_id[i] = rest[i] >= 'A' && rest[i] <= 'F'
+		ret_id[i] = len < FAC_HASH_TEXT_SIZE && rest[i] >= 'A' &&
+				rest[i] <= 'F'
 			? (char)(rest[i] + 32)
 			: rest[i];
 	ret_id[len] = '\0';
@@ -250,7 +255,7 @@ static bool read_query(const char *id, uint8_t ret_hash32[32],
 {
 	if (is_hex(id, FAC_PAYMENT_ID_SIZE - 1))
 		ret_query->id = id;
-	else if (!strncmp(id, "0x", 2) && read_hash(id + 2, ret_hash32))
+	else if (fac_transaction_text_hash(id, ret_hash32))
 		ret_query->transaction32 = ret_hash32;
 	else if (read_hash(id, ret_hash32))
 		ret_query->payload_hash32 = ret_hash32;
@@ -306,7 +311,7 @@ struct fac_step fac_api_payment(struct fac_request *request)
 {
 	struct fac_app *app = request->app;
 	struct fac_payment_query query = {0};
-	char id[FAC_HASH_TEXT_SIZE];
+	char id[FAC_TRANSACTION_TEXT_SIZE];
 	uint8_t hash32[32];
 	struct asking *asking = calloc(1, sizeof(*asking));
 

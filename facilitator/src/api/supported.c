@@ -15,22 +15,29 @@ static const char *const extensions[] = {
 	"bazaar", "eip2612GasSponsoring", "payment-identifier"};
 
 /*
- * F-004: upto is bound to the account that will send it. Any of ours will do;
- * they take turns, so that no lane gets all of it.
+ * F-004: upto is bound to the account that will send it, and Solana's message
+ * to the one that pays its fee. Any of ours will do; they take turns, so that
+ * no lane gets all of it.
  */
 static enum x402_err add_extra(struct x402_json *kind,
 	const struct x402_scheme *scheme, const struct fac_app_chain *chain)
 {
-	char text[X402_ADDRESS_TEXT_SIZE];
+	bool is_svm = chain->network.family == X402_FAMILY_SVM;
+	char text[X402_ACCOUNT_TEXT_SIZE];
 	struct x402_json *extra;
 	size_t index;
 
-	if (strcmp(scheme->name, "upto") != 0)
+	if (!is_svm && strcmp(scheme->name, "upto") != 0)
 		return X402_OK;
 	extra = x402_json_new_object();
 	index = randombytes_uniform((uint32_t)chain->signers_len);
-	x402_address_format(&chain->signers[index], text);
-	if (!extra || x402_json_set_string(extra, "facilitatorAddress", text)) {
+	if (is_svm)
+		x402_pubkey_format(&chain->fee_payers[index], text);
+	else
+		x402_address_format(&chain->signers[index], text);
+	if (!extra ||
+		x402_json_set_string(extra,
+			is_svm ? "feePayer" : "facilitatorAddress", text)) {
 		x402_json_unref(extra);
 		return X402_ERR_NOMEM;
 	}
@@ -87,27 +94,62 @@ static bool has_text(const struct x402_json *array, const char *text)
 	return false;
 }
 
-static struct x402_json *signers_json(const struct fac_app *app)
+/* All signers of one family; each once. NULL: memory is out. */
+static struct x402_json *family_json(
+	const struct fac_app *app, enum x402_family family)
 {
 	struct x402_json *array = x402_json_new_array();
-	struct x402_json *object = x402_json_new_object();
-	bool bad = !array || !object;
+	bool bad = !array;
 
-	for (size_t i = 0; !bad && i < app->chains_len; i++)
-		for (size_t j = 0; !bad && j < app->chains[i].signers_len;
+	for (size_t i = 0; !bad && i < app->chains_len; i++) {
+		const struct fac_app_chain *chain = &app->chains[i];
+
+		for (size_t j = 0; !bad && chain->network.family == family &&
+			j < chain->signers_len;
 			j++) {
-			char text[X402_ADDRESS_TEXT_SIZE];
-			x402_address_format(&app->chains[i].signers[j], text);
+			char text[X402_ACCOUNT_TEXT_SIZE];
+
+			if (family == X402_FAMILY_SVM)
+				x402_pubkey_format(&chain->fee_payers[j], text);
+			else
+				x402_address_format(&chain->signers[j], text);
 			if (!has_text(array, text))
 				bad = x402_json_append_take(
 					array, x402_json_new_string(text));
 		}
-	if (bad ||
-		x402_json_set_take(object, "eip155:*", x402_json_ref(array))) {
-		x402_json_unref(object);
-		object = NULL;
 	}
+	if (!bad)
+		return array;
 	x402_json_unref(array);
+	return NULL;
+}
+
+static bool has_family(const struct fac_app *app, enum x402_family family)
+{
+	for (size_t i = 0; i < app->chains_len; i++)
+		if (app->chains[i].network.family == family)
+			return true;
+	return false;
+}
+
+static struct x402_json *signers_json(const struct fac_app *app)
+{
+	static const struct {
+		enum x402_family family;
+		const char *pattern;
+	} families[] = {
+		{X402_FAMILY_EVM, "eip155:*"}, {X402_FAMILY_SVM, "solana:*"}};
+	struct x402_json *object = x402_json_new_object();
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+		if (has_family(app, families[i].family) &&
+			(!object ||
+				x402_json_set_take(object, families[i].pattern,
+					family_json(
+						app, families[i].family)))) {
+			x402_json_unref(object);
+			return NULL;
+		}
 	return object;
 }
 

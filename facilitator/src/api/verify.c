@@ -212,6 +212,10 @@ static struct fac_step on_verdict(struct fac_judging *judging)
 	if (!verifying->hold_s || !judging->verdict.valid ||
 		judging->request->app->stopping || !judging->chain)
 		return answer(judging);
+	if (judging->chain->network.family == X402_FAMILY_SVM)
+		return fac_fail(judging->request, 400,
+			"X402-Hold: payments on Solana are not held: a "
+			"blockhash is gone before a hold would help");
 	if (fill_hold(verifying))
 		return fac_fail(judging->request, 500, "out of memory");
 	return ask_balance(verifying);

@@ -6,6 +6,7 @@
 #include "chain/decode_p.h"
 #include "chain/params_p.h"
 #include "chain/reads_p.h"
+#include "chain/svm_p.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct fac_chain {
 	struct fac_rpc *rpc;
 	struct fac_reads *reads;
 	uint64_t chain_id;
+	const char *svm_genesis; /* NULL: EVM */
 	struct x402_buf params;
 };
 
@@ -52,6 +54,13 @@ static void ask_chain(struct fac_chain *chain, const char *method,
 	fac_rpc_call(chain->rpc, &question);
 }
 
+const char *fac_chain_svm_genesis(const struct x402_network *network)
+{
+	return network->family == X402_FAMILY_SVM
+		? network->caip2 + strlen("solana:")
+		: NULL;
+}
+
 enum x402_err fac_chain_new(
 	const struct fac_chain_options *options, struct fac_chain **ret_chain)
 {
@@ -62,6 +71,7 @@ enum x402_err fac_chain_new(
 		return X402_ERR_NOMEM;
 	chain->loop = options->loop;
 	chain->chain_id = options->chain_id;
+	chain->svm_genesis = options->svm_genesis;
 	err = fac_rpc_new(options, &chain->rpc);
 	if (!err)
 		err = fac_reads_new(chain->loop, chain->rpc, &chain->reads);
@@ -136,13 +146,19 @@ void fac_chain_check(struct fac_chain *chain, uint32_t timeout_ms,
 	void (*done)(void *user, enum x402_err err, uint64_t chain_id),
 	void *user)
 {
-	struct check *check = must_calloc(1, sizeof(*check));
+	struct check *check;
 	struct fac_rpc_question question = {.method = "eth_chainId",
 		.params = x402_span_str("[]"),
 		.timeout_ms = timeout_ms,
-		.done = on_chain_id,
-		.user = check};
+		.done = on_chain_id};
 
+	if (chain->svm_genesis) {
+		fac_svm_check(
+			chain->rpc, chain->svm_genesis, timeout_ms, done, user);
+		return;
+	}
+	check = must_calloc(1, sizeof(*check));
+	question.user = check;
 	check->expected = chain->chain_id;
 	check->left = fac_rpc_endpoints(chain->rpc);
 	check->done = done;
@@ -159,12 +175,17 @@ void fac_chain_read(struct fac_chain *chain,
 		const struct x402_chain_answer *answers, size_t answers_len),
 	void *user)
 {
-	fac_reads_ask(chain->reads, options, done, user);
+	if (chain->svm_genesis)
+		fac_svm_read(chain->rpc, options, done, user);
+	else
+		fac_reads_ask(chain->reads, options, done, user);
 }
 
 /* ---- Sending: to every endpoint. ---- */
 
 struct sending {
+	bool is_svm;
+	uint8_t signature64[64]; /* Solana */
 	uint8_t hash32[32];
 	size_t left;
 	bool told;
@@ -191,7 +212,10 @@ static void on_sent(void *user, const struct fac_rpc_answer *answer)
 	struct sending *sending = user;
 	struct fac_send_outcome outcome;
 
-	fac_decode_send(answer, sending->hash32, &outcome);
+	if (sending->is_svm)
+		fac_svm_decode_send(answer, sending->signature64, &outcome);
+	else
+		fac_decode_send(answer, sending->hash32, &outcome);
 	merge_outcome(sending, &outcome);
 	sending->left--;
 	if (!sending->told &&
@@ -213,8 +237,10 @@ void fac_chain_send_raw(struct fac_chain *chain, struct x402_span raw,
 	void *user)
 {
 	struct sending *sending = must_calloc(1, sizeof(*sending));
-	struct x402_buf *params = params_of(chain, "[");
-	struct fac_rpc_question question = {.method = "eth_sendRawTransaction",
+	struct x402_buf *params = params_of(chain, "");
+	struct fac_rpc_question question = {.method = chain->svm_genesis
+			? "sendTransaction"
+			: "eth_sendRawTransaction",
 		.timeout_ms = timeout_ms,
 		.done = on_sent,
 		.user = sending};
@@ -223,8 +249,16 @@ void fac_chain_send_raw(struct fac_chain *chain, struct x402_span raw,
 	sending->left = fac_rpc_endpoints(chain->rpc);
 	sending->done = done;
 	sending->user = user;
-	fac_params_hex(params, raw);
-	x402_buf_add_byte(params, ']');
+	if (chain->svm_genesis) {
+		assert(raw.len > 65); /* our own bytes */
+		sending->is_svm = true;
+		memcpy(sending->signature64, raw.ptr + 1, 64);
+		fac_svm_send_params(raw, params);
+	} else {
+		x402_buf_add_byte(params, '[');
+		fac_params_hex(params, raw);
+		x402_buf_add_byte(params, ']');
+	}
 	if (params->failed)
 		abort();
 	question.params = x402_buf_span(params);
@@ -403,8 +437,13 @@ void fac_chain_head(struct fac_chain *chain, uint64_t number,
 		const struct fac_chain_block *block),
 	void *user)
 {
-	struct block_ask *ask = must_calloc(1, sizeof(*ask));
+	struct block_ask *ask;
 
+	if (chain->svm_genesis) {
+		fac_svm_head(chain->rpc, number, timeout_ms, done, user);
+		return;
+	}
+	ask = must_calloc(1, sizeof(*ask));
 	ask->done = done;
 	ask->user = user;
 	block_params(chain, number);
@@ -541,6 +580,89 @@ void fac_chain_fees(struct fac_chain *chain, uint32_t timeout_ms,
 	ask_chain(chain, "eth_maxPriorityFeePerGas", timeout_ms, on_tip, fees);
 	(void)params_of(chain, "[\"0x5\",\"latest\",[50]]");
 	ask_chain(chain, "eth_feeHistory", timeout_ms, on_history, fees);
+}
+
+/* ---- Solana: statuses and lamports. ---- */
+
+struct statuses {
+	size_t len;
+	uint8_t signatures64[FAC_CHAIN_RECEIPTS_MAX][64];
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len);
+	void *user;
+};
+
+static void on_statuses(void *user, const struct fac_rpc_answer *answer)
+{
+	struct statuses *statuses = user;
+	struct fac_chain_receipt receipts[FAC_CHAIN_RECEIPTS_MAX];
+
+	fac_svm_decode_statuses(answer,
+		(const uint8_t(*)[64])statuses->signatures64, receipts,
+		statuses->len);
+	statuses->done(statuses->user, receipts, statuses->len);
+	free(statuses);
+}
+
+void fac_chain_signatures(struct fac_chain *chain,
+	const uint8_t (*signatures64)[64], size_t signatures_len,
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user)
+{
+	struct statuses *statuses = must_calloc(1, sizeof(*statuses));
+	struct x402_buf *params = params_of(chain, "[[");
+
+	assert(signatures_len && signatures_len <= FAC_CHAIN_RECEIPTS_MAX);
+	statuses->len = signatures_len;
+	memcpy(statuses->signatures64, signatures64, signatures_len * 64);
+	statuses->done = done;
+	statuses->user = user;
+	for (size_t i = 0; i < signatures_len; i++) {
+		char text[X402_SVM_SIGNATURE_TEXT_SIZE];
+
+		x402_base58_encode(signatures64[i], 64, text);
+		x402_buf_printf(params, "%s\"%s\"", i ? "," : "", text);
+	}
+	x402_buf_add_str(params, "],{\"searchTransactionHistory\":true}]");
+	ask_chain(chain, "getSignatureStatuses", timeout_ms, on_statuses,
+		statuses);
+}
+
+static void on_lamports(void *user, const struct fac_rpc_answer *answer)
+{
+	struct number_ask *ask = user;
+	struct x402_u256 value = {{0}};
+	uint64_t lamports = 0;
+	enum x402_err err = X402_OK;
+
+	if (answer->status != FAC_RPC_RESULT)
+		err = error_of(answer);
+	else if (!fac_svm_decode_u64(
+			 x402_json_get(answer->result, "value"), &lamports))
+		err = X402_ERR_CHAIN;
+	value = x402_u256_from_u64(lamports);
+	(void)!x402_u256_mul_u64(&value, 1000000000, &value); /* below 2^94 */
+	ask->balance(ask->user, err, &value);
+	free(ask);
+}
+
+void fac_chain_svm_balance(struct fac_chain *chain,
+	const struct x402_pubkey *key, uint32_t timeout_ms,
+	void (*done)(
+		void *user, enum x402_err err, const struct x402_u256 *balance),
+	void *user)
+{
+	struct number_ask *ask = must_calloc(1, sizeof(*ask));
+	struct x402_buf *params = params_of(chain, "[");
+	char text[X402_PUBKEY_TEXT_SIZE];
+
+	ask->balance = done;
+	ask->user = user;
+	x402_pubkey_format(key, text);
+	x402_buf_printf(params, "\"%s\",{\"commitment\":\"processed\"}]", text);
+	ask_chain(chain, "getBalance", timeout_ms, on_lamports, ask);
 }
 
 struct fac_chain_stats fac_chain_stats(const struct fac_chain *chain)

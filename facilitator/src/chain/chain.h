@@ -1,5 +1,5 @@
 /*
- * chain.h: one EVM chain, asked through JSON-RPC over libcurl on a loop.
+ * chain.h: one chain, asked through JSON-RPC over libcurl on a loop.
  *
  * All calls made in one turn of the loop travel as one JSON-RPC batch to the
  * best of the endpoints (docs/facilitator.md, The RPC pool). A fault of the
@@ -32,6 +32,12 @@ struct fac_chain_options {
 	struct fac_loop *loop;
 	/* Required: what eth_chainId must say. 0: any, for asking it. */
 	uint64_t chain_id;
+	/*
+	 * Solana: the CAIP-2 reference, with which the genesis hash must
+	 * begin; it makes the chain one of that family. NULL: EVM. Borrowed,
+	 * must outlive the chain.
+	 */
+	const char *svm_genesis;
 	/* Required, in the order of preference; copied, never logged. */
 	const char *const *rpc_urls;
 	size_t rpc_urls_len;
@@ -60,6 +66,8 @@ struct fac_chain_options {
 	void (*warn)(void *user, const char *text);
 	void *user;
 };
+/* For svm_genesis: points into network; NULL for other families. */
+const char *fac_chain_svm_genesis(const struct x402_network *network);
 #define FAC_CHAIN_OPTIONS_INIT \
 	{                      \
 		0              \
@@ -159,6 +167,8 @@ struct fac_chain_receipt {
 	struct x402_receipt receipt;
 	uint8_t block_hash32[32];
 	struct x402_u256 effective_gas_price; /* wei; zero when not said */
+	/* Solana: the slot that NONE or FOUND was answered at. */
+	uint64_t context_slot;
 };
 /* From one up to this many hashes in one call. */
 #define FAC_CHAIN_RECEIPTS_MAX 100
@@ -187,6 +197,12 @@ struct fac_chain_block {
 	uint8_t hash32[32];
 	struct x402_u256 base_fee_per_gas; /* wei; zero before EIP-1559 */
 	uint64_t gas_limit;
+	/*
+	 * Solana, where number is the slot. LATEST: the block height after
+	 * which a transaction that uses hash32 can no longer land. FINALIZED:
+	 * the block height itself.
+	 */
+	uint64_t height;
 };
 /* A block by number or name. CHAIN also when there is none. */
 void fac_chain_head(struct fac_chain *chain, uint64_t number,
@@ -236,6 +252,28 @@ void fac_chain_logs(struct fac_chain *chain,
 /* Wei. CHAIN. */
 void fac_chain_balance(struct fac_chain *chain,
 	const struct x402_address *address, uint32_t timeout_ms,
+	void (*done)(
+		void *user, enum x402_err err, const struct x402_u256 *balance),
+	void *user);
+
+/* ---- Solana only. ---- */
+
+/*
+ * What became of transactions, by their first signature, answered as
+ * receipts: FOUND from the commitment "confirmed" on, with block_number the
+ * slot and transaction_hash32 the signature's SHA-256; FAULT while a slot
+ * that may be dropped has it. NONE says that the node, which had reached
+ * context_slot, knows of none in its whole history.
+ */
+void fac_chain_signatures(struct fac_chain *chain,
+	const uint8_t (*signatures64)[64], size_t signatures_len,
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user);
+/* Lamports, times 10^9: the engine counts both families alike. CHAIN. */
+void fac_chain_svm_balance(struct fac_chain *chain,
+	const struct x402_pubkey *key, uint32_t timeout_ms,
 	void (*done)(
 		void *user, enum x402_err err, const struct x402_u256 *balance),
 	void *user);

@@ -20,6 +20,7 @@
 #include "chain/decode_p.h"
 #include "chain/http_p.h"
 #include "chain/pool_p.h"
+#include "chain/svm_p.h"
 #include "run/loop.h"
 
 #include <stdio.h>
@@ -33,6 +34,8 @@
 /* An endpoint that is slower at telling its head is no good one. */
 #define HEAD_TIMEOUT_MS 2000
 #define HEAD_LAG_MAX    3
+/* Slots of 400 ms, which nodes hear of in bursts. */
+#define SLOT_LAG_MAX 25
 /* The batches of reads, which may go anywhere. */
 #define ANYWHERE FAC_CHAIN_URLS_MAX
 
@@ -73,6 +76,7 @@ struct fac_rpc {
 	struct fac_loop *loop;
 	struct fac_http *http;
 	struct fac_pool pool;
+	bool is_svm;
 	uint32_t timeout_ms;
 	void (*warn)(void *user, const char *text);
 	void *user;
@@ -430,7 +434,8 @@ static void on_head(void *user, const struct fac_rpc_answer *answer)
 	uint64_t head = 0;
 
 	if (answer->status == FAC_RPC_RESULT &&
-		!fac_decode_u64(answer->result, &head))
+		!(ask->rpc->is_svm ? fac_svm_decode_u64(answer->result, &head)
+				   : fac_decode_u64(answer->result, &head)))
 		head = 0;
 	fac_pool_round_told(&ask->rpc->pool, ask->endpoint, head);
 }
@@ -445,7 +450,8 @@ static void ask_heads(struct fac_rpc *rpc)
 	unsigned asks = fac_pool_round(&rpc->pool, fac_loop_now_ms(rpc->loop));
 
 	for (size_t i = 0; i < rpc->pool.len; i++) {
-		struct fac_rpc_question question = {.method = "eth_blockNumber",
+		struct fac_rpc_question question = {
+			.method = rpc->is_svm ? "getSlot" : "eth_blockNumber",
 			.params = x402_span_str("[]"),
 			.timeout_ms = HEAD_TIMEOUT_MS,
 			.done = on_head,
@@ -604,6 +610,7 @@ enum x402_err fac_rpc_new(
 	if (!rpc)
 		return X402_ERR_NOMEM;
 	rpc->loop = options->loop;
+	rpc->is_svm = options->svm_genesis != NULL;
 	rpc->timeout_ms = options->timeout_ms ? options->timeout_ms
 					      : DEFAULT_TIMEOUT_MS;
 	rpc->warn = options->warn;
@@ -611,6 +618,7 @@ enum x402_err fac_rpc_new(
 	rpc->next_id = 1;
 	rpc->queued_last = &rpc->queued;
 	rpc->pool.head_lag_max = options->head_lag_max ? options->head_lag_max
+		: rpc->is_svm                          ? SLOT_LAG_MAX
 						       : HEAD_LAG_MAX;
 	rpc->pool.hedge_ms = options->hedge_ms;
 	rpc->pool.rps = options->rps;

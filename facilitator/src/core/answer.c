@@ -32,6 +32,15 @@ void fac_answer_detach(struct fac_waiter *waiter)
 	waiter->job = NULL;
 }
 
+static void set_payer(
+	const struct fac_payment *payment, struct fac_settle_result *result)
+{
+	struct x402_settle_parties parties = x402_settle_proof_parties(
+		&payment->proof);
+
+	memcpy(result->payer, parties.payer, sizeof(result->payer));
+}
+
 void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
 	enum x402_reason reason, const char *message,
 	const struct fac_payment *payment)
@@ -44,13 +53,12 @@ void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
 	memcpy(result->wire_network, waiter->asked.wire_network,
 		sizeof(result->wire_network));
 	if (waiter->has_plan)
-		x402_address_format(&waiter->asked.proof.from, result->payer);
+		set_payer(&waiter->asked, result);
 	if (payment) {
-		x402_address_format(&payment->proof.from, result->payer);
+		set_payer(payment, result);
 		memcpy(result->payment_id, payment->id,
 			sizeof(result->payment_id));
-		memcpy(result->transaction, payment->transaction,
-			sizeof(result->transaction));
+		fac_payment_transaction_text(payment, result->transaction);
 		memcpy(result->wire_network, payment->wire_network,
 			sizeof(result->wire_network));
 	}
@@ -117,16 +125,18 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 /* L-005, as it will be stored and sent. NULL: memory is out. */
 static char *success_body(const struct fac_payment *payment)
 {
-	char payer[X402_ADDRESS_TEXT_SIZE];
+	struct x402_settle_parties parties = x402_settle_proof_parties(
+		&payment->proof);
+	char transaction[FAC_TRANSACTION_TEXT_SIZE];
 	char amount[X402_U256_DEC_SIZE];
 	struct x402_settle_response response = {.success = true,
-		.payer = payer,
-		.transaction = payment->transaction,
+		.payer = parties.payer,
+		.transaction = transaction,
 		.network = payment->wire_network};
 	struct x402_json *json;
 	char *body;
 
-	x402_address_format(&payment->proof.from, payer);
+	fac_payment_transaction_text(payment, transaction);
 	x402_u256_to_dec(&payment->proof.value, amount);
 	/* F-079: only there it is not what was offered. */
 	if (!strcmp(payment->scheme, "upto"))

@@ -70,7 +70,7 @@ void fac_batch_tick(struct fac_line *line)
 {
 	struct fac_engine *engine = line->engine;
 
-	if (line->has_multicall || line->asking_multicall ||
+	if (fac_svm_is(line) || line->has_multicall || line->asking_multicall ||
 		line->config.batch_max < 2 || !line->config.tokens_len ||
 		fac_engine_now(engine) < line->multicall_retry_ms)
 		return;

@@ -23,8 +23,10 @@
 #define DEFAULT_MAX_PRIORITY_GWEI 100
 #define DEFAULT_MAX_GAS           1000000
 #define DEFAULT_PROOF_DEPTH       12
-#define DEFAULT_LANE_LIMIT        64
-#define DEFAULT_BATCH_WINDOW_MS   200
+/* Slots until a block of Solana is finalized, and as many again. */
+#define SVM_PROOF_DEPTH         64
+#define DEFAULT_LANE_LIMIT      64
+#define DEFAULT_BATCH_WINDOW_MS 200
 /* 42,000 to 64,000 were seen for USDC; a new payee's balance costs 20,000. */
 #define DEFAULT_BATCH_PAYMENT_GAS 90000
 #define DEFAULT_BATCH_MAX_GAS     24000000
@@ -462,6 +464,8 @@ static uint64_t estimate_gwei(
 	struct x402_u256 fee = line->fees.base_fee_per_gas;
 	uint64_t estimate;
 
+	if (fac_svm_is(line))
+		return payment->gas_limit;
 	if (!line->fees_at_ms ||
 		!x402_u256_add(
 			&fee, &line->fees.max_priority_fee_per_gas, &fee) ||
@@ -494,6 +498,14 @@ void fac_waiter_start(struct fac_waiter *waiter)
 	line = fac_engine_line(engine, waiter->asked.network);
 	fac_payment_copy(&waiter->asked, &payment);
 	memcpy(payment.owner, engine->owner, sizeof(payment.owner));
+	if (fac_svm_is(line) && !fac_svm_cosign(line, &payment)) {
+		fac_payment_clear(&payment);
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"its fee payer is no signer here; nothing was sent",
+			NULL);
+		return;
+	}
 	payment.cost_gwei = estimate_gwei(line, &payment);
 	if (line->config.max_payment_cost_gwei &&
 		payment.cost_gwei > line->config.max_payment_cost_gwei) {
@@ -617,7 +629,8 @@ uint64_t fac_engine_settle(struct fac_engine *engine,
 		fac_answer(waiter, FAC_SETTLE_FAULT,
 			X402_REASON_INVALID_NETWORK,
 			"this network is not settled here", NULL);
-	else if (line && waiter->asked.gas_limit > line->config.max_gas_limit)
+	else if (line && !fac_svm_is(line) &&
+		waiter->asked.gas_limit > line->config.max_gas_limit)
 		fac_answer(waiter, FAC_SETTLE_FAULT,
 			X402_REASON_UNEXPECTED_SETTLE_ERROR,
 			"the payment needs more gas than is allowed here",
@@ -820,7 +833,7 @@ static void lane_stats(
 	const struct fac_engine *engine = lane->line->engine;
 	uint64_t now = fac_engine_now(engine);
 
-	*ret_stats = (struct fac_lane_stats){.signer = lane->address,
+	*ret_stats = (struct fac_lane_stats){
 		.ready = lane->step == FAC_LANE_READY,
 		.leased = lane->step != FAC_LANE_LEASING,
 		.dry = lane->dry,
@@ -828,6 +841,7 @@ static void lane_stats(
 		.balance_known = lane->balance_known,
 		.balance_wei = lane->balance,
 		.runway_hours = runway_hours(engine, lane)};
+	memcpy(ret_stats->signer, lane->text, sizeof(ret_stats->signer));
 	for (const struct fac_tx *tx = lane->line->txs; tx; tx = tx->next) {
 		uint64_t since = tx->transaction.created_ms;
 
@@ -885,6 +899,27 @@ bool fac_engine_is_idle(const struct fac_engine *engine)
 
 /* ---- Making and ending. ---- */
 
+static enum x402_err init_lane(struct fac_line *line, size_t index)
+{
+	struct fac_lane *lane = &line->lanes[index];
+	enum x402_err err;
+
+	lane->line = line;
+	if (fac_svm_is(line)) {
+		lane->svm_key = line->config.svm_signers[index];
+		lane->svm_pubkey = x402_svm_secret_pubkey(lane->svm_key);
+		memcpy(lane->address.bytes, lane->svm_pubkey.bytes, 20);
+		x402_pubkey_format(&lane->svm_pubkey, lane->text);
+		return X402_OK;
+	}
+	lane->key = line->config.signers[index];
+	err = x402_secret_address(
+		line->engine->secp, lane->key, &lane->address);
+	if (!err)
+		x402_address_format(&lane->address, lane->text);
+	return err;
+}
+
 static enum x402_err init_line(struct fac_engine *engine, size_t index,
 	const struct fac_engine_chain *chain)
 {
@@ -894,7 +929,10 @@ static enum x402_err init_line(struct fac_engine *engine, size_t index,
 
 	if (!chain->signers_len ||
 		chain->signers_len > FAC_ENGINE_SIGNERS_MAX ||
-		chain->network.family != X402_FAMILY_EVM)
+		(chain->network.family != X402_FAMILY_EVM &&
+			chain->network.family != X402_FAMILY_SVM) ||
+		(chain->network.family == X402_FAMILY_SVM &&
+			!chain->svm_signers))
 		return X402_ERR_INVALID_ARGUMENT;
 	line->engine = engine;
 	line->index = index;
@@ -912,6 +950,9 @@ static enum x402_err init_line(struct fac_engine *engine, size_t index,
 		config->max_gas_limit = DEFAULT_MAX_GAS;
 	if (!config->proof_depth)
 		config->proof_depth = DEFAULT_PROOF_DEPTH;
+	if (chain->network.family == X402_FAMILY_SVM &&
+		config->proof_depth < SVM_PROOF_DEPTH)
+		config->proof_depth = SVM_PROOF_DEPTH;
 	if (!config->lane_limit)
 		config->lane_limit = DEFAULT_LANE_LIMIT;
 	if (config->lane_limit > FAC_LANE_MAX)
@@ -928,14 +969,10 @@ static enum x402_err init_line(struct fac_engine *engine, size_t index,
 		config->stuck_ms = DEFAULT_STUCK_MS;
 	line->batch_payment_gas = config->batch_payment_gas;
 	for (size_t i = 0; i < config->signers_len; i++) {
-		struct fac_lane *lane = &line->lanes[i];
-		enum x402_err err = x402_secret_address(
-			engine->secp, chain->signers[i], &lane->address);
+		enum x402_err err = init_lane(line, i);
 
 		if (err)
 			return err;
-		lane->line = line;
-		lane->key = chain->signers[i];
 	}
 	return X402_OK;
 }

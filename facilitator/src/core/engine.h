@@ -39,9 +39,9 @@ struct fac_settle_result {
 	enum fac_settle_outcome outcome;
 	enum x402_reason reason; /* NONE only for SETTLED and UNKNOWN */
 	char message[FAC_MESSAGE_SIZE];
-	char transaction[FAC_HASH_TEXT_SIZE]; /* or "" */
-	char payer[X402_ADDRESS_TEXT_SIZE];   /* or "" */
-	char payment_id[FAC_PAYMENT_ID_SIZE]; /* or "" */
+	char transaction[FAC_TRANSACTION_TEXT_SIZE]; /* or "" */
+	char payer[X402_ACCOUNT_TEXT_SIZE];          /* or "" */
+	char payment_id[FAC_PAYMENT_ID_SIZE];        /* or "" */
 	char wire_network[FAC_WIRE_NETWORK_SIZE];
 	/*
 	 * SETTLED: the body of the answer, L-005, as it is stored. Send these
@@ -103,7 +103,12 @@ struct fac_engine_chain {
 	struct x402_network network;
 	/* Required. Keys borrowed: locked memory that outlives the engine. */
 	const struct x402_secret *const *signers;
-	size_t signers_len;
+	/*
+	 * Solana: in their place, the keys that pay fees. A lane there has no
+	 * nonces: a payer's message is its own number, and gas is lamports.
+	 */
+	const struct x402_svm_secret *const *svm_signers;
+	size_t signers_len; /* of whichever */
 	/* Optional wei; zero: 500 gwei and 100 gwei. */
 	struct x402_u256 max_fee_per_gas;
 	struct x402_u256 max_priority_fee_per_gas;
@@ -199,6 +204,21 @@ struct fac_engine_ports {
 		void (*done)(void *arg, enum x402_err err,
 			const struct fac_chain_log *logs, size_t logs_len),
 		void *arg);
+	/*
+	 * Solana's, Required where such a chain is: in place of receipts and
+	 * balance; nonce, fees, call and logs are not asked there.
+	 */
+	void (*signatures)(void *user, size_t chain,
+		const uint8_t (*signatures64)[64], size_t signatures_len,
+		void (*done)(void *arg,
+			const struct fac_chain_receipt *receipts,
+			size_t receipts_len),
+		void *arg);
+	void (*svm_balance)(void *user, size_t chain,
+		const struct x402_pubkey *key,
+		void (*done)(void *arg, enum x402_err err,
+			const struct x402_u256 *wei),
+		void *arg);
 };
 
 struct fac_engine_options {
@@ -255,7 +275,7 @@ void fac_engine_tick(struct fac_engine *engine);
 #define FAC_SETTLE_OUTCOMES (FAC_SETTLE_UNKNOWN + 1)
 
 struct fac_lane_stats {
-	struct x402_address signer;
+	char signer[X402_ACCOUNT_TEXT_SIZE];
 	bool ready;  /* may sign */
 	bool leased; /* this instance has it */
 	bool dry;    /* cannot pay for the gas of another transaction */

@@ -11,6 +11,7 @@
  *   prove.c      what will never be mined; what somebody else landed
  *   recover.c    leases, and taking up the journal
  *   share.c      work that passes between instances
+ *   svm.c        Solana: co-signing, the end of a blockhash
  *
  * Objects: a waiter is a caller; a job is a payment in work; a tx is one
  * nonce with its bytes whose fate is open; a lane is one signer on one chain;
@@ -157,6 +158,9 @@ struct fac_tx {
 	uint64_t next_probe_ms;
 	struct fac_chain_block probe_block;
 	uint64_t probe_nonce;
+	/* Solana: the height after which it cannot land; 0: not known yet. */
+	uint64_t last_height;
+	unsigned misses; /* answers in a row that know nothing of it */
 };
 
 enum fac_lane_step {
@@ -170,7 +174,14 @@ enum fac_lane_step {
 struct fac_lane {
 	struct fac_line *line;
 	const struct x402_secret *key;
+	/*
+	 * Its name in the journal. Solana: the first 20 bytes of svm_pubkey,
+	 * which is the fee payer that svm_key signs as.
+	 */
 	struct x402_address address;
+	char text[X402_ACCOUNT_TEXT_SIZE];
+	const struct x402_svm_secret *svm_key;
+	struct x402_pubkey svm_pubkey;
 	/* The lease. */
 	enum fac_lane_step step;
 	bool asking; /* a step's answer is owed */
@@ -231,6 +242,7 @@ struct fac_line {
 	struct fac_poll *polls;
 	uint64_t next_poll_ms;
 	uint64_t poll_interval_ms;
+	uint64_t poll_asked_ms; /* the head under way */
 	bool head_known;
 	struct fac_chain_block head;
 	uint64_t head_ms;    /* when it was heard that it changed */
@@ -392,6 +404,13 @@ void fac_tx_set_mined(struct fac_tx *tx, bool mined);
 /* Set what of its signer's balance it may take, at most. */
 void fac_tx_commit(struct fac_tx *tx);
 
+/* May it sign something that costs so much? Else why tells. */
+bool fac_lane_is_fit(
+	struct fac_lane *lane, const struct x402_u256 *cost, const char **why);
+/* The jobs of batch travel in transaction, which is taken and journalled. */
+void fac_lane_begin(struct fac_lane *lane, const struct fac_batch *batch,
+	struct fac_transaction *transaction);
+
 /* ---- raise.c ---- */
 void fac_raise_tick(struct fac_line *line);
 
@@ -415,6 +434,24 @@ void fac_reconcile_record(struct fac_tx *tx);
 
 /* ---- watch.c ---- */
 void fac_watch_tick(struct fac_line *line);
+/* Mined, durable, and nothing else under way about it. */
+bool fac_watch_is_watched(const struct fac_tx *tx);
+/* It will not fall out of the chain any more; or it has. */
+void fac_watch_finish(struct fac_tx *tx);
+void fac_watch_drop(struct fac_tx *tx);
+
+/* ---- svm.c ---- */
+bool fac_svm_is(const struct fac_line *line);
+/* Sign as the fee payer, in calldata. False: no such signer here. */
+X402_MUST_USE bool fac_svm_cosign(
+	const struct fac_line *line, struct fac_payment *payment);
+void fac_svm_dispatch(struct fac_line *line);
+/* A head came: what was sent before it was asked can land until when? */
+void fac_svm_note_head(struct fac_line *line);
+/* Blockhashes that ran out. */
+void fac_svm_tick(struct fac_line *line);
+/* At a new head: landed, and finalized by now? */
+void fac_svm_watch(struct fac_line *line);
 
 /* ---- prove.c ---- */
 void fac_prove_tick(struct fac_line *line);

@@ -36,6 +36,8 @@
 #define PATIENCE_BLOCKS 2
 #define SEND_MIN_MS     250
 #define SEND_MAX_MS     8000
+/* Solana has no mempool: leaders come and go every 1.6 seconds. */
+#define SVM_REBROADCAST_MS 2000
 /* A gap below waiting transactions is filled after so long without use. */
 #define GAP_MS 1000
 /* Gas of a transfer of nothing. */
@@ -68,6 +70,8 @@ static void give_nonce_back(struct fac_lane *lane, uint64_t nonce)
 {
 	bool again = true;
 
+	if (fac_svm_is(lane->line))
+		return; /* of that message alone */
 	if (nonce + 1 != lane->next_nonce) {
 		/* At most lane_limit nonces are out, so there is room. */
 		if (lane->free_len < FAC_LANE_MAX)
@@ -384,18 +388,38 @@ static bool can_pay(const struct fac_lane *lane, const struct x402_u256 *cost)
 
 static void set_dry(struct fac_lane *lane, bool dry)
 {
-	char address[X402_ADDRESS_TEXT_SIZE];
-
 	if (lane->dry == dry)
 		return;
 	lane->dry = dry;
 	if (dry)
 		lane->balance_ms = 0; /* it may have been funded */
-	x402_address_format(&lane->address, address);
 	fac_engine_note(lane->line->engine, dry,
 		dry ? "%s: signer %s cannot pay for gas any more"
 		    : "%s: signer %s can pay for gas again",
-		lane->line->config.network.caip2, address);
+		lane->line->config.network.caip2, lane->text);
+}
+
+bool fac_lane_is_fit(
+	struct fac_lane *lane, const struct x402_u256 *cost, const char **why)
+{
+	if (!fac_lane_is_ours(lane))
+		return false;
+	if (lane->in_flight >= lane->line->config.lane_limit) {
+		*why = "every signer is busy";
+		return false;
+	}
+	/* Behind a nonce that no node takes nothing can land. */
+	if (lane->blocked && !lane->free_len && !fac_svm_is(lane->line)) {
+		*why = lane->trouble;
+		return false;
+	}
+	if (!can_pay(lane, cost)) {
+		lane->wanted = *cost;
+		set_dry(lane, true);
+		*why = "no signer can pay for the gas";
+		return false;
+	}
+	return true;
 }
 
 bool fac_lane_takes(
@@ -427,25 +451,10 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
 
-		if (!fac_lane_is_ours(lane) ||
-			(is_bound &&
-				!x402_address_equal(&lane->address, &sender)))
+		if ((is_bound &&
+			    !x402_address_equal(&lane->address, &sender)) ||
+			!fac_lane_is_fit(lane, &cost, &why))
 			continue;
-		if (lane->in_flight >= line->config.lane_limit) {
-			why = "every signer is busy";
-			continue;
-		}
-		/* Behind a nonce that no node takes nothing can land. */
-		if (lane->blocked && !lane->free_len) {
-			why = lane->trouble;
-			continue;
-		}
-		if (!can_pay(lane, &cost)) {
-			lane->wanted = cost;
-			set_dry(lane, true);
-			why = "no signer can pay for the gas";
-			continue;
-		}
 		if (!best || lane->in_flight < best->in_flight)
 			best = lane;
 	}
@@ -508,6 +517,13 @@ static struct fac_tx *make_tx(struct fac_lane *lane,
 	return tx;
 }
 
+void fac_lane_begin(struct fac_lane *lane, const struct fac_batch *batch,
+	struct fac_transaction *transaction)
+{
+	fac_batch_count(lane->line->engine, batch->len);
+	fac_lane_journal(make_tx(lane, batch, transaction));
+}
+
 /* False: this lane cannot go on. */
 static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 	const struct x402_u256 *max_fee, const struct x402_u256 *priority)
@@ -529,8 +545,7 @@ static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 		fac_lane_note_trouble(lane->line, "signing failed");
 		return false;
 	}
-	fac_batch_count(lane->line->engine, batch->len);
-	fac_lane_journal(make_tx(lane, batch, &transaction));
+	fac_lane_begin(lane, batch, &transaction);
 	return true;
 }
 
@@ -545,6 +560,10 @@ static void refuse_late(struct fac_job *job)
 
 void fac_lane_dispatch(struct fac_line *line)
 {
+	if (fac_svm_is(line)) {
+		fac_svm_dispatch(line);
+		return;
+	}
 	while (line->queued && !line->engine->ended) {
 		struct fac_batch batch;
 		struct fac_lane *lane;
@@ -708,7 +727,9 @@ static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 	case FAC_SEND_ALREADY_KNOWN:
 		fac_tx_set_blocked(tx, false);
 		tx->backoff_ms = 0;
-		tx->next_send_ms = now + REBROADCAST_MS;
+		tx->next_send_ms = now +
+			(fac_svm_is(tx->line) ? SVM_REBROADCAST_MS
+					      : REBROADCAST_MS);
 		mark_broadcast(tx);
 		fac_reconcile_soon(tx->line);
 		break;
@@ -832,8 +853,12 @@ static void ask_balance(struct fac_lane *lane)
 
 	lane->asking_balance = true;
 	engine->owed++;
-	engine->ports.balance(engine->ports.user, lane->line->index,
-		&lane->address, on_balance, lane);
+	if (fac_svm_is(lane->line))
+		engine->ports.svm_balance(engine->ports.user, lane->line->index,
+			&lane->svm_pubkey, on_balance, lane);
+	else
+		engine->ports.balance(engine->ports.user, lane->line->index,
+			&lane->address, on_balance, lane);
 }
 
 static void tick_tx(struct fac_tx *tx, uint64_t now)

@@ -5,6 +5,9 @@
  */
 #include "core/payment.h"
 
+#include "x402/encoding.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BIT(state) (1u << FAC_PAYMENT_##state)
@@ -216,4 +219,80 @@ void fac_resource_clear(struct fac_resource *resource)
 	free(resource->extensions_json);
 	free(resource->metadata_json);
 	memset(resource, 0, sizeof(*resource));
+}
+
+/* ---- Both families. ---- */
+
+static uint8_t *svm_party(struct x402_settle_proof *proof, enum fac_party party)
+{
+	switch (party) {
+	case FAC_PARTY_ASSET:
+		return proof->svm_asset.bytes;
+	case FAC_PARTY_PAYER:
+		return proof->svm_from.bytes;
+	case FAC_PARTY_PAY_TO:
+		return proof->svm_to.bytes;
+	}
+	return NULL;
+}
+
+static uint8_t *evm_party(struct x402_settle_proof *proof, enum fac_party party)
+{
+	switch (party) {
+	case FAC_PARTY_ASSET:
+		return proof->asset.bytes;
+	case FAC_PARTY_PAYER:
+		return proof->from.bytes;
+	case FAC_PARTY_PAY_TO:
+		return proof->to.bytes;
+	}
+	return NULL;
+}
+
+struct x402_span fac_proof_party(
+	const struct x402_settle_proof *proof, enum fac_party party)
+{
+	/* Only looked at. */
+	struct x402_settle_proof *at = (struct x402_settle_proof *)proof;
+
+	return proof->family == X402_FAMILY_SVM
+		? x402_span(svm_party(at, party), 32)
+		: x402_span(evm_party(at, party), 20);
+}
+
+bool fac_proof_set_party(struct x402_settle_proof *proof, enum fac_party party,
+	struct x402_span bytes)
+{
+	if (bytes.len != 20 && bytes.len != 32)
+		return false;
+	proof->family = bytes.len == 32 ? X402_FAMILY_SVM : X402_FAMILY_EVM;
+	memcpy(bytes.len == 32 ? svm_party(proof, party)
+			       : evm_party(proof, party),
+		bytes.ptr, bytes.len);
+	return true;
+}
+
+void fac_payment_transaction_text(const struct fac_payment *payment,
+	char ret_text[FAC_TRANSACTION_TEXT_SIZE])
+{
+	if (!payment->transaction[0] ||
+		payment->proof.family != X402_FAMILY_SVM)
+		snprintf(ret_text, FAC_TRANSACTION_TEXT_SIZE, "%s",
+			payment->transaction);
+	else if (payment->calldata.len > 65)
+		x402_base58_encode(payment->calldata.ptr + 1, 64, ret_text);
+	else
+		ret_text[0] = '\0';
+}
+
+bool fac_transaction_text_hash(const char *text, uint8_t ret_hash32[32])
+{
+	uint8_t signature64[64];
+
+	if (x402_hex_decode_fixed(text, ret_hash32, 32) == X402_OK)
+		return true;
+	if (x402_base58_decode(text, signature64, 64) != X402_OK)
+		return false;
+	x402_sha256(x402_span(signature64, 64), ret_hash32);
+	return true;
 }

@@ -12,6 +12,7 @@
 #define FAC_CORE_PAYMENT_H
 
 #include "x402/scheme.h"
+#include "x402/svm.h"
 
 /* X(name, text in the store and in GET /payments) */
 #define FAC_PAYMENT_STATE_MAP(X)                                            \
@@ -190,6 +191,27 @@ struct fac_resource {
 void fac_payment_id_text(
 	const uint8_t id16[16], char ret_id[FAC_PAYMENT_ID_SIZE]);
 X402_MUST_USE bool fac_payment_id_bytes(const char *id, uint8_t ret_id16[16]);
+
+/* The parties of a proof as they are stored: 20 bytes, or 32 for Solana. */
+enum fac_party { FAC_PARTY_ASSET, FAC_PARTY_PAYER, FAC_PARTY_PAY_TO };
+struct x402_span fac_proof_party(
+	const struct x402_settle_proof *proof, enum fac_party party);
+/* False for another length. Sets the family. */
+X402_MUST_USE bool fac_proof_set_party(struct x402_settle_proof *proof,
+	enum fac_party party, struct x402_span bytes);
+
+/* Of 64 bytes in base58, or "0x" and 64 digits. */
+#define FAC_TRANSACTION_TEXT_SIZE X402_SVM_SIGNATURE_TEXT_SIZE
+/*
+ * How its transaction is named on the wire; "" while there is none. Inside
+ * and in the store it is a hash for both families: Solana's is the SHA-256 of
+ * the signature, which stands in the calldata.
+ */
+void fac_payment_transaction_text(const struct fac_payment *payment,
+	char ret_text[FAC_TRANSACTION_TEXT_SIZE]);
+/* The way back, for looking one up: a text of either family. */
+X402_MUST_USE bool fac_transaction_text_hash(
+	const char *text, uint8_t ret_hash32[32]);
 
 void fac_payment_clear(struct fac_payment *payment);
 /* Deep copy. Out of memory aborts (style.md 5). */

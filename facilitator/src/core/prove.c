@@ -345,6 +345,11 @@ void fac_prove_check(struct fac_job *job)
 	struct x402_address at = x402_settle_proof_state_at(
 		&job->payment.proof);
 
+	/* Solana: whoever landed it, it was this message: no doubt is left. */
+	if (fac_svm_is(job->line)) {
+		fac_reconcile_finish(job);
+		return;
+	}
 	job->phase = FAC_JOB_CHECKING;
 	job->retry_ms = 0;
 	job->busy++;
@@ -563,6 +568,10 @@ void fac_prove_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
+	if (fac_svm_is(line)) {
+		fac_svm_tick(line);
+		return;
+	}
 	for (struct fac_tx *tx = line->txs; tx;) {
 		struct fac_tx *next = tx->next;
 

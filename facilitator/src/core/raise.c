@@ -197,6 +197,8 @@ void fac_raise_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
+	if (fac_svm_is(line))
+		return; /* the payer signed the price */
 	for (struct fac_tx *tx = line->txs; tx;) {
 		struct fac_tx *next = tx->next;
 

@@ -182,11 +182,14 @@ static uint64_t share_gwei(
 	struct x402_u256 wei;
 	uint64_t gwei;
 
-	if (!x402_u256_mul_u64(&found->effective_gas_price,
-		    found->receipt.gas_used, &wei) ||
+	if (fac_svm_is(tx->line)) {
+		gwei = tx->gas_limit; /* lamports: a fee is never less */
+	} else if (!x402_u256_mul_u64(&found->effective_gas_price,
+			   found->receipt.gas_used, &wei) ||
 		!x402_u256_div_u64(&wei, GWEI, &wei, NULL) ||
-		!x402_u256_to_u64(&wei, &gwei) || gwei > INT64_MAX / 2)
+		!x402_u256_to_u64(&wei, &gwei) || gwei > INT64_MAX / 2) {
 		return 0;
+	}
 	if (tx->lane)
 		tx->lane->spent_gwei += gwei;
 	tx->line->engine->stats.cost_gwei += gwei;
@@ -281,6 +284,7 @@ struct fac_poll {
 	size_t len;
 	struct fac_tx *txs[FAC_CHAIN_RECEIPTS_MAX];
 	uint8_t hashes32[FAC_CHAIN_RECEIPTS_MAX][32];
+	uint8_t signatures64[FAC_CHAIN_RECEIPTS_MAX][64]; /* Solana */
 };
 
 static struct fac_poll *new_poll(struct fac_line *line)
@@ -342,6 +346,12 @@ static void send_poll(struct fac_poll *poll)
 
 	line->polling++;
 	engine->owed++;
+	if (fac_svm_is(line)) {
+		engine->ports.signatures(engine->ports.user, line->index,
+			(const uint8_t(*)[64])poll->signatures64, poll->len,
+			on_receipts, poll);
+		return;
+	}
 	engine->ports.receipts(engine->ports.user, line->index,
 		(const uint8_t(*)[32])poll->hashes32, poll->len, on_receipts,
 		poll);
@@ -359,6 +369,10 @@ static void ask_receipts(struct fac_line *line)
 				poll = new_poll(line);
 			tx->busy++;
 			poll->txs[poll->len] = tx;
+			if (fac_svm_is(line))
+				memcpy(poll->signatures64[poll->len],
+					tx->transaction.attempts[i].raw.ptr + 1,
+					64);
 			memcpy(poll->hashes32[poll->len++],
 				tx->transaction.attempts[i].hash32, 32);
 			if (poll->len < FAC_CHAIN_RECEIPTS_MAX)
@@ -389,6 +403,8 @@ static void take_head(
 	}
 	line->head = *block;
 	line->head_known = true;
+	if (fac_svm_is(line))
+		fac_svm_note_head(line);
 	/* What fees are made of comes with every head. */
 	line->fees.base_fee_per_gas = block->base_fee_per_gas;
 	if (now - line->receipts_ms >= RECEIPTS_MS)
@@ -448,6 +464,7 @@ static void poll(struct fac_line *line)
 		line->poll_interval_ms = POLL_MIN_MS;
 	line->next_poll_ms = fac_engine_now(engine) + next_interval(line);
 	line->polling++;
+	line->poll_asked_ms = fac_engine_now(engine);
 	engine->owed++;
 	engine->ports.block(engine->ports.user, line->index, FAC_CHAIN_LATEST,
 		on_head, line);

@@ -320,11 +320,9 @@ static void on_loaded(void *arg, const struct fac_store_reply *reply)
 void fac_recover_lose(struct fac_lane *lane, const char *why)
 {
 	struct fac_line *line = lane->line;
-	char address[X402_ADDRESS_TEXT_SIZE];
 
-	x402_address_format(&lane->address, address);
 	fac_engine_note(line->engine, true, "%s: signer %s is lost: %s",
-		line->config.network.caip2, address, why);
+		line->config.network.caip2, lane->text, why);
 	lane->step = FAC_LANE_LEASING;
 	lane->lease_until_ms = 0;
 	lane->free_len = 0;
@@ -422,6 +420,12 @@ static void take_step(struct fac_lane *lane)
 			on_loaded, lane);
 		return;
 	case FAC_LANE_ASKING:
+		if (fac_svm_is(lane->line)) {
+			/* Messages number themselves. */
+			lane->step = FAC_LANE_READY;
+			fac_lane_dispatch(lane->line);
+			return;
+		}
 		lane->asking = true;
 		fac_engine_store(engine,
 			fac_verb_next_nonce_floor(network, &lane->address),

@@ -93,7 +93,7 @@ static void on_dropped(void *arg, const struct fac_store_reply *reply)
 
 /* ---- 3. ---- */
 
-static void drop(struct fac_tx *tx)
+void fac_watch_drop(struct fac_tx *tx)
 {
 	struct fac_engine *engine = tx->line->engine;
 	struct fac_store_lease lease = fac_lane_lease(tx->lane);
@@ -129,7 +129,16 @@ static void on_final(void *arg, const struct fac_store_reply *reply)
 		reload(tx);
 }
 
-static bool is_watched(const struct fac_tx *tx)
+void fac_watch_finish(struct fac_tx *tx)
+{
+	struct fac_store_lease lease = fac_lane_lease(tx->lane);
+
+	tx->finishing = true;
+	fac_tx_store(tx, fac_verb_mark_final(tx->transaction.id32, &lease),
+		on_final);
+}
+
+bool fac_watch_is_watched(const struct fac_tx *tx)
 {
 	return !tx->dead && tx->recorded && !tx->dropping && !tx->finishing &&
 		!tx->jobs_live;
@@ -139,17 +148,14 @@ static void compare(
 	struct fac_tx *tx, const struct fac_chain_block *block, uint64_t head)
 {
 	const struct fac_transaction *transaction = &tx->transaction;
-	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 
 	if (memcmp(block->hash32, transaction->block_hash32, 32) != 0) {
-		drop(tx);
+		fac_watch_drop(tx);
 		return;
 	}
 	if (head < transaction->block_number + tx->line->config.proof_depth)
 		return;
-	tx->finishing = true;
-	fac_tx_store(
-		tx, fac_verb_mark_final(transaction->id32, &lease), on_final);
+	fac_watch_finish(tx);
 }
 
 static void on_block(
@@ -163,7 +169,7 @@ static void on_block(
 	for (struct fac_tx *tx = line->txs; tx && !err;) {
 		struct fac_tx *next = tx->next;
 
-		if (is_watched(tx) &&
+		if (fac_watch_is_watched(tx) &&
 			tx->transaction.block_number == watch->number)
 			compare(tx, block, watch->head);
 		tx = next;
@@ -202,12 +208,16 @@ void fac_watch_tick(struct fac_line *line)
 		memcmp(line->watched_head32, line->head.hash32, 32) == 0)
 		return;
 	memcpy(line->watched_head32, line->head.hash32, 32);
+	if (fac_svm_is(line)) {
+		fac_svm_watch(line);
+		return;
+	}
 	/* A head below its block: the node lags, or the block is gone. */
 	for (struct fac_tx *tx = line->txs; tx && len < BLOCKS_MAX;
 		tx = tx->next) {
 		uint64_t number = tx->transaction.block_number;
 
-		if (!is_watched(tx) || number > line->head.number ||
+		if (!fac_watch_is_watched(tx) || number > line->head.number ||
 			is_asked(numbers, len, number))
 			continue;
 		numbers[len++] = number;

@@ -25,24 +25,21 @@ static struct x402_json *data_json(
 	const struct fac_outbox_row *row, const struct fac_payment *payment)
 {
 	struct x402_json *json = x402_json_new_object();
-	char payer[X402_ADDRESS_TEXT_SIZE];
-	char pay_to[X402_ADDRESS_TEXT_SIZE];
-	char asset[X402_ADDRESS_TEXT_SIZE];
+	struct x402_settle_parties parties = x402_settle_proof_parties(
+		&payment->proof);
+	char transaction[FAC_TRANSACTION_TEXT_SIZE];
 	char amount[X402_U256_DEC_SIZE];
 
-	x402_address_format(&payment->proof.from, payer);
-	x402_address_format(&payment->proof.to, pay_to);
-	x402_address_format(&payment->proof.asset, asset);
+	fac_payment_transaction_text(payment, transaction);
 	x402_u256_to_dec(&payment->proof.value, amount);
 	if (!json || x402_json_set_string(json, "paymentId", payment->id) ||
 		x402_json_set_string(
 			json, "state", fac_payment_state_text(row->state)) ||
 		x402_json_set_string(json, "network", payment->network) ||
-		x402_json_set_string(
-			json, "transaction", payment->transaction) ||
-		x402_json_set_string(json, "payer", payer) ||
-		x402_json_set_string(json, "payTo", pay_to) ||
-		x402_json_set_string(json, "asset", asset) ||
+		x402_json_set_string(json, "transaction", transaction) ||
+		x402_json_set_string(json, "payer", parties.payer) ||
+		x402_json_set_string(json, "payTo", parties.pay_to) ||
+		x402_json_set_string(json, "asset", parties.asset) ||
 		x402_json_set_string(json, "amount", amount) ||
 		(payment->reason != X402_REASON_NONE &&
 			x402_json_set_string(json, "reason",

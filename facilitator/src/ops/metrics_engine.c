@@ -175,10 +175,8 @@ static const char *const lane_names[LANE_FIGURES][2] = {
 static void tell_lane(struct fac_page *page, enum lane_figure figure,
 	const char *network, const struct fac_lane_stats *lane)
 {
-	char signer[X402_ADDRESS_TEXT_SIZE];
-	x402_address_format(&lane->signer, signer);
 	const struct fac_labels *labels = LABELS(
-		{"network", network}, {"signer", signer});
+		{"network", network}, {"signer", lane->signer});
 
 	switch (figure) {
 	case LANE_READY:

@@ -57,7 +57,6 @@ static bool check_head(const struct fac_ready_chain *chain,
 static bool check_lane(
 	const struct fac_lane_stats *lane, struct x402_buf *lines)
 {
-	char signer[X402_ADDRESS_TEXT_SIZE];
 	char text[160];
 	bool stuck = lane->oldest_ms >= FAC_READY_LANE_STUCK_MS;
 	const char *state = lane->dry ? "cannot pay gas"
@@ -66,7 +65,6 @@ static bool check_lane(
 		: stuck               ? "does not move"
 				      : "signs";
 
-	x402_address_format(&lane->signer, signer);
 	int len = snprintf(text, sizeof(text),
 		"%s; %llu in flight, the oldest for %llu s", state,
 		(unsigned long long)lane->in_flight,
@@ -75,7 +73,7 @@ static bool check_lane(
 		snprintf(text + len, sizeof(text) - (size_t)len,
 			"; gas for %llu h",
 			(unsigned long long)lane->runway_hours);
-	return tell(lines, !lane->dry && !stuck, "signer", signer, text);
+	return tell(lines, !lane->dry && !stuck, "signer", lane->signer, text);
 }
 
 /* One signer that can pay is enough; another instance's will do. */

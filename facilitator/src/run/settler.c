@@ -32,6 +32,7 @@ struct fac_settler {
 	struct fac_engine *engine;
 	struct x402_secp256k1 *secp;
 	struct fac_chain *chains[FAC_ENGINE_CHAINS_MAX];
+	struct x402_network networks[FAC_ENGINE_CHAINS_MAX];
 	size_t chains_len;
 	uint32_t timeouts_ms[FAC_ENGINE_CHAINS_MAX];
 	struct fac_store *store;
@@ -229,6 +230,33 @@ static void port_fees(void *user, size_t chain,
 		return;
 	fac_chain_fees(
 		settler->chains[chain], settler->timeouts_ms[chain], done, arg);
+}
+
+static void port_signatures(void *user, size_t chain,
+	const uint8_t (*signatures64)[64], size_t signatures_len,
+	void (*done)(void *arg, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_chain_signatures(settler->chains[chain], signatures64,
+		signatures_len, settler->timeouts_ms[chain], done, arg);
+}
+
+static void port_svm_balance(void *user, size_t chain,
+	const struct x402_pubkey *key,
+	void (*done)(void *arg, enum x402_err err, const struct x402_u256 *wei),
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_chain_svm_balance(settler->chains[chain], key,
+		settler->timeouts_ms[chain], done, arg);
 }
 
 struct read_call {
@@ -614,8 +642,11 @@ static enum x402_err make_chains(struct fac_settler *settler,
 {
 	for (size_t i = 0; i < options->chains_len; i++) {
 		const struct fac_settler_chain *chain = &options->chains[i];
+		settler->networks[i] = chain->engine.network;
 		struct fac_chain_options wanted = {.loop = settler->loop,
 			.chain_id = chain->engine.network.chain_id,
+			.svm_genesis = fac_chain_svm_genesis(
+				&settler->networks[i]),
 			.rpc_urls = chain->rpc_urls,
 			.rpc_urls_len = chain->rpc_urls_len,
 			.timeout_ms = chain->timeout_ms,
@@ -656,7 +687,9 @@ static enum x402_err make_engine(
 			.block = port_block,
 			.fees = port_fees,
 			.call = port_call,
-			.logs = port_logs}};
+			.logs = port_logs,
+			.signatures = port_signatures,
+			.svm_balance = port_svm_balance}};
 
 	return fac_engine_new(&options, &settler->engine);
 }

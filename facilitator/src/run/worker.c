@@ -46,6 +46,7 @@ static enum x402_err make_chains(
 		struct fac_chain_options chain_options = {
 			.loop = app->loop,
 			.chain_id = from->network.chain_id,
+			.svm_genesis = fac_chain_svm_genesis(&from->network),
 			.rpc_urls = (const char *const *)from->rpc_urls,
 			.rpc_urls_len = from->rpc_urls_len,
 			.timeout_ms = from->rpc_timeout_ms,
@@ -59,6 +60,12 @@ static enum x402_err make_chains(
 		chain->signers_len = from->signers_len;
 		memcpy(chain->signers, options->signers[i],
 			sizeof(chain->signers));
+		chain->max_compute_units = from->max_compute_units;
+		chain->max_priority_lamports = from->max_priority_fee_lamports;
+		for (size_t j = 0;
+			from->svm_signers[0] && j < from->signers_len; j++)
+			chain->fee_payers[j] = x402_svm_secret_pubkey(
+				from->svm_signers[j]);
 		enum x402_err err = fac_chain_new(
 			&chain_options, &chain->chain);
 		if (err)

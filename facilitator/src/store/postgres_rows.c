@@ -177,6 +177,16 @@ static void read_fate(struct at at, struct fac_payment *payment)
 	payment->updated_ms = get_u64(at, UPDATED_MS);
 }
 
+static bool get_party(struct at at, int column, enum fac_party party,
+	struct x402_settle_proof *proof)
+{
+	return !PQgetisnull(at.result, at.row, column) &&
+		fac_proof_set_party(proof, party,
+			x402_span(PQgetvalue(at.result, at.row, column),
+				(size_t)PQgetlength(
+					at.result, at.row, column)));
+}
+
 static enum x402_err add_payment(struct fac_verb *verb, struct at at)
 {
 	struct fac_payment *payment = fac_verb_add_payment(verb);
@@ -186,9 +196,9 @@ static enum x402_err add_payment(struct fac_verb *verb, struct at at)
 	get_text(at, STATE, state, sizeof(state));
 	if (!get_fixed(at, KEY, payment->key32, 32) ||
 		!get_fixed(at, ID, id16, 16) ||
-		!get_fixed(at, ASSET, payment->proof.asset.bytes, 20) ||
-		!get_fixed(at, PAYER, payment->proof.from.bytes, 20) ||
-		!get_fixed(at, PAY_TO, payment->proof.to.bytes, 20) ||
+		!get_party(at, ASSET, FAC_PARTY_ASSET, &payment->proof) ||
+		!get_party(at, PAYER, FAC_PARTY_PAYER, &payment->proof) ||
+		!get_party(at, PAY_TO, FAC_PARTY_PAY_TO, &payment->proof) ||
 		!get_fixed(at, NONCE, payment->proof.nonce32, 32) ||
 		!get_fixed(at, FINGERPRINT, payment->fingerprint32, 32) ||
 		!get_fixed(at, PAYLOAD_HASH, payment->payload_hash32, 32) ||

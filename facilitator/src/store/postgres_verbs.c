@@ -250,9 +250,9 @@ static bool send_reserve(PGconn *conn, const struct fac_verb *verb)
 	add_bytes(&p, id16, 16);
 	add_text(&p, payment->network);
 	add_text(&p, payment->wire_network);
-	add_bytes(&p, proof->asset.bytes, 20);
-	add_bytes(&p, proof->from.bytes, 20);
-	add_bytes(&p, proof->to.bytes, 20);
+	add_span(&p, fac_proof_party(proof, FAC_PARTY_ASSET));
+	add_span(&p, fac_proof_party(proof, FAC_PARTY_PAYER));
+	add_span(&p, fac_proof_party(proof, FAC_PARTY_PAY_TO));
 	add_amount(&p, &proof->value);
 	add_bytes(&p, proof->nonce32, 32);
 	add_u64(&p, payment->valid_before_unix_s);

@@ -291,6 +291,14 @@ bool fac_sqlite_fixed(
 	return true;
 }
 
+struct x402_span fac_sqlite_span(sqlite3_stmt *stmt, int column)
+{
+	const void *bytes = sqlite3_column_blob(stmt, column);
+
+	return x402_span(
+		bytes, bytes ? (size_t)sqlite3_column_bytes(stmt, column) : 0);
+}
+
 char *fac_sqlite_dup(sqlite3_stmt *stmt, int column)
 {
 	const unsigned char *text = sqlite3_column_text(stmt, column);

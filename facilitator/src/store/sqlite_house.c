@@ -258,8 +258,10 @@ enum x402_err fac_sqlite_spend(
 	const struct fac_payment *payment = &verb->payment;
 	const struct fac_spend_limits *limits = &verb->limits;
 	uint64_t day = fac_sqlite_now_ms() / DAY_MS;
-	char payer[X402_ADDRESS_TEXT_SIZE];
-	const struct scope scopes[] = {{"payer", payer, limits->payer_gwei},
+	struct x402_settle_parties parties = x402_settle_proof_parties(
+		&payment->proof);
+	const struct scope scopes[] = {
+		{"payer", parties.payer, limits->payer_gwei},
 		{"caller", payment->caller, limits->caller_gwei},
 		{"total", "", limits->total_gwei}};
 	enum x402_err err = X402_OK;
@@ -267,7 +269,6 @@ enum x402_err fac_sqlite_spend(
 	*ret_day = 0;
 	if (!limits->payer_gwei && !limits->caller_gwei && !limits->total_gwei)
 		return X402_OK;
-	x402_address_format(&payment->proof.from, payer);
 	for (size_t i = 0; i < 3 && !err; i++)
 		err = check_spending(db, verb, day, &scopes[i]);
 	for (size_t i = 0; i < 3 && !err; i++)
@@ -287,10 +288,10 @@ enum x402_err fac_sqlite_spend_anew(
 	enum x402_err err = fac_sqlite_one(stmt);
 	char network[X402_NETWORK_SIZE];
 	char caller[FAC_CALLER_SIZE];
-	char payer[X402_ADDRESS_TEXT_SIZE];
-	struct x402_address address = {{0}};
-	const struct scope scopes[] = {
-		{"payer", payer, 0}, {"caller", caller, 0}, {"total", "", 0}};
+	struct x402_settle_proof proof = {.family = X402_FAMILY_EVM};
+	struct x402_settle_parties parties;
+	const struct scope scopes[] = {{"payer", parties.payer, 0},
+		{"caller", caller, 0}, {"total", "", 0}};
 	uint64_t day;
 	uint64_t was;
 
@@ -298,11 +299,12 @@ enum x402_err fac_sqlite_spend_anew(
 		return err;
 	day = fac_sqlite_u64(stmt, 0);
 	fac_sqlite_text(stmt, 1, network, sizeof(network));
-	(void)fac_sqlite_fixed(stmt, 2, address.bytes, 20);
+	(void)!fac_proof_set_party(
+		&proof, FAC_PARTY_PAYER, fac_sqlite_span(stmt, 2));
 	fac_sqlite_text(stmt, 3, caller, sizeof(caller));
 	was = fac_sqlite_u64(stmt, 4);
 	fac_sqlite_done(stmt);
-	x402_address_format(&address, payer);
+	parties = x402_settle_proof_parties(&proof);
 	for (size_t i = 0; i < 3 && !err && day; i++)
 		err = add_spending(db, day, network, &scopes[i],
 			(int64_t)cost_gwei - (int64_t)was);

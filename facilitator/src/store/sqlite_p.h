@@ -77,6 +77,8 @@ X402_MUST_USE enum x402_err fac_sqlite_script(
 /* Columns; text is copied up to size, bytes must have exactly len. */
 void fac_sqlite_text(
 	sqlite3_stmt *stmt, int column, char *ret_text, size_t size);
+/* Borrowed until the next step of stmt; empty for NULL. */
+struct x402_span fac_sqlite_span(sqlite3_stmt *stmt, int column);
 bool fac_sqlite_fixed(
 	sqlite3_stmt *stmt, int column, uint8_t *ret_bytes, size_t len);
 /* A heap copy; NULL for SQL NULL. Out of memory aborts. */

@@ -77,9 +77,12 @@ enum x402_err fac_sqlite_add_payment(sqlite3_stmt *stmt, struct fac_verb *verb)
 	fac_sqlite_text(stmt, 24, state, sizeof(state));
 	if (!fac_sqlite_fixed(stmt, 0, payment->key32, 32) ||
 		!fac_sqlite_fixed(stmt, 1, id16, 16) ||
-		!fac_sqlite_fixed(stmt, 4, payment->proof.asset.bytes, 20) ||
-		!fac_sqlite_fixed(stmt, 5, payment->proof.from.bytes, 20) ||
-		!fac_sqlite_fixed(stmt, 6, payment->proof.to.bytes, 20) ||
+		!fac_proof_set_party(&payment->proof, FAC_PARTY_ASSET,
+			fac_sqlite_span(stmt, 4)) ||
+		!fac_proof_set_party(&payment->proof, FAC_PARTY_PAYER,
+			fac_sqlite_span(stmt, 5)) ||
+		!fac_proof_set_party(&payment->proof, FAC_PARTY_PAY_TO,
+			fac_sqlite_span(stmt, 6)) ||
 		!fac_sqlite_fixed(stmt, 8, payment->proof.nonce32, 32) ||
 		!fac_sqlite_fixed(stmt, 12, payment->fingerprint32, 32) ||
 		!fac_sqlite_fixed(stmt, 13, payment->payload_hash32, 32) ||
@@ -206,9 +209,10 @@ static void bind_terms(sqlite3_stmt *stmt, const struct fac_payment *payment,
 	fac_sqlite_bind_bytes(stmt, 2, x402_span(id16, 16));
 	fac_sqlite_bind_text(stmt, 3, payment->network);
 	fac_sqlite_bind_text(stmt, 4, payment->wire_network);
-	fac_sqlite_bind_bytes(stmt, 5, x402_span(proof->asset.bytes, 20));
-	fac_sqlite_bind_bytes(stmt, 6, x402_span(proof->from.bytes, 20));
-	fac_sqlite_bind_bytes(stmt, 7, x402_span(proof->to.bytes, 20));
+	fac_sqlite_bind_bytes(stmt, 5, fac_proof_party(proof, FAC_PARTY_ASSET));
+	fac_sqlite_bind_bytes(stmt, 6, fac_proof_party(proof, FAC_PARTY_PAYER));
+	fac_sqlite_bind_bytes(
+		stmt, 7, fac_proof_party(proof, FAC_PARTY_PAY_TO));
 	fac_sqlite_bind_text(stmt, 8, amount);
 	fac_sqlite_bind_bytes(stmt, 9, x402_span(proof->nonce32, 32));
 	fac_sqlite_bind_u64(stmt, 10, payment->valid_before_unix_s);

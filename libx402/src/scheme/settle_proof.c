@@ -94,6 +94,10 @@ enum x402_reason x402_settle_proof_reason(
 {
 	bool permit2 = x402_settle_proof_is_permit2(proof);
 
+	if (proof->family == X402_FAMILY_SVM)
+		return fate == X402_FATE_EXPIRED
+			? X402_REASON_SVM_BLOCKHASH_EXPIRED
+			: X402_REASON_SVM_TRANSACTION_FAILED;
 	switch (fate) {
 	case X402_FATE_FAILED:
 		return is_proxy_of(proof, X402_PERMIT2_UPTO)
