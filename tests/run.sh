@@ -22,7 +22,7 @@ failed=0
 failures=
 
 # A suite is wanted when it was named, or when none was.
-suites=" ${*:-unit clang devnet system interop fault tsan bench} "
+suites=" ${*:-unit clang devnet system interop svm fault tsan bench} "
 wanted() { case "$suites" in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
 fail() {
@@ -111,7 +111,8 @@ step 'install what is missing' sh tests/support/install.sh --test || {
 asan=$top/build/asan
 export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-if wanted unit || wanted system || wanted interop || wanted fault; then
+if wanted unit || wanted system || wanted interop || wanted svm ||
+  wanted fault; then
   step 'configure (gcc, ASan, UBSan)' configure "$asan" -Ddeveloper=true \
     -Dcrash_points=true -Db_sanitize=address,undefined -Db_lundef=false \
     -Doptimization=1 &&
@@ -133,6 +134,7 @@ fi
 wanted devnet && node_tests devnet tests/devnet/*.test.mjs
 wanted system && node_tests system tests/system/*.test.mjs
 wanted interop && node_tests interop tests/interop/*.test.mjs
+wanted svm && node_tests svm tests/svm/*.test.mjs
 wanted fault && node_tests fault tests/fault/*.test.mjs
 
 if wanted tsan; then
