@@ -19,19 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_MAX_FEE_GWEI      500
-#define DEFAULT_MAX_PRIORITY_GWEI 100
-#define DEFAULT_MAX_GAS           1000000
-#define DEFAULT_PROOF_DEPTH       12
-/* Slots until a block of Solana is finalized, and as many again. */
-#define SVM_PROOF_DEPTH         64
-#define DEFAULT_LANE_LIMIT      64
-#define DEFAULT_BATCH_WINDOW_MS 200
-/* 42,000 to 64,000 were seen for USDC; a new payee's balance costs 20,000. */
-#define DEFAULT_BATCH_PAYMENT_GAS 90000
-#define DEFAULT_BATCH_MAX_GAS     24000000
-#define DEFAULT_STUCK_MS          20000
-#define GWEI                      UINT64_C(1000000000)
+#define GWEI UINT64_C(1000000000)
 /*
  * Past a deadline: until the store has said what is there, nobody knows
  * whether an earlier request was sent (R3). It answers in moments.
@@ -899,84 +887,6 @@ bool fac_engine_is_idle(const struct fac_engine *engine)
 
 /* ---- Making and ending. ---- */
 
-static enum x402_err init_lane(struct fac_line *line, size_t index)
-{
-	struct fac_lane *lane = &line->lanes[index];
-	enum x402_err err;
-
-	lane->line = line;
-	if (fac_svm_is(line)) {
-		lane->svm_key = line->config.svm_signers[index];
-		lane->svm_pubkey = x402_svm_secret_pubkey(lane->svm_key);
-		memcpy(lane->address.bytes, lane->svm_pubkey.bytes, 20);
-		x402_pubkey_format(&lane->svm_pubkey, lane->text);
-		return X402_OK;
-	}
-	lane->key = line->config.signers[index];
-	err = x402_secret_address(
-		line->engine->secp, lane->key, &lane->address);
-	if (!err)
-		x402_address_format(&lane->address, lane->text);
-	return err;
-}
-
-static enum x402_err init_line(struct fac_engine *engine, size_t index,
-	const struct fac_engine_chain *chain)
-{
-	struct fac_line *line = &engine->lines[index];
-	struct fac_engine_chain *config = &line->config;
-	const struct x402_u256 gwei = x402_u256_from_u64(GWEI);
-
-	if (!chain->signers_len ||
-		chain->signers_len > FAC_ENGINE_SIGNERS_MAX ||
-		(chain->network.family != X402_FAMILY_EVM &&
-			chain->network.family != X402_FAMILY_SVM) ||
-		(chain->network.family == X402_FAMILY_SVM &&
-			!chain->svm_signers))
-		return X402_ERR_INVALID_ARGUMENT;
-	line->engine = engine;
-	line->index = index;
-	line->queued_last = &line->queued;
-	*config = *chain;
-	if (x402_u256_is_zero(&config->max_fee_per_gas) &&
-		!x402_u256_mul_u64(
-			&gwei, DEFAULT_MAX_FEE_GWEI, &config->max_fee_per_gas))
-		return X402_ERR_INVALID_ARGUMENT;
-	if (x402_u256_is_zero(&config->max_priority_fee_per_gas) &&
-		!x402_u256_mul_u64(&gwei, DEFAULT_MAX_PRIORITY_GWEI,
-			&config->max_priority_fee_per_gas))
-		return X402_ERR_INVALID_ARGUMENT;
-	if (!config->max_gas_limit)
-		config->max_gas_limit = DEFAULT_MAX_GAS;
-	if (!config->proof_depth)
-		config->proof_depth = DEFAULT_PROOF_DEPTH;
-	if (chain->network.family == X402_FAMILY_SVM &&
-		config->proof_depth < SVM_PROOF_DEPTH)
-		config->proof_depth = SVM_PROOF_DEPTH;
-	if (!config->lane_limit)
-		config->lane_limit = DEFAULT_LANE_LIMIT;
-	if (config->lane_limit > FAC_LANE_MAX)
-		config->lane_limit = FAC_LANE_MAX;
-	if (!config->batch_max || config->batch_max > FAC_BATCH_MAX)
-		config->batch_max = FAC_BATCH_MAX;
-	if (!config->batch_window_ms)
-		config->batch_window_ms = DEFAULT_BATCH_WINDOW_MS;
-	if (!config->batch_payment_gas)
-		config->batch_payment_gas = DEFAULT_BATCH_PAYMENT_GAS;
-	if (!config->batch_max_gas)
-		config->batch_max_gas = DEFAULT_BATCH_MAX_GAS;
-	if (!config->stuck_ms)
-		config->stuck_ms = DEFAULT_STUCK_MS;
-	line->batch_payment_gas = config->batch_payment_gas;
-	for (size_t i = 0; i < config->signers_len; i++) {
-		enum x402_err err = init_lane(line, i);
-
-		if (err)
-			return err;
-	}
-	return X402_OK;
-}
-
 enum x402_err fac_engine_new(const struct fac_engine_options *options,
 	struct fac_engine **ret_engine)
 {
@@ -999,7 +909,7 @@ enum x402_err fac_engine_new(const struct fac_engine_options *options,
 		options->chains_len, sizeof(*engine->lines));
 	engine->lines_len = options->chains_len;
 	for (size_t i = 0; i < options->chains_len && !err; i++)
-		err = init_line(engine, i, &options->chains[i]);
+		err = fac_line_init(engine, i, &options->chains[i]);
 	if (err) {
 		free(engine->lines);
 		free(engine);

@@ -2,6 +2,7 @@
  * engine_p.h: what the engine's files share. Private to core/.
  *
  *   engine.c     making, callers, deadlines, the tick
+ *   line.c       a chain and its lanes as they begin
  *   answer.c     what a caller is told; the one success of R2
  *   batch.c      who travels with whom; calldata, gas, waiting for company
  *   lane.c       nonces, signing, journal, broadcast
@@ -326,6 +327,11 @@ void fac_job_release(struct fac_job *job, const char *note);
 void fac_waiter_start(struct fac_waiter *waiter);
 /* Callers of a payment that was given up: those with a plan begin anew. */
 void fac_job_restart_callers(struct fac_job *job);
+
+/* ---- line.c ---- */
+/* INVALID_ARGUMENT, KEY, CRYPTO. */
+X402_MUST_USE enum x402_err fac_line_init(struct fac_engine *engine,
+	size_t index, const struct fac_engine_chain *chain);
 
 /* ---- answer.c ---- */
 /* The caller meets a payment in work. */
