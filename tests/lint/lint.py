@@ -202,13 +202,15 @@ def check_functions(path, code):
 
 
 def rule_format():
-    for path in c_files():
-        result = subprocess.run(
-            [os.environ.get("CLANG_FORMAT", "clang-format-14"), "--style=file",
-             os.path.join(ROOT, path)],
-            capture_output=True, text=True, cwd=ROOT, check=True)
-        if result.stdout != read(path):
-            say(path, 1, "not as clang-format-14 would have it")
+    # One process for all: starting it costs more than a file's formatting.
+    result = subprocess.run(
+        [os.environ.get("CLANG_FORMAT", "clang-format-14"), "--style=file",
+         "--dry-run", *c_files()],
+        capture_output=True, text=True, cwd=ROOT, check=True)
+    for path, line in re.findall(
+            r"^(\S+?):(\d+):\d+: warning: .*\[-Wclang-format-violations\]$",
+            result.stderr, re.M):
+        say(path, int(line), "not as clang-format-14 would have it")
 
 
 # ----------------------------------------------------------- registration
