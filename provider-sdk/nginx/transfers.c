@@ -10,6 +10,8 @@
  */
 #include "module.h"
 
+#include <unistd.h>
+
 #include "curl_ask_p.h"
 
 /* Enough for one facilitator under load; more wait for a free connection. */
@@ -25,8 +27,15 @@ struct x402_ngx_transfer {
 	void *user;
 };
 
+/* One socket that libcurl watches, until it says that it does not. */
+struct watched {
+	ngx_queue_t queue;
+	ngx_connection_t *c; /* NULL: closed meanwhile */
+};
+
 static struct {
 	CURLM *multi;
+	ngx_queue_t watched;
 	ngx_event_t timer;
 	ngx_event_t kick;   /* "at once" */
 	ngx_connection_t c; /* what nginx prints of an event */
@@ -102,38 +111,79 @@ static ngx_int_t watch(ngx_event_t *event, ngx_int_t kind, bool wanted)
 	return NGX_OK;
 }
 
-static void unwatch(ngx_connection_t *c)
+static void unwatch(struct watched *watched)
 {
+	ngx_connection_t *c = watched->c;
+
+	if (!c)
+		return;
+	watched->c = NULL;
+	ngx_queue_remove(&watched->queue);
 	(void)watch(c->read, NGX_READ_EVENT, false);
 	(void)watch(c->write, NGX_WRITE_EVENT, false);
 	ngx_free_connection(c);
 	c->fd = (ngx_socket_t)-1; /* the socket is libcurl's to close */
 }
 
-static int on_socket(
-	CURL *easy, curl_socket_t socket, int what, void *user, void *watched)
+/* libcurl closes some sockets before it says that it watches them no more; by
+ * then the number may be that of a client's connection. */
+static int on_close(void *user, curl_socket_t socket)
 {
-	ngx_connection_t *c = watched;
+	(void)user;
+	for (ngx_queue_t *at = ngx_queue_head(&transfers.watched);
+		at != ngx_queue_sentinel(&transfers.watched);
+		at = ngx_queue_next(at)) {
+		struct watched *watched = ngx_queue_data(
+			at, struct watched, queue);
+
+		if (watched->c->fd == socket) {
+			unwatch(watched);
+			break;
+		}
+	}
+	return close(socket);
+}
+
+/* A connection of nginx's for the socket; false when there is none left. */
+static bool attach(struct watched *watched, curl_socket_t socket)
+{
+	ngx_connection_t *c = ngx_get_connection(socket, ngx_cycle->log);
+
+	if (!c)
+		return false;
+	c->data = &transfers;
+	c->read->handler = c->write->handler = on_event;
+	c->read->log = c->write->log = ngx_cycle->log;
+	watched->c = c;
+	ngx_queue_insert_head(&transfers.watched, &watched->queue);
+	return true;
+}
+
+static int on_socket(
+	CURL *easy, curl_socket_t socket, int what, void *user, void *before)
+{
+	struct watched *watched = before;
 
 	(void)easy;
 	(void)user;
 	if (what == CURL_POLL_REMOVE) {
-		if (c)
-			unwatch(c);
+		if (watched)
+			unwatch(watched);
+		ngx_free(watched);
 		return 0;
 	}
-	if (!c) {
-		c = ngx_get_connection(socket, ngx_cycle->log);
-		if (!c)
+	if (!watched) {
+		watched = ngx_calloc(sizeof(*watched), ngx_cycle->log);
+		if (!watched)
 			return -1; /* libcurl fails the transfer */
-		c->data = &transfers;
-		c->read->handler = c->write->handler = on_event;
-		c->read->log = c->write->log = ngx_cycle->log;
-		curl_multi_assign(transfers.multi, socket, c);
+		curl_multi_assign(transfers.multi, socket, watched);
 	}
-	if (watch(c->read, NGX_READ_EVENT, what & CURL_POLL_IN) != NGX_OK ||
-		watch(c->write, NGX_WRITE_EVENT, what & CURL_POLL_OUT) !=
-			NGX_OK)
+	if (!watched->c && !attach(watched, socket))
+		return -1;
+	if (watch(watched->c->read, NGX_READ_EVENT, what & CURL_POLL_IN) !=
+			NGX_OK ||
+		watch(watched->c->write, NGX_WRITE_EVENT,
+			what & CURL_POLL_OUT) != NGX_OK)
 		return -1;
 	return 0;
 }
@@ -141,6 +191,7 @@ static int on_socket(
 ngx_int_t x402_ngx_transfers_open(ngx_cycle_t *cycle)
 {
 	ngx_memzero(&transfers, sizeof(transfers));
+	ngx_queue_init(&transfers.watched);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return NGX_ERROR;
 	transfers.multi = curl_multi_init();
@@ -195,6 +246,8 @@ struct x402_ngx_transfer *x402_ngx_transfer_begin(
 			X402_OK ||
 		curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) !=
 			CURLE_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION,
+			on_close) != CURLE_OK ||
 		(certificate &&
 			curl_easy_setopt(transfer->easy, CURLOPT_CAINFO,
 				certificate) != CURLE_OK) ||
