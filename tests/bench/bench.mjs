@@ -12,6 +12,7 @@ import {micro as rates} from './bench.lib.mjs';
 import {crawl, sign, unpaid} from './client.mjs';
 import {journal} from './journal.mjs';
 import {idle, memory} from './memory.mjs';
+import {nginx} from './nginx.mjs';
 import {settle} from './settle.mjs';
 import {recover, verify} from './verify.mjs';
 
@@ -21,7 +22,7 @@ async function micro(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
-export const measurements = {verify, recover, settle, journal, memory, idle, micro, sign, unpaid, crawl};
+export const measurements = {verify, recover, settle, journal, memory, idle, micro, sign, unpaid, crawl, nginx};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, only: {type: 'string'}}});

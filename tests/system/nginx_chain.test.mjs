@@ -4,12 +4,13 @@
 //   node --test tests/system/nginx_chain.test.mjs
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import {
   programs, run, startDevnet, startFacilitator, top,
 } from '../devnet/lib.mjs';
-import { payments, startNginx } from './nginx.lib.mjs';
+import { freePort, metrics, payments, startNginx } from './nginx.lib.mjs';
 import { check, paidLoad } from './nginx_load.mjs';
 
 const TALE = 'The guest was late';
@@ -74,6 +75,43 @@ for (const version of ['v2', 'v1'])
       assert.match(answer.receipt.transaction, /^0x[0-9a-f]{64}$/);
     });
   });
+
+test('the example sells', async () => {
+  const text = fs.readFileSync(`${top}/examples/nginx/nginx.conf`, 'utf8');
+  // As it is written, but for what another nginx on this machine may hold.
+  const port = await freePort();
+  const inside = /^http \{\n([^]*)^\}$/m.exec(text)[1]
+    .replace(/^.*(_temp_path|access_log).*$/gm, '')
+    .replaceAll('127.0.0.1:8402', '127.0.0.1:PORT')
+    .replaceAll('127.0.0.1:8403', `127.0.0.1:${port}`)
+    .replaceAll('http://127.0.0.1:4021', facilitator.url)
+    .replaceAll('/tmp/x402-example', 'DIR')
+    .replaceAll('root html', `root ${top}/examples/nginx/html`);
+  const site = await startNginx(inside);
+  const get = (target, env = {}) => run(programs.client,
+    ['get', site.url + target], { env });
+  const payer = { EVM_PRIVATE_KEY: devnet.info.accounts.payer.privateKey };
+  assert.equal((await fetch(site.url)).status, 200);
+  assert.equal((await fetch(`${site.url}/drafts/wait.html`)).status, 200);
+  for (const [target, amount, words] of [
+    ['/articles/short-wait.html', '10000', /was late/],
+    ['/articles/long-wait.html', '50000', /very late/],
+    ['/reports/', '250000', /Sales went up/]]) {
+    const res = await fetch(site.url + target);
+    const offer = JSON.parse(Buffer.from(
+      res.headers.get('payment-required'), 'base64'));
+    assert.equal(res.status, 402);
+    assert.equal(offer.accepts[0].amount, amount);
+    assert.equal(offer.resource.url, site.url + target);
+    const { code, stdout, stderr } = await get(target, payer);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, words);
+  }
+  const status = await metrics(site);
+  assert.equal(status.delivered, 3);
+  assert.equal(status.shadow, 1);
+  await site.stop();
+});
 
 test('broken under paid load, nothing is lost and nothing given away',
   async () => {
