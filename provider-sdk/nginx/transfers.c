@@ -10,7 +10,8 @@
  */
 #include "module.h"
 
-#include <unistd.h>
+#include <fcntl.h>
+#include <sys/socket.h>
 
 #include "curl_ask_p.h"
 
@@ -30,7 +31,7 @@ struct x402_ngx_transfer {
 /* One socket that libcurl watches, until it says that it does not. */
 struct watched {
 	ngx_queue_t queue;
-	ngx_connection_t *c; /* NULL: closed meanwhile */
+	ngx_connection_t *c; /* NULL: closed, and its number is another's */
 };
 
 static struct {
@@ -111,7 +112,8 @@ static ngx_int_t watch(ngx_event_t *event, ngx_int_t kind, bool wanted)
 	return NGX_OK;
 }
 
-static void unwatch(struct watched *watched)
+/* Give nginx's connection back. open: the socket is what it was. */
+static void unwatch(struct watched *watched, bool open)
 {
 	ngx_connection_t *c = watched->c;
 
@@ -119,29 +121,40 @@ static void unwatch(struct watched *watched)
 		return;
 	watched->c = NULL;
 	ngx_queue_remove(&watched->queue);
+	/* The kernel forgets a closed socket by itself. */
+	if (!open)
+		c->read->active = c->write->active = 0;
 	(void)watch(c->read, NGX_READ_EVENT, false);
 	(void)watch(c->write, NGX_WRITE_EVENT, false);
 	ngx_free_connection(c);
 	c->fd = (ngx_socket_t)-1; /* the socket is libcurl's to close */
 }
 
-/* libcurl closes some sockets before it says that it watches them no more; by
- * then the number may be that of a client's connection. */
-static int on_close(void *user, curl_socket_t socket)
+/*
+ * libcurl 7.88 closes a socket that is not connected yet without a word, and
+ * says later, if at all, that it watches it no more. Its number may be that of
+ * a new one by then: here it is.
+ */
+static curl_socket_t on_open(
+	void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
+	curl_socket_t fd = socket(
+		address->family, address->socktype, address->protocol);
+
 	(void)user;
+	(void)purpose;
 	for (ngx_queue_t *at = ngx_queue_head(&transfers.watched);
 		at != ngx_queue_sentinel(&transfers.watched);
 		at = ngx_queue_next(at)) {
 		struct watched *watched = ngx_queue_data(
 			at, struct watched, queue);
 
-		if (watched->c->fd == socket) {
-			unwatch(watched);
+		if (watched->c->fd == fd) {
+			unwatch(watched, false);
 			break;
 		}
 	}
-	return close(socket);
+	return fd;
 }
 
 /* A connection of nginx's for the socket; false when there is none left. */
@@ -168,7 +181,7 @@ static int on_socket(
 	(void)user;
 	if (what == CURL_POLL_REMOVE) {
 		if (watched)
-			unwatch(watched);
+			unwatch(watched, fcntl(socket, F_GETFD) >= 0);
 		ngx_free(watched);
 		return 0;
 	}
@@ -246,8 +259,8 @@ struct x402_ngx_transfer *x402_ngx_transfer_begin(
 			X402_OK ||
 		curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) !=
 			CURLE_OK ||
-		curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION,
-			on_close) != CURLE_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION,
+			on_open) != CURLE_OK ||
 		(certificate &&
 			curl_easy_setopt(transfer->easy, CURLOPT_CAINFO,
 				certificate) != CURLE_OK) ||
