@@ -18,7 +18,15 @@ static volatile sig_atomic_t interrupted;
 static void on_signal(int signal)
 {
 	(void)signal;
-	interrupted = 1;
+	if (interrupted < 2)
+		interrupted++;
+}
+
+/* A crawl ends what is under way; the second signal ends that too. */
+static bool is_interrupted_twice(void *user)
+{
+	(void)user;
+	return interrupted > 1;
 }
 
 bool cli_interrupted(void)
@@ -329,6 +337,24 @@ static int open_journal(
 		options->budgets = &call->budget;
 		options->budgets_len = 1;
 	}
+	return CLI_OK;
+}
+
+int cli_call_client(struct cli_call *call, struct cli_payer *payer,
+	struct x402_journal **ret_journal, struct x402_client **ret_client)
+{
+	set_options(call);
+	call->options.is_cancelled = is_interrupted_twice;
+	int exit = open_journal(call, ret_journal);
+	if (exit)
+		return exit;
+	if (payer->signer)
+		call->options.signer = x402_signer_client(payer->signer);
+	enum x402_err err = x402_client_new(&call->options, ret_client);
+	if (err)
+		return cli_error(CLI_GENERAL, "internal_error", "%s",
+			x402_err_text(err));
+	cli_catch_signals();
 	return CLI_OK;
 }
 

@@ -40,6 +40,12 @@ bool cli_call_operand(void *user, const char *value);
  */
 int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
 	struct x402_client_response *response);
+/*
+ * A client with its journal by the flags, for many calls. The first signal is
+ * cli_interrupted()'s alone; the second cancels calls. Free both.
+ */
+int cli_call_client(struct cli_call *call, struct cli_payer *payer,
+	struct x402_journal **ret_journal, struct x402_client **ret_client);
 void cli_call_clear(struct cli_call *call);
 
 /* What `inspect` answers. NULL when memory is out. */

@@ -314,7 +314,9 @@ enum cli_key {
 	CLI_KEY_FORGET,
 	CLI_KEY_PAY_TO,
 	CLI_KEY_SCHEME,
-	CLI_KEY_HTTP
+	CLI_KEY_HTTP,
+	CLI_KEY_BLOCK,
+	CLI_KEY_CONCURRENCY
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);
@@ -333,6 +335,10 @@ int cli_session_show(
 int cli_session_revoke(
 	const struct cli_args *args, struct x402_json **ret_answer);
 int cli_history(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_resume(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_doctor_run(const struct cli_command *command, int argc, char **argv);
+int cli_dev_run(const struct cli_command *command, int argc, char **argv);
+int cli_crawl_run(const struct cli_command *command, int argc, char **argv);
 int cli_status(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_budget(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_budget_set(const struct cli_args *args, struct x402_json **ret_answer);

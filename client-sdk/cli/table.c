@@ -221,6 +221,42 @@ static const struct cli_option search_options[] = {
 	HELP,
 };
 
+static const struct cli_option doctor_options[] = {
+	{CLI_KEY_PAY, "pay", NULL, "buy once, and look at the receipt"},
+	{CLI_KEY_FACILITATOR, "facilitator", "URL",
+		"does it serve the offers? else FACILITATOR_URL"},
+	{CLI_KEY_RPC, "rpc-url", "URL", "is the asset there? else EVM_RPC_URL"},
+	PAYER_OPTIONS,
+	HELP,
+};
+
+static const struct cli_option resume_options[] = {
+	{'o', "output", "DIRECTORY",
+		"show the payment to the server again, keep its answer here"},
+	{CLI_KEY_FACILITATOR, "facilitator", "URL",
+		"one to ask and to believe; else FACILITATOR_URL"},
+	{CLI_KEY_RPC, "rpc-url", "URL", "the chain to ask; else EVM_RPC_URL"},
+	{CLI_KEY_BLOCK, "block", "TAG",
+		"prove at this block; default finalized"},
+	HELP,
+};
+
+static const struct cli_option crawl_options[] = {
+	{'o', "output", "DIRECTORY", "where the bodies go, by hash of the URL"},
+	{CLI_KEY_CONCURRENCY, "concurrency", "N",
+		"how many at a time; default 16"},
+	{CLI_KEY_TASK, "task", "NAME",
+		"count the cost under this name; it buys each URL once"},
+	{'k', "insecure", NULL, "do not check TLS certificates"},
+	{'m', "max-time", "SECONDS", "deadline for each URL"},
+	{'L', "location", NULL, "follow redirects (before paying only)"},
+	{'A', "user-agent", "NAME", "what to call ourselves"},
+	{CLI_KEY_RETRY, "retry", "N", "attempts again while unpaid"},
+	LIMIT_OPTIONS,
+	PAYER_OPTIONS,
+	HELP,
+};
+
 static const struct cli_option mcp_options[] = {
 	{CLI_KEY_HTTP, "http", NULL,
 		"streamable HTTP on the loopback interface, with a token"},
@@ -278,6 +314,10 @@ const struct cli_command cli_commands[] = {
 	{"inspect", NULL, "URL", "show what a URL costs; pay nothing",
 		inspect_options, cli_inspect_run, cli_inspect, "url",
 		&inspect_tool},
+	{"doctor", NULL, "URL", "check a paid URL from end to end",
+		doctor_options, cli_doctor_run},
+	{"crawl", NULL, "LIST", "fetch a list of URLs inside one budget",
+		crawl_options, cli_crawl_run},
 	{"search", NULL, "[WORDS]", "search a facilitator's catalogue",
 		search_options, NULL, cli_search, "words", &search_tool},
 	{"discover", NULL, "ORIGIN", "what an origin says that it sells",
@@ -305,6 +345,8 @@ const struct cli_command cli_commands[] = {
 		history_options, NULL, cli_history, NULL, &history_tool},
 	{"status", NULL, "ID", "one payment", help_options, NULL, cli_status,
 		"id", &status_tool},
+	{"resume", NULL, "", "find out what became of open payments",
+		resume_options, NULL, cli_resume},
 	{"session new", NULL, "", "issue a session key to an agent",
 		session_new_options, NULL, cli_session_new},
 	{"session show", NULL, "FILE", "what a session may do, and has done",
@@ -317,6 +359,8 @@ const struct cli_command cli_commands[] = {
 		cli_mcp_run},
 	{"mcp install", NULL, "", "add that server to an MCP client",
 		mcp_install_options, NULL, cli_mcp_install},
+	{"dev", NULL, "", "a sandbox: chain, token, keys, facilitator, site",
+		help_options, cli_dev_run},
 	{"completion", NULL, "SHELL", "completion for bash or zsh",
 		help_options, cli_completion_run},
 	{NULL, NULL, NULL, NULL, NULL, NULL},
