@@ -133,8 +133,13 @@ static int read_list(struct crawl *crawl, const char *path)
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
 	struct page *page = user;
-	if (!page->file)
+	if (!page->file) {
 		page->file = fopen(page->part, "we");
+		/* What the journal calls delivered must not lie in a buffer
+		 * that dies with us. */
+		if (page->file)
+			(void)setvbuf(page->file, NULL, _IONBF, 0);
+	}
 	page->unwritable = !page->file ||
 		fwrite(data, size, count, page->file) != count;
 	return page->unwritable ? 0 : size * count;

@@ -227,6 +227,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 		char part[PATH_SIZE + 8];
 		part_of(page, part);
 		page->file = fopen(part, "we");
+		/* Or what is delivered would lie in a buffer that a kill
+		 * takes along. */
+		if (page->file)
+			(void)setvbuf(page->file, NULL, _IONBF, 0);
 	}
 	return page->file ? fwrite(data, size, count, page->file) : 0;
 }
