@@ -5,12 +5,14 @@
 //   X402_BUILD_DIR  where the build is (default build/asan)
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import https from 'node:https';
 import net from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
 import {
-  metrics, payments, sleep, startNginx, startOrigin, testConfig, until,
+  metrics, payments, scratch, sleep, startNginx, startOrigin, testConfig, until,
 } from './nginx.lib.mjs';
 import {
   PAYEE, PAYER, TX, challenge, decode, encode, pay, paying, raw, request,
@@ -696,6 +698,47 @@ describe('nginx module', () => {
       'spent in the other generation');
   });
 });
+
+test('a facilitator behind TLS is believed only with its certificate',
+  async () => {
+    const dir = scratch();
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
+      'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-keyout',
+      `${dir}/key.pem`, '-out', `${dir}/cert.pem`, '-subj', '/CN=localhost',
+      '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'pipe' });
+    const asked = [];
+    const server = https.createServer({ key: fs.readFileSync(`${dir}/key.pem`),
+      cert: fs.readFileSync(`${dir}/cert.pem`) }, (req, res) => {
+      asked.push(`${req.url} ${req.headers.authorization}`);
+      req.resume();
+      res.end(JSON.stringify(req.url.endsWith('verify')
+        ? { isValid: true } : settled()));
+    });
+    await new Promise((done) => server.listen(0, done));
+    const url = `https://localhost:${server.address().port}`;
+    const nginx = await startNginx(`x402_state DIR/s payments=64;
+      x402_network eip155:84532; x402_pay_to ${PAYEE}; x402_facilitator_url ${url};
+      x402_facilitator_authorization "Bearer s3cret";
+      server { listen 127.0.0.1:PORT; server_name shop.test; root DIR/html;
+        location /known/ { x402 on; x402_price $0.01; alias DIR/html/;
+          x402_facilitator_trusted_certificate ${dir}/cert.pem; }
+        location /unknown/ { x402 on; x402_price $0.01; alias DIR/html/; } }`,
+    { files: { 'a.html': SECRET } });
+    const buy = async (target) => request(nginx, target, { headers:
+      paying(pay(await challenge(nginx, target))) });
+    const offer = await challenge(nginx, '/known/a.html');
+    assert.equal(offer.resource.url,
+      `http://shop.test:${nginx.port}/known/a.html`);
+    const refused = await buy('/unknown/a.html');
+    assert.equal(refused.status, 502);
+    assert.doesNotMatch(refused.text, new RegExp(SECRET));
+    assert.deepEqual(asked, []);
+    assert.equal((await buy('/known/a.html')).status, 200);
+    assert.deepEqual(asked, ['/verify Bearer s3cret', '/settle Bearer s3cret']);
+    await nginx.stop();
+    server.closeAllConnections();
+    server.close();
+  });
 
 test('a configuration that cannot sell is refused', () => {
   const base = 'x402_network base-sepolia; ' +
