@@ -78,9 +78,31 @@ static const char quote_extensions[] =
 	"\"string\"},\"example\":{\"type\":\"object\"}},\"required\":"
 	"[\"type\"]}},\"required\":[\"input\"]}}}";
 
-/* The last six are the interoperability tests'. */
-#define ROUTES_LEN         6
-#define ROUTES_LEN_INTEROP 12
+/* The n-th route of the price list; the last six are the interoperability
+ * tests'. */
+enum content_route {
+	INDEX,
+	HEALTH,
+	ARTICLE,
+	QUOTE,
+	COMPONENT,
+	EMBED,
+	ROBOTS,
+	WELL_KNOWN,
+	OPENAPI,
+	PAID,
+	PAID_POST,
+	FAIL,
+	PERMIT2,
+	UPTO,
+	UPTO_ZERO
+};
+#define ROUTES_LEN         PAID
+#define ROUTES_LEN_INTEROP (UPTO_ZERO + 1)
+/* What is told to machines; written once, from the price list. */
+static char *robots;
+static char *well_known;
+static char *openapi;
 /* Who has paid for an article may come back to it for a day. */
 #define ARTICLE_PASS_S (24 * 60 * 60)
 
@@ -102,79 +124,113 @@ size_t content_routes_len(const struct content_config *config)
 				    : ROUTES_LEN_INTEROP - 2;
 }
 
+/* All prices of the shop, as long as the list is being made. */
+struct prices {
+	struct x402_provider_price cent;
+	struct x402_provider_price tenth;
+	/* Through Permit2, and of that a part: for the tests. */
+	struct x402_provider_price permit2;
+	struct x402_provider_price upto;
+	char upto_extra[128];
+};
+
+static void write_prices(
+	const struct content_config *config, struct prices *prices)
+{
+	prices->cent = (struct x402_provider_price){.network = config->network,
+		.pay_to = config->pay_to,
+		.price = "$0.01"};
+	prices->tenth = prices->cent;
+	prices->tenth.price = "$0.001";
+	prices->permit2 = prices->tenth;
+	prices->permit2.extra_json = "{\"assetTransferMethod\":\"permit2\"}";
+	prices->upto = prices->tenth;
+	prices->upto.scheme = "upto";
+	prices->upto.extra_json = prices->upto_extra;
+	snprintf(prices->upto_extra, sizeof(prices->upto_extra),
+		"{\"facilitatorAddress\":\"%.42s\"}", config->facilitator);
+}
+
+static struct x402_provider_route sold(const char *pattern,
+	const struct x402_provider_price *price, const char *description,
+	bool v1)
+{
+	return (struct x402_provider_route){.pattern = pattern,
+		.prices = price,
+		.prices_len = 1,
+		.description = description,
+		.v1 = v1};
+}
+
+static void write_routes(const struct prices *prices, bool v1,
+	struct x402_provider_route routes[ROUTES_LEN_INTEROP])
+{
+	static const char *const free_ones[] = {[INDEX] = "GET /",
+		[HEALTH] = "GET /health",
+		[COMPONENT] = "GET /x402-pay.js",
+		[EMBED] = "GET /embed",
+		[ROBOTS] = "GET /robots.txt",
+		[WELL_KNOWN] = "GET /.well-known/x402",
+		[OPENAPI] = "GET /openapi.json"};
+
+	memset(routes, 0, ROUTES_LEN_INTEROP * sizeof(*routes));
+	for (size_t i = 0; i < sizeof(free_ones) / sizeof(free_ones[0]); i++)
+		routes[i].pattern = free_ones[i];
+	routes[ARTICLE] = sold(
+		"GET /articles/[slug]", &prices->cent, "An article", v1);
+	routes[ARTICLE].mime_type = "text/plain";
+	routes[ARTICLE].pass_s = ARTICLE_PASS_S;
+	routes[ARTICLE].siwx_s = ARTICLE_PASS_S;
+	routes[QUOTE] = sold("GET /api/quote", &prices->tenth,
+		"The quotation of the day", v1);
+	routes[QUOTE].mime_type = "application/json";
+	routes[QUOTE].extensions_json = quote_extensions;
+	routes[PAID] = sold("GET /paid", &prices->tenth, "interop", v1);
+	routes[PAID_POST] = sold(
+		"POST /paid-post", &prices->tenth, "interop", v1);
+	routes[FAIL] = sold("GET /fail", &prices->tenth, "interop", v1);
+	routes[PERMIT2] = sold(
+		"GET /permit2", &prices->permit2, "interop", false);
+	routes[UPTO] = sold("GET /upto", &prices->upto, "interop", false);
+	routes[UPTO_ZERO] = sold(
+		"GET /upto-zero", &prices->upto, "interop", false);
+}
+
+/* False after saying why. */
+static bool read_signing_key(
+	const struct content_config *config, struct x402_secret *ret_key)
+{
+	enum x402_err err = x402_secret_parse(config->signing_key, ret_key);
+
+	if (err != X402_OK)
+		fprintf(stderr, "content-site: X402_SIGNING_KEY: %s\n",
+			x402_err_text(err));
+	return err == X402_OK;
+}
+
+static bool write_manifests(struct x402_provider *provider)
+{
+	robots = x402_provider_robots(provider);
+	well_known = x402_provider_well_known(provider);
+	openapi = x402_provider_openapi(provider, "Paid with x402");
+	return robots && well_known && openapi;
+}
+
 struct x402_provider *content_provider_new(
 	const struct content_config *config, uint16_t port)
 {
-	const struct x402_provider_price cent = {.network = config->network,
-		.pay_to = config->pay_to,
-		.price = "$0.01"};
-	const struct x402_provider_price tenth = {.network = config->network,
-		.pay_to = config->pay_to,
-		.price = "$0.001"};
-	/* Through Permit2, and of that a part: for the tests. */
-	const struct x402_provider_price permit2 = {.network = config->network,
-		.pay_to = config->pay_to,
-		.price = "$0.001",
-		.extra_json = "{\"assetTransferMethod\":\"permit2\"}"};
-	char upto_extra[128];
-	const struct x402_provider_price upto = {.network = config->network,
-		.pay_to = config->pay_to,
-		.price = "$0.001",
-		.scheme = "upto",
-		.extra_json = upto_extra};
-	/* Old buyers know networks by name only. */
-	bool v1 = x402_network_to_v1_name(config->network) != NULL;
-	const struct x402_provider_route routes[ROUTES_LEN_INTEROP] = {
-		{.pattern = "GET /"},
-		{.pattern = "GET /health"},
-		{.pattern = "GET /articles/[slug]",
-			.prices = &cent,
-			.prices_len = 1,
-			.description = "An article",
-			.mime_type = "text/plain",
-			.v1 = v1,
-			.pass_s = ARTICLE_PASS_S,
-			.siwx_s = ARTICLE_PASS_S},
-		{.pattern = "GET /api/quote",
-			.prices = &tenth,
-			.prices_len = 1,
-			.description = "The quotation of the day",
-			.mime_type = "application/json",
-			.extensions_json = quote_extensions,
-			.v1 = v1},
-		{.pattern = "GET /x402-pay.js"},
-		{.pattern = "GET /embed"},
-		{.pattern = "GET /paid",
-			.prices = &tenth,
-			.prices_len = 1,
-			.description = "interop",
-			.v1 = v1},
-		{.pattern = "POST /paid-post",
-			.prices = &tenth,
-			.prices_len = 1,
-			.description = "interop",
-			.v1 = v1},
-		{.pattern = "GET /fail",
-			.prices = &tenth,
-			.prices_len = 1,
-			.description = "interop",
-			.v1 = v1},
-		{.pattern = "GET /permit2",
-			.prices = &permit2,
-			.prices_len = 1,
-			.description = "interop"},
-		{.pattern = "GET /upto",
-			.prices = &upto,
-			.prices_len = 1,
-			.description = "interop"},
-		{.pattern = "GET /upto-zero",
-			.prices = &upto,
-			.prices_len = 1,
-			.description = "interop"},
-	};
+	struct x402_provider_route routes[ROUTES_LEN_INTEROP];
+	struct prices prices;
 	/* Browsers get a page that pays with their wallet. */
 	const struct x402_provider_page page = {
 		.name = "Paid with x402, a cent at a time"};
+	/* One that may read for nothing when it signs its requests, and one
+	 * that may not read at all. */
+	const struct x402_provider_crawler crawlers[] = {
+		{.user_agent = "GreedyBot", .policy = X402_PROVIDER_BLOCK},
+		{.user_agent = "SignedBot",
+			.policy = X402_PROVIDER_ALLOW,
+			.directory = config->crawler_directory}};
 	struct x402_secret signing_key = {{0}};
 	char origin[64];
 	struct x402_provider_options options = {
@@ -184,6 +240,8 @@ struct x402_provider *content_provider_new(
 		.routes_len = content_routes_len(config),
 		.cors_origin = "*",
 		.page = &page,
+		.crawlers = crawlers,
+		.crawlers_len = config->crawler_directory ? 2 : 1,
 		.memory = config->journal
 			? x402_provider_journal_memory(config->journal)
 			: NULL,
@@ -192,15 +250,13 @@ struct x402_provider *content_provider_new(
 	struct x402_provider *provider = NULL;
 	enum x402_err err;
 
-	snprintf(upto_extra, sizeof(upto_extra),
-		"{\"facilitatorAddress\":\"%.42s\"}", config->facilitator);
+	write_prices(config, &prices);
+	/* Old buyers know networks by name only. */
+	write_routes(&prices, x402_network_to_v1_name(config->network) != NULL,
+		routes);
 	if (config->signing_key) {
-		err = x402_secret_parse(config->signing_key, &signing_key);
-		if (err != X402_OK) {
-			fprintf(stderr, "content-site: X402_SIGNING_KEY: %s\n",
-				x402_err_text(err));
+		if (!read_signing_key(config, &signing_key))
 			return NULL;
-		}
 		options.signing_key = &signing_key;
 	}
 	snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", port);
@@ -208,7 +264,7 @@ struct x402_provider *content_provider_new(
 		options.public_origin = origin;
 	err = x402_provider_new(&options, &info, &provider);
 	x402_secret_clear(&signing_key);
-	if (err != X402_OK)
+	if (err != X402_OK || !write_manifests(provider))
 		fprintf(stderr, "content-site: %s: %s: %s\n",
 			x402_err_text(err), info.field, info.text);
 	return provider;
@@ -238,6 +294,10 @@ void content_config_clear(struct content_config *config)
 {
 	x402_provider_journal_close(config->journal);
 	config->journal = NULL;
+	free(robots);
+	free(well_known);
+	free(openapi);
+	robots = well_known = openapi = NULL;
 }
 
 bool content_config_read(struct content_config *ret_config)
@@ -257,6 +317,7 @@ bool content_config_read(struct content_config *ret_config)
 		.public_origin = env_or("PUBLIC_ORIGIN", NULL),
 		.port = (uint16_t)number,
 		.signing_key = env_or("X402_SIGNING_KEY", NULL),
+		.crawler_directory = env_or("X402_CRAWLER_DIRECTORY", NULL),
 		.interop = strcmp(env_or("X402_INTEROP", ""), "1") == 0,
 		.facilitator = env_or("X402_INTEROP_FACILITATOR", ""),
 	};
@@ -353,43 +414,52 @@ void content_answer(
 		return;
 	}
 	switch (x402_gate_route(gate)) {
-	case 0:
+	case INDEX:
 		answer_index(ret_answer);
 		return;
-	case 1:
+	case HEALTH:
 		answer_json(ret_answer, 200, "{\"status\":\"ok\"}");
 		return;
-	case 2:
+	case ARTICLE:
 		if (x402_gate_param(gate, "slug", &slug))
 			answer_article(slug, ret_answer);
 		else
 			answer_json(ret_answer, 404, "{}");
 		return;
-	case 3:
+	case QUOTE:
 		answer_quote(ret_answer);
 		return;
-	case 4:
+	case COMPONENT:
 		answer_text(ret_answer, "text/javascript; charset=utf-8",
 			x402_provider_component());
 		return;
-	case 5:
+	case EMBED:
 		answer_text(ret_answer, "text/html; charset=utf-8", embed_page);
 		return;
-	case 6:
-	case 7:
+	case ROBOTS:
+		answer_text(ret_answer, "text/plain; charset=utf-8", robots);
+		return;
+	case WELL_KNOWN:
+		answer_text(ret_answer, "application/json", well_known);
+		return;
+	case OPENAPI:
+		answer_text(ret_answer, "application/json", openapi);
+		return;
+	case PAID:
+	case PAID_POST:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		return;
-	case 8:
+	case FAIL:
 		answer_json(ret_answer, 500, "{\"error\":\"handler failed\"}");
 		return;
-	case 9:
+	case PERMIT2:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		return;
-	case 10:
+	case UPTO:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		ret_answer->override = "{\"amount\":\"400\"}";
 		return;
-	case 11:
+	case UPTO_ZERO:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		ret_answer->override = "{\"amount\":\"0\"}";
 		return;

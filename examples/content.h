@@ -10,8 +10,9 @@
  *   PUBLIC_ORIGIN            default http://127.0.0.1:PORT
  *   X402_JOURNAL             a file that remembers payments; default: none
  *   X402_SIGNING_KEY         a key that signs offers and receipts
- *   X402_INTEROP=1           adds /paid, /paid-post and /fail, the routes that
- *                            the interoperability tests ask every server for
+ *   X402_CRAWLER_DIRECTORY   origin of a crawler, SignedBot, whose signed
+ * requests are free X402_INTEROP=1           adds /paid, /paid-post and /fail,
+ * the routes that the interoperability tests ask every server for
  */
 #ifndef CONTENT_H
 #define CONTENT_H
@@ -28,6 +29,7 @@ struct content_config {
 	bool interop;
 	/* With interop: who takes what upto permits. */
 	const char *facilitator;
+	const char *crawler_directory; /* NULL: nobody reads for nothing */
 	const char *signing_key; /* NULL: offers and receipts are unsigned */
 	/* Open, or NULL. Closed by content_config_clear. */
 	struct x402_provider_journal *journal;

@@ -85,9 +85,14 @@ enum x402_err x402__curl_ask_init(CURL *easy,
 	(bad = bad ? bad : curl_easy_setopt(easy, (option), (value)))
 	SET(CURLOPT_URL, question->url);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDS, (const char *)question->body.ptr);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)question->body.len);
+	if (strcmp(question->method, "GET") == 0) {
+		SET(CURLOPT_HTTPGET, 1L);
+	} else {
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDS, (const char *)question->body.ptr);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE,
+			(curl_off_t)question->body.len);
+	}
 	SET(CURLOPT_HTTPHEADER, ask->headers);
 	SET(CURLOPT_USERAGENT, "x402-provider/" X402_VERSION);
 	SET(CURLOPT_NOSIGNAL, 1L);

@@ -16,7 +16,7 @@
  * settled first and then served (SETTLING_FIRST): its money has probably moved
  * already, and the handler must not run again for nothing.
  */
-#include "gate_p.h"
+#include "crawler_p.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +53,7 @@ void x402_gate_free(struct x402_gate *gate)
 	free(gate->cache_control);
 	free(gate->ask_body);
 	free(gate->ask_url);
+	x402__bot_proof_free(gate->bot_proof);
 	x402__prices_unref(gate->prices);
 	x402__prices_unref(gate->offer_prices);
 	free(gate);
@@ -286,21 +287,27 @@ static void begin_claim(struct x402_gate *gate, uint64_t now,
 		gate, 503, "too many payments in flight", ret_decision);
 }
 
+/* What the request is told; without a price nothing may pass (R6). */
+static bool find_price(struct x402_gate *gate,
+	const struct x402_gate_request *request,
+	struct x402_gate_decision *ret_decision)
+{
+	if (x402__pricing_current(gate->provider, gate->route, gate,
+		    request->price, &gate->prices) == X402_OK)
+		return true;
+	x402__gate_say(gate, X402_GATE_EVENT_FAULT,
+		"no price could be made for this request");
+	x402__gate_end_error(gate, 500,
+		"no price could be made for this request", ret_decision);
+	return false;
+}
+
 static void begin_paid(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision)
 {
 	const char *reason = "";
 
-	if (x402__pricing_current(gate->provider, gate->route, gate,
-		    request->price, &gate->prices) != X402_OK) {
-		x402__gate_say(gate, X402_GATE_EVENT_FAULT,
-			"no price could be made for this request");
-		x402__gate_end_error(gate, 500,
-			"no price could be made for this request",
-			ret_decision);
-		return;
-	}
 	switch (x402__gate_read_payment(gate, request, &reason)) {
 	case X402__PAYMENT_NONE:
 		x402__gate_end_challenge(gate, reason, ret_decision);
@@ -363,7 +370,8 @@ void x402_gate_begin(struct x402_gate *gate,
 		x402__gate_end_error(gate, err == X402_ERR_NOMEM ? 500 : 400,
 			"expected one Host header, from a proxy of ours",
 			ret_decision);
-	} else if (!x402__gate_access(gate, request, ret_decision)) {
+	} else if (find_price(gate, request, ret_decision) &&
+		!x402__gate_access(gate, request, ret_decision)) {
 		begin_paid(gate, request, ret_decision);
 	}
 	/* Borrowed from the request, which ends here. */

@@ -3,6 +3,7 @@
  * cacheable (x402 P-130), and carries CORS headers when those are on, since a
  * browser that cannot read a 402 cannot pay it (demands.md P7).
  */
+#include "crawler_p.h"
 #include "siwx_p.h"
 
 #include <stdio.h>
@@ -115,7 +116,7 @@ static const char *challenge_body(struct x402_gate *gate, const char *reason)
 /* What is new in each challenge. */
 static void write_extensions(struct x402_gate *gate, struct x402_buf *buf)
 {
-	if (gate->route->siwx_s)
+	if (gate->route->siwx_s || gate->route->holders_len)
 		x402__siwx_challenge(gate, buf);
 	if (gate->provider->secp) {
 		if (buf->len)
@@ -186,6 +187,7 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 		gate->prices, gate->now_unix_s);
 	x402__gate_add(ret_decision, X402_HEADER_PAYMENT_REQUIRED, header);
 	finish_answer(gate, allowance ? 412 : 402, body, ret_decision);
+	x402__crawler_add_price(gate, "crawler-price", ret_decision);
 }
 
 static const char *receipt_name(const struct x402_gate *gate)
@@ -286,6 +288,8 @@ void x402__gate_answer_deliver(struct x402_gate *gate,
 		cache ? cache : "private, no-store");
 	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
 	add_cors(gate, ret_decision);
+	if (gate->settled && gate->offer)
+		x402__crawler_add_price(gate, "crawler-charged", ret_decision);
 	if (gate->settled && !gate->failed) {
 		x402__siwx_remember(gate);
 		x402__pass_give(gate, ret_decision);

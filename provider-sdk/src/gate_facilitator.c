@@ -10,7 +10,7 @@
  * A yes must name our payment and must not contradict itself; anything else is
  * a 502 and nothing is given away (P-127, P-145).
  */
-#include "gate_p.h"
+#include "crawler_p.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -268,6 +268,14 @@ void x402_gate_on_facilitator(struct x402_gate *gate,
 
 	if (answer->now_unix_s)
 		gate->now_unix_s = answer->now_unix_s;
+	if (gate->state == X402__GATE_CRAWLER) {
+		x402__crawler_answered(gate, answer, ret_decision);
+		return;
+	}
+	if (gate->state == X402__GATE_HOLDER) {
+		x402__holder_answered(gate, answer, ret_decision);
+		return;
+	}
 	/* Called out of turn: closed, as everything else. */
 	if (!verify && gate->state != X402__GATE_SETTLING &&
 		gate->state != X402__GATE_SETTLING_FIRST) {

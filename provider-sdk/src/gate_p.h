@@ -18,6 +18,8 @@
 /* Where a gate stands; each public function may be called in one of them. */
 enum x402__gate_state {
 	X402__GATE_NEW,
+	X402__GATE_CRAWLER, /* asked for a crawler's keys */
+	X402__GATE_HOLDER,  /* asked for a balance */
 	X402__GATE_VERIFYING,
 	X402__GATE_SETTLING_FIRST, /* asked before; settle, then handler */
 	X402__GATE_HANDLER,
@@ -33,6 +35,8 @@ enum x402__gate_state {
 /* A reason is a word, sometimes with a text behind it (section 7.3). */
 #define X402__REASON_MAX 256
 
+struct x402__bot_proof;
+
 struct x402_gate {
 	struct x402_provider *provider;
 	enum x402__gate_state state;
@@ -47,6 +51,10 @@ struct x402_gate {
 	uint64_t now_unix_s;
 	uint8_t resource32[32]; /* method, path and query */
 	enum x402_gate_access access;
+	bool is_crawler;               /* says so, or is known as one */
+	struct x402__crawler *crawler; /* which one it says */
+	struct x402__bot_proof *bot_proof;
+	size_t holder;               /* the rule that is asked about */
 	bool wants_page;             /* a browser asks, and there is a page */
 	bool failed;                 /* the handler did: no pass for it */
 	struct x402__prices *prices; /* what this request is told */
@@ -132,6 +140,9 @@ bool x402__charge_amount(const struct x402_payment_requirements *offer,
 bool x402__gate_access(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision);
+bool x402__gate_brings_payment(const struct x402_gate_request *request);
+/* Is needle in a header's value, without regard to case? */
+bool x402__value_has(struct x402_span value, const char *needle);
 /* The only value of a header. */
 bool x402__one_header(const struct x402_gate_request *request, const char *name,
 	struct x402_span *ret_value);

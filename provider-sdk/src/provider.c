@@ -7,7 +7,7 @@
  * P-104); nothing is looked up on a network, so a facilitator that is down
  * cannot open the gate (demands.md P2).
  */
-#include "provider_p.h"
+#include "crawler_p.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -325,6 +325,7 @@ static enum x402_err read_terms(const struct x402_provider_route *from,
 	route->pass_scope = from->pass_scope;
 	route->free_per_day = from->free_per_day;
 	route->siwx_s = from->siwx_s;
+	route->crawlers_only = from->crawlers_only;
 	if (from->pass_uses && !from->pass_s)
 		return refuse(info, field,
 			"pass_uses: expected pass_s as well: a pass ends");
@@ -381,6 +382,14 @@ static enum x402_err read_route(const struct x402_provider_route *from,
 	if (err != X402_OK || from->prices_len == 0)
 		return err;
 	err = read_terms(from, info, field, route);
+	if (err == X402_OK && from->holders_len) {
+		err = x402__holders_read(from->holders, from->holders_len, info,
+			field, &route->holders);
+		route->holders_len = err == X402_OK ? from->holders_len : 0;
+	}
+	if (err == X402_OK)
+		err = x402__crawlers_read(from->crawlers, from->crawlers_len,
+			info, &route->crawlers);
 	if (err == X402_OK && from->price_param)
 		err = read_param_prices(from, info, field, route);
 	return err == X402_OK ? write_common(route, info, field) : err;
@@ -434,6 +443,8 @@ static enum x402_err read_memory(const struct x402_provider_memory *memory,
 static enum x402_err read_extras(const struct x402_provider_options *options,
 	struct x402_errinfo *info, struct x402_provider *provider)
 {
+	enum x402_err err;
+
 	if (options->secret32 && options->memory)
 		return refuse(info, "secret32", "the memory brings its own");
 	if (options->secret32)
@@ -442,9 +453,12 @@ static enum x402_err read_extras(const struct x402_provider_options *options,
 	provider->counters = x402__counters_new();
 	if (!provider->counters)
 		return X402_ERR_NOMEM;
+	err = x402__crawlers_read(options->crawlers, options->crawlers_len,
+		info, &provider->crawlers);
+	if (err != X402_OK)
+		return err;
 	if (options->signing_key) {
-		enum x402_err err = x402_secp256k1_new(
-			provider->secret32, &provider->secp);
+		err = x402_secp256k1_new(provider->secret32, &provider->secp);
 
 		if (err != X402_OK)
 			return err;
@@ -509,6 +523,8 @@ static void route_clear(struct x402__route *route)
 		free(route->param_prices[i].price);
 	}
 	free(route->param_prices);
+	x402__holders_free(route->holders, route->holders_len);
+	x402__crawlers_clear(&route->crawlers);
 	free(route->price_param);
 	for (size_t i = 0; i < X402__RECENT_PRICES; i++)
 		x402__prices_unref(route->recent[i]);
@@ -546,6 +562,7 @@ void x402_provider_free(struct x402_provider *provider)
 	free(provider->public_origin);
 	free(provider->cors_origin);
 	x402__payments_free(provider->payments);
+	x402__crawlers_clear(&provider->crawlers);
 	x402__counters_free(provider->counters);
 	x402_secp256k1_free(provider->secp);
 	x402_secret_clear(&provider->signing_key);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "counters_p.h"
+#include "crawlers_p.h"
 #include "networks_p.h"
 #include "page_p.h"
 #include "payments_p.h"
@@ -55,6 +56,10 @@ struct x402__route {
 	enum x402_provider_scope pass_scope;
 	uint32_t free_per_day;
 	uint32_t siwx_s;
+	struct x402__holder *holders;
+	size_t holders_len;
+	bool crawlers_only;
+	struct x402__crawlers crawlers; /* none: the provider's */
 
 	/* Under the provider's lock. */
 	struct x402__prices *listed;  /* as the options say; NULL likewise */
@@ -101,6 +106,7 @@ struct x402_provider {
 	uint64_t nonces;             /* atomic: challenges so far */
 	struct x402_secp256k1 *secp; /* NULL: nothing is signed */
 	struct x402_secret signing_key;
+	struct x402__crawlers crawlers;
 	struct x402__counters *counters;
 	struct x402__page *page; /* NULL: none */
 

@@ -96,6 +96,37 @@ enum x402_provider_settle {
 	X402_PROVIDER_SETTLE_RESERVE
 };
 
+/* What a crawler may do with a route that has a price. */
+enum x402_provider_policy {
+	X402_PROVIDER_CHARGE,
+	X402_PROVIDER_ALLOW, /* free, when it proves who it is */
+	X402_PROVIDER_BLOCK  /* 403, also when somebody only says its name */
+};
+
+/* One crawler; the first whose user_agent is in the User-Agent counts. */
+struct x402_provider_crawler {
+	const char *user_agent; /* Required: "GPTBot", in any case */
+	enum x402_provider_policy policy;
+	/* One of these proves it; ALLOW needs one at least. */
+	const char *const *networks; /* its addresses: "192.0.2.0/24" */
+	size_t networks_len;
+	/* Ends of its names, ".googlebot.com": the request's peer_name. */
+	const char *const *hosts;
+	size_t hosts_len;
+	/*
+	 * Web Bot Auth: the origin in its Signature-Agent, whose directory of
+	 * keys is asked for once an hour (an ASK with method GET).
+	 */
+	const char *directory;
+};
+
+/* Who holds a token goes free, after signing in with the wallet (E-SIWX). */
+struct x402_provider_holder {
+	const char *rpc_url; /* Required: of the token's chain, your own */
+	const char *token;   /* Required: ERC-20 or ERC-721 */
+	const char *min;     /* Optional, default "1": atomic units */
+};
+
 /* For what a pass is good. */
 enum x402_provider_scope {
 	X402_PROVIDER_SCOPE_RESOURCE, /* the path and query that was paid for */
@@ -169,6 +200,15 @@ struct x402_provider_route {
 	 * x402_provider_options.memory where that can say who has paid.
 	 */
 	uint32_t siwx_s;
+	/* Optional: holders of one of these tokens go free. Sign-in is then
+	 * offered, also without siwx_s. */
+	const struct x402_provider_holder *holders;
+	size_t holders_len;
+	/* Optional: only who says to be a crawler pays; people go free. */
+	bool crawlers_only;
+	/* Optional, in place of the options' list for this route. */
+	const struct x402_provider_crawler *crawlers;
+	size_t crawlers_len;
 	/* Optional: so many requests a day free for each client address
 	 * (x402_gate_client); needs the peer of the request. */
 	uint32_t free_per_day;
@@ -264,6 +304,10 @@ struct x402_provider_options {
 	/* Optional: value of Access-Control-Allow-Origin, "*" for all; NULL
 	 * leaves CORS to the program. */
 	const char *cors_origin;
+	/* Optional: what crawlers may do. Those that are not listed, and those
+	 * that do not prove who they are, pay. */
+	const struct x402_provider_crawler *crawlers;
+	size_t crawlers_len;
 	/* Optional: NULL gives browsers the same answer as programs. */
 	const struct x402_provider_page *page;
 	/*
@@ -342,6 +386,11 @@ struct x402_gate_request {
 	uint64_t now_unix_s;
 	/* Optional: address of the other end of the connection, as text. */
 	const char *peer;
+	/*
+	 * Optional: the name of the peer's address that was confirmed forward:
+	 * the address has that name, and the name has that address.
+	 */
+	const char *peer_name;
 	/* For routes with price_at_request: "$0.01". Borrowed for the call. */
 	const char *price;
 };
@@ -361,9 +410,10 @@ struct x402_gate_header {
 };
 #define X402_GATE_HEADERS_MAX 12
 
-/* An HTTP request to the facilitator, to be sent as it is. */
+/* An HTTP request to the facilitator, or where the options name others to a
+ * crawler's directory or an RPC endpoint; to be sent as it is. */
 struct x402_gate_ask {
-	const char *method; /* "POST" */
+	const char *method; /* "POST", of directories "GET" */
 	const char *url;
 	struct x402_gate_header headers[X402_GATE_HEADERS_MAX];
 	size_t headers_len;
@@ -516,10 +566,24 @@ enum x402_gate_access {
 	X402_GATE_ACCESS_PAID,      /* with this request */
 	X402_GATE_ACCESS_PASS,      /* paid before; it has a pass */
 	X402_GATE_ACCESS_SIGNED_IN, /* paid before; the wallet says so */
-	X402_GATE_ACCESS_QUOTA      /* free_per_day */
+	X402_GATE_ACCESS_QUOTA,     /* free_per_day */
+	X402_GATE_ACCESS_HOLDER,    /* of a token */
+	X402_GATE_ACCESS_CRAWLER,   /* one that is allowed, and proved it */
+	X402_GATE_ACCESS_PERSON     /* no crawler, where only those pay */
 };
 X402_API enum x402_gate_access x402_gate_access_of(
 	const struct x402_gate *gate);
+
+/*
+ * The price list for machines, to be served as you like; caller frees, NULL
+ * when memory is out. OpenAPI 3.1 with x-payment-info (application/json, at
+ * /openapi.json); /.well-known/x402 (application/json); robots.txt, with lines
+ * for who is blocked.
+ */
+X402_API char *x402_provider_openapi(
+	struct x402_provider *provider, const char *title);
+X402_API char *x402_provider_well_known(struct x402_provider *provider);
+X402_API char *x402_provider_robots(const struct x402_provider *provider);
 
 /* The source of the element <x402-pay>, to be served as text/javascript. */
 X402_API const char *x402_provider_component(void);
