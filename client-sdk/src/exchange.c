@@ -75,7 +75,8 @@ static void end_head(struct x402__exchange *exchange)
 		exchange->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
 	struct x402__message head = message_of(exchange);
 	exchange->hold = exchange->easy &&
-		x402__flow_holds(exchange->flow, &head);
+		(!x402__flow_know_url(exchange->flow) ||
+			x402__flow_holds(exchange->flow, &head));
 }
 
 static enum x402_err take_line(
@@ -156,10 +157,36 @@ void x402__exchange_deliver(struct x402__exchange *exchange)
 
 /* ---- libcurl's callbacks. ---- */
 
+/*
+ * The first line says that nothing can follow: this answer is the caller's
+ * from here on, and nobody keeps a line of it.
+ */
+static bool is_passed_through(
+	struct x402__exchange *exchange, struct x402_span line)
+{
+	if (!exchange->easy || exchange->headers_done)
+		return exchange->passes;
+	if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
+		curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE,
+			&exchange->status);
+		exchange->passes = x402__flow_ends_with(
+			exchange->flow, exchange->status);
+		/* A 1xx before it may have left its lines here. */
+		if (exchange->passes)
+			x402_buf_clear(&exchange->raw);
+	}
+	return exchange->passes;
+}
+
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
 	struct x402__exchange *exchange = user;
 	struct x402_span line = x402_span(data, size * count);
+	if (is_passed_through(exchange, line)) {
+		exchange->refused_by_caller |= !give_header(
+			exchange->easy, line);
+		return exchange->refused_by_caller ? 0 : line.len;
+	}
 	bool trailer = exchange->headers_done && !exchange->hold &&
 		!(line.len > 5 && memcmp(data, "HTTP/", 5) == 0);
 	enum x402_err err = take_line(exchange, line);
@@ -514,6 +541,7 @@ static void reset_answer(struct x402__exchange *exchange)
 	exchange->sent = false;
 	exchange->resent = false;
 	exchange->private_address = false;
+	exchange->passes = false;
 	exchange->pays = x402__flow_pays(exchange->flow);
 }
 
@@ -530,7 +558,8 @@ enum x402_err x402__exchange_begin(
 		set_theirs(exchange);
 	else
 		set_own(exchange);
-	curl_easy_setopt(curl, CURLOPT_URL, exchange->flow->url.text);
+	if (!exchange->flow->unparsed)
+		curl_easy_setopt(curl, CURLOPT_URL, exchange->flow->url.text);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -601,7 +630,8 @@ void x402__exchange_restore(struct x402__exchange *exchange)
 	CURL *curl = exchange->curl;
 	if (!easy)
 		return;
-	curl_easy_setopt(curl, CURLOPT_URL, exchange->flow->asked.text);
+	if (exchange->flow->hops)
+		curl_easy_setopt(curl, CURLOPT_URL, exchange->flow->asked.text);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, easy->on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, easy->on_header_user);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, easy->on_body);

@@ -27,6 +27,7 @@ struct x402__exchange {
 	long status;
 	bool headers_done; /* what follows are trailers: not looked at */
 	bool hold;         /* the caller does not get this answer, yet */
+	bool passes;       /* its head is the caller's too, unread */
 	bool streamed;     /* the caller has some of the body */
 	bool pays;
 	bool sent;

@@ -184,7 +184,27 @@ static bool may_send_payment(
 		x402__http_url_is_loopback(url);
 }
 
-void x402__flow_init(struct x402__flow *flow,
+bool x402__flow_know_url(struct x402__flow *flow)
+{
+	const char *text = flow->unparsed ? flow->unparsed : flow->request->url;
+	if (flow->asked.text)
+		return true;
+	enum x402_err err = x402__http_url_parse(text, &flow->asked);
+	if (!err)
+		err = x402__http_url_copy(&flow->asked, &flow->url);
+	free(flow->unparsed);
+	flow->unparsed = NULL;
+	if (!err)
+		return true;
+	if (flow->step != X402__FLOW_DONE) {
+		x402_errinfo_set(
+			&flow->error, "url", "expected an http or https URL");
+		finish_err(flow, X402_CLIENT_CAUSE_BAD_REQUEST, err);
+	}
+	return false;
+}
+
+static void begin(struct x402__flow *flow,
 	const struct x402_client_options *options,
 	const struct x402_client_signer *signer,
 	const struct x402_client_request *request)
@@ -197,22 +217,28 @@ void x402__flow_init(struct x402__flow *flow,
 	flow->method = request->method ? request->method
 		: flow->send_body      ? "POST"
 				       : "GET";
-	if (signer)
-		x402_address_format(&signer->address, flow->payment.payer);
+}
+
+/* The payer is told with every answer; its text is made when one is asked. */
+static void name_payer(struct x402__flow *flow)
+{
+	if (flow->signer && !flow->payment.payer[0])
+		x402_address_format(
+			&flow->signer->address, flow->payment.payer);
+}
+
+void x402__flow_init(struct x402__flow *flow,
+	const struct x402_client_options *options,
+	const struct x402_client_signer *signer,
+	const struct x402_client_request *request)
+{
+	begin(flow, options, signer, request);
+	name_payer(flow);
 	if (!is_method(flow->method)) {
 		refuse_request(flow, "method", "not a method");
 		return;
 	}
-	enum x402_err err = x402__http_url_parse(request->url, &flow->asked);
-	if (!err)
-		err = x402__http_url_parse(request->url, &flow->url);
-	if (err) {
-		x402_errinfo_set(
-			&flow->error, "url", "expected an http or https URL");
-		finish_err(flow, X402_CLIENT_CAUSE_BAD_REQUEST, err);
-		return;
-	}
-	if (!take_headers(flow))
+	if (!x402__flow_know_url(flow) || !take_headers(flow))
 		return;
 	if (flow->brought && !may_send_payment(flow, &flow->url)) {
 		finish(flow, X402_CLIENT_CAUSE_INSECURE);
@@ -221,8 +247,24 @@ void x402__flow_init(struct x402__flow *flow,
 	flow->step = X402__FLOW_SEND;
 }
 
+void x402__flow_init_fixed(struct x402__flow *flow,
+	const struct x402_client_options *options,
+	const struct x402_client_signer *signer,
+	const struct x402_client_request *request)
+{
+	begin(flow, options, signer, request);
+	flow->fixed = true;
+	flow->unparsed = request->url ? strdup(request->url) : NULL;
+	if (!flow->unparsed) {
+		refuse_request(flow, "url", "expected an http or https URL");
+		return;
+	}
+	flow->step = X402__FLOW_SEND;
+}
+
 void x402__flow_clear(struct x402__flow *flow)
 {
+	free(flow->unparsed);
 	x402__http_url_clear(&flow->url);
 	x402__http_url_clear(&flow->asked);
 	x402__headers_clear(&flow->headers);
@@ -231,7 +273,11 @@ void x402__flow_clear(struct x402__flow *flow)
 	x402_json_unref(flow->offer_json);
 	free(flow->payment.header_text);
 	free(flow->payment.settle_response_json);
-	*flow = (struct x402__flow){0};
+	flow->unparsed = NULL;
+	flow->challenge_json = NULL;
+	flow->offer_json = NULL;
+	flow->payment.header_text = NULL;
+	flow->payment.settle_response_json = NULL;
 }
 
 bool x402__flow_pays(const struct x402__flow *flow)
@@ -710,6 +756,14 @@ static void receive_paid(
 	finish(flow, cause);
 }
 
+bool x402__flow_ends_with(const struct x402__flow *flow, long status)
+{
+	return !x402__flow_pays(flow) && status >= 200 && status != 402 &&
+		status != 412 && !is_redirect(status) &&
+		!(is_transient(status) &&
+			flow->retries_used < flow->options->retries);
+}
+
 bool x402__flow_holds(
 	const struct x402__flow *flow, const struct x402__message *head)
 {
@@ -728,6 +782,13 @@ void x402__flow_received(
 {
 	if (flow->step != X402__FLOW_SEND)
 		return;
+	if (x402__flow_ends_with(flow, message->status)) {
+		finish(flow, X402_CLIENT_CAUSE_NONE);
+		return;
+	}
+	if (!x402__flow_know_url(flow))
+		return;
+	name_payer(flow);
 	if (x402__flow_pays(flow))
 		receive_paid(flow, message);
 	else

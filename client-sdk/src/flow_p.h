@@ -58,6 +58,12 @@ struct x402__flow {
 	struct x402_client_headers headers;
 	bool send_body;
 
+	/*
+	 * A handle's own URL, not looked at yet: most requests cost nothing,
+	 * and then nobody has to know its parts. NULL once it is known.
+	 */
+	char *unparsed;
+
 	/* Where it stands. */
 	struct x402__http_url asked; /* the URL of the request */
 	struct x402_client_payment payment;
@@ -101,6 +107,19 @@ void x402__flow_init(struct x402__flow *flow,
 	const struct x402_client_signer *signer,
 	const struct x402_client_request *request);
 void x402__flow_clear(struct x402__flow *flow);
+
+/*
+ * The same for a handle that has its URL and method already: the URL is read
+ * when it is needed.
+ */
+void x402__flow_init_fixed(struct x402__flow *flow,
+	const struct x402_client_options *options,
+	const struct x402_client_signer *signer,
+	const struct x402_client_request *request);
+/* Make flow->url and flow->asked known. False: DONE, it is no URL. */
+X402_MUST_USE bool x402__flow_know_url(struct x402__flow *flow);
+/* Is an answer with this status the last one, whatever its headers say? */
+bool x402__flow_ends_with(const struct x402__flow *flow, long status);
 
 /* Does the next request carry the payment header? */
 bool x402__flow_pays(const struct x402__flow *flow);

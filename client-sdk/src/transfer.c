@@ -75,16 +75,26 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	struct x402_client_response *response)
 {
 	const struct x402_client_options *options = &client->options;
-	*transfer = (struct x402__transfer){
-		.client = client, .response = response};
+	/* Not as a whole: the flow is large, and begins itself. */
+	transfer->client = client;
+	transfer->response = response;
+	transfer->method[0] = '\0';
+	transfer->purchase = 0;
+	transfer->signed_now = false;
+	transfer->present_only = false;
+	transfer->whole = false;
 	if (easy)
 		request_of(transfer, easy);
 	else
 		transfer->request = *request;
-	x402__flow_init(&transfer->flow, options,
-		client->has_signer ? &client->signer : NULL,
-		&transfer->request);
-	transfer->flow.fixed = easy != NULL;
+	const struct x402_client_signer *signer =
+		client->has_signer ? &client->signer : NULL;
+	if (easy)
+		x402__flow_init_fixed(
+			&transfer->flow, options, signer, &transfer->request);
+	else
+		x402__flow_init(
+			&transfer->flow, options, signer, &transfer->request);
 	transfer->exchange = (struct x402__exchange){
 		.options = options,
 		.easy = easy,
@@ -126,7 +136,10 @@ static bool is_left_alone(struct x402__transfer *transfer)
 {
 	const struct x402__flow *flow = &transfer->flow;
 	char host[272];
-	if (x402__flow_pays(flow))
+	struct x402__breaker *breaker = &transfer->client->operator_->breaker;
+	if (x402__flow_pays(flow) || !breaker->len)
+		return false;
+	if (!x402__flow_know_url(&transfer->flow))
 		return false;
 	name_host(&flow->url, host, sizeof(host));
 	return !x402__breaker_allows(
@@ -145,6 +158,11 @@ static void note_host(struct x402__transfer *transfer, CURLcode code)
 	bool ok = ours || (exchange->status && exchange->status < 500);
 	if (code != CURLE_OK && !ours && !exchange->status)
 		ok = false;
+	/* Only hosts that fail are remembered. */
+	if (ok && !client->operator_->breaker.len)
+		return;
+	if (!x402__flow_know_url(&transfer->flow))
+		return;
 	name_host(&transfer->flow.url, host, sizeof(host));
 	if (x402__breaker_note(&client->operator_->breaker, host, ok, &rule,
 		    x402__now_ms())) {
@@ -165,6 +183,8 @@ bool x402__transfer_send(struct x402__transfer *transfer)
 		x402__flow_give_up(&transfer->flow, X402_CLIENT_CAUSE_CIRCUIT);
 		return false;
 	}
+	if (transfer->flow.step == X402__FLOW_DONE)
+		return false;
 	if (x402__exchange_begin(&transfer->exchange, remaining_ms)) {
 		x402__flow_give_up(&transfer->flow, X402_CLIENT_CAUSE_INTERNAL);
 		return false;
@@ -447,6 +467,22 @@ static void keep_message(struct x402__transfer *transfer)
 	exchange->body = (struct x402_buf){0};
 }
 
+/* Where the last request went, without userinfo and fragment. */
+static void take_url(struct x402__flow *flow, char **ret_url)
+{
+	if (flow->unparsed && !strchr(flow->unparsed, '@')) {
+		flow->unparsed[strcspn(flow->unparsed, "#")] = '\0';
+		*ret_url = flow->unparsed;
+		flow->unparsed = NULL;
+		return;
+	}
+	/* With userinfo, or after a failure: then it has to be read. */
+	if (!flow->url.shown && flow->unparsed && !x402__flow_know_url(flow))
+		return;
+	*ret_url = flow->url.shown;
+	flow->url.shown = NULL;
+}
+
 enum x402_err x402__transfer_finish(struct x402__transfer *transfer)
 {
 	struct x402__flow *flow = &transfer->flow;
@@ -462,8 +498,7 @@ enum x402_err x402__transfer_finish(struct x402__transfer *transfer)
 	flow->payment.settle_response_json = NULL;
 	response->challenge = flow->challenge_json;
 	flow->challenge_json = NULL;
-	response->url = flow->url.shown;
-	flow->url.shown = NULL;
+	take_url(flow, &response->url);
 	response->cause = flow->cause;
 	response->error = flow->error;
 	enum x402_err err = flow->err;

@@ -118,6 +118,22 @@ enum x402_err x402__http_url_parse(
 	return parse(NULL, text, ret_url);
 }
 
+enum x402_err x402__http_url_copy(
+	const struct x402__http_url *url, struct x402__http_url *ret_url)
+{
+	struct x402__http_url copy = {.text = strdup(url->text),
+		.shown = strdup(url->shown),
+		.host = strdup(url->host),
+		.port = url->port,
+		.secure = url->secure};
+	if (!copy.text || !copy.shown || !copy.host) {
+		x402__http_url_clear(&copy);
+		return X402_ERR_NOMEM;
+	}
+	*ret_url = copy;
+	return X402_OK;
+}
+
 enum x402_err x402__http_url_resolve(const struct x402__http_url *base,
 	const char *reference, struct x402__http_url *ret_url)
 {

@@ -26,6 +26,9 @@ struct x402__http_url {
 /* http or https only. INVALID_ARGUMENT, TOO_LARGE, NOMEM. */
 X402_MUST_USE enum x402_err x402__http_url_parse(
 	const char *text, struct x402__http_url *ret_url);
+/* NOMEM. */
+X402_MUST_USE enum x402_err x402__http_url_copy(
+	const struct x402__http_url *url, struct x402__http_url *ret_url);
 /* A reference (Location, resource.url) as seen from base. */
 X402_MUST_USE enum x402_err x402__http_url_resolve(
 	const struct x402__http_url *base, const char *reference,
