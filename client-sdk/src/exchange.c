@@ -545,6 +545,13 @@ static void reset_answer(struct x402__exchange *exchange)
 	exchange->pays = x402__flow_pays(exchange->flow);
 }
 
+/* libcurl guesses a scheme that is missing, and not always HTTP. */
+static bool says_http(const char *url)
+{
+	return strncasecmp(url, "http://", 7) == 0 ||
+		strncasecmp(url, "https://", 8) == 0;
+}
+
 enum x402_err x402__exchange_begin(
 	struct x402__exchange *exchange, int64_t remaining_ms)
 {
@@ -560,7 +567,8 @@ enum x402_err x402__exchange_begin(
 		set_own(exchange);
 	if (!exchange->flow->unparsed)
 		curl_easy_setopt(curl, CURLOPT_URL, exchange->flow->url.text);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (!exchange->flow->unparsed || !says_http(exchange->flow->unparsed))
+		curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)remaining_ms);
@@ -570,7 +578,8 @@ enum x402_err x402__exchange_begin(
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
 	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->list);
+	if (exchange->list || !exchange->easy)
+		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->list);
 	if (exchange->options->public_only) {
 		curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public);
 		curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, exchange);
@@ -642,7 +651,8 @@ void x402__exchange_restore(struct x402__exchange *exchange)
 	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, NULL);
 	if (exchange->options->public_only)
 		curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, NULL);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, easy->headers);
+	if (exchange->list)
+		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, easy->headers);
 	if (easy->read) {
 		curl_easy_setopt(curl, CURLOPT_READFUNCTION, easy->read);
 		curl_easy_setopt(curl, CURLOPT_READDATA, easy->read_user);

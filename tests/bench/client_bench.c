@@ -5,8 +5,9 @@
  *   bench-client sign MILLISECONDS    libsecp256k1's signing alone, and one
  *       whole payment (typed data, nonce, signature, payload, base64 header);
  *       in turns, so that a busy machine is unfair to both
- *   bench-client fetch URL COUNT      an unpaid request, by libcurl alone and
- *       through x402_client_perform() on the same kind of handle, in turns
+ *   bench-client fetch URL COUNT      an unpaid request, in turns: by libcurl
+ *       as it comes, with CURLOPT_NOSIGNAL and a timeout as the client sets
+ *       them, and through x402_client_perform()
  */
 #include <curl/curl.h>
 #include <secp256k1_recovery.h>
@@ -192,34 +193,39 @@ static void bench_fetch(const char *url, uint64_t count)
 {
 	struct x402_client *client = NULL;
 	struct x402_client_options options = {.key = &key};
-	CURL *plain = curl_easy_init();
-	CURL *paying = curl_easy_init();
-	uint64_t walls[2][ROUNDS];
-	uint64_t cpus[2][ROUNDS];
+	CURL *curls[3] = {curl_easy_init(), curl_easy_init(), curl_easy_init()};
+	static const char *const names[3] = {"plain", "tuned", "paying"};
+	uint64_t walls[3][ROUNDS];
+	uint64_t cpus[3][ROUNDS];
 
-	check(plain && paying && x402_client_new(&options, &client) == X402_OK);
-	curl_easy_setopt(plain, CURLOPT_URL, url);
-	curl_easy_setopt(plain, CURLOPT_WRITEFUNCTION, drop);
-	/* As the client sets it: it saves libcurl four system calls. */
-	curl_easy_setopt(plain, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(paying, CURLOPT_URL, url);
-	for (int i = 0; i < ROUNDS; i++) {
-		struct cost a = fetch_plain(plain, count / ROUNDS);
-		struct cost b = fetch_paying(client, paying, count / ROUNDS);
-
-		walls[0][i] = a.wall_ns;
-		walls[1][i] = b.wall_ns;
-		cpus[0][i] = a.cpu_ns;
-		cpus[1][i] = b.cpu_ns;
+	check(x402_client_new(&options, &client) == X402_OK);
+	for (int i = 0; i < 3; i++) {
+		check(curls[i] != NULL);
+		curl_easy_setopt(curls[i], CURLOPT_URL, url);
+		curl_easy_setopt(curls[i], CURLOPT_WRITEFUNCTION, drop);
 	}
-	printf("{\"plainWallNs\":%llu,\"payingWallNs\":%llu,"
-	       "\"plainCpuNs\":%llu,\"payingCpuNs\":%llu}\n",
-		(unsigned long long)median(walls[0]),
-		(unsigned long long)median(walls[1]),
-		(unsigned long long)median(cpus[0]),
-		(unsigned long long)median(cpus[1]));
-	curl_easy_cleanup(plain);
-	curl_easy_cleanup(paying);
+	/* NOSIGNAL saves libcurl four system calls. */
+	curl_easy_setopt(curls[1], CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(
+		curls[1], CURLOPT_TIMEOUT_MS, (long)X402_CLIENT_TIMEOUT_MS);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < 3; i++) {
+			struct cost cost = i < 2
+				? fetch_plain(curls[i], count / ROUNDS)
+				: fetch_paying(
+					  client, curls[i], count / ROUNDS);
+
+			walls[i][round] = cost.wall_ns;
+			cpus[i][round] = cost.cpu_ns;
+		}
+	}
+	for (int i = 0; i < 3; i++) {
+		printf("%c\"%sWallNs\":%llu,\"%sCpuNs\":%llu", i ? ',' : '{',
+			names[i], (unsigned long long)median(walls[i]),
+			names[i], (unsigned long long)median(cpus[i]));
+		curl_easy_cleanup(curls[i]);
+	}
+	printf("}\n");
 	x402_client_free(client);
 }
 
