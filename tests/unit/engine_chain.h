@@ -464,7 +464,10 @@ static inline void run_call(struct event *event)
 	uint8_t word[32] = {0};
 	struct x402_chain_answer answer = {.data = x402_span(word, 32)};
 
-	if (chain_faults(w)) {
+	uint64_t seen = w->head > w->call_lag ? w->head - w->call_lag : 0;
+
+	if (chain_faults(w) ||
+		(event->block != FAC_CHAIN_LATEST && event->block > seen)) {
 		answer.status = X402_ANSWER_FAULT;
 	} else if (event->raw.len == 4) {
 		answer.data.len = w->has_multicall ? 32 : 0;
@@ -473,8 +476,9 @@ static inline void run_call(struct event *event)
 			&w->payments[event->raw.ptr[0]];
 
 		word[31] = payment->used &&
-			(event->block == FAC_CHAIN_LATEST ||
-				payment->used_block <= event->block);
+			payment->used_block <= (event->block == FAC_CHAIN_LATEST
+							       ? seen
+							       : event->block);
 	}
 	event->call_done(event->arg, &answer);
 }

@@ -113,6 +113,8 @@ struct world {
 	bool moves_none; /* authorizations are used, no Transfer comes */
 	/* Faults, while positive. */
 	int store_faults;
+	bool fault_is_durable; /* it is written, and STORE is said */
+	uint64_t call_lag;     /* blocks that eth_call's node is behind */
 	enum fac_verb_kind fault_verb; /* this one; 0: any */
 	int send_faults;               /* taken, but the answer is lost */
 	int send_status; /* -1: natural; else say this and drop the bytes */
@@ -194,6 +196,10 @@ static inline void run_store_verb(struct event *event)
 	if (w->store_faults > 0 &&
 		(!w->fault_verb || w->fault_verb == reply->verb->kind)) {
 		w->store_faults--;
+		if (w->fault_is_durable) {
+			fac_sqlite_run(&w->db, reply->verb);
+			fac_verb_reset(reply->verb);
+		}
 		reply->verb->reply.err = X402_ERR_STORE;
 		return;
 	}

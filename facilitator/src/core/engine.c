@@ -14,6 +14,8 @@
  */
 #include "core/engine_p.h"
 
+#include "x402/encoding.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,6 +152,16 @@ struct fac_job *fac_job_find(struct fac_engine *engine, const uint8_t key32[32])
 	return job;
 }
 
+/* Its row names the newest transaction, where no memory of it does. */
+static void set_of(struct fac_job *job)
+{
+	if (job->tx)
+		return;
+	if (!job->payment.transaction[0] ||
+		x402_hex_decode_fixed(job->payment.transaction, job->of32, 32))
+		memset(job->of32, 0, 32);
+}
+
 struct fac_job *fac_job_new(struct fac_line *line, struct fac_payment *payment,
 	enum fac_job_phase phase)
 {
@@ -160,6 +172,7 @@ struct fac_job *fac_job_new(struct fac_line *line, struct fac_payment *payment,
 	job->engine = engine;
 	job->line = line;
 	job->payment = *payment;
+	set_of(job);
 	memset(payment, 0, sizeof(*payment));
 	job->phase = phase;
 	job->next_in_bucket = *bucket;
@@ -216,6 +229,7 @@ void fac_job_set_payment(struct fac_job *job, const struct fac_payment *payment)
 	fac_payment_copy(payment, &copy);
 	fac_payment_clear(&job->payment);
 	job->payment = copy;
+	set_of(job);
 }
 
 /* ---- Giving up a reservation (nothing was signed). ---- */
@@ -244,6 +258,10 @@ void fac_job_restart_callers(struct fac_job *job)
 /* Not ours to release: another instance took it up meanwhile. */
 static void meet_other(struct fac_job *job, const struct fac_store_reply *reply)
 {
+	if (!job->waiters) {
+		fac_job_end(job);
+		return;
+	}
 	if (reply->payments_len && job->engine->shared) {
 		fac_job_set_payment(job, &reply->payments[0]);
 		fac_share_watch(job);
@@ -380,11 +398,14 @@ static void on_reserved(void *arg, const struct fac_store_reply *reply)
 			X402_REASON_UNEXPECTED_SETTLE_ERROR, reply->message);
 		fac_job_end(job);
 	} else {
-		/* Fail closed before money moves (F11). */
+		/*
+		 * Fail closed before money moves (F11). Perhaps it is durable
+		 * all the same: nobody else may take it up while we live.
+		 */
 		fac_answer_all(job, FAC_SETTLE_FAULT,
 			X402_REASON_UNEXPECTED_SETTLE_ERROR,
 			"the payment could not be recorded; nothing was sent");
-		fac_job_end(job);
+		fac_job_release(job, "its reservation was not confirmed");
 	}
 }
 
@@ -739,24 +760,6 @@ static void retry_jobs(struct fac_engine *engine)
 	}
 }
 
-static bool lanes_are_ready(const struct fac_engine *engine)
-{
-	for (size_t i = 0; i < engine->lines_len; i++) {
-		const struct fac_line *line = &engine->lines[i];
-
-		for (size_t at = 0; at < line->config.signers_len; at++) {
-			const struct fac_lane *lane = &line->lanes[at];
-
-			/* What another instance has is not ours to wait for. */
-			if (lane->step != FAC_LANE_READY &&
-				!(engine->shared && engine->alive &&
-					lane->step == FAC_LANE_LEASING))
-				return false;
-		}
-	}
-	return true;
-}
-
 static bool has_work(const struct fac_engine *engine)
 {
 	if (engine->waiters || engine->ready || engine->jobs)
@@ -789,95 +792,9 @@ void fac_engine_tick(struct fac_engine *engine)
 	expire_all(engine);
 	deliver(engine);
 	fac_engine_wake(engine,
-		has_work(engine) || !lanes_are_ready(engine)
+		has_work(engine) || !fac_engine_lanes_are_ready(engine)
 			? FAC_TICK_MS
 			: FAC_IDLE_TICK_MS);
-}
-
-/* ---- Looking in. ---- */
-
-static uint64_t runway_hours(
-	const struct fac_engine *engine, const struct fac_lane *lane)
-{
-	uint64_t ran_ms = fac_engine_now(engine) - engine->started_ms;
-	struct x402_u256 balance;
-	uint64_t has;
-	uint64_t spent = 0;
-
-	/* A lane that rests now will share the work: the mean of all. */
-	for (size_t i = 0; i < lane->line->config.signers_len; i++)
-		spent += lane->line->lanes[i].spent_gwei;
-	spent /= lane->line->config.signers_len;
-	if (!spent ||
-		!x402_u256_div_u64(&lane->balance, GWEI, &balance, NULL) ||
-		!x402_u256_to_u64(&balance, &has))
-		return UINT64_MAX;
-	return (uint64_t)((__uint128_t)has * ran_ms / spent / 3600000);
-}
-
-static void lane_stats(
-	const struct fac_lane *lane, struct fac_lane_stats *ret_stats)
-{
-	const struct fac_engine *engine = lane->line->engine;
-	uint64_t now = fac_engine_now(engine);
-
-	*ret_stats = (struct fac_lane_stats){
-		.ready = lane->step == FAC_LANE_READY,
-		.leased = lane->step != FAC_LANE_LEASING,
-		.dry = lane->dry,
-		.in_flight = lane->in_flight,
-		.balance_known = lane->balance_known,
-		.balance_wei = lane->balance,
-		.runway_hours = runway_hours(engine, lane)};
-	memcpy(ret_stats->signer, lane->text, sizeof(ret_stats->signer));
-	for (const struct fac_tx *tx = lane->line->txs; tx; tx = tx->next) {
-		uint64_t since = tx->transaction.created_ms;
-
-		if (tx->lane == lane && !tx->dead && !tx->mined &&
-			now > since && now - since > ret_stats->oldest_ms)
-			ret_stats->oldest_ms = now - since;
-	}
-}
-
-static void line_stats(
-	const struct fac_line *line, struct fac_line_stats *ret_stats)
-{
-	uint64_t now = fac_engine_now(line->engine);
-
-	memset(ret_stats, 0, sizeof(*ret_stats));
-	memcpy(ret_stats->network, line->config.network.caip2,
-		sizeof(ret_stats->network));
-	ret_stats->head = line->head_known ? line->head.number : 0;
-	ret_stats->head_age_ms = line->head_known ? now - line->head_ms : 0;
-	ret_stats->queued = line->queued_len;
-	ret_stats->base_fee_wei = line->fees.base_fee_per_gas;
-	for (const struct fac_tx *tx = line->txs; tx; tx = tx->next) {
-		ret_stats->in_flight += !tx->dead && !tx->mined;
-		ret_stats->unfinal += !tx->dead && tx->mined;
-	}
-	ret_stats->lanes_len = line->config.signers_len;
-	for (size_t i = 0; i < line->config.signers_len; i++)
-		lane_stats(&line->lanes[i], &ret_stats->lanes[i]);
-}
-
-void fac_engine_stats(
-	const struct fac_engine *engine, struct fac_engine_stats *ret_stats)
-{
-	*ret_stats = engine->stats;
-	ret_stats->recovered = lanes_are_ready(engine);
-	ret_stats->lines_len = engine->lines_len;
-	for (size_t i = 0; i < engine->lines_len; i++) {
-		struct fac_line_stats *line = &ret_stats->lines[i];
-
-		line_stats(&engine->lines[i], line);
-		ret_stats->in_flight += line->in_flight;
-		for (size_t at = 0; at < line->lanes_len; at++)
-			if (line->lanes[at].oldest_ms > ret_stats->oldest_ms)
-				ret_stats->oldest_ms =
-					line->lanes[at].oldest_ms;
-	}
-	for (const struct fac_waiter *w = engine->waiters; w; w = w->next)
-		ret_stats->waiting++;
 }
 
 bool fac_engine_is_idle(const struct fac_engine *engine)
@@ -935,6 +852,7 @@ void fac_engine_free(struct fac_engine *engine)
 			struct fac_tx *tx = engine->lines[i].txs;
 
 			engine->lines[i].txs = tx->next;
+			x402_buf_clear(&tx->raising.raw);
 			fac_transaction_clear(&tx->transaction);
 			free(tx->jobs);
 			free(tx);

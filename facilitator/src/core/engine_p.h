@@ -12,6 +12,7 @@
  *   prove.c      what will never be mined; what somebody else landed
  *   recover.c    leases, and taking up the journal
  *   share.c      work that passes between instances
+ *   stats.c      what operators see of it
  *   svm.c        Solana: co-signing, the end of a blockhash
  *
  * Objects: a waiter is a caller; a job is a payment in work; a tx is one
@@ -97,7 +98,7 @@ struct fac_job {
 	unsigned busy;
 	struct fac_tx *tx;
 	size_t index;     /* its place in tx->jobs */
-	uint8_t of32[32]; /* id32 of its newest transaction, in memory or not */
+	uint8_t of32[32]; /* hash of its newest transaction, or zeros */
 	struct fac_waiter *waiters;
 	struct fac_store_end end;
 	uint64_t cost_gwei;   /* its share of the gas, once mined; or 0 */
@@ -108,6 +109,7 @@ struct fac_job {
 	unsigned journal_tries;
 	unsigned check_tries;
 	bool alone;     /* failed in company once */
+	bool late;      /* to be proven over: see fac_prove_late */
 	bool crediting; /* the claim's answer is owed */
 	/* What another's transaction did with the authorization. */
 	uint8_t other_hash32[32];
@@ -333,6 +335,10 @@ void fac_job_restart_callers(struct fac_job *job);
 X402_MUST_USE enum x402_err fac_line_init(struct fac_engine *engine,
 	size_t index, const struct fac_engine_chain *chain);
 
+/* ---- stats.c ---- */
+/* Every lane that is ours may sign. */
+bool fac_engine_lanes_are_ready(const struct fac_engine *engine);
+
 /* ---- answer.c ---- */
 /* The caller meets a payment in work. */
 void fac_answer_attach(struct fac_waiter *waiter, struct fac_job *job);
@@ -463,6 +469,11 @@ void fac_svm_watch(struct fac_line *line);
 void fac_prove_tick(struct fac_line *line);
 /* Its transaction was mined and did not pay it: why, and what now? */
 void fac_prove_check(struct fac_job *job);
+/*
+ * It will not be signed any more, but its authorization is known to others:
+ * once validBefore is over, deep in the chain, find out how it ended.
+ */
+void fac_prove_late(struct fac_job *job);
 
 /* ---- recover.c ---- */
 void fac_recover_tick(struct fac_line *line);

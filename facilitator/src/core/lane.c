@@ -131,6 +131,7 @@ void fac_tx_add_job(struct fac_tx *tx, size_t index, struct fac_job *job)
 	job->tx = tx;
 	job->index = index;
 	memcpy(job->of32, tx->transaction.id32, 32);
+	job->late = false;
 }
 
 void fac_tx_drop_job(struct fac_job *job)
@@ -239,6 +240,7 @@ void fac_lane_enqueue(struct fac_job *job)
 	struct fac_line *line = job->line;
 
 	job->phase = FAC_JOB_QUEUED;
+	job->late = false;
 	job->queued_ms = fac_engine_now(job->engine);
 	job->next_queued = NULL;
 	*line->queued_last = job;
@@ -551,6 +553,12 @@ static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 
 static void refuse_late(struct fac_job *job)
 {
+	/* Its bytes were sent once, so others may land what is in them. */
+	if (job->payment.state == FAC_PAYMENT_REPLACED) {
+		fac_lane_dequeue(job);
+		fac_prove_late(job);
+		return;
+	}
 	fac_answer_all(job, FAC_SETTLE_REFUSED,
 		x402_settle_proof_reason(
 			&job->payment.proof, X402_FATE_EXPIRED),
@@ -603,6 +611,8 @@ static void give_up(struct fac_tx *tx, bool give_back)
 			job->alone = true;
 		if (++job->journal_tries < JOURNAL_TRIES_MAX)
 			fac_lane_enqueue(job);
+		else if (job->payment.state == FAC_PAYMENT_REPLACED)
+			fac_prove_late(job);
 		else
 			fac_job_release(job, "the journal refused it");
 	}

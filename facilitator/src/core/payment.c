@@ -15,8 +15,9 @@
 /*
  * The one table: from -> set of states that may follow.
  *
- * SIGNED never goes back to CANCELLED: its bytes may have reached somebody
- * (R3). It leaves only by what the chain says: a receipt, or a proof.
+ * SIGNED never goes back to CANCELLED, nor does REPLACED: its bytes may have
+ * reached somebody (R3), who may land the authorization that is in them. They
+ * leave only by what the chain says: a receipt, or a proof.
  */
 static const unsigned followers[FAC_PAYMENT_STATE_COUNT] = {
 	[FAC_PAYMENT_RESERVED] = BIT(SIGNED) | BIT(CANCELLED) | BIT(SETTLED) |
@@ -33,8 +34,7 @@ static const unsigned followers[FAC_PAYMENT_STATE_COUNT] = {
 	[FAC_PAYMENT_EXPIRED] = BIT(SETTLED),
 	/* Nothing was sent, so the same authorization may try anew. */
 	[FAC_PAYMENT_CANCELLED] = BIT(RESERVED),
-	[FAC_PAYMENT_REPLACED] = BIT(SIGNED) | BIT(CANCELLED) | BIT(EXPIRED) |
-		BIT(SETTLED),
+	[FAC_PAYMENT_REPLACED] = BIT(SIGNED) | BIT(EXPIRED) | BIT(SETTLED),
 };
 
 bool fac_payment_may_follow(

@@ -11,6 +11,7 @@
  *
  * The check of a payment that its transaction did not pay, or will not pay:
  *
+ *   fac_prove_late -> on_proof_block  where validBefore is over for good
  *   fac_prove_check -> on_state     unused: sign anew, or end
  *     -> on_logs                    used: by which transaction?
  *     -> on_other                   did that one pay these very terms?
@@ -307,6 +308,11 @@ static void end_permit2(struct fac_job *job)
 /* Its authorization still stands. */
 static void go_on_unused(struct fac_job *job)
 {
+	/* ... where validBefore was over: the end is prepared. */
+	if (job->late) {
+		fac_reconcile_finish(job);
+		return;
+	}
 	if (job->payment.state == FAC_PAYMENT_REPLACED) {
 		fac_tx_drop_job(job);
 		fac_lane_enqueue(job);
@@ -339,7 +345,7 @@ static void on_state(void *arg, const struct x402_chain_answer *answer)
 		go_on_unused(job);
 }
 
-void fac_prove_check(struct fac_job *job)
+static void ask_state(struct fac_job *job, uint64_t block_number)
 {
 	struct fac_engine *engine = job->engine;
 	struct x402_address at = x402_settle_proof_state_at(
@@ -355,8 +361,67 @@ void fac_prove_check(struct fac_job *job)
 	job->busy++;
 	engine->owed++;
 	engine->ports.call(engine->ports.user, job->line->index, &at,
-		x402_buf_span(&job->payment.state_calldata), FAC_CHAIN_LATEST,
+		x402_buf_span(&job->payment.state_calldata), block_number,
 		on_state, job);
+}
+
+static void on_proof_block(
+	void *arg, enum x402_err err, const struct fac_chain_block *block)
+{
+	struct fac_job *job = arg;
+
+	if (!check_returned(job))
+		return;
+	if (err || block->timestamp_unix_s < job->payment.valid_before_unix_s)
+		check_later(job);
+	else
+		ask_state(job, block->number);
+}
+
+static uint64_t proof_block(const struct fac_line *line)
+{
+	uint32_t depth = line->config.proof_depth;
+
+	return line->head.number > depth ? line->head.number - depth : 0;
+}
+
+static void ask_proof_block(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+
+	job->phase = FAC_JOB_CHECKING;
+	if (!job->line->head_known) {
+		check_later(job);
+		return;
+	}
+	job->retry_ms = 0;
+	job->busy++;
+	engine->owed++;
+	engine->ports.block(engine->ports.user, job->line->index,
+		proof_block(job->line), on_proof_block, job);
+}
+
+void fac_prove_check(struct fac_job *job)
+{
+	if (job->late)
+		ask_proof_block(job);
+	else
+		ask_state(job, FAC_CHAIN_LATEST);
+}
+
+static void set_late(struct fac_job *job)
+{
+	job->late = true;
+	fac_reconcile_set_end(job, FAC_PAYMENT_EXPIRED,
+		x402_settle_proof_reason(
+			&job->payment.proof, X402_FATE_EXPIRED),
+		"it did not land before validBefore, and never can");
+}
+
+void fac_prove_late(struct fac_job *job)
+{
+	set_late(job);
+	fac_prove_check(job);
 }
 
 /* ---- A transaction that does not land. ---- */
@@ -423,12 +488,12 @@ static void expire_payments(struct fac_tx *tx)
 		if (!job || job->phase != FAC_JOB_IN_FLIGHT ||
 			job->payment.valid_before_unix_s > at)
 			continue;
-		fac_reconcile_set_end(job, FAC_PAYMENT_EXPIRED,
-			x402_settle_proof_reason(
-				&job->payment.proof, X402_FATE_EXPIRED),
-			"it did not land before validBefore, and never can");
-		/* Unless somebody landed it. */
-		fac_prove_check(job);
+		set_late(job);
+		/*
+		 * Unless somebody landed it, by that very block: a node that
+		 * lags does not have it, and its "latest" proves nothing.
+		 */
+		ask_state(job, tx->probe_block.number);
 	}
 }
 
@@ -511,15 +576,12 @@ static void probe(struct fac_tx *tx)
 {
 	struct fac_line *line = tx->line;
 	struct fac_engine *engine = line->engine;
-	uint32_t depth = line->config.proof_depth;
-	uint64_t number = line->head.number > depth ? line->head.number - depth
-						    : 0;
 
 	tx->probing = true;
 	tx->busy++;
 	engine->owed++;
-	engine->ports.block(
-		engine->ports.user, line->index, number, on_block, tx);
+	engine->ports.block(engine->ports.user, line->index, proof_block(line),
+		on_block, tx);
 }
 
 static bool is_over(const struct fac_tx *tx, uint64_t now_ms)

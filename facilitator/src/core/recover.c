@@ -39,16 +39,22 @@ static bool has_bytes(const struct fac_lane *lane, uint64_t nonce)
 static void open_lane(struct fac_lane *lane)
 {
 	uint64_t pending = lane->pending;
+	uint64_t next = lane->floor > pending ? lane->floor : pending;
 
+	/* Bytes that are not durable yet, or were not when we asked. */
+	for (const struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
+		if (tx->lane == lane && !tx->dead &&
+			tx->transaction.nonce >= next)
+			next = tx->transaction.nonce + 1;
 	lane->free_len = 0;
-	for (uint64_t nonce = pending; nonce < lane->floor; nonce++) {
+	for (uint64_t nonce = pending; nonce < next; nonce++) {
 		if (lane->free_len == FAC_LANE_MAX)
 			break;
 		if (!has_bytes(lane, nonce))
 			lane->free_nonces[lane->free_len++] = nonce;
 	}
 	lane->free_since_ms = fac_engine_now(lane->line->engine);
-	lane->next_nonce = lane->floor > pending ? lane->floor : pending;
+	lane->next_nonce = next;
 	lane->step = FAC_LANE_READY;
 	fac_lane_dispatch(lane->line);
 }

@@ -476,8 +476,8 @@ BEGIN
   RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0, '', v_taken);
 END $$;
 
--- One end. a_cost -1 leaves the estimate. a_of: the transaction that it was
--- found out of, zeros for none.
+-- One end. a_cost -1 leaves the estimate. a_of: hash of the transaction that
+-- it was found out of, zeros for none.
 CREATE FUNCTION x402_end(a_key bytea, a_owner text, a_of bytea, a_state text,
   a_reason text, a_message text, a_hash text, a_block bigint, a_cost bigint,
   a_hooks text[], a_steps text[]) RETURNS text LANGUAGE plpgsql AS $$
@@ -485,10 +485,8 @@ DECLARE
   v record;
   v_hash bytea;
 BEGIN
-  SELECT p.sequence, p.state, p.owner,
-    coalesce(t.id, decode(repeat('00', 32), 'hex')) AS present INTO v
-    FROM payments AS p LEFT JOIN transactions AS t ON t.sequence = p.tx
-    WHERE p.sequence = x402_of_key(a_key);
+  SELECT sequence, state, owner, tx INTO v FROM payments
+    WHERE sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     RETURN 'not_found';
   ELSIF v.state = a_state THEN
@@ -496,7 +494,8 @@ BEGIN
   ELSIF a_state = 'broadcast' OR NOT x402_may(a_steps, v.state, a_state) THEN
     RETURN 'conflict'; -- back to broadcast goes by x402_mark_dropped only
   ELSIF v.owner <> a_owner
-      OR (a_state <> 'settled' AND v.present <> a_of) THEN
+      OR (a_state <> 'settled' AND v.tx IS DISTINCT FROM
+        (SELECT tx FROM attempts WHERE hash = a_of)) THEN
     RETURN 'conflict'; -- another's by now, or signed anew since
   END IF;
   PERFORM x402_step(ARRAY[v.sequence], a_state, a_message);

@@ -464,22 +464,20 @@ static enum x402_err check_end(struct fac_sqlite *db, uint64_t sequence,
 	const struct fac_store_end *end, const char *owner)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT p.owner, t.id FROM payments AS p"
-		" LEFT JOIN transactions AS t ON t.sequence = p.tx"
-		" WHERE p.sequence = ?1",
-		"i", sequence);
+		"SELECT owner, coalesce(tx, 0), coalesce((SELECT a.tx"
+		" FROM attempts AS a WHERE a.hash = ?2), 0)"
+		" FROM payments WHERE sequence = ?1",
+		"ik", sequence, end->of32);
 	enum x402_err err = fac_sqlite_one(stmt);
 	char present[FAC_OWNER_SIZE];
-	uint8_t id32[32] = {0};
 	bool is_of;
 
 	if (err)
 		return err;
 	fac_sqlite_text(stmt, 0, present, sizeof(present));
-	(void)fac_sqlite_fixed(stmt, 1, id32, 32); /* zeros: none was signed */
-	fac_sqlite_done(stmt);
 	is_of = end->state == FAC_PAYMENT_SETTLED ||
-		memcmp(id32, end->of32, 32) == 0;
+		fac_sqlite_u64(stmt, 1) == fac_sqlite_u64(stmt, 2);
+	fac_sqlite_done(stmt);
 	return is_of && strcmp(present, owner) == 0 ? X402_OK
 						    : X402_ERR_CONFLICT;
 }

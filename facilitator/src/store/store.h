@@ -130,9 +130,9 @@ void fac_store_reserve(struct fac_store *store,
 	const struct fac_payment *payment,
 	const struct fac_spend_limits *limits, struct fac_store_to to);
 /*
- * Give a reservation up: RESERVED or REPLACED becomes CANCELLED, and its
- * estimated cost is given back. CONFLICT when it has been signed (it may be
- * on its way), or when another instance owns it.
+ * Give a reservation up: RESERVED becomes CANCELLED, and its estimated cost is
+ * given back. CONFLICT when it was ever signed (somebody may land it), or when
+ * another instance owns it.
  */
 void fac_store_release(struct fac_store *store, const uint8_t key32[32],
 	const char *owner, const char *note, struct fac_store_to to);
@@ -168,10 +168,11 @@ struct fac_store_end {
 	uint64_t cost_gwei;
 #define FAC_COST_KEEP UINT64_MAX
 	/*
-	 * id32 of our transaction that it was found out of; zeros where none
-	 * was signed. An end without money speaks of that transaction alone:
-	 * when the payment has been signed anew since, it is refused. Money
-	 * that moved has moved, whichever transaction is the newest.
+	 * Hash of our transaction that it was found out of, any attempt's;
+	 * zeros where none was signed. An end without money speaks of that
+	 * transaction alone: when the payment has been signed anew since, it is
+	 * refused. Money that moved has moved, whichever transaction is the
+	 * newest.
 	 */
 	uint8_t of32[32];
 };
