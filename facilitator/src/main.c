@@ -14,6 +14,7 @@
 #include "config.h"
 #include "ops/admin.h"
 #include "ops/retention.h"
+#include "ops/watchdog.h"
 #include "run/worker.h"
 
 #include <argp.h>
@@ -67,6 +68,7 @@ struct daemon {
 	struct fac_admin *admin; /* or NULL: not configured */
 	struct fac_hooks *hooks; /* or NULL: none configured */
 	struct fac_retention *retention;
+	struct fac_watchdog *watchdog; /* NULL: nobody wants to hear */
 	struct fac_http_counts *counts[FAC_CONFIG_WORKERS_MAX];
 	struct fac_worker *workers[FAC_CONFIG_WORKERS_MAX];
 	size_t workers_len;
@@ -222,6 +224,7 @@ static void close_all(struct daemon *daemon)
 	fac_admin_close(daemon->admin);
 	fac_hooks_stop(daemon->hooks);
 	fac_retention_stop(daemon->retention);
+	fac_watchdog_stop(daemon->watchdog);
 	daemon->awaited = daemon->workers_len;
 	/* As mail: a callback of what will be freed may have brought us. */
 	if (!daemon->awaited)
@@ -573,6 +576,9 @@ static void serve(struct daemon *daemon)
 		err = fac_retention_start(daemon->loop, daemon->store,
 			daemon->config->retention_days, &daemon->retention);
 	if (!err)
+		err = fac_watchdog_start(daemon->loop, daemon->settler, notify,
+			&daemon->watchdog);
+	if (!err)
 		err = start_admin(daemon, &info);
 	if (err) {
 		give_up(daemon,
@@ -583,8 +589,8 @@ static void serve(struct daemon *daemon)
 	daemon->state = SERVING;
 	fac_timer_start(daemon->watch_timer, WATCH_EVERY_MS, WATCH_EVERY_MS);
 	log_admin(daemon);
-	log_listening(daemon);
 	notify("READY=1");
+	log_listening(daemon);
 }
 
 /* ---- Watching the chains. ---- */
@@ -757,6 +763,7 @@ static enum exit_code run(struct daemon *daemon)
 	fac_admin_free(daemon->admin);
 	fac_hooks_free(daemon->hooks);
 	fac_retention_free(daemon->retention);
+	fac_watchdog_free(daemon->watchdog);
 	fac_loop_free(daemon->loop);
 	for (size_t i = 0; i < FAC_CONFIG_WORKERS_MAX; i++)
 		free(daemon->counts[i]);
