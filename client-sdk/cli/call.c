@@ -144,6 +144,9 @@ static enum cli_taken take_money(
 	case CLI_KEY_ASSET:
 		call->asset = value;
 		return CLI_TAKEN;
+	case CLI_KEY_PUBLIC_ONLY:
+		call->options.public_only = true;
+		return CLI_TAKEN;
 	case CLI_KEY_ALLOW_HTTP:
 		call->options.allow_http = true;
 		return CLI_TAKEN;

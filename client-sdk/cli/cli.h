@@ -316,7 +316,10 @@ enum cli_key {
 	CLI_KEY_SCHEME,
 	CLI_KEY_HTTP,
 	CLI_KEY_BLOCK,
-	CLI_KEY_CONCURRENCY
+	CLI_KEY_CONCURRENCY,
+	CLI_KEY_TOOL_NAME,
+	CLI_KEY_ARGUMENTS,
+	CLI_KEY_PUBLIC_ONLY
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);
@@ -350,6 +353,7 @@ int cli_discover(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_inspect(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_fetch(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_mcp_run(const struct cli_command *command, int argc, char **argv);
+int cli_mcp_call(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_mcp_install(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_signer_run(const struct cli_command *command, int argc, char **argv);
 int cli_completion_run(

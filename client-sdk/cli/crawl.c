@@ -54,7 +54,8 @@ struct crawl {
 	size_t done;
 	size_t kept; /* from an earlier run */
 	size_t paid;
-	size_t unpaid; /* fetched, without a price */
+	size_t recovered; /* by a payment of an earlier run */
+	size_t unpaid;    /* fetched, without a price */
 	size_t failed;
 	size_t unresolved;
 	bool broken; /* stdout or memory: stop */
@@ -244,7 +245,9 @@ static void on_done(
 	if (page->file)
 		(void)fclose(page->file);
 	crawl->done++;
-	if (ok && response->payment.attempted)
+	if (ok && response->payment.attempted && response->payment.resumed)
+		crawl->recovered++;
+	else if (ok && response->payment.attempted)
 		crawl->paid++;
 	else if (ok && before)
 		crawl->kept++;
@@ -339,6 +342,7 @@ static int summary(const struct crawl *crawl)
 	dollars(spent(crawl), text);
 	cli_put(line, "code", "crawl");
 	cli_put_int(line, "paid", (int64_t)crawl->paid);
+	cli_put_int(line, "recovered", (int64_t)crawl->recovered);
 	cli_put_int(line, "free", (int64_t)crawl->unpaid);
 	cli_put_int(line, "kept", (int64_t)crawl->kept);
 	cli_put_int(line, "failed", (int64_t)crawl->failed);

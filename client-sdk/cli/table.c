@@ -56,6 +56,8 @@
 			CLI_SEVERAL},                                    \
 		{CLI_KEY_ASSET, "asset", "ASSET",                        \
 			"pay with this asset only: symbol or address"},  \
+		{CLI_KEY_PUBLIC_ONLY, "public-only", NULL,               \
+			"connect to public addresses only"},             \
 		{CLI_KEY_ALLOW_HTTP, "allow-http", NULL,                 \
 			"pay over plain HTTP, not only to loopback"},    \
 	{                                                                \
@@ -266,6 +268,21 @@ static const struct cli_option mcp_options[] = {
 	HELP,
 };
 
+static const struct cli_option mcp_call_options[] = {
+	{CLI_KEY_TOOL_NAME, "tool", "NAME", "which tool", CLI_TOOL},
+	{CLI_KEY_ARGUMENTS, "arguments", "JSON", "its arguments, an object",
+		CLI_TOOL},
+	{'H', "header", "LINE", "add a header, such as Authorization",
+		CLI_SEVERAL},
+	{'m', "max-time", "SECONDS", "deadline for all of it"},
+	LIMIT_OPTIONS,
+	PAYER_OPTIONS,
+	PURCHASE_OPTIONS,
+	{CLI_KEY_DRY_RUN, "dry-run", NULL,
+		"say what would be paid; sign nothing", CLI_TOOL},
+	HELP,
+};
+
 static const struct cli_option mcp_install_options[] = {
 	{CLI_KEY_CLIENT, "client", "NAME",
 		"claude-code, claude-desktop, cursor, gemini or codex"},
@@ -282,6 +299,11 @@ static const struct cli_option help_options[] = {HELP};
 static const struct cli_tool fetch_tool = {"fetch", "Fetch a URL, and pay",
 	"Send an HTTP request and return the answer. If the server wants a "
 	"payment (402) within the user's limits, pay it. This spends money.",
+	.destructive = true, .open_world = true};
+static const struct cli_tool call_tool = {"call_tool",
+	"Call another server's tool, and pay",
+	"Call a tool of another MCP server over HTTP. If the tool has a price "
+	"within the user's limits, pay it. This spends money.",
 	.destructive = true, .open_world = true};
 static const struct cli_tool inspect_tool = {"inspect", "What a URL costs",
 	"Ask for a URL's price and terms without paying.", .read_only = true,
@@ -357,6 +379,9 @@ const struct cli_command cli_commands[] = {
 		signer_options, cli_signer_run},
 	{"mcp", NULL, "", "serve the tools to a model, by MCP", mcp_options,
 		cli_mcp_run},
+	{"mcp call", NULL, "URL",
+		"call a tool of an MCP server, and pay for it",
+		mcp_call_options, NULL, cli_mcp_call, "url", &call_tool},
 	{"mcp install", NULL, "", "add that server to an MCP client",
 		mcp_install_options, NULL, cli_mcp_install},
 	{"dev", NULL, "", "a sandbox: chain, token, keys, facilitator, site",

@@ -38,6 +38,12 @@ struct x402_json *mcp_tools_list(void);
 struct x402_json *mcp_tools_call(const char *name,
 	const struct x402_json *arguments, struct x402_errinfo *info);
 
+/*
+ * The server's limit for a payment, or what a call asks for where that is
+ * less. False with the error reported.
+ */
+bool mcp_lower_limit(struct cli_call *call, const char *text);
+
 /* Carriers. Both return an exit code. */
 int mcp_stdio_run(void);
 int mcp_http_run(unsigned port);

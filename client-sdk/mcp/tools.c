@@ -239,7 +239,7 @@ struct x402_json *mcp_tools_call(const char *name,
 /* ---- fetch and inspect ---- */
 
 /* The server's limit, or what the call asks for where that is less. */
-static bool lower_limit(struct cli_call *call, const char *text)
+bool mcp_lower_limit(struct cli_call *call, const char *text)
 {
 	const struct cli_limit *most = &mcp_server.flags.limit;
 	struct cli_limit asked;
@@ -280,7 +280,7 @@ static bool take_request(const struct cli_args *args, struct cli_call *call)
 		const char *value = args->given[i].value;
 		bool ok = true;
 		if (key == CLI_KEY_MAX_AMOUNT)
-			ok = lower_limit(call, value);
+			ok = mcp_lower_limit(call, value);
 		else if (key == 'H' || key == CLI_KEY_JSON)
 			ok = is_literal(
 				     key == 'H' ? "header" : "json", value) &&

@@ -1,7 +1,7 @@
 /*
  * client.c: clients, and calls that wait for their end.
  *
- *   x402_client_fetch, x402_client_perform -> run:
+ *   x402_client_fetch, x402_client_perform -> x402__transfer_run:
  *     SEND -> curl_easy_perform; WAIT -> pause; RESERVE, COMMIT -> journal
  *
  * What a step does is transfer.c's; multi.c takes the same steps for many.
@@ -39,7 +39,7 @@ static void pause_transfer(struct x402__transfer *transfer)
 	x402__flow_waited(flow);
 }
 
-static enum x402_err run(struct x402__transfer *transfer)
+enum x402_err x402__transfer_run(struct x402__transfer *transfer)
 {
 	struct x402__flow *flow = &transfer->flow;
 	while (flow->step != X402__FLOW_DONE) {
@@ -73,7 +73,7 @@ enum x402_err x402_client_fetch(struct x402_client *client,
 	x402_client_response_clear(response);
 	x402__transfer_init(
 		&transfer, client, client->curl, NULL, request, response);
-	return run(&transfer);
+	return x402__transfer_run(&transfer);
 }
 
 enum x402_err x402__client_present(struct x402_client *client,
@@ -85,7 +85,7 @@ enum x402_err x402__client_present(struct x402_client *client,
 	x402__transfer_init(
 		&transfer, client, client->curl, NULL, request, response);
 	transfer.present_only = true;
-	return run(&transfer);
+	return x402__transfer_run(&transfer);
 }
 
 enum x402_err x402_client_perform(struct x402_client *client,
@@ -95,7 +95,7 @@ enum x402_err x402_client_perform(struct x402_client *client,
 	struct x402__transfer transfer;
 	x402_client_response_clear(response);
 	x402__transfer_init(&transfer, client, NULL, easy, NULL, response);
-	return run(&transfer);
+	return x402__transfer_run(&transfer);
 }
 
 /* ---- Clients and responses. ---- */

@@ -586,7 +586,8 @@ enum x402_err x402__exchange_begin(
 		/* A proxy would connect where we do not see it. */
 		curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	}
-	return X402_OK;
+	return exchange->dress ? exchange->dress(exchange->user, exchange)
+			       : X402_OK;
 }
 
 /* ---- The answer. ---- */
@@ -615,6 +616,8 @@ void x402__exchange_end(struct x402__exchange *exchange, CURLcode code)
 		exchange->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
 	struct x402__message message = message_of(exchange);
 	if (code == CURLE_OK) {
+		if (exchange->translate)
+			exchange->translate(exchange->user, &message);
 		x402__flow_received(exchange->flow, &message);
 		return;
 	}

@@ -16,6 +16,13 @@ struct x402__exchange {
 	const struct x402_client_easy *easy; /* NULL: into memory */
 	struct x402__flow *flow;
 	CURL *curl;
+	/*
+	 * For carriers that put things elsewhere (mcp_call.c): the handle is
+	 * ready, change it; a whole answer came, say what it means. Optional.
+	 */
+	enum x402_err (*dress)(void *user, struct x402__exchange *exchange);
+	void (*translate)(void *user, struct x402__message *message);
+	void *user;
 	struct curl_slist *list;
 	struct x402_client_headers headers;
 	struct x402_buf body; /* in memory, or held back */

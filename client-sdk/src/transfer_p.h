@@ -53,4 +53,7 @@ void x402__transfers_record(struct x402__transfer *const *list, size_t len);
 X402_MUST_USE enum x402_err x402__transfer_finish(
 	struct x402__transfer *transfer);
 
+/* All of the above until its end, waiting on this thread. */
+X402_MUST_USE enum x402_err x402__transfer_run(struct x402__transfer *transfer);
+
 #endif

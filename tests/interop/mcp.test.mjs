@@ -76,10 +76,10 @@ for (const [name, connect] of [['stdio', overStdio], ['http', overHttp]]) {
   test(`${name}_tools_are_listed_with_honest_annotations`, async (t) => {
     const { client } = await connect(t);
     const { tools } = await client.listTools();
-    assert.deepEqual(tools.map((tool) => tool.name).sort(), ['balance', 'budget', 'discover',
+    assert.deepEqual(tools.map((tool) => tool.name).sort(), ['balance', 'budget', 'call_tool', 'discover',
       'fetch', 'history', 'inspect', 'payment_status', 'search']);
     for (const tool of tools) {
-      const spends = tool.name === 'fetch';
+      const spends = ['fetch', 'call_tool'].includes(tool.name);
       assert.equal(tool.annotations.readOnlyHint, !spends, tool.name);
       assert.equal(tool.annotations.destructiveHint, spends, tool.name);
       assert.equal(tool.annotations.idempotentHint, !spends, tool.name);
