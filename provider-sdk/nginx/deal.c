@@ -41,7 +41,7 @@ static void on_request_end(void *data)
 	deal->r = NULL;
 	deal->held = NULL;
 	/* Its end must be known, or a paid request would be an unknown one. */
-	if (!deal->transfer || !deal->settling)
+	if (!deal->syncing && (!deal->transfer || !deal->settling))
 		deal_free(deal);
 }
 
@@ -159,16 +159,9 @@ static void resume(ngx_http_request_t *r)
 	ngx_http_run_posted_requests(c);
 }
 
-static void on_answered(
-	void *user, const struct x402_gate_facilitator_answer *answer)
+/* A decision that is no question any more: on with the request. */
+static void go_on(struct x402_ngx_deal *deal)
 {
-	struct x402_ngx_deal *deal = user;
-
-	deal->transfer = NULL;
-	X402_NGX_GATE(deal,
-		x402_gate_on_facilitator(deal->gate, answer, &deal->decision));
-	if (x402_ngx_deal_ask(deal))
-		return;
 	deal->settling = false;
 	if (!deal->r) {
 		deal_free(deal);
@@ -180,24 +173,102 @@ static void on_answered(
 	}
 }
 
+static void on_answered(
+	void *user, const struct x402_gate_facilitator_answer *answer)
+{
+	struct x402_ngx_deal *deal = user;
+
+	deal->transfer = NULL;
+	X402_NGX_GATE(deal,
+		x402_gate_on_facilitator(deal->gate, answer, &deal->decision));
+	if (!x402_ngx_deal_ask(deal))
+		go_on(deal);
+}
+
+/* As if the facilitator was down: nothing was sent, and all stays closed. */
+static void not_sent(struct x402_ngx_deal *deal)
+{
+	struct x402_gate_facilitator_answer answer = {
+		.transport = X402_ERR_NETWORK,
+		.now_unix_s = (uint64_t)ngx_time()};
+
+	X402_NGX_GATE(deal,
+		x402_gate_on_facilitator(deal->gate, &answer, &deal->decision));
+}
+
+static bool send_ask(struct x402_ngx_deal *deal)
+{
+	deal->transfer = x402_ngx_transfer_begin(&deal->decision.ask,
+		(const char *)deal->lcf->facilitator_certificate.data,
+		on_answered, deal);
+	return deal->transfer;
+}
+
+#if (NGX_THREADS)
+/* In a thread of the pool; touches nothing but these two. */
+static void sync_ledger(void *data, ngx_log_t *log)
+{
+	struct x402_ngx_deal *deal = data;
+
+	(void)log;
+	deal->synced = x402_ledger_sync(x402_ngx_ledger);
+}
+
+static void on_synced(ngx_event_t *event)
+{
+	struct x402_ngx_deal *deal = event->data;
+
+	deal->syncing = false;
+	/* The buyer has left before anything was sent: nobody is charged. */
+	if (!deal->r) {
+		deal_free(deal);
+		return;
+	}
+	if (deal->synced && send_ask(deal))
+		return;
+	not_sent(deal);
+	if (!x402_ngx_deal_ask(deal))
+		go_on(deal);
+}
+
+/* What is written down must be on the disk before money can move. */
+static bool sync_first(struct x402_ngx_deal *deal)
+{
+	const struct x402_ngx_main *mcf = ngx_http_cycle_get_module_main_conf(
+		ngx_cycle, ngx_http_x402_module);
+	ngx_str_t name = ngx_string("default");
+	ngx_thread_pool_t *pool;
+
+	/* A repetition of what was sent before changes nothing. */
+	if (!mcf->state_sync || deal->synced)
+		return false;
+	pool = ngx_thread_pool_get((ngx_cycle_t *)ngx_cycle, &name);
+	ngx_memzero(&deal->sync, sizeof(deal->sync));
+	deal->sync.ctx = deal;
+	deal->sync.handler = sync_ledger;
+	deal->sync.event.handler = on_synced;
+	deal->sync.event.data = deal;
+	deal->syncing = pool &&
+		ngx_thread_task_post(pool, &deal->sync) == NGX_OK;
+	return true;
+}
+#endif
+
 bool x402_ngx_deal_ask(struct x402_ngx_deal *deal)
 {
-	const char *certificate =
-		(const char *)deal->lcf->facilitator_certificate.data;
-
 	while (deal->decision.action == X402_GATE_ASK) {
-		struct x402_gate_facilitator_answer answer = {
-			.transport = X402_ERR_NETWORK,
-			.now_unix_s = (uint64_t)ngx_time()};
-
 		deal->settling = is_settlement(&deal->decision.ask);
-		deal->transfer = x402_ngx_transfer_begin(
-			&deal->decision.ask, certificate, on_answered, deal);
-		if (deal->transfer)
+#if (NGX_THREADS)
+		if (deal->settling && sync_first(deal)) {
+			if (deal->syncing)
+				return true;
+			not_sent(deal);
+			continue;
+		}
+#endif
+		if (send_ask(deal))
 			return true;
-		X402_NGX_GATE(deal,
-			x402_gate_on_facilitator(
-				deal->gate, &answer, &deal->decision));
+		not_sent(deal);
 	}
 	return false;
 }

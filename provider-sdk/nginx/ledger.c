@@ -76,7 +76,6 @@ _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "slot fits");
 
 struct x402_ledger {
 	int fd;
-	bool sync;
 	uint64_t owner; /* our number, never 0 */
 	struct header *header;
 	uint8_t *slots;
@@ -191,8 +190,8 @@ static int lock(int fd, int command, short type, off_t at)
 	return rc;
 }
 
-enum x402_err x402_ledger_open(const char *path, bool sync,
-	struct x402_errinfo *info, struct x402_ledger **ret_ledger)
+enum x402_err x402_ledger_open(const char *path, struct x402_errinfo *info,
+	struct x402_ledger **ret_ledger)
 {
 	struct x402_ledger *ledger = calloc(1, sizeof(*ledger));
 	struct header header;
@@ -201,7 +200,6 @@ enum x402_err x402_ledger_open(const char *path, bool sync,
 
 	if (!ledger)
 		return X402_ERR_NOMEM;
-	ledger->sync = sync;
 	ledger->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (ledger->fd < 0) {
 		err = refuse(info, path, "cannot open it", errno);
@@ -244,6 +242,12 @@ void x402_ledger_close(struct x402_ledger *ledger)
 		(void)munmap(ledger->header, ledger->size);
 	close(ledger->fd); /* and all locks with it */
 	free(ledger);
+}
+
+bool x402_ledger_sync(const struct x402_ledger *ledger)
+{
+	/* Linux writes a file's mapped pages with the others. */
+	return fdatasync(ledger->fd) == 0;
 }
 
 /* ---- Slots. ---- */
@@ -418,9 +422,7 @@ static bool on_asking(void *user, const struct x402_gate *gate,
 {
 	struct x402_ledger *ledger = user;
 	struct slot *slot = held(ledger, key);
-	uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
 	struct x402_claim_note note;
-	uintptr_t page;
 
 	if (!slot)
 		return false;
@@ -429,13 +431,7 @@ static bool on_asking(void *user, const struct x402_gate *gate,
 	copy_text(slot->noted_amount, sizeof(slot->noted_amount), note.amount);
 	copy_text(slot->noted_price, sizeof(slot->noted_price), note.price);
 	set_state(slot, X402_LEDGER_STATE_ASKED);
-	if (!ledger->sync)
-		return true;
-	page = (uintptr_t)slot & ~(page_size - 1);
-	if (msync((void *)page, page_size, MS_SYNC) == 0)
-		return true;
-	set_state(slot, X402_LEDGER_STATE_HELD);
-	return false;
+	return true;
 }
 
 static bool on_recall(void *user, const struct x402_gate *gate,

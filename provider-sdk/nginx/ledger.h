@@ -6,13 +6,12 @@
  * and after all of nginx was.
  *
  * What is written is in the kernel's page cache at once and survives every
- * process. With LEDGER_SYNC a payment is on the disk before it is sent to
- * /settle, at the price of a disk write in the worker; without it a power cut
- * can take the last seconds with it.
+ * process. A power cut can take the last seconds with it, unless
+ * x402_ledger_sync() was waited for before the payment was sent to /settle.
  *
  * Not for: several machines, or network file systems (locks are fcntl's).
- * Thread rule: one thread of each process; a process opens a ledger once and
- * closes no other descriptor of that file while it is open.
+ * Thread rule: one thread of each process, but for sync; a process opens a
+ * ledger once and closes no other descriptor of that file while it is open.
  */
 #ifndef X402_NGINX_LEDGER_H
 #define X402_NGINX_LEDGER_H
@@ -74,8 +73,11 @@ struct x402_ledger_entry {
 X402_MUST_USE enum x402_err x402_ledger_create(
 	const char *path, size_t slots, uid_t owner, struct x402_errinfo *info);
 /* Map it. INVALID_ARGUMENT with a text, NOMEM. Close with x402_ledger_close. */
-X402_MUST_USE enum x402_err x402_ledger_open(const char *path, bool sync,
+X402_MUST_USE enum x402_err x402_ledger_open(const char *path,
 	struct x402_errinfo *info, struct x402_ledger **ret_ledger);
+/* Wait until all that was written is on the disk; false when it cannot be. Any
+ * thread, beside all other calls. */
+X402_MUST_USE bool x402_ledger_sync(const struct x402_ledger *ledger);
 /* NULL allowed. Claims of this process are then those of a dead one. */
 void x402_ledger_close(struct x402_ledger *ledger);
 

@@ -147,7 +147,14 @@ static char *set_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 			mcf->state_slots = (ngx_uint_t)slots;
 		} else if (args[i].len == 4 &&
 			ngx_strncmp(args[i].data, "sync", 4) == 0) {
+#if (NGX_THREADS)
 			mcf->state_sync = 1;
+			/* The disk is waited for there, never in the worker. */
+			if (!ngx_thread_pool_add(cf, NULL))
+				return NGX_CONF_ERROR;
+#else
+			return "sync needs nginx with threads";
+#endif
 		} else {
 			return "expected a path, payments=N, sync";
 		}
@@ -442,8 +449,8 @@ static ngx_int_t init_process(ngx_cycle_t *cycle)
 		return NGX_OK;
 	if (x402_ngx_transfers_open(cycle) != NGX_OK)
 		return NGX_ERROR;
-	err = x402_ledger_open((const char *)mcf->state_path.data,
-		mcf->state_sync, &info, &x402_ngx_ledger);
+	err = x402_ledger_open(
+		(const char *)mcf->state_path.data, &info, &x402_ngx_ledger);
 	/* The worker goes on: what is free is served, what sells is closed. */
 	if (err != X402_OK)
 		ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "%s: %s",

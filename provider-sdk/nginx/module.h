@@ -28,8 +28,8 @@ extern ngx_module_t ngx_http_x402_module;
 struct x402_ngx_main {
 	ngx_str_t state_path;
 	ngx_uint_t state_slots;
-	ngx_flag_t state_sync;
-	ngx_flag_t used; /* some location sells */
+	ngx_flag_t state_sync; /* wait for the disk before settling */
+	ngx_flag_t used;       /* some location sells */
 };
 
 /* Providers of one location, by what its variables came to. A site that has
@@ -132,6 +132,11 @@ struct x402_ngx_deal {
 	struct x402_gate_decision decision;
 	enum x402_ngx_phase phase;
 	struct x402_ngx_transfer *transfer;
+#if (NGX_THREADS)
+	ngx_thread_task_t sync; /* of the ledger, before it is sent to settle */
+#endif
+	bool syncing;
+	bool synced;    /* and how that went */
 	bool settling;  /* money may be moving: never cancel */
 	bool paid;      /* money has moved for it, now or before */
 	bool content;   /* what was let out is what was paid for */

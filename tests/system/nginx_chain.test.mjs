@@ -116,5 +116,5 @@ test('the example sells', async () => {
 test('broken under paid load, nothing is lost and nothing given away',
   async () => {
     check(await paidLoad(devnet, facilitator,
-      { requests: 240, connections: 8, faultEveryMs: 900 }));
+      { requests: 240, connections: 8, faultEveryMs: 900, sync: true }));
   });

@@ -2,7 +2,7 @@
 // is: what was settled on the chain is what buyers got, plus what the ledger
 // says is owed.
 //
-//   node tests/system/nginx_load.mjs [REQUESTS [SECONDS_BETWEEN_FAULTS]]
+//   node tests/system/nginx_load.mjs [REQUESTS [SECONDS_BETWEEN_FAULTS [sync]]]
 //
 // The short form is in nginx_chain.test.mjs.
 
@@ -41,11 +41,11 @@ function get(agent, url, payment) {
  * givenAway, received and not settled; balance, what the payee has more; ...
  */
 export async function paidLoad(devnet, facilitator, { requests, connections,
-  faultEveryMs }) {
+  faultEveryMs, sync = false }) {
   const { info } = devnet;
   const payee = info.accounts.payee.address;
   const nginx = await startNginx(`
-  x402_state DIR/x402.state payments=65536;
+  x402_state DIR/x402.state payments=65536 ${sync ? 'sync' : ''};
   x402_facilitator_url ${facilitator.url};
   x402_network ${info.network}; x402_pay_to ${payee};
   x402_public_origin http://127.0.0.1:PORT;
@@ -173,7 +173,8 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
   const begun = Date.now();
   const f = await paidLoad(devnet, facilitator, {
     requests: Number(process.argv[2] ?? 10000), connections: 32,
-    faultEveryMs: 1000 * Number(process.argv[3] ?? 5) });
+    faultEveryMs: 1000 * Number(process.argv[3] ?? 5),
+    sync: process.argv[4] === 'sync' });
   console.log(check(f));
   console.log(`held, in ${Math.round((Date.now() - begun) / 1000)} s`);
   await facilitator.stop();

@@ -57,7 +57,7 @@ describe('ways of nginx to answer', () => {
     f = await startFacilitator();
     origin = await startOrigin();
     nginx = await startNginx(`
-  x402_state DIR/x402.state payments=8192;
+  x402_state DIR/x402.state payments=8192 sync;
   x402_facilitator_url ${f.url}; x402_network eip155:84532;
   x402_pay_to ${PAYEE}; x402_public_origin http://127.0.0.1:PORT;
   x402_price $0.01;

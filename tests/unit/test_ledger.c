@@ -42,8 +42,7 @@ static int house_open(void **state)
 	assert_int_equal(
 		x402_ledger_create(house->path, 64, (uid_t)-1, NULL), X402_OK);
 	assert_int_equal(
-		x402_ledger_open(house->path, false, NULL, &house->ledger),
-		X402_OK);
+		x402_ledger_open(house->path, NULL, &house->ledger), X402_OK);
 	house->memory = x402_ledger_memory(house->ledger);
 	*state = house;
 	return 0;
@@ -138,8 +137,7 @@ static void die_with(struct house *house, uint8_t payment, int steps)
 	if (pid == 0) {
 		struct x402_ledger *ledger = NULL;
 
-		if (x402_ledger_open(house->path, false, NULL, &ledger) !=
-			X402_OK)
+		if (x402_ledger_open(house->path, NULL, &ledger) != X402_OK)
 			_exit(2);
 		house->memory = x402_ledger_memory(ledger);
 		if (claim(house, payment, 1) != X402_CLAIM_NEW)
@@ -224,8 +222,7 @@ static void test_ledger_claims_of_the_living_are_busy_for_others(void **state)
 	if (pid == 0) {
 		struct x402_ledger *ledger = NULL;
 
-		if (x402_ledger_open(house->path, false, NULL, &ledger) !=
-			X402_OK)
+		if (x402_ledger_open(house->path, NULL, &ledger) != X402_OK)
 			_exit(2);
 		house->memory = x402_ledger_memory(ledger);
 		if (claim(house, 1, 1) != X402_CLAIM_BUSY)
@@ -252,14 +249,14 @@ static void test_ledger_survives_all_who_had_it_open(void **state)
 	x402_ledger_close(house->ledger);
 	assert_int_equal(
 		x402_ledger_create(house->path, 128, (uid_t)-1, NULL), X402_OK);
-	assert_int_equal(
-		x402_ledger_open(house->path, true, NULL, &again), X402_OK);
+	assert_int_equal(x402_ledger_open(house->path, NULL, &again), X402_OK);
 	house->ledger = again;
 	house->memory = x402_ledger_memory(again);
 	assert_memory_equal(house->memory.secret32, secret32, 32);
 	assert_int_equal(x402_ledger_count(again, X402_LEDGER_SETTLED), 1);
 	assert_int_equal(claim(house, 1, 1), X402_CLAIM_UNKNOWN);
-	assert_true(asking(house, 1)); /* with sync */
+	assert_true(asking(house, 1));
+	assert_true(x402_ledger_sync(again));
 }
 
 static void count_entry(void *user, const struct x402_ledger_entry *entry)
@@ -346,7 +343,7 @@ static void refused(const char *path, const char *words)
 		X402_ERR_INVALID_ARGUMENT);
 	if (!strstr(info.text, words))
 		fail_msg("expected '%s' in '%s'", words, info.text);
-	assert_int_equal(x402_ledger_open(path, false, NULL, &ledger),
+	assert_int_equal(x402_ledger_open(path, NULL, &ledger),
 		X402_ERR_INVALID_ARGUMENT);
 	assert_null(ledger);
 }
