@@ -356,6 +356,12 @@ static ngx_int_t act(struct x402_ngx_deal *deal)
 	case X402_GATE_WITHHOLD:
 		return answer(deal);
 	case X402_GATE_PASS:
+		if (x402_gate_access_of(deal->gate) != X402_GATE_ACCESS_PASS)
+			break;
+		deal->phase = X402_NGX_FREE;
+		deal->state = "pass";
+		x402_ledger_add(x402_ngx_ledger, X402_LEDGER_PASS);
+		return NGX_OK;
 	case X402_GATE_DELIVER:
 		break;
 	}
@@ -629,6 +635,8 @@ ngx_int_t x402_ngx_preaccess(ngx_http_request_t *r)
 	if (r == r->main || !lcf->enable || lcf->shadow || exempt(r, lcf))
 		return NGX_DECLINED;
 	deal = x402_ngx_deal_of(r->main);
+	if (deal && deal->phase == X402_NGX_FREE && deal->lcf == lcf)
+		return NGX_DECLINED;
 	if (deal &&
 		(deal->phase == X402_NGX_OPEN ||
 			deal->phase == X402_NGX_RELEASED) &&

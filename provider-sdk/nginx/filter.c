@@ -299,7 +299,11 @@ static ngx_int_t header_filter(ngx_http_request_t *r)
 			return NGX_ERROR;
 		return next_header(r);
 	case X402_NGX_FREE:
-		strike(r, is_not_the_handlers, NULL);
+		/* With a pass there are headers: it is not for a cache. */
+		if (!deal->gate)
+			strike(r, is_not_the_handlers, NULL);
+		else if (add_headers(deal) != NGX_OK)
+			return NGX_ERROR;
 		return next_header(r);
 	case X402_NGX_REPLACED:
 	case X402_NGX_HOLDING:

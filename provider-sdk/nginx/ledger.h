@@ -35,6 +35,7 @@ enum x402_ledger_count {
 	X402_LEDGER_UNDELIVERED, /* paid content has not left */
 	X402_LEDGER_EXEMPT,      /* let through by x402_exempt */
 	X402_LEDGER_SHADOW,      /* let through by x402_shadow */
+	X402_LEDGER_PASS,        /* paid before, and came back with a pass */
 	X402_LEDGER_COUNTS
 };
 

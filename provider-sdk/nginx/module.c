@@ -214,6 +214,7 @@ static ngx_command_t commands[] = {
 	LOC("x402_cors_origin", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
 		cors_origin),
 	LOC("x402_shadow", NGX_CONF_FLAG, ngx_conf_set_flag_slot, shadow),
+	LOC("x402_pass", NGX_CONF_TAKE1, ngx_conf_set_sec_slot, pass),
 	LOC("x402_page", NGX_CONF_FLAG, ngx_conf_set_flag_slot, page),
 	LOC("x402_v1", NGX_CONF_FLAG, ngx_conf_set_flag_slot, v1),
 	LOC("x402_verify_timeout", NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
@@ -262,6 +263,7 @@ static void *create_loc(ngx_conf_t *cf)
 	lcf->shadow = NGX_CONF_UNSET;
 	lcf->v1 = NGX_CONF_UNSET;
 	lcf->page = NGX_CONF_UNSET;
+	lcf->pass = NGX_CONF_UNSET;
 	lcf->settle = NGX_CONF_UNSET_UINT;
 	lcf->verify_timeout = NGX_CONF_UNSET_MSEC;
 	lcf->settle_timeout = NGX_CONF_UNSET_MSEC;
@@ -333,6 +335,7 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 	ngx_conf_merge_value(conf->shadow, prev->shadow, 0);
 	ngx_conf_merge_value(conf->v1, prev->v1, 1);
 	ngx_conf_merge_value(conf->page, prev->page, 0);
+	ngx_conf_merge_sec_value(conf->pass, prev->pass, 0);
 	if (!conf->price)
 		conf->price = prev->price;
 	if (!conf->pay_to)

@@ -67,6 +67,7 @@ struct x402_ngx_loc {
 	ngx_msec_t verify_timeout;
 	ngx_msec_t settle_timeout;
 	ngx_int_t payment_timeout; /* seconds */
+	time_t pass;               /* seconds; 0: none */
 	ngx_str_t server_name;     /* for the origin where none is given */
 
 	struct x402_ngx_terms *terms;
@@ -116,7 +117,7 @@ enum x402_ngx_phase {
 	X402_NGX_ASKING,   /* the facilitator is asked; no content yet */
 	X402_NGX_ASKED,    /* it has answered; the access phase goes on */
 	X402_NGX_ANSWER,   /* the gate's own answer is what it gets */
-	X402_NGX_FREE,     /* exempt, or in shadow mode */
+	X402_NGX_FREE,     /* exempt, in shadow mode, or with a pass */
 	X402_NGX_OPEN,     /* paid as far as the gate wants it for content */
 	X402_NGX_HOLDING,  /* content is there, kept back; settling */
 	X402_NGX_RELEASED, /* content may leave */

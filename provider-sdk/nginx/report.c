@@ -91,6 +91,7 @@ static void add_metrics(struct x402_buf *out)
 		[X402_LEDGER_UNDELIVERED] = "undelivered",
 		[X402_LEDGER_EXEMPT] = "exempt",
 		[X402_LEDGER_SHADOW] = "shadow",
+		[X402_LEDGER_PASS] = "pass",
 	};
 
 	x402_buf_add_str(out,

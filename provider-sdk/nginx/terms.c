@@ -153,6 +153,10 @@ static enum x402_err make(ngx_pool_t *pool, const struct x402_ngx_loc *lcf,
 		.mime_type = text(pool, &lcf->mime_type),
 		.v1 = lcf->v1 && x402_network_to_v1_name(price.network),
 		.settle = (enum x402_provider_settle)lcf->settle,
+		/* For the path that was paid for: all locations have the same
+		 * pattern, so a pass for a route would be one for all. */
+		.pass_s = (uint32_t)lcf->pass,
+		.pass_scope = X402_PROVIDER_SCOPE_RESOURCE,
 	};
 	struct x402_provider_facilitator
 		facilitators[X402_PROVIDER_FACILITATORS_MAX];

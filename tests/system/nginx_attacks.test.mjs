@@ -55,6 +55,12 @@ describe('attacks on the nginx module', () => {
     location /api/ { x402 on; x402_price $0.01; proxy_pass ${origin.url}; }
     location /before/ { x402 on; x402_price $0.01; x402_settle before;
       proxy_pass ${origin.url}; }
+    location /pass/ { x402 on; x402_price $0.01; x402_pass 60s;
+      alias DIR/html/paid/; }
+    location /pass-brief/ { x402 on; x402_price $0.01; x402_pass 1s;
+      alias DIR/html/paid/; }
+    location /pass-dear/ { x402 on; x402_price $0.05; x402_pass 60s;
+      alias DIR/html/paid/; }
     location /people/ { x402 on; x402_price $0.01; x402_page on;
       x402_description "</script><script>alert(1)</script>"; }
     location /paid-error/ { error_page 404 ${ARTICLE}; }
@@ -430,6 +436,43 @@ describe('attacks on the nginx module', () => {
       assert.equal(res.status, 402, name);
       shut(res.text, name);
     }
+  });
+
+  test('43 passes that were given out, for something else', async () => {
+    const target = '/pass/article.html';
+    const paid = await buy(target);
+    const pass = paid.headers['x402-pass'].split(';')[0];
+    const cookie = paid.headers['set-cookie'][0].split(';')[0];
+    assert.match(paid.headers['set-cookie'][0], /HttpOnly/i);
+    f.asked = [];
+    // In any worker: the secret is the ledger's.
+    for (let i = 0; i < 8; i++)
+      for (const headers of [[['X402-Pass', pass]], [['Cookie', cookie]]]) {
+        const res = await request(nginx, target, { headers });
+        assert.equal(res.status, 200);
+        assert.match(res.text, new RegExp(SECRET));
+        assert.equal(res.headers['cache-control'], 'private, no-store');
+      }
+    assert.equal(f.asked.length, 0);
+    for (const other of ['/pass/', '/pass/article.html?x', ARTICLE,
+      '/pass-dear/article.html', '/sibling/article.html',
+      '/before/article.html'])
+      for (const headers of [[['X402-Pass', pass]], [['Cookie', cookie]]]) {
+        const res = await request(nginx, other, { headers });
+        shut(res.text, other);
+        assert.equal(res.status, 402, other);
+      }
+    for (let at = 0; at < pass.length; at += 7) {
+      const bent = pass.slice(0, at) + (pass[at] === '0' ? '1' : '0') +
+        pass.slice(at + 1);
+      shut((await request(nginx, target, { headers: [['X402-Pass', bent]] }))
+        .text, `bent at ${at}`);
+    }
+    const brief = (await buy('/pass-brief/article.html')).headers['x402-pass'];
+    await sleep(2100);
+    shut((await request(nginx, '/pass-brief/article.html',
+      { headers: [['X402-Pass', brief.split(';')[0]]] })).text, 'over');
+    assert.equal((await metrics(nginx)).pass, 16);
   });
 
   test('44 texts that would be markup', async () => {
