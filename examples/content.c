@@ -132,6 +132,7 @@ struct prices {
 	struct x402_provider_price permit2;
 	struct x402_provider_price upto;
 	char upto_extra[128];
+	char svm_extra[128];
 };
 
 static void write_prices(
@@ -140,6 +141,11 @@ static void write_prices(
 	prices->cent = (struct x402_provider_price){.network = config->network,
 		.pay_to = config->pay_to,
 		.price = "$0.01"};
+	/* Solana's payers sign who pays the fee: the facilitator. */
+	snprintf(prices->svm_extra, sizeof(prices->svm_extra),
+		"{\"feePayer\":\"%.44s\"}", config->fee_payer);
+	if (strncmp(config->network, "solana:", 7) == 0)
+		prices->cent.extra_json = prices->svm_extra;
 	prices->tenth = prices->cent;
 	prices->tenth.price = "$0.001";
 	prices->permit2 = prices->tenth;
@@ -311,7 +317,9 @@ bool content_config_read(struct content_config *ret_config)
 		return false;
 	}
 	*ret_config = (struct content_config){
-		.pay_to = env_or("PAY_TO", env_or("EVM_ADDRESS", NULL)),
+		.pay_to = env_or("PAY_TO",
+			env_or("EVM_ADDRESS", env_or("SVM_ADDRESS", NULL))),
+		.fee_payer = env_or("SVM_FEE_PAYER", ""),
 		.network = env_or("X402_NETWORK", "eip155:84532"),
 		.facilitator_url = env_or("FACILITATOR_URL", NULL),
 		.public_origin = env_or("PUBLIC_ORIGIN", NULL),

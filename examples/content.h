@@ -22,6 +22,7 @@
 
 struct content_config {
 	const char *pay_to;
+	const char *fee_payer; /* on Solana: the facilitator's */
 	const char *network;
 	const char *facilitator_url;
 	const char *public_origin; /* NULL: from the port */

@@ -368,7 +368,13 @@ static int perform(struct cli_call *call, struct cli_payer *payer,
 	struct x402_client *client = NULL;
 	if (payer->signer)
 		call->options.signer = x402_signer_client(payer->signer);
+	if (payer->svm_key.ptr) {
+		call->options.svm_key =
+			(const struct x402_svm_secret *)payer->svm_key.ptr;
+		call->options.svm_rpc_url = payer->svm_rpc_url;
+	}
 	enum x402_err err = x402_client_new(&call->options, &client);
+	call->options.svm_key = NULL;
 	call->options.signer = NULL;
 	if (err)
 		return cli_error(CLI_GENERAL, "internal_error", "%s",
@@ -407,7 +413,7 @@ int cli_call_perform(struct cli_call *call, bool with_key, bool dry_run,
 	int exit = CLI_OK;
 	if (with_key && !call->shared_payer)
 		exit = cli_payer_load(&call->payer, &own);
-	if (!exit && with_key && payer->signer)
+	if (!exit && with_key && (payer->signer || payer->svm_key.ptr))
 		exit = open_journal(call, &journal);
 	if (!exit)
 		exit = perform(call, payer, &request, response);

@@ -213,7 +213,12 @@ struct cli_payer_flags {
 struct cli_payer {
 	struct cli_payer_flags flags;
 	struct x402_signer *signer; /* NULL: nobody */
+	/* Beside it: SVM_PRIVATE_KEY, and SVM_RPC_URL to ask. */
+	struct x402_locked svm_key; /* a struct x402_svm_secret; or empty */
+	const char *svm_rpc_url;
 };
+/* Fills the part of Solana. CLI_CONFIG with the error reported. */
+int cli_svm_key_load(struct cli_payer *payer);
 /*
  * First of: --signer or --wallet, a key in the environment, X402_SIGNER,
  * X402_WALLET, the wallet named "default". CLI_OK also when there is none of

@@ -30,9 +30,10 @@ static int parse(const char *source, char *text, struct x402_secret *ret_key)
 	return CLI_OK;
 }
 
-/* private_bits: mode bits that must not be set. */
-static int load_file(
-	const char *path, mode_t private_bits, struct x402_secret *ret_key)
+/* private_bits: mode bits that must not be set. ret_text is the caller's to
+ * wipe. */
+static int read_key_file(const char *path, mode_t private_bits,
+	char ret_text[KEY_FILE_MAX_BYTES])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
@@ -50,14 +51,22 @@ static int load_file(
 			"%s: mode %03o lets others read the key; chmod 600",
 			path, (unsigned)(st.st_mode & 0777));
 	}
-	char text[KEY_FILE_MAX_BYTES];
-	ssize_t got = read(fd, text, sizeof(text) - 1);
+	ssize_t got = read(fd, ret_text, KEY_FILE_MAX_BYTES - 1);
 	close(fd);
-	if (got < 0 || st.st_size >= (off_t)sizeof(text))
+	if (got < 0 || st.st_size >= KEY_FILE_MAX_BYTES)
 		return cli_error(CLI_CONFIG, "key_file",
 			"%s: expected a key, got something else", path);
-	text[got] = '\0';
-	int exit = parse(path, text, ret_key);
+	ret_text[got] = '\0';
+	return CLI_OK;
+}
+
+static int load_file(
+	const char *path, mode_t private_bits, struct x402_secret *ret_key)
+{
+	char text[KEY_FILE_MAX_BYTES] = {0};
+	int exit = read_key_file(path, private_bits, text);
+	if (!exit)
+		exit = parse(path, text, ret_key);
 	x402_wipe(text, sizeof(text));
 	return exit;
 }
@@ -112,4 +121,47 @@ int cli_key_load(struct x402_secret *ret_key, bool *ret_found)
 			return exit;
 	}
 	return CLI_OK;
+}
+
+/* ---- Solana. ---- */
+
+static int parse_svm(
+	const char *source, const char *text, struct cli_payer *payer)
+{
+	if (x402_locked_new(sizeof(struct x402_svm_secret), &payer->svm_key))
+		return cli_error(
+			CLI_GENERAL, "internal_error", "out of memory");
+	if (x402_svm_secret_parse(
+		    text, (struct x402_svm_secret *)payer->svm_key.ptr)) {
+		x402_locked_clear(&payer->svm_key);
+		return cli_error(CLI_CONFIG, "invalid_key",
+			"%s: expected a Solana key: 64 numbers as in id.json, "
+			"or their base58",
+			source);
+	}
+	return CLI_OK;
+}
+
+int cli_svm_key_load(struct cli_payer *payer)
+{
+	char *value = getenv("SVM_PRIVATE_KEY");
+	const char *path = getenv("SVM_PRIVATE_KEY_FILE");
+	char text[KEY_FILE_MAX_BYTES] = {0};
+	int exit = CLI_OK;
+	payer->svm_rpc_url = getenv("SVM_RPC_URL");
+	if (value && *value) {
+		exit = parse_svm("SVM_PRIVATE_KEY", value, payer);
+		x402_wipe(value, strlen(value));
+		unsetenv("SVM_PRIVATE_KEY");
+	} else if (path && *path) {
+		exit = read_key_file(path, S_IRWXG | S_IRWXO, text);
+		if (!exit)
+			exit = parse_svm(path, text, payer);
+		x402_wipe(text, sizeof(text));
+	}
+	if (!exit && payer->svm_key.ptr &&
+		(!payer->svm_rpc_url || !*payer->svm_rpc_url))
+		exit = cli_error(CLI_CONFIG, "svm_rpc_url",
+			"a Solana key needs a node to ask: set SVM_RPC_URL");
+	return exit;
 }

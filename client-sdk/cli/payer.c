@@ -202,6 +202,9 @@ int cli_payer_load(
 	const char *signer = getenv("X402_SIGNER");
 	const char *wallet = getenv("X402_WALLET");
 	*ret_payer = (struct cli_payer){.flags = *flags};
+	int svm = cli_svm_key_load(ret_payer);
+	if (svm)
+		return svm;
 	if (flags->signer)
 		return from_socket(ret_payer, flags->signer);
 	if (flags->wallet)
@@ -222,4 +225,5 @@ void cli_payer_clear(struct cli_payer *payer)
 {
 	x402_signer_free(payer->signer);
 	payer->signer = NULL;
+	x402_locked_clear(&payer->svm_key);
 }

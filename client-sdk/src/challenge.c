@@ -134,13 +134,21 @@ struct filter {
 };
 
 /* C-050, C-060: can it be signed for with what is in extra? */
-static bool can_sign(const struct x402_payment_requirements *offer)
+static bool can_sign(const struct x402__choice *choice,
+	const struct x402_payment_requirements *offer)
 {
 	const char *caip2 = x402_payment_requirements_caip2(offer);
 	struct x402_network network;
 	if (!caip2 || x402_network_parse(caip2, &network))
 		return false;
-	if (network.family != X402_FAMILY_EVM)
+	if (network.family == X402_FAMILY_SVM) {
+		struct x402_pubkey fee_payer;
+		return choice->has_svm &&
+			!x402_pubkey_parse(
+				x402_json_get_string(offer->extra, "feePayer"),
+				&fee_payer);
+	}
+	if (network.family != X402_FAMILY_EVM || choice->no_evm)
 		return false; /* no key for it here */
 	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
 	struct x402_address address;
@@ -183,7 +191,7 @@ static bool admit(void *user, const struct x402_payment_required *required,
 {
 	struct filter *filter = user;
 	const struct x402_client_options *options = filter->choice->options;
-	if (!can_sign(offer)) {
+	if (!can_sign(filter->choice, offer)) {
 		filter->unsupported = offer;
 		return false;
 	}

@@ -20,6 +20,8 @@ struct x402__choice {
 	const struct x402__http_url *asked;   /* what the caller asked for */
 	const struct x402__http_url *current; /* who asks for money */
 	const struct x402_payment_required *required;
+	bool no_evm;  /* there is a key, and none of EVM */
+	bool has_svm; /* there is one of Solana */
 };
 /*
  * Pick the offer to pay. NONE: *ret_index is payable. Otherwise why not, with

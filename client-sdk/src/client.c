@@ -130,6 +130,10 @@ enum x402_err x402_client_new(const struct x402_client_options *options,
 		client->signer = *resolved.signer;
 		client->has_signer = true;
 	}
+	if (!err && resolved.svm_key)
+		err = x402__svm_new(
+			resolved.svm_key, resolved.svm_rpc_url, &client->svm);
+	client->options.svm_key = NULL;
 	client->options.key = NULL;
 	client->options.signer = NULL;
 	if (err) {
@@ -147,6 +151,7 @@ void x402_client_free(struct x402_client *client)
 	x402__operator_free(client->operator_);
 	curl_easy_cleanup(client->curl);
 	x402__keyring_free(client->keyring);
+	x402__svm_free(client->svm);
 	free(client);
 	curl_global_cleanup();
 }

@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 
 #include "flow_p.h"
+#include "svm_p.h"
 
 struct x402__keyring; /* a key in locked memory, with its signing context */
 
@@ -15,6 +16,7 @@ struct x402_client {
 	struct x402_client_signer signer;
 	bool has_signer;
 	struct x402__keyring *keyring;
+	struct x402__svm *svm; /* or NULL */
 	CURL *curl; /* for x402_client_fetch(): kept for its connections */
 	struct x402__operator *operator_; /* counters and circuits */
 };

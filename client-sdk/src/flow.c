@@ -75,9 +75,10 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 	struct x402_client_options out = X402_CLIENT_OPTIONS_INIT;
 	if (options)
 		out = *options;
-	if ((out.key && out.signer) || (out.signer && !out.signer->sign) ||
-		out.timeout_ms < 0 || out.connect_timeout_ms < 0 ||
-		out.breaker_open_ms < 0 || (out.budgets_len && !out.journal))
+	if ((out.key && out.signer) || (!out.svm_key != !out.svm_rpc_url) ||
+		(out.signer && !out.signer->sign) || out.timeout_ms < 0 ||
+		out.connect_timeout_ms < 0 || out.breaker_open_ms < 0 ||
+		(out.budgets_len && !out.journal))
 		return X402_ERR_INVALID_ARGUMENT;
 	if (!out.max_usd_micros)
 		out.max_usd_micros = X402_DEFAULT_MAX_USD_MICROS;
@@ -439,7 +440,8 @@ static bool is_transient(long status)
 
 static void pay(struct x402__flow *flow, size_t index)
 {
-	if (!flow->signer) {
+	bool is_svm = x402__svm_is_offer(&flow->challenge.accepts[index]);
+	if (is_svm ? !flow->svm : !flow->signer) {
 		finish(flow, X402_CLIENT_CAUSE_NO_SIGNER);
 		return;
 	}
@@ -635,6 +637,8 @@ static void receive_challenge(
 		.asked = &flow->asked,
 		.current = &flow->url,
 		.required = &flow->challenge,
+		.no_evm = flow->svm && !flow->signer,
+		.has_svm = flow->svm != NULL,
 	};
 	size_t index = X402_ACCEPTS_MAX;
 	enum x402_client_cause cause = x402__challenge_choose(

@@ -19,6 +19,7 @@
 #define X402_CLIENT_FLOW_P_H
 
 #include "headers_p.h"
+#include "svm_p.h"
 #include "url_p.h"
 
 /* One answer of the server, borrowed. */
@@ -32,7 +33,8 @@ struct x402__message {
 /* What the pure core cannot have by itself. */
 struct x402__inputs {
 	uint64_t now_unix_s;
-	uint8_t nonce32[32]; /* fresh for every call */
+	uint8_t nonce32[32];        /* fresh for every call */
+	struct x402__svm_facts svm; /* for an offer on Solana */
 };
 
 enum x402__flow_step {
@@ -47,6 +49,7 @@ struct x402__flow {
 	/* Borrowed; options has its defaults filled in. */
 	const struct x402_client_options *options;
 	const struct x402_client_signer *signer; /* NULL: cannot pay */
+	struct x402__svm *svm;                   /* NULL: not on Solana */
 	const struct x402_client_request *request;
 
 	enum x402__flow_step step;

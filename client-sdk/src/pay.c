@@ -27,6 +27,29 @@ static enum x402_err sign(void *user, const struct x402_signable *signable,
 		bridge->signer->user, &bridge->signing, ret_signature);
 }
 
+static enum x402_err sign_svm(void *user, const struct x402_signable *signable,
+	struct x402_buf *ret_signature)
+{
+	return x402__svm_sign(user, signable->svm_message, ret_signature);
+}
+
+/*
+ * A blockhash lives for 150 blocks, a minute or more; but blocks may come
+ * slowly, and nobody can say when: until this long after, it counts as open.
+ */
+#define SVM_OPEN_S 900
+
+static void fill_svm(const struct x402__svm *svm,
+	const struct x402__inputs *inputs, struct x402_create_options *create)
+{
+	create->has_svm = true;
+	create->svm_payer = *x402__svm_address(svm);
+	create->svm_mint = inputs->svm.mint;
+	memcpy(create->svm_blockhash32, inputs->svm.blockhash32, 32);
+	create->sign = sign_svm;
+	create->user = (void *)svm;
+}
+
 static enum x402_err encode(struct x402__flow *flow, size_t index,
 	const struct x402_json *scheme_payload)
 {
@@ -64,10 +87,16 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	};
 	struct x402_create_options create = {
 		.now_unix_s = inputs->now_unix_s,
-		.payer = flow->signer->address,
 		.sign = sign,
 		.user = &bridge,
 	};
+	bool is_svm = x402__svm_is_offer(offer);
+	if (is_svm) {
+		valid_before = inputs->now_unix_s + SVM_OPEN_S;
+		fill_svm(flow->svm, inputs, &create);
+	} else {
+		create.payer = flow->signer->address;
+	}
 	memcpy(create.nonce32, inputs->nonce32, sizeof(create.nonce32));
 	struct x402_json *scheme_payload = NULL;
 	enum x402_err err = x402_create_payload(
@@ -79,7 +108,10 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	if (err)
 		return err;
 	payment->valid_before_unix_s = valid_before;
-	x402_address_format(&flow->signer->address, payment->payer);
+	if (is_svm)
+		x402_pubkey_format(&create.svm_payer, payment->payer);
+	else
+		x402_address_format(&create.payer, payment->payer);
 	/* C-005 */
 	payment->header_name = offer->x402_version == X402_V1
 		? X402_HEADER_X_PAYMENT

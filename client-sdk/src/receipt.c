@@ -19,6 +19,10 @@ static bool is_transaction(const char *network, const char *text)
 		uint8_t hash32[32];
 		return !x402_hex_decode_fixed(text, hash32, sizeof(hash32));
 	}
+	if (strncmp(network, "solana:", 7) == 0) {
+		uint8_t signature64[64];
+		return !x402_base58_decode(text, signature64, 64);
+	}
 	size_t len = strlen(text);
 	if (len == 0 || len >= X402_CLIENT_TRANSACTION_SIZE)
 		return false;
@@ -93,7 +97,9 @@ static enum x402_client_cause judge_refusal(struct x402__flow *flow, bool hash)
 		payment->outcome = X402_CLIENT_OUTCOME_PENDING;
 		return X402_CLIENT_CAUSE_PENDING;
 	}
-	bool reverted = known && reason == X402_REASON_EVM_TRANSACTION_FAILED;
+	bool reverted = known &&
+		(reason == X402_REASON_EVM_TRANSACTION_FAILED ||
+			reason == X402_REASON_SVM_TRANSACTION_FAILED);
 	/* F-062: a hash beside any other reason may still confirm. */
 	if ((known && is_undecided(reason)) || (hash && !reverted)) {
 		payment->outcome = X402_CLIENT_OUTCOME_UNKNOWN;

@@ -95,6 +95,7 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	else
 		x402__flow_init(
 			&transfer->flow, options, signer, &transfer->request);
+	transfer->flow.svm = client->svm;
 	transfer->exchange = (struct x402__exchange){
 		.options = options,
 		.easy = easy,
@@ -227,6 +228,7 @@ static struct x402__inputs fresh_inputs(void)
 static void sign_one(struct x402__transfer *transfer)
 {
 	struct x402__inputs inputs = fresh_inputs();
+	inputs.svm = transfer->svm;
 	transfer->signed_now = true;
 	x402__flow_sign(&transfer->flow, &inputs);
 	if (transfer->flow.step == X402__FLOW_COMMIT) {
@@ -393,12 +395,32 @@ static void refuse_paused(struct x402__transfer *const *list, size_t len)
 	}
 }
 
+/* Before the journal is opened: nothing waits for a node inside it. */
+static void ask_chains(struct x402__transfer *const *list, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		struct x402__flow *flow = &list[i]->flow;
+		struct x402_errinfo info = {{0}, {0}};
+		if (flow->step != X402__FLOW_RESERVE || !flow->svm ||
+			list[i]->present_only ||
+			!x402__svm_is_offer(
+				&flow->challenge.accepts[flow->offer_index]))
+			continue;
+		if (x402__svm_ask(flow->svm,
+			    &flow->challenge.accepts[flow->offer_index], &info,
+			    &list[i]->svm))
+			x402__flow_refuse(
+				flow, X402_CLIENT_CAUSE_SIGNER, &info);
+	}
+}
+
 void x402__transfers_journal(struct x402__transfer *const *list, size_t len)
 {
 	if (!len)
 		return;
 	if (list[0]->client->operator_->paused)
 		refuse_paused(list, len);
+	ask_chains(list, len);
 	struct x402_journal *journal = list[0]->client->options.journal;
 	if (!journal) {
 		pass_all(list, len);

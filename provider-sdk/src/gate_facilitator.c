@@ -25,6 +25,8 @@ static bool payer_agrees(const struct x402_gate *gate, const char *payer)
 {
 	struct x402_address address;
 
+	if (gate->is_svm)
+		return !payer || !*payer || strcmp(payer, gate->payer) == 0;
 	return !payer || !*payer ||
 		(x402_address_parse(payer, &address) == X402_OK &&
 			x402_address_equal(&address, &gate->from));

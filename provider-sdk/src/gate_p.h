@@ -69,7 +69,8 @@ struct x402_gate {
 	struct x402__prices *offer_prices; /* the set that it is in */
 	char amount[X402_U256_DEC_SIZE];   /* what is charged for it */
 	struct x402_address from;
-	char payer[X402_ADDRESS_TEXT_SIZE];
+	bool is_svm; /* payer is an account of Solana, and from is not set */
+	char payer[X402_ACCOUNT_TEXT_SIZE];
 	uint64_t expires_unix_s;
 
 	/* The claim on it. */

@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "x402/encoding.h"
+#include "x402/svm_transaction.h"
+
 #define PAYMENT_NONE_TEXT    "Payment required"
 #define PAYMENT_NONE_V1_TEXT "X-PAYMENT header is required"
 
@@ -255,6 +258,42 @@ static enum x402_err read_permit2(
 	return X402_OK;
 }
 
+/* Solana's blockhash is dead by then, however slow its blocks were. */
+#define SVM_OPEN_S 900
+
+/*
+ * L-015: the payment is its message, whatever stands beside it (F2). Its
+ * second key signs; that this is the one that pays is checked by the scheme.
+ */
+static enum x402__payment_outcome identify_svm(
+	struct x402_gate *gate, const char *text, const char **ret_reason)
+{
+	struct x402_svm_transaction transaction;
+	struct x402_buf wire = {0};
+	struct x402_keccak hash;
+	enum x402_err err = x402_base64_decode(x402_span_str(text), &wire);
+
+	if (err == X402_OK)
+		err = x402_svm_transaction_read(
+			x402_buf_span(&wire), &transaction);
+	if (err == X402_OK && transaction.required_signatures == 2) {
+		gate->is_svm = true;
+		gate->expires_unix_s = gate->now_unix_s + SVM_OPEN_S;
+		x402_pubkey_format(&transaction.keys[1], gate->payer);
+		x402_keccak_init(&hash);
+		hash_part(&hash, x402_span_str(gate->v2.network));
+		hash_part(&hash, x402_span_str("svm"));
+		hash_part(&hash, transaction.message);
+		x402_keccak_final(&hash, gate->key.payment32);
+	} else if (err != X402_ERR_NOMEM) {
+		*ret_reason = x402_reason_wire(X402_REASON_SVM_UNDECODABLE);
+		x402_buf_clear(&wire);
+		return X402__PAYMENT_REFUSED;
+	}
+	x402_buf_clear(&wire);
+	return err == X402_OK ? X402__PAYMENT_GOOD : X402__PAYMENT_FAULT;
+}
+
 /* P-154: what the offer does not name is not taken. */
 static enum x402__payment_outcome identify(
 	struct x402_gate *gate, const char **ret_reason)
@@ -265,8 +304,13 @@ static enum x402__payment_outcome identify(
 	struct x402_asset_id asset = {0};
 	struct signed_by by = {0};
 	struct x402_keccak hash;
-	enum x402_err err = permit2 ? read_permit2(json, upto, &by)
-				    : read_eip3009(json, &by);
+	const char *transaction = x402_json_get_string(json, "transaction");
+	enum x402_err err;
+
+	if (gate->v2.network && strncmp(gate->v2.network, "solana:", 7) == 0)
+		return identify_svm(
+			gate, transaction ? transaction : "", ret_reason);
+	err = permit2 ? read_permit2(json, upto, &by) : read_eip3009(json, &by);
 
 	if (err == X402_ERR_NOMEM)
 		return X402__PAYMENT_FAULT;

@@ -59,6 +59,20 @@ static enum x402_err check_upto(const struct x402_payment_requirements *req,
 	return X402_OK;
 }
 
+/* The message names who pays its fee: the facilitator that will settle it. */
+static enum x402_err check_svm(const struct x402_payment_requirements *req,
+	struct x402_errinfo *info, const char *field)
+{
+	struct x402_pubkey key;
+
+	if (x402_pubkey_parse(x402_json_get_string(req->extra, "feePayer"),
+		    &key) != X402_OK)
+		return refuse(info, field,
+			"missing_facilitator: Solana needs feePayer in "
+			"extra_json");
+	return X402_OK;
+}
+
 /* What the scheme table and this SDK can do of what extra asks for. */
 static enum x402_err check_terms(const struct x402_payment_requirements *req,
 	enum x402_payment_flow flow, struct x402_errinfo *info,
@@ -82,6 +96,8 @@ static enum x402_err check_terms(const struct x402_payment_requirements *req,
 			"flow, and the scheme must know it");
 	if (is_upto(req))
 		return check_upto(req, info, field);
+	if (scheme->family == X402_FAMILY_SVM)
+		return check_svm(req, info, field);
 	/* Permit2 has a domain of its own. */
 	if (scheme->method && strcmp(scheme->method, "permit2") == 0)
 		return X402_OK;
@@ -100,6 +116,16 @@ static enum x402_err check_pay_to(const struct x402_provider_price *price,
 
 	if (!price->pay_to)
 		return refuse(info, field, "expected pay_to");
+	if (strncmp(price->network, "solana:", 7) == 0) {
+		struct x402_pubkey key;
+
+		if (x402_pubkey_parse(price->pay_to, &key) != X402_OK ||
+			x402_pubkey_is_zero(&key))
+			return refuse(info, field,
+				"pay_to: expected an account of Solana, in "
+				"base58");
+		return X402_OK;
+	}
 	if (strncmp(price->network, "eip155:", 7) != 0)
 		return X402_OK;
 	if (x402_address_parse_checked(price->pay_to, &address) != X402_OK)

@@ -287,6 +287,13 @@ struct x402_client_options {
 	 * (copied). Without either, a price ends the call (NO_SIGNER). */
 	const struct x402_secret *key;
 	const struct x402_client_signer *signer;
+	/*
+	 * Who pays on Solana (copied, kept in locked memory), and the node
+	 * that is asked for a blockhash and the mint: both or neither.
+	 * Without them offers on Solana are passed over.
+	 */
+	const struct x402_svm_secret *svm_key;
+	const char *svm_rpc_url;
 
 	/* C-030: cap for each payment, millionths of a dollar; default $1. */
 	uint64_t max_usd_micros;

@@ -54,12 +54,14 @@ struct x402_provider_price {
 	/*
 	 * Optional, default "exact". "upto" needs extra_json with the
 	 * facilitatorAddress that will settle (P-103); the price is then the
-	 * most that the handler can ask for.
+	 * most that the handler can ask for. On Solana extra_json needs the
+	 * feePayer of the facilitator that will settle, and may have a memo.
 	 */
 	const char *scheme;
-	/* Required: CAIP-2, "eip155:8453". */
+	/* Required: CAIP-2, "eip155:8453", "solana:5eykt4UsFv8P8NJd...". */
 	const char *network;
-	/* Required: who is paid. Checked with its checksum. */
+	/* Required: who is paid. Checked with its checksum; on Solana the
+	 * owner of the token account, which must exist. */
 	const char *pay_to;
 	/*
 	 * Required, one of two: a price in dollars of the network's default

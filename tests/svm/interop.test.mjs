@@ -1,0 +1,184 @@
+// Our parts and the reference's (@x402/svm 2.27.0) as each other's other side on
+// Solana. Balances are checked on the chain; who plays what is in the titles.
+import assert from 'node:assert/strict';
+import {createServer} from 'node:http';
+import {once} from 'node:events';
+import {after, before, test} from 'node:test';
+import {fileURLToPath} from 'node:url';
+import {createKeyPairSignerFromBytes} from '@solana/kit';
+import {x402Client, x402HTTPClient} from '@x402/core/client';
+import {HTTPFacilitatorClient, x402ResourceServer} from '@x402/core/server';
+import {registerExactSvmScheme} from '@x402/svm/exact/client';
+import {ExactSvmScheme as ServerScheme} from '@x402/svm/exact/server';
+import {programs, run, scratchDir, start} from '../devnet/lib.mjs';
+import {fromBase58} from './ledger.mjs';
+import {balance, NETWORK, offer, startDaemon, startDevnet} from './svm.lib.mjs';
+
+let devnet;
+const ours = {};
+const reference = {};
+before(async () => {
+  devnet = await startDevnet();
+  const {facilitator} = devnet.accounts;
+  ours.facilitator = await startDaemon(devnet);
+  reference.facilitator = await start(process.execPath, [fileURLToPath(new URL('peer-facilitator.mjs', import.meta.url))],
+    {env: {SVM_RPC_URL: devnet.rpcUrl, SVM_PRIVATE_KEY: facilitator.secretKey}, ready: /listening url=(\S+)/});
+  reference.facilitator.url = reference.facilitator.match[1];
+});
+after(async () => {
+  for (const part of [ours.facilitator?.daemon, reference.facilitator]) await part?.stop();
+  await devnet?.stop();
+});
+
+/** A site of the provider SDK on Solana. */
+const startSite = async (facilitatorUrl) => {
+  const site = await start(programs.site, [], {ready: /listening url=(\S+)/, env: {PORT: '0', X402_NETWORK: NETWORK,
+    SVM_ADDRESS: devnet.accounts.payee.address, SVM_FEE_PAYER: devnet.accounts.facilitator.address,
+    FACILITATOR_URL: facilitatorUrl}});
+  return {url: site.match[1], stop: () => site.stop()};
+};
+
+/** A server of the reference's own parts: 402, verify, settle, deliver. */
+async function startReferenceServer(facilitatorUrl, terms = {}) {
+  const resource = new x402ResourceServer(new HTTPFacilitatorClient({url: facilitatorUrl}));
+  resource.register('solana:*', new ServerScheme());
+  await resource.initialize();
+  const server = createServer(async (request, response) => {
+    const url = `http://${request.headers.host}${request.url}`;
+    const accepts = await resource.buildPaymentRequirements({scheme: 'exact', network: NETWORK, price: '$0.001',
+      payTo: devnet.accounts.payee.address, maxTimeoutSeconds: 60, ...terms});
+    const header = request.headers['payment-signature'];
+    if (!header) {
+      const required = await resource.createPaymentRequiredResponse(accepts, {url, description: 'interop', mimeType: 'text/plain'});
+      return response.writeHead(402, {'payment-required': Buffer.from(JSON.stringify(required)).toString('base64')}).end('{}');
+    }
+    const payload = JSON.parse(Buffer.from(header, 'base64').toString());
+    const verified = await resource.verifyPayment(payload, accepts[0]);
+    if (!verified.isValid) return response.writeHead(402).end(JSON.stringify(verified));
+    const settled = await resource.settlePayment(payload, accepts[0]);
+    return response.writeHead(settled.success ? 200 : 402,
+      {'payment-response': Buffer.from(JSON.stringify(settled)).toString('base64')}).end(settled.success ? 'content' : '{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close()};
+}
+
+/** `x402 get` with a Solana key; how the key is given is the caller's. */
+async function get(url, more = {}) {
+  const {code, stdout, stderr} = await run(programs.client, ['get', ...more.args ?? [], url], {env: {
+    SVM_RPC_URL: devnet.rpcUrl, HOME: scratchDir(), SVM_PRIVATE_KEY: devnet.accounts.payer.secretKey, ...more.env}});
+  return {code, stdout, stderr};
+}
+
+/** The reference's client on plain fetch. */
+async function fetchPaid(url) {
+  const signer = await createKeyPairSignerFromBytes(fromBase58(devnet.accounts.payer.secretKey));
+  const client = new x402Client();
+  registerExactSvmScheme(client, {signer, networks: [NETWORK]});
+  // Its scheme asks devnet.solana.com unless it is told: tell it.
+  const {ExactSvmScheme} = await import('@x402/svm/exact/client');
+  client.register(NETWORK, new ExactSvmScheme(signer, {rpcUrl: devnet.rpcUrl}));
+  const http = new x402HTTPClient(client);
+  const challenge = await fetch(url);
+  assert.equal(challenge.status, 402);
+  const required = http.getPaymentRequiredResponse((name) => challenge.headers.get(name), await challenge.json().catch(() => ({})));
+  const payload = await client.createPaymentPayload(required);
+  return fetch(url, {headers: http.encodePaymentSignatureHeader(payload)});
+}
+
+/** Runs pay and sees that exactly amount arrived. */
+async function moves(amount, pay, mint = devnet.usdc) {
+  const {payee, payer} = devnet.accounts;
+  const had = [await balance(devnet, payer.address, mint), await balance(devnet, payee.address, mint)];
+  const result = await pay();
+  assert.equal(await balance(devnet, payee.address, mint) - had[1], amount);
+  assert.equal(had[0] - await balance(devnet, payer.address, mint), amount);
+  return result;
+}
+
+for (const [name, facilitatorUrl] of [['our', () => ours.facilitator.url], ['reference', () => reference.facilitator.url]]) {
+  test(`our client, our provider, ${name} facilitator`, async () => {
+    const site = await startSite(facilitatorUrl());
+    const got = await moves(1000n, () => get(`${site.url}/api/quote`));
+    assert.equal(got.code, 0, got.stderr);
+    assert.match(got.stdout, /"quote"/);
+    await site.stop();
+  });
+
+  test(`reference client, our provider, ${name} facilitator`, async () => {
+    const site = await startSite(facilitatorUrl());
+    const response = await moves(1000n, () => fetchPaid(`${site.url}/api/quote`));
+    assert.equal(response.status, 200, await response.clone().text());
+    assert.ok(response.headers.get('payment-response'));
+    await site.stop();
+  });
+
+  test(`our client, reference server, ${name} facilitator`, async () => {
+    const server = await startReferenceServer(facilitatorUrl());
+    const got = await moves(1000n, () => get(`${server.url}/x`));
+    assert.equal(got.code, 0, got.stderr);
+    assert.equal(got.stdout, 'content');
+    await server.stop();
+  });
+}
+
+test('our client pays with a memo, a blockhash that is given, and id.json', async () => {
+  const {value} = await devnet.rpc('getLatestBlockhash', {commitment: 'finalized'});
+  for (const extra of [{memo: 'pi_3abc123def456'}, {recentBlockhash: value.blockhash},
+    {reference: devnet.accounts.payer2.address}]) {
+    const server = await startReferenceServer(ours.facilitator.url, {extra});
+    const got = await moves(1000n, () => get(`${server.url}/x`, {env: {SVM_PRIVATE_KEY: devnet.accounts.payer.idJson}}));
+    assert.equal(got.code, 0, got.stderr);
+    await server.stop();
+  }
+  // Solana Pay: the payment is found by its reference.
+  const [found] = await devnet.rpc('getSignaturesForAddress', devnet.accounts.payer2.address);
+  assert.equal((await ours.facilitator.ask(`/payments/${found.signature}`)).body.state, 'settled');
+});
+
+test('our client pays with Token-2022', async () => {
+  const server = await startReferenceServer(ours.facilitator.url, {price: {asset: devnet.plain2022, amount: '1000', extra: {}}});
+  const got = await moves(1000n, () => get(`${server.url}/x`, {args: ['--asset', devnet.plain2022, '--network', NETWORK, '--max-amount', '1000atomic']}),
+    devnet.plain2022);
+  assert.equal(got.code, 0, got.stderr);
+  await server.stop();
+});
+
+test('our client refuses a mint that keeps a fee, and signs nothing', async () => {
+  const server = await startReferenceServer(ours.facilitator.url, {price: {asset: devnet.fee2022, amount: '1000', extra: {}}});
+  const got = await moves(0n, () => get(`${server.url}/x`, {args: ['--asset', devnet.fee2022, '--network', NETWORK, '--max-amount', '1000atomic']}),
+    devnet.fee2022);
+  assert.notEqual(got.code, 0);
+  await server.stop();
+});
+
+test('our client pays v1', async () => {
+  const {amount, ...terms} = offer(devnet);
+  const accepts = {...terms, network: 'solana-devnet', maxAmountRequired: amount, description: '', mimeType: 'text/plain'};
+  const server = createServer(async (request, response) => {
+    const requirements = {...accepts, resource: `http://${request.headers.host}${request.url}`};
+    const header = request.headers['x-payment'];
+    if (!header) return response.writeHead(402).end(JSON.stringify({x402Version: 1, error: 'pay', accepts: [requirements]}));
+    const paymentPayload = JSON.parse(Buffer.from(header, 'base64').toString());
+    const {body} = await ours.facilitator.ask('/settle', {x402Version: 1, paymentPayload, paymentRequirements: requirements});
+    return response.writeHead(body.success ? 200 : 402,
+      {'x-payment-response': Buffer.from(JSON.stringify(body)).toString('base64')}).end('content');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const got = await moves(1000n, () => get(`http://127.0.0.1:${server.address().port}/x`));
+  assert.equal(got.code, 0, got.stderr);
+  server.close();
+});
+
+test('our client without a node, or with a broken key, signs nothing', async () => {
+  const site = await startSite(ours.facilitator.url);
+  for (const env of [{SVM_RPC_URL: ''}, {SVM_RPC_URL: 'http://127.0.0.1:1'}, {SVM_PRIVATE_KEY: '[1,2]'},
+    {SVM_PRIVATE_KEY: devnet.accounts.payer.idJson.replace(/,\d+\]/, ',7]')}]) {
+    const got = await moves(0n, () => get(`${site.url}/api/quote`, {env}));
+    assert.notEqual(got.code, 0, JSON.stringify(env));
+    assert.ok(!got.stderr.includes(env.SVM_PRIVATE_KEY ?? 'no key'), 'the key was printed');
+  }
+  await site.stop();
+});
