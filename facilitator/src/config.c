@@ -319,22 +319,33 @@ static int check_cost(cfg_t *cfg, cfg_opt_t *opt)
 	return check_range(cfg, opt, 0, LONG_MAX);
 }
 
-static int check_token(cfg_t *cfg, cfg_opt_t *opt)
+/* A list of addresses, checked one by one as it grows. */
+static int check_addresses(
+	cfg_t *cfg, cfg_opt_t *opt, const char *what, unsigned max)
 {
 	unsigned count = cfg_opt_size(opt);
 	const char *text = cfg_opt_getnstr(opt, count - 1);
 	struct x402_address token;
 
-	if (count > FAC_ENGINE_TOKENS_MAX) {
-		cfg_error(cfg, "%s: more than %d tokens", cfg_opt_name(opt),
-			FAC_ENGINE_TOKENS_MAX);
+	if (count > max) {
+		cfg_error(cfg, "%s: more than %u", cfg_opt_name(opt), max);
 		return -1;
 	}
 	if (text && !x402_address_parse(text, &token))
 		return 0;
-	cfg_error(cfg, "%s: expected token addresses, got \"%.60s\"",
-		cfg_opt_name(opt), text ? text : "");
+	cfg_error(cfg, "%s: expected %s addresses, got \"%.60s\"",
+		cfg_opt_name(opt), what, text ? text : "");
 	return -1;
+}
+
+static int check_token(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_addresses(cfg, opt, "token", FAC_ENGINE_TOKENS_MAX);
+}
+
+static int check_factory(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_addresses(cfg, opt, "factory", FAC_CONFIG_FACTORIES_MAX);
 }
 
 static int check_retention(cfg_t *cfg, cfg_opt_t *opt)
@@ -511,6 +522,7 @@ static const struct {
 	{"chain|batch_max_gas", check_batch_gas},
 	{"chain|stuck_after", check_deadline},
 	{"chain|batch_tokens", check_token},
+	{"chain|wallet_factories", check_factory},
 	{"chain|max_payment_cost_gwei", check_cost},
 	{"chain|daily_payer_gwei", check_cost},
 	{"chain|daily_caller_gwei", check_cost},
@@ -562,6 +574,10 @@ static void fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
 		if (!x402_address_parse(cfg_getnstr(cfg, "batch_tokens", i),
 			    &settling->tokens[settling->tokens_len]))
 			settling->tokens_len++;
+	for (unsigned i = 0; i < cfg_size(cfg, "wallet_factories"); i++)
+		if (!x402_address_parse(cfg_getnstr(cfg, "wallet_factories", i),
+			    &settling->factories[settling->factories_len]))
+			settling->factories_len++;
 }
 
 static void fill_chain(cfg_t *cfg, const char *path,
@@ -691,6 +707,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_INT("stuck_after", settling->stuck_after_s, CFGF_NONE),
 		CFG_BOOL("credit_preempted", cfg_true, CFGF_NONE),
 		CFG_STR_LIST("batch_tokens", NULL, CFGF_NODEFAULT),
+		CFG_STR_LIST("wallet_factories", NULL, CFGF_NODEFAULT),
 		CFG_INT("max_payment_cost_gwei", 0, CFGF_NONE),
 		CFG_INT("daily_payer_gwei", 0, CFGF_NONE),
 		CFG_INT("daily_caller_gwei", 0, CFGF_NONE),

@@ -19,6 +19,8 @@
 #include "log.h"
 
 #define FAC_CONFIG_CORS_SIZE 256
+/* More makers of wallets than are in use on any chain. */
+#define FAC_CONFIG_FACTORIES_MAX 16
 #define FAC_CONFIG_HOST_SIZE 64
 /* More threads than this wait for the one engine and store anyway. */
 #define FAC_CONFIG_WORKERS_MAX 64
@@ -37,6 +39,9 @@ struct fac_config_settling {
 	bool has_tokens;
 	struct x402_address tokens[FAC_ENGINE_TOKENS_MAX];
 	size_t tokens_len;
+	/* F-034: factories of wallets that may be deployed on the way. */
+	struct x402_address factories[FAC_CONFIG_FACTORIES_MAX];
+	size_t factories_len;
 	uint64_t max_payment_cost_gwei; /* 0: no ceiling, and so on */
 	uint64_t daily_payer_gwei;
 	uint64_t daily_caller_gwei;

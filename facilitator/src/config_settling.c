@@ -58,11 +58,22 @@ static void dump_confirmations(uint32_t value, struct x402_buf *buf)
 		x402_buf_printf(buf, "%u", value);
 }
 
-void fac_config_settling_dump(
-	const struct fac_config_settling *settling, struct x402_buf *buf)
+static void dump_addresses(const char *name,
+	const struct x402_address *addresses, size_t len, struct x402_buf *buf)
 {
 	char text[X402_ADDRESS_TEXT_SIZE];
 
+	x402_buf_printf(buf, "\t%s = {", name);
+	for (size_t i = 0; i < len; i++) {
+		x402_address_format(&addresses[i], text);
+		x402_buf_printf(buf, "%s\"%s\"", i ? ", " : "", text);
+	}
+	x402_buf_add_str(buf, "}\n");
+}
+
+void fac_config_settling_dump(
+	const struct fac_config_settling *settling, struct x402_buf *buf)
+{
 	x402_buf_add_str(buf, "\tconfirmations = ");
 	dump_confirmations(settling->confirmations, buf);
 	x402_buf_printf(buf,
@@ -84,14 +95,23 @@ void fac_config_settling_dump(
 		(unsigned long long)settling->daily_payer_gwei,
 		(unsigned long long)settling->daily_caller_gwei,
 		(unsigned long long)settling->daily_total_gwei);
-	if (!settling->has_tokens)
-		return;
-	x402_buf_add_str(buf, "\tbatch_tokens = {");
-	for (size_t i = 0; i < settling->tokens_len; i++) {
-		x402_address_format(&settling->tokens[i], text);
-		x402_buf_printf(buf, "%s\"%s\"", i ? ", " : "", text);
-	}
-	x402_buf_add_str(buf, "}\n");
+	if (settling->has_tokens)
+		dump_addresses("batch_tokens", settling->tokens,
+			settling->tokens_len, buf);
+	if (settling->factories_len)
+		dump_addresses("wallet_factories", settling->factories,
+			settling->factories_len, buf);
+}
+
+static bool same_addresses(const struct x402_address *a, size_t a_len,
+	const struct x402_address *b, size_t b_len)
+{
+	if (a_len != b_len)
+		return false;
+	for (size_t i = 0; i < a_len; i++)
+		if (!x402_address_equal(&a[i], &b[i]))
+			return false;
+	return true;
 }
 
 bool fac_config_settling_equal(const struct fac_config_settling *a,
@@ -106,16 +126,15 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->stuck_after_s != b->stuck_after_s ||
 		a->credit_preempted != b->credit_preempted ||
 		a->has_tokens != b->has_tokens ||
-		a->tokens_len != b->tokens_len ||
 		a->max_payment_cost_gwei != b->max_payment_cost_gwei ||
 		a->daily_payer_gwei != b->daily_payer_gwei ||
 		a->daily_caller_gwei != b->daily_caller_gwei ||
 		a->daily_total_gwei != b->daily_total_gwei)
 		return false;
-	for (size_t i = 0; i < a->tokens_len; i++)
-		if (!x402_address_equal(&a->tokens[i], &b->tokens[i]))
-			return false;
-	return true;
+	return same_addresses(
+		       a->tokens, a->tokens_len, b->tokens, b->tokens_len) &&
+		same_addresses(a->factories, a->factories_len, b->factories,
+			b->factories_len);
 }
 
 void fac_config_settling_tokens(const struct fac_config_settling *settling,

@@ -189,6 +189,8 @@ static const struct {
 	{STORE CHAIN_OPEN "proof_depth = 0\n}\n", "proof_depth: expected"},
 	{STORE CHAIN_OPEN "batch_tokens = {\"0x12\"}\n}\n",
 		"batch_tokens: expected token addresses"},
+	{STORE CHAIN_OPEN "wallet_factories = {\"somebody\"}\n}\n",
+		"wallet_factories: expected factory addresses"},
 	{STORE CHAIN_OPEN "daily_total_gwei = -1\n}\n",
 		"daily_total_gwei: expected"},
 	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://a\"}\n"

@@ -161,6 +161,8 @@ static struct fac_step start_plan(struct fac_judging *judging)
 	} else if (judging->chain) {
 		options.signers = judging->chain->signers;
 		options.signers_len = judging->chain->signers_len;
+		options.factories_6492 = judging->chain->factories;
+		options.factories_6492_len = judging->chain->factories_len;
 	}
 	if (x402_verify_plan(&judging->question, &options, &judging->plan))
 		return fac_fail(judging->request, 500, "out of memory");

@@ -57,6 +57,8 @@ static enum x402_err make_chains(
 		};
 		chain->network = from->network;
 		chain->status = &options->status[i];
+		chain->factories = from->settling.factories;
+		chain->factories_len = from->settling.factories_len;
 		chain->signers_len = from->signers_len;
 		memcpy(chain->signers, options->signers[i],
 			sizeof(chain->signers));

@@ -206,9 +206,10 @@ static enum x402_err add_payment(struct fac_verb *verb, struct at at)
 		!get_u256(at, AMOUNT, &payment->proof.value) ||
 		!fac_payment_state_parse(state, &payment->state))
 		return X402_ERR_STORE;
-	payment->proof.call_to = payment->call_to;
 	fac_payment_id_text(id16, payment->id);
 	read_terms(at, payment);
+	payment->proof.call_to = x402_settle_proof_call_to(
+		&payment->call_to, x402_buf_span(&payment->state_calldata));
 	read_fate(at, payment);
 	return X402_OK;
 }

@@ -252,7 +252,7 @@ struct x402_settle_proof {
 	struct x402_pubkey svm_asset;
 	struct x402_pubkey svm_from;
 	struct x402_pubkey svm_to;
-	/* What was called, which says what kind of payment this is. */
+	/* x402_settle_proof_call_to: it says what kind of payment this is. */
 	struct x402_address call_to;
 };
 #define X402_ACCOUNT_TEXT_SIZE X402_ASSET_SIZE
@@ -266,6 +266,12 @@ X402_API struct x402_settle_parties x402_settle_proof_parties(
 	const struct x402_settle_proof *proof);
 X402_API struct x402_settle_proof x402_settle_plan_proof(
 	const struct x402_settle_plan *plan);
+/*
+ * What spends the payment: the asset or a proxy, also where a Multicall3 call
+ * deploys the payer's wallet in front of it. To make a proof of stored parts.
+ */
+X402_API struct x402_address x402_settle_proof_call_to(
+	const struct x402_address *call_to, struct x402_span state_calldata);
 /*
  * Permit2 says nothing of the nonce in its logs: such a payment is proven by
  * its terms alone. Two of one payer must not share a transaction, or one

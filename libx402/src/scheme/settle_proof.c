@@ -19,6 +19,22 @@ static const uint8_t topic_used[32] = {0x98, 0xde, 0x50, 0x35, 0x28, 0xee, 0x59,
 	0x29, 0xa5, 0x68, 0x5b, 0x20, 0x9e, 0x9e, 0xc3, 0x33, 0x47, 0x9b, 0x10,
 	0xa5};
 
+static const uint8_t selector_bitmap[4] = {0x4f, 0xe0, 0x2b, 0x44};
+
+struct x402_address x402_settle_proof_call_to(
+	const struct x402_address *call_to, struct x402_span state_calldata)
+{
+	bool is_permit2 = state_calldata.len >= 4 &&
+		memcmp(state_calldata.ptr, selector_bitmap, 4) == 0;
+
+	/* upto never goes behind a deployment. */
+	if (is_permit2 &&
+		!x402_address_equal(
+			call_to, x402_permit2_proxy(X402_PERMIT2_UPTO)))
+		return *x402_permit2_proxy(X402_PERMIT2_EXACT);
+	return *call_to;
+}
+
 struct x402_settle_proof x402_settle_plan_proof(
 	const struct x402_settle_plan *plan)
 {
@@ -26,7 +42,8 @@ struct x402_settle_proof x402_settle_plan_proof(
 		.from = plan->payer,
 		.to = plan->pay_to,
 		.value = plan->amount,
-		.call_to = plan->call_to,
+		.call_to = x402_settle_proof_call_to(
+			&plan->call_to, x402_buf_span(&plan->state_calldata)),
 		.family = plan->network.family,
 		.svm_asset = plan->svm.mint,
 		.svm_from = plan->svm.payer,
