@@ -11,7 +11,7 @@ import {createRequire} from 'node:module';
 import {nowSeconds, signPermit2612} from '../devnet/lib.mjs';
 
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
-const {createWalletClient, http, maxUint256, parseAbi} = require('viem');
+const {createPublicClient, createWalletClient, http, maxUint256, parseAbi} = require('viem');
 const {privateKeyToAccount} = require('viem/accounts');
 
 const STRANGER = '0x000000000000000000000000000000000000dEaD';
@@ -28,12 +28,13 @@ const resign = (change) => (b) => {
   payloadOf(b).signature = `0x${hex(r)}${hex(s_)}${hex(v, 1)}`;
 };
 
-/** Send from an account of the devnet, and wait. */
-export async function send(info, privateKey, address, signature, functionName, args) {
+/** Send from an account of the devnet, and wait until it is mined. */
+export async function send(info, privateKey, address, signature, functionName, args, more = {}) {
   const wallet = createWalletClient({transport: http(info.rpcUrl), account: privateKeyToAccount(privateKey),
     chain: {id: info.chainId, name: 'devnet', nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18},
       rpcUrls: {default: {http: [info.rpcUrl]}}}});
-  return wallet.writeContract({address, abi: parseAbi([signature]), functionName, args});
+  const hash = await wallet.writeContract({address, abi: parseAbi([signature]), functionName, args, ...more});
+  await createPublicClient({transport: http(info.rpcUrl)}).waitForTransactionReceipt({hash, pollingInterval: 20});
 }
 
 /** In both schemes; reasons that differ come as [exact, upto]. */

@@ -178,3 +178,65 @@ test('refuses what it must, with the exact codes, and moves nothing', async (t) 
     });
   }
 });
+
+// 23: what everybody can read before it is mined, anybody can send.
+describe('somebody else lands the permit first', () => {
+  let slow;
+  let daemon;
+
+  before(async () => {
+    slow = await startDevnet({blockTime: 2});
+    daemon = await startFacilitator(slow, {X402_NETWORK: slow.info.network});
+  });
+  after(async () => {
+    await daemon?.stop();
+    await slow?.stop();
+  });
+
+  const settleSlow = async (body) => (await post(`${daemon.url}/settle`, body)).body;
+
+  /** The facilitator's own call, sent by payer2 at a price that goes first. */
+  async function overtake(body) {
+    const {permit2Authorization: permit, signature} = body.paymentPayload.payload;
+    const {from, witness, permitted, nonce, deadline} = permit;
+    await send(slow.info, slow.info.accounts.payer2.privateKey, permit.spender,
+      'function settle(((address token,uint256 amount) permitted,uint256 nonce,uint256 deadline) permit,address owner,'
+      + '(address to,uint256 validAfter) witness,bytes signature)', 'settle',
+      [{permitted, nonce: BigInt(nonce), deadline: BigInt(deadline)}, from, witness, signature],
+      {gas: 300000n, maxFeePerGas: 100_000_000_000n, maxPriorityFeePerGas: 90_000_000_000n});
+  }
+
+  test('and it is found, and credited once', async () => {
+    const payeeAddress = slow.info.accounts.payee.address;
+    // Other payments of the same terms are not taken for it.
+    assert.equal((await settleSlow(await permit2Request(slow.info))).success, true);
+    const body = await permit2Request(slow.info);
+    const start = await slow.balanceOf(payeeAddress);
+    const [answer] = await Promise.all([settleSlow(body), overtake(body)]);
+    assert.equal(await slow.balanceOf(payeeAddress) - start, 1000n);
+    let final = answer;
+    for (let i = 0; i < 10 && final.errorReason === 'settlement_pending'; i++) final = await settleSlow(body);
+    assert.equal(final.success, true, JSON.stringify(final));
+    const receipt = await slow.rpc('eth_getTransactionReceipt', [final.transaction]);
+    assert.equal(receipt.status, '0x1');
+    assert.equal(receipt.from, slow.info.accounts.payer2.address.toLowerCase(), 'this test did not overtake');
+    assert.equal((await settleSlow(body)).errorReason, 'duplicate_settlement');
+    assert.equal(await slow.balanceOf(payeeAddress) - start, 1000n);
+  });
+
+  test('and a nonce that was taken back is no payment, whatever else was paid', async () => {
+    const body = await permit2Request(slow.info);
+    const nonce = BigInt(body.paymentPayload.payload.permit2Authorization.nonce);
+    const start = await slow.balanceOf(slow.info.accounts.payee.address);
+    const other = await permit2Request(slow.info);
+    const [answer] = await Promise.all([settleSlow(body), send(slow.info, slow.info.accounts.payer.privateKey,
+      slow.info.permit2, 'function invalidateUnorderedNonces(uint256,uint256)', 'invalidateUnorderedNonces',
+      [nonce >> 8n, 1n << (nonce & 255n)], {gas: 100000n, maxFeePerGas: 100_000_000_000n,
+        maxPriorityFeePerGas: 90_000_000_000n}), overtake(other)]);
+    let final = answer;
+    for (let i = 0; i < 10 && final.errorReason === 'settlement_pending'; i++) final = await settleSlow(body);
+    assert.deepEqual([final.success, final.errorReason], [false, 'permit2_invalid_nonce'], JSON.stringify(final));
+    // The other payment of the same terms was made, and is not this one.
+    assert.equal(await slow.balanceOf(slow.info.accounts.payee.address) - start, 1000n);
+  });
+});

@@ -172,6 +172,54 @@ static void test_proof_is_exactly_one_transfer(void **state)
 	x402_settle_plan_clear(&plan);
 }
 
+/* A call that somebody else made: only where its success means payment. */
+static void test_only_the_proxys_own_call_spends_the_nonce(void **state)
+{
+	enum x402_permit2_kind kinds[] = {
+		X402_PERMIT2_EXACT, X402_PERMIT2_UPTO};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct payment p = good(kinds[i]);
+		struct x402_settle_plan plan = settled(&p);
+		struct x402_settle_proof proof = x402_settle_plan_proof(&plan);
+		struct x402_span input = x402_buf_span(&plan.calldata);
+		struct x402_address multicall = address(STRANGER);
+		struct x402_multicall_call call = {
+			.target = plan.call_to, .calldata = input};
+		struct x402_buf batch = {0};
+
+		assert_true(x402_settle_proof_spent_by(
+			&proof, &plan.call_to, input, false));
+		assert_false(x402_settle_proof_spent_by(
+			&proof, &multicall, input, false));
+		x402_multicall_aggregate3_calldata(&call, 1, &batch);
+		assert_false(x402_settle_proof_spent_by(
+			&proof, &multicall, x402_buf_span(&batch), false));
+		/* Our own batches keep such payments apart. */
+		assert_true(x402_settle_proof_spent_by(
+			&proof, &multicall, x402_buf_span(&batch), true));
+		assert_false(x402_settle_proof_spent_by(&proof, &plan.call_to,
+			x402_span(input.ptr, 4 + 5 * 32), true));
+		proof.nonce32[31] ^= 1;
+		assert_false(x402_settle_proof_spent_by(
+			&proof, &plan.call_to, input, true));
+		proof.nonce32[31] ^= 1;
+		proof.to.bytes[0] ^= 1;
+		assert_false(x402_settle_proof_spent_by(
+			&proof, &plan.call_to, input, true));
+		x402_buf_clear(&batch);
+		x402_settle_plan_clear(&plan);
+		/* With a permit in front of it too. */
+		p.extensions = INFO(FROM, TOKEN, PERMIT2, "1000", LATER, SIG65);
+		plan = settled(&p);
+		proof = x402_settle_plan_proof(&plan);
+		assert_true(x402_settle_proof_spent_by(&proof, &plan.call_to,
+			x402_buf_span(&plan.calldata), false));
+		x402_settle_plan_clear(&plan);
+	}
+}
+
 static void test_nonce_is_a_bit_of_a_word(void **state)
 {
 	struct x402_buf calldata = {0};
@@ -368,6 +416,8 @@ int main(void)
 			test_upto_settle_plan_has_its_sender_and_amount),
 		cmocka_unit_test(test_key_is_the_owners_nonce),
 		cmocka_unit_test(test_proof_is_exactly_one_transfer),
+		cmocka_unit_test(
+			test_only_the_proxys_own_call_spends_the_nonce),
 		cmocka_unit_test(test_nonce_is_a_bit_of_a_word),
 		cmocka_unit_test(test_nonce_may_be_hex),
 		cmocka_unit_test(test_created_payload_is_good),

@@ -498,6 +498,45 @@ void fac_chain_logs(struct fac_chain *chain,
 	ask_chain(chain, "eth_getLogs", timeout_ms, on_logs, ask);
 }
 
+/* ---- A transaction as it was sent. ---- */
+
+struct sent_ask {
+	uint8_t hash32[32];
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_sent *sent);
+	void *user;
+};
+
+static void on_found(void *user, const struct fac_rpc_answer *answer)
+{
+	struct sent_ask *ask = user;
+	struct x402_buf storage = {0};
+	struct fac_chain_sent sent = {0};
+	enum x402_err err = fac_decode_sent(
+		answer, ask->hash32, &storage, &sent);
+
+	ask->done(ask->user, err, &sent);
+	x402_buf_clear(&storage);
+	free(ask);
+}
+
+void fac_chain_sent(struct fac_chain *chain, const uint8_t hash32[32],
+	uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_sent *sent),
+	void *user)
+{
+	struct sent_ask *ask = must_calloc(1, sizeof(*ask));
+	struct x402_buf *params = params_of(chain, "[");
+
+	memcpy(ask->hash32, hash32, 32);
+	ask->done = done;
+	ask->user = user;
+	fac_params_hex(params, x402_span(hash32, 32));
+	x402_buf_add_byte(params, ']');
+	ask_chain(chain, "eth_getTransactionByHash", timeout_ms, on_found, ask);
+}
+
 /* ---- Fees: the head's base fee, and one of two opinions on the tip. ---- */
 
 struct fees {

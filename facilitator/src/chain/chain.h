@@ -249,6 +249,19 @@ void fac_chain_logs(struct fac_chain *chain,
 		const struct fac_chain_log *logs, size_t logs_len),
 	void *user);
 
+/* A transaction as it was sent; to is zero for a creation. */
+struct fac_chain_sent {
+	struct x402_address from;
+	struct x402_address to;
+	struct x402_span input; /* borrowed until done returns */
+};
+/* eth_getTransactionByHash. CHAIN also when the node does not know it. */
+void fac_chain_sent(struct fac_chain *chain, const uint8_t hash32[32],
+	uint32_t timeout_ms,
+	void (*done)(void *user, enum x402_err err,
+		const struct fac_chain_sent *sent),
+	void *user);
+
 /* Wei. CHAIN. */
 void fac_chain_balance(struct fac_chain *chain,
 	const struct x402_address *address, uint32_t timeout_ms,

@@ -361,6 +361,33 @@ enum x402_err fac_decode_logs(const struct fac_rpc_answer *answer,
 	return X402_OK;
 }
 
+/* ---- Transactions. ---- */
+
+enum x402_err fac_decode_sent(const struct fac_rpc_answer *answer,
+	const uint8_t hash32[32], struct x402_buf *storage,
+	struct fac_chain_sent *ret_sent)
+{
+	const struct x402_json *to = x402_json_get(answer->result, "to");
+	struct fac_chain_sent sent = {0};
+	uint8_t hash[32];
+
+	if (answer->status == FAC_RPC_CANCELLED)
+		return X402_ERR_CANCELLED;
+	if (answer->status != FAC_RPC_RESULT ||
+		!decode_fixed(
+			x402_json_get(answer->result, "hash"), hash, 32) ||
+		memcmp(hash, hash32, 32) != 0 ||
+		!decode_fixed(x402_json_get(answer->result, "from"),
+			sent.from.bytes, 20) ||
+		(to && !decode_fixed(to, sent.to.bytes, 20)) ||
+		!append_hex(
+			x402_json_get_string(answer->result, "input"), storage))
+		return X402_ERR_CHAIN;
+	sent.input = x402_buf_span(storage);
+	*ret_sent = sent;
+	return X402_OK;
+}
+
 /* ---- Receipts. ---- */
 
 /* data spans are offsets until all logs are in: the buffer moves. */

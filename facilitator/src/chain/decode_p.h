@@ -57,6 +57,10 @@ void fac_decode_receipt(const struct fac_rpc_answer *answer,
 enum x402_err fac_decode_logs(const struct fac_rpc_answer *answer,
 	const struct fac_chain_logs_query *query,
 	struct fac_chain_log *ret_logs, size_t *ret_logs_len);
+/* input points into storage, which the caller clears. */
+enum x402_err fac_decode_sent(const struct fac_rpc_answer *answer,
+	const uint8_t hash32[32], struct x402_buf *storage,
+	struct fac_chain_sent *ret_sent);
 void fac_receipt_storage_clear(struct fac_receipt_storage *storage);
 
 #endif

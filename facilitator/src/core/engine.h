@@ -199,6 +199,10 @@ struct fac_engine_ports {
 		struct x402_span calldata, uint64_t block,
 		void (*done)(void *arg, const struct x402_chain_answer *answer),
 		void *arg);
+	void (*sent)(void *user, size_t chain, const uint8_t hash32[32],
+		void (*done)(void *arg, enum x402_err err,
+			const struct fac_chain_sent *sent),
+		void *arg);
 	void (*logs)(void *user, size_t chain,
 		const struct fac_chain_logs_query *query,
 		void (*done)(void *arg, enum x402_err err,

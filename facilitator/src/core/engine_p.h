@@ -113,6 +113,9 @@ struct fac_job {
 	bool crediting; /* the claim's answer is owed */
 	/* What another's transaction did with the authorization. */
 	uint8_t other_hash32[32];
+	/* Permit2: transactions that may be it, still to be looked at. */
+	uint8_t others32[FAC_CHAIN_LOGS_MAX][32];
+	size_t others_len;
 	uint64_t other_block;
 	bool other_is_own; /* an earlier transaction of this payment */
 	char trouble[FAC_MESSAGE_SIZE]; /* why it still waits */

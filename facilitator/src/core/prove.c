@@ -14,6 +14,7 @@
  *   fac_prove_late -> on_proof_block  where validBefore is over for good
  *   fac_prove_check -> on_state     unused: sign anew, or end
  *     -> on_logs                    used: by which transaction?
+ *     -> on_sent                    Permit2: did this one's call use it?
  *     -> on_other                   did that one pay these very terms?
  *     -> on_whose                   an earlier one of ours, or a stranger's?
  *     -> on_other_block             ... after our reservation? Then it is
@@ -171,6 +172,9 @@ static bool spends(
 {
 	uint8_t topics[3][32];
 
+	/* on_sent has seen that it does. */
+	if (x402_settle_proof_is_permit2(&job->payment.proof))
+		return true;
 	x402_settle_proof_topics(&job->payment.proof, topics);
 	for (size_t i = 0; i < receipt->logs_len; i++) {
 		const struct x402_log *log = &receipt->logs[i];
@@ -218,15 +222,93 @@ static void on_other(void *arg, const struct fac_chain_receipt *receipts,
 	ask_whose(job);
 }
 
+static void ask_receipt(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+	uint8_t hash[1][32];
+
+	memcpy(hash[0], job->other_hash32, 32);
+	job->busy++;
+	engine->owed++;
+	engine->ports.receipts(engine->ports.user, job->line->index,
+		(const uint8_t(*)[32])hash, 1, on_other, job);
+}
+
+/* ---- Permit2: whose Transfer of these terms spent this nonce? ---- */
+
+static void look_at_next(struct fac_job *job);
+
+static bool is_signer(
+	const struct fac_line *line, const struct x402_address *address)
+{
+	for (size_t i = 0; i < line->config.signers_len; i++)
+		if (x402_address_equal(&line->lanes[i].address, address))
+			return true;
+	return false;
+}
+
+static void on_sent(
+	void *arg, enum x402_err err, const struct fac_chain_sent *sent)
+{
+	struct fac_job *job = arg;
+
+	if (!check_returned(job))
+		return;
+	if (err) {
+		check_later(job);
+		return;
+	}
+	if (!x402_settle_proof_spent_by(&job->payment.proof, &sent->to,
+		    sent->input, is_signer(job->line, &sent->from))) {
+		look_at_next(job);
+		return;
+	}
+	ask_receipt(job);
+}
+
+static void look_at_next(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+
+	if (!job->others_len) {
+		end_as_used(job,
+			"the permit's nonce was used or cancelled by another");
+		return;
+	}
+	memcpy(job->other_hash32, job->others32[--job->others_len], 32);
+	job->busy++;
+	engine->owed++;
+	engine->ports.sent(engine->ports.user, job->line->index,
+		job->other_hash32, on_sent, job);
+}
+
+/*
+ * Its nonce is in no log, so all Transfers between these two are looked at,
+ * the newest first: there are as many as were paid since the reservation.
+ */
+static void look_at_all(
+	struct fac_job *job, const struct fac_chain_log *logs, size_t logs_len)
+{
+	for (size_t i = 0; i < logs_len; i++)
+		memcpy(job->others32[i], logs[i].transaction_hash32, 32);
+	job->others_len = logs_len;
+	look_at_next(job);
+}
+
 static void on_logs(void *arg, enum x402_err err,
 	const struct fac_chain_log *logs, size_t logs_len)
 {
 	struct fac_job *job = arg;
-	struct fac_engine *engine = job->engine;
-	uint8_t hash[1][32];
+	bool permit2 = x402_settle_proof_is_permit2(&job->payment.proof);
 
 	if (!check_returned(job))
 		return;
+	if (err == X402_ERR_TOO_LARGE && permit2) {
+		end_as_used(job,
+			"the permit's nonce was used by another, among too "
+			"many transfers to tell by which");
+		return;
+	}
 	if (err) {
 		check_later(job);
 		return;
@@ -241,12 +323,12 @@ static void on_logs(void *arg, enum x402_err err,
 			"the authorization was cancelled, or used long ago");
 		return;
 	}
+	if (permit2) {
+		look_at_all(job, logs, logs_len);
+		return;
+	}
 	memcpy(job->other_hash32, logs[0].transaction_hash32, 32);
-	memcpy(hash[0], job->other_hash32, 32);
-	job->busy++;
-	engine->owed++;
-	engine->ports.receipts(engine->ports.user, job->line->index,
-		(const uint8_t(*)[32])hash, 1, on_other, job);
+	ask_receipt(job);
 }
 
 /* The first block that may hold what happened since the reservation. */
@@ -292,17 +374,14 @@ static void look_for_other(struct fac_job *job)
 }
 
 /*
- * Permit2's nonce is in no log. Our own call alone in its transaction used it,
- * when that succeeded; then the end that its receipt gave stands.
+ * Permit2: our own call alone in its transaction used the nonce, when that
+ * succeeded; then the end that its receipt gave stands.
  */
-static void end_permit2(struct fac_job *job)
+static bool used_it_ourselves(const struct fac_job *job)
 {
-	if (is_mined(job) && job->tx->transaction.keys_len == 1 &&
-		job->end.reason == X402_REASON_EVM_TRANSFER_EVENT_MISMATCH)
-		fac_reconcile_finish(job);
-	else
-		end_as_used(job,
-			"the permit's nonce was used or cancelled by another");
+	return x402_settle_proof_is_permit2(&job->payment.proof) &&
+		is_mined(job) && job->tx->transaction.keys_len == 1 &&
+		job->end.reason == X402_REASON_EVM_TRANSFER_EVENT_MISMATCH;
 }
 
 /* Its authorization still stands. */
@@ -337,8 +416,8 @@ static void on_state(void *arg, const struct x402_chain_answer *answer)
 		check_later(job);
 		return;
 	}
-	if (used && x402_settle_proof_is_permit2(&job->payment.proof))
-		end_permit2(job);
+	if (used && used_it_ourselves(job))
+		fac_reconcile_finish(job);
 	else if (used)
 		look_for_other(job);
 	else

@@ -206,6 +206,19 @@ static void port_logs(void *user, size_t chain,
 		settler->timeouts_ms[chain], done, arg);
 }
 
+static void port_sent(void *user, size_t chain, const uint8_t hash32[32],
+	void (*done)(void *arg, enum x402_err err,
+		const struct fac_chain_sent *sent),
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_chain_sent(settler->chains[chain], hash32,
+		settler->timeouts_ms[chain], done, arg);
+}
+
 static void port_block(void *user, size_t chain, uint64_t number,
 	void (*done)(void *arg, enum x402_err err,
 		const struct fac_chain_block *block),
@@ -687,6 +700,7 @@ static enum x402_err make_engine(
 			.block = port_block,
 			.fees = port_fees,
 			.call = port_call,
+			.sent = port_sent,
 			.logs = port_logs,
 			.signatures = port_signatures,
 			.svm_balance = port_svm_balance}};

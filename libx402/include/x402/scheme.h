@@ -289,6 +289,15 @@ X402_API struct x402_address x402_settle_proof_state_at(
 X402_API X402_MUST_USE enum x402_err x402_settle_proof_state_read(
 	const struct x402_settle_proof *proof, struct x402_span answer,
 	bool *ret_used);
+/*
+ * Permit2: does this transaction's own call spend the payment's nonce on its
+ * terms? Only a call of the proxy itself is believed, whose success means that
+ * it did; behind another contract a call may have failed unseen, and another's
+ * Transfer would pass for this one's. ours: the transaction is by one of our
+ * own signers, whose batches keep such payments apart.
+ */
+X402_API bool x402_settle_proof_spent_by(const struct x402_settle_proof *proof,
+	const struct x402_address *to, struct x402_span input, bool ours);
 /* The scheme's words for the ways in which a settlement ends badly. */
 enum x402_settle_fate {
 	X402_FATE_FAILED,  /* mined and reverted */

@@ -132,6 +132,53 @@ enum x402_reason x402_settle_proof_reason(
 	return X402_REASON_EVM_TRANSFER_EVENT_MISMATCH;
 }
 
+/*
+ * The arguments of settle, or what follows the permit of settleWithPermit:
+ * token, amount, nonce, deadline, for upto what is taken, owner, payee.
+ */
+static bool are_its_terms(
+	const struct x402_settle_proof *proof, struct x402_span words)
+{
+	bool upto = is_proxy_of(proof, X402_PERMIT2_UPTO);
+	struct x402_address token;
+	struct x402_address owner;
+	struct x402_address to;
+	struct x402_u256 value;
+	uint8_t nonce[32];
+
+	return x402_abi_read_address(words, 0, &token) == X402_OK &&
+		x402_abi_read_u256(words, upto ? 4 : 1, &value) == X402_OK &&
+		x402_abi_read_word(words, 2, nonce) == X402_OK &&
+		x402_abi_read_address(words, upto ? 5 : 4, &owner) == X402_OK &&
+		x402_abi_read_address(words, upto ? 6 : 5, &to) == X402_OK &&
+		x402_address_equal(&token, &proof->asset) &&
+		x402_u256_cmp(&value, &proof->value) == 0 &&
+		memcmp(nonce, proof->nonce32, 32) == 0 &&
+		x402_address_equal(&owner, &proof->from) &&
+		x402_address_equal(&to, &proof->to);
+}
+
+bool x402_settle_proof_spent_by(const struct x402_settle_proof *proof,
+	const struct x402_address *to, struct x402_span input, bool ours)
+{
+	/* settleWithPermit has five words in front. */
+	static const size_t starts[2] = {4, 4 + 5 * 32};
+
+	for (size_t i = 0; i < 2 && x402_address_equal(to, &proof->call_to);
+		i++)
+		if (input.len > starts[i] &&
+			are_its_terms(proof,
+				x402_span(input.ptr + starts[i],
+					input.len - starts[i])))
+			return true;
+	/* In a batch of ours it stands somewhere. */
+	for (size_t at = 0; ours && at + 7 * 32 <= input.len; at++)
+		if (are_its_terms(
+			    proof, x402_span(input.ptr + at, input.len - at)))
+			return true;
+	return false;
+}
+
 static void address_topic(
 	const struct x402_address *address, uint8_t ret_topic[32])
 {
