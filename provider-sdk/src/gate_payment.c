@@ -502,6 +502,18 @@ static enum x402__payment_outcome verify_offline(
 	return outcome;
 }
 
+static bool was_asked_for(
+	struct x402_gate *gate, struct x402_span body, struct x402_span text)
+{
+	struct x402_claim_note note;
+	const char *unused;
+
+	if (identify(gate, &unused) != X402__PAYMENT_GOOD)
+		return false;
+	hash_request(gate, body, text);
+	return x402__gate_recall(gate, &note);
+}
+
 enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	const struct x402_gate_request *request, const char **ret_reason)
 {
@@ -524,7 +536,10 @@ enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 		outcome = match_offer(gate, request->body, text, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
 		outcome = check_echo(gate, ret_reason);
-	if (outcome == X402__PAYMENT_GOOD)
+	/* These very bytes were good when money was asked for; what they have
+	 * bought is owed, also when their time has passed since. */
+	if (outcome == X402__PAYMENT_GOOD &&
+		!was_asked_for(gate, request->body, text))
 		outcome = verify_offline(gate, request->now_unix_s, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
 		outcome = identify(gate, ret_reason);

@@ -165,6 +165,34 @@ static void test_journal_serves_what_was_paid(void **state)
 	remove_all(&shop);
 }
 
+/* The buyer comes back when the authorization itself has long expired. */
+static void test_journal_serves_what_was_paid_long_ago(void **state)
+{
+	struct shop shop;
+	struct house_request request = {.target = "/articles/a",
+		.names = {X402_HEADER_PAYMENT_SIGNATURE},
+		.now = NOW + 100000};
+	char *payment;
+	char *unasked;
+
+	(void)state;
+	open_shop(&shop);
+	payment = die_at(&shop, SETTLED);
+	request.values[0] = payment;
+	assert_int_equal(
+		house_begin(&shop.house, &request), X402_GATE_RUN_HANDLER);
+	/* One that nobody was asked about is merely too late. */
+	unasked = house_pay(&shop.house, "/articles/a");
+	request.values[0] = unasked;
+	assert_int_equal(house_begin(&shop.house, &request), X402_GATE_ANSWER);
+	assert_challenge_error(&shop.house,
+		"invalid_exact_evm_payload_authorization_valid_before");
+	free(unasked);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
 static void test_journal_knows_what_was_delivered(void **state)
 {
 	struct shop shop;
@@ -479,6 +507,7 @@ int main(void)
 		cmocka_unit_test(
 			test_journal_idempotency_key_outlives_the_process),
 		cmocka_unit_test(test_journal_serves_what_was_paid),
+		cmocka_unit_test(test_journal_serves_what_was_paid_long_ago),
 		cmocka_unit_test(test_journal_knows_what_was_delivered),
 		cmocka_unit_test(test_journal_busy_payment_is_not_granted),
 		cmocka_unit_test(test_journal_forgets_what_was_refused),
