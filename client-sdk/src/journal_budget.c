@@ -169,53 +169,62 @@ static enum x402_err read_tally(struct x402_journal *journal,
 	return X402_OK;
 }
 
-/* Change one bucket by a purchase; `less` takes it out. */
-static enum x402_err change_bucket(struct x402_journal *journal,
+/* One asset's units need 256 bits, which SQLite has not: read, add, write. */
+static enum x402_err change_units(struct x402_journal *journal,
 	const struct range *range, const struct x402__spend *spend, bool less)
 {
-	struct tally tally = {0};
-	struct x402_u256 amount = {{0}};
+	struct x402_u256 units = {{0}};
+	struct x402_u256 amount;
 	char text[X402_U256_DEC_SIZE];
+	bool row = false;
 	sqlite3_stmt *stmt = x402__journal_bound(journal,
-		"SELECT usd, atomic, count FROM spent WHERE scope = ?1"
+		"SELECT atomic FROM spent WHERE scope = ?1"
 		" AND subject = ?2 AND grain = ?3 AND bucket = ?4",
 		"itii", (int64_t)range->counter, range->subject,
 		(int64_t)range->grain, range->from);
-	bool row = false;
 	enum x402_err err = x402__journal_row(journal, stmt, &row);
 	if (err)
 		return err;
 	if (row) {
-		tally.usd_micros = (uint64_t)sqlite3_column_int64(stmt, 0);
-		tally.count = (uint64_t)sqlite3_column_int64(stmt, 2);
-		err = x402_u256_from_dec(
-			x402__journal_text(stmt, 1), &tally.units);
+		err = x402_u256_from_dec(x402__journal_text(stmt, 0), &units);
 		x402__journal_done(stmt);
 	}
-	uint64_t usd = spend->usd_micros > 0 ? (uint64_t)spend->usd_micros : 0;
-	/* Amounts of different assets are not one number. */
-	if (!err && range->counter == COUNTER_ASSET)
-		err = x402_u256_from_dec(spend->amount, &amount);
-	if (err)
+	if (err || x402_u256_from_dec(spend->amount, &amount))
 		return X402_ERR_STORE;
-	bool ok = less ? tally.usd_micros >= usd && tally.count > 0 &&
-			x402_u256_sub(&tally.units, &amount, &tally.units)
-		       : x402_u256_add(&tally.units, &amount, &tally.units);
 	/* A bucket that was pruned has nothing to take from. */
+	bool ok = less ? x402_u256_sub(&units, &amount, &units)
+		       : x402_u256_add(&units, &amount, &units);
 	if (!ok)
 		return less ? X402_OK : X402_ERR_OVERFLOW;
-	tally.usd_micros += less ? -usd : usd;
-	tally.count += less ? (uint64_t)-1 : 1;
-	x402_u256_to_dec(&tally.units, text);
+	x402_u256_to_dec(&units, text);
 	return x402__journal_run(journal,
 		x402__journal_bound(journal,
-			"INSERT INTO spent (scope, subject, grain, bucket, usd,"
-			" atomic, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-			" ON CONFLICT DO UPDATE SET usd = ?5, atomic = ?6,"
-			" count = ?7",
-			"itiiiti", (int64_t)range->counter, range->subject,
-			(int64_t)range->grain, range->from,
-			(int64_t)tally.usd_micros, text, (int64_t)tally.count));
+			"UPDATE spent SET atomic = ?5 WHERE scope = ?1"
+			" AND subject = ?2 AND grain = ?3 AND bucket = ?4",
+			"itiit", (int64_t)range->counter, range->subject,
+			(int64_t)range->grain, range->from, text));
+}
+
+/* Change one bucket by a purchase; `less` takes it out. */
+static enum x402_err change_bucket(struct x402_journal *journal,
+	const struct range *range, const struct x402__spend *spend, bool less)
+{
+	int64_t usd = spend->usd_micros > 0 ? spend->usd_micros : 0;
+	const char *sql = less
+		? "UPDATE spent SET usd = max(usd - ?5, 0),"
+		  " count = max(count - 1, 0) WHERE scope = ?1"
+		  " AND subject = ?2 AND grain = ?3 AND bucket = ?4"
+		: "INSERT INTO spent (scope, subject, grain, bucket, usd,"
+		  " atomic, count) VALUES (?1, ?2, ?3, ?4, ?5, '0', 1)"
+		  " ON CONFLICT DO UPDATE SET usd = usd + ?5,"
+		  " count = count + 1";
+	enum x402_err err = x402__journal_run(journal,
+		x402__journal_bound(journal, sql, "itiii",
+			(int64_t)range->counter, range->subject,
+			(int64_t)range->grain, range->from, usd));
+	if (err || range->counter != COUNTER_ASSET)
+		return err;
+	return change_units(journal, range, spend, less);
 }
 
 static enum x402_err change(struct x402_journal *journal,
