@@ -1,15 +1,14 @@
 // Ours and the reference facilitator side by side, in one run, never at once:
 //   node tests/bench/bench.mjs [--quick] [--only NAME]
 //
-// NAME: verify, recover, settle, journal, memory, idle, micro, sign, unpaid, crawl. Fresh distinct payments
-// for every measurement (signed before the clock starts, by bench-load). Prints
-// markdown. X402_BUILD_DIR names a release build; tests/bench/run.sh makes one.
+// NAME is one of `measurements` below. Fresh distinct payments for every
+// measurement (signed before the clock starts, by bench-load). Prints markdown. X402_BUILD_DIR names a release build; tests/bench/run.sh makes one.
 import {readFileSync} from 'node:fs';
 import {cpus} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {micro as rates} from './bench.lib.mjs';
-import {crawl, sign, unpaid} from './client.mjs';
+import {crawl, payer, sign, unpaid} from './client.mjs';
 import {journal} from './journal.mjs';
 import {idle, memory} from './memory.mjs';
 import {nginx} from './nginx.mjs';
@@ -22,7 +21,7 @@ async function micro(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
-export const measurements = {verify, recover, settle, journal, memory, idle, micro, sign, unpaid, crawl, nginx};
+export const measurements = {verify, recover, settle, journal, memory, idle, micro, sign, unpaid, payer, crawl, nginx};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, only: {type: 'string'}}});

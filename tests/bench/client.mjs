@@ -117,3 +117,46 @@ export async function crawl(quick) {
   }
   return {text: `${lines.join('\n')}\n`, results};
 }
+
+/** The payer alone: a shop that takes any payment at once, on the other core. */
+export async function payer(quick) {
+  const count = quick ? 200 : 5000;
+  const inFlight = quick ? 20 : 200;
+  const shop = await start('taskset', ['-c', cores.others, join(buildDir, 'tests/bench/bench-null-shop')],
+    {ready: /url=(http:\/\/[0-9.:]+)/});
+  const url = shop.match[1];
+  const dir = scratchDir('x402-bench-payer-');
+  const lines = [`## ${count} paid URLs, ${inFlight} in flight, a shop that answers at once`, '',
+    '| client, on one core | paid | seconds | per second | CPU ms each | peak MB |', '|---|---|---|---|---|---|'];
+  const results = [];
+  const rate = {};
+  const add = (name, paid, seconds, cpuSeconds, peakMb) => {
+    rate[name] = paid / seconds;
+    lines.push(`| ${name} | ${paid} | ${seconds.toFixed(2)} | ${(paid / seconds).toFixed(0)} | ` +
+      `${(1000 * cpuSeconds / paid).toFixed(2)} | ${peakMb.toFixed(1)} |`);
+  };
+  try {
+    const ours = async (name, path, journal) => {
+      const f = await figures(['crawl', `${url}/${path}`, count, inFlight, ...journal], cores.measured);
+      add(name, f.paid, f.wallMs / 1000, f.cpuMs / 1000, f.peakKb / 1024);
+      results.push({failed: f.failed});
+    };
+    await ours('ours, no journal', 'a', []);
+    await ours('ours, with its journal', 'b', [join(dir, 'journal.sqlite')]);
+    const list = join(dir, 'list');
+    writeFileSync(list, Array.from({length: count}, (_, i) => `${url}/c/${i}\n`).join(''));
+    const result = await run('taskset', ['-c', cores.measured, process.execPath,
+      join(here, '../interop/peer-crawler.mjs'), list, String(inFlight)],
+    {env: {EVM_PRIVATE_KEY: `0x${'11'.repeat(32)}`}, timeoutMs: 600000});
+    if (result.code !== 0) throw new Error(`peer-crawler: ${result.stderr}`);
+    const theirs = JSON.parse(result.stdout);
+    add('`@x402/fetch`, one Node process', theirs.ok, theirs.seconds, theirs.cpuSeconds, theirs.peakMb);
+    results.push({failed: theirs.failed, reference: true});
+    const times = (name) => (rate[name] / rate['`@x402/fetch`, one Node process']).toFixed(1);
+    lines.push('', `URLs per second: ${times('ours, no journal')} times the reference without a journal, ` +
+      `${times('ours, with its journal')} times with it (the reference has no memory).`);
+  } finally {
+    await shop.stop();
+  }
+  return {text: `${lines.join('\n')}\n`, results};
+}

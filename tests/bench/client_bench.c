@@ -8,6 +8,8 @@
  *   bench-client fetch URL COUNT      an unpaid request, in turns: by libcurl
  *       as it comes, with CURLOPT_NOSIGNAL and a timeout as the client sets
  *       them, and through x402_client_perform()
+ *   bench-client crawl URL COUNT IN_FLIGHT [JOURNAL]   so many paid URLs below
+ *       URL through the multi, with a journal or without memory
  */
 #include <curl/curl.h>
 #include <secp256k1_recovery.h>
@@ -17,6 +19,7 @@
 #include <time.h>
 
 #include "x402/client_curl.h"
+#include "x402/journal.h"
 
 #define NOW    1800000000
 #define ROUNDS 40
@@ -229,6 +232,107 @@ static void bench_fetch(const char *url, uint64_t count)
 	x402_client_free(client);
 }
 
+/* ---- A crawl. ---- */
+
+struct crawl {
+	struct x402_client_multi *multi;
+	const char *base;
+	uint64_t count;
+	uint64_t begun;
+	uint64_t paid;
+	uint64_t failed;
+};
+
+struct page {
+	struct crawl *crawl;
+	char url[256];
+	struct x402_client_request request;
+};
+
+static void on_page(
+	void *user, enum x402_err err, struct x402_client_response *response);
+
+static void begin_page(struct page *page)
+{
+	struct crawl *crawl = page->crawl;
+	struct x402_client_done done = {on_page, page};
+
+	snprintf(page->url, sizeof(page->url), "%s/%llu", crawl->base,
+		(unsigned long long)crawl->begun++);
+	page->request = (struct x402_client_request){.url = page->url};
+	check(x402_client_multi_fetch(crawl->multi, &page->request, 0, done) ==
+		X402_OK);
+}
+
+static void on_page(
+	void *user, enum x402_err err, struct x402_client_response *response)
+{
+	struct page *page = user;
+	struct crawl *crawl = page->crawl;
+	bool paid = !err && response->status == 200 &&
+		response->payment.outcome == X402_CLIENT_OUTCOME_PAID;
+
+	crawl->paid += paid;
+	crawl->failed += !paid;
+	if (crawl->begun < crawl->count)
+		begin_page(page);
+	else
+		free(page);
+}
+
+static unsigned long peak_kb(void)
+{
+	char line[128];
+	unsigned long kb = 0;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	check(file != NULL);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmHWM: %lu", &kb) == 1)
+			break;
+	fclose(file);
+	return kb;
+}
+
+static void bench_crawl(const char *base, uint64_t count, unsigned in_flight,
+	const char *journal_path)
+{
+	struct x402_journal_options where = {.path = journal_path};
+	struct x402_client_options options = {.key = &key};
+	struct x402_client_multi_options many = {.max_in_flight = in_flight};
+	struct crawl crawl = {.base = base, .count = count};
+	struct x402_client *client = NULL;
+	uint64_t wall_ns;
+	uint64_t cpu_ns;
+
+	check(!journal_path ||
+		x402_journal_open(&where, NULL, &options.journal) == X402_OK);
+	check(x402_client_new(&options, &client) == X402_OK);
+	check(x402_client_multi_new(client, &many, &crawl.multi) == X402_OK);
+	wall_ns = clock_ns(CLOCK_MONOTONIC);
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	for (unsigned i = 0; i < in_flight && crawl.begun < count; i++) {
+		struct page *page = calloc(1, sizeof(*page));
+
+		check(page != NULL);
+		page->crawl = &crawl;
+		begin_page(page);
+	}
+	while (x402_client_multi_pending(crawl.multi))
+		check(x402_client_multi_run(crawl.multi, 1000) == X402_OK);
+	wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_ns;
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
+	printf("{\"paid\":%llu,\"failed\":%llu,\"wallMs\":%llu,"
+	       "\"cpuMs\":%llu,\"peakKb\":%lu}\n",
+		(unsigned long long)crawl.paid,
+		(unsigned long long)crawl.failed,
+		(unsigned long long)(wall_ns / 1000000u),
+		(unsigned long long)(cpu_ns / 1000000u), peak_kb());
+	x402_client_multi_free(crawl.multi);
+	x402_client_free(client);
+	x402_journal_close(options.journal);
+}
+
 int main(int argc, char **argv)
 {
 	struct x402_json *json = NULL;
@@ -246,6 +350,10 @@ int main(int argc, char **argv)
 		bench_sign(strtoull(argv[2], NULL, 10));
 	else if (argc == 4 && strcmp(argv[1], "fetch") == 0)
 		bench_fetch(argv[2], strtoull(argv[3], NULL, 10));
+	else if ((argc == 5 || argc == 6) && strcmp(argv[1], "crawl") == 0)
+		bench_crawl(argv[2], strtoull(argv[3], NULL, 10),
+			(unsigned)strtoul(argv[4], NULL, 10),
+			argc == 6 ? argv[5] : NULL);
 	else
 		return 2;
 	x402_payment_required_clear(&challenge);
