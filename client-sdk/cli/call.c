@@ -294,6 +294,7 @@ static void set_options(struct cli_call *call)
 						       : BODY_MAX_BYTES;
 	if (!options->max_redirects)
 		options->max_redirects = -1; /* as curl without -L */
+	options->breaker_failures = -1;      /* --retry says how often */
 	allow_asset(call);
 }
 
