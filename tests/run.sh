@@ -7,6 +7,7 @@
 #   devnet   the local chain's own tests
 #   system   daemon, client and provider as real processes (ASan, UBSan)
 #   interop  ours against the reference packages, in all combinations
+#   svm      Solana: settling, kills, the reference packages
 #   fault    kill -9 at every step, and every fault of tests/fault (short form)
 #   tsan     the daemon under ThreadSanitizer
 #   bench    the benchmarks in their short form: that they run, not how fast

@@ -21,7 +21,7 @@
 #define FAC_CONFIG_CORS_SIZE 256
 /* More makers of wallets than are in use on any chain. */
 #define FAC_CONFIG_FACTORIES_MAX 16
-#define FAC_CONFIG_HOST_SIZE 64
+#define FAC_CONFIG_HOST_SIZE     64
 /* More threads than this wait for the one engine and store anyway. */
 #define FAC_CONFIG_WORKERS_MAX 64
 

@@ -57,6 +57,14 @@ export async function micro(ms, core) {
   return JSON.parse(result.stdout);
 }
 
+/** Rates of one Solana payment, the captured one of the reference's client. */
+export async function svmMicro(ms) {
+  const payload = join(here, '../vectors/svm/payload-v2-2.27.0.json');
+  const result = await run(program('bench-svm-micro'), [payload, String(ms)]);
+  if (result.code !== 0) throw new Error(`bench-svm-micro: ${result.stderr}`);
+  return JSON.parse(result.stdout);
+}
+
 async function reference(devnet) {
   const peer = await start(process.execPath, [join(here, '../interop/peer-facilitator.mjs')], {
     env: {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl, NONCE_MANAGER: '1',

@@ -7,7 +7,7 @@ import {readFileSync} from 'node:fs';
 import {cpus} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
-import {micro as rates} from './bench.lib.mjs';
+import {micro as rates, svmMicro} from './bench.lib.mjs';
 import {crawl, payer, sign, unpaid} from './client.mjs';
 import {journal} from './journal.mjs';
 import {idle, memory} from './memory.mjs';
@@ -21,7 +21,18 @@ async function micro(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
-export const measurements = {verify, recover, settle, journal, memory, idle, micro, sign, unpaid, payer, crawl, nginx};
+/** A Solana payment up to the chain's door, beside libsodium's verification. */
+async function svm(quick) {
+  const rounds = [];
+  for (let i = 0; i < (quick ? 1 : 5); i++) rounds.push(await svmMicro(quick ? 20 : 1000));
+  const lines = ['## A Solana payment before the chain is asked, per second of CPU', '',
+    '| round | libsodium verifies | token accounts derived | requests read and planned | ratio |', '|---|---|---|---|---|'];
+  rounds.forEach((round, i) => lines.push(`| ${i + 1} | ${round.verify_libsodium} | ${round.ata} | ` +
+    `${round.read_and_verify_plan} | ${(round.read_and_verify_plan / round.verify_libsodium).toFixed(2)} |`));
+  return {text: `${lines.join('\n')}\n`, results: []};
+}
+
+export const measurements = {verify, recover, settle, journal, memory, idle, micro, svm, sign, unpaid, payer, crawl, nginx};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, only: {type: 'string'}}});
