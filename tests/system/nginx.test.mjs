@@ -699,6 +699,43 @@ describe('nginx module', () => {
   });
 });
 
+test('the 402 is the reference servers\' own, to the byte where it counts',
+  async () => {
+    const vector = (name) => JSON.parse(fs.readFileSync(new URL(
+      `../vectors/wire/${name}.json`, import.meta.url)));
+    const v2 = vector('evm-v2-eip3009');
+    const v1 = vector('evm-v1-eip3009');
+    const path = (v) => v.request.split(' ')[1];
+    const offer = v1.paymentRequired.accepts[0];
+    const nginx = await startNginx(`x402_state DIR/s payments=64;
+      x402_network base-sepolia; x402_price 1000atomic; x402_pay_to ${PAYEE};
+      server { listen 127.0.0.1:PORT;
+        location ${path(v2)} { x402 on; x402_v1 off;
+          x402_public_origin ${new URL(v2.paymentRequired.resource.url).origin};
+          x402_description "${v2.paymentRequired.resource.description}";
+          x402_mime_type ${v2.paymentRequired.resource.mimeType}; }
+        location ${path(v1)} { x402 on;
+          x402_public_origin ${new URL(offer.resource).origin};
+          x402_price ${offer.maxAmountRequired}atomic;
+          x402_payment_timeout ${offer.maxTimeoutSeconds};
+          x402_description "${offer.description}";
+          x402_mime_type "${offer.mimeType}"; } }`);
+    const two = await request(nginx, path(v2));
+    assert.equal(two.status, v2.status);
+    assert.equal(two.headers['payment-required'], v2.paymentRequiredHeader);
+    assert.deepEqual(JSON.parse(two.text), v2.paymentRequiredBody);
+    const one = await request(nginx, path(v1));
+    const body = JSON.parse(one.text);
+    assert.equal(one.status, v1.status);
+    assert.equal(body.error, v1.paymentRequired.error);
+    // What v1 clients read of an offer.
+    for (const key of ['scheme', 'network', 'maxAmountRequired', 'resource',
+      'description', 'mimeType', 'payTo', 'maxTimeoutSeconds', 'asset',
+      'extra'])
+      assert.deepEqual(body.accepts[0][key], offer[key], key);
+    await nginx.stop();
+  });
+
 test('a facilitator behind TLS is believed only with its certificate',
   async () => {
     const dir = scratch();
