@@ -434,21 +434,31 @@ static bool on_asking(void *user, const struct x402_gate *gate,
 	return true;
 }
 
+/* Also asked by who does not hold the payment: may its time have passed? */
 static bool on_recall(void *user, const struct x402_gate *gate,
 	const struct x402_claim_key *key, struct x402_claim_note *ret_note)
 {
-	const struct slot *slot = held(user, key);
+	struct x402_ledger *ledger = user;
+	struct slot *empty;
+	struct slot *slot;
+	bool known;
 
 	(void)gate;
-	if (!slot || state_of(slot) < X402_LEDGER_STATE_ASKED ||
-		memcmp(slot->key.request32, key->request32, 32) != 0)
+	if (lock(ledger->fd, F_SETLKW, F_WRLCK, LOCK_TABLE) != 0)
 		return false;
-	memset(ret_note, 0, sizeof(*ret_note));
-	ret_note->facilitator = slot->facilitator;
-	copy_text(
-		ret_note->amount, sizeof(ret_note->amount), slot->noted_amount);
-	copy_text(ret_note->price, sizeof(ret_note->price), slot->noted_price);
-	return true;
+	slot = find(ledger, key, 0, &empty);
+	known = slot && state_of(slot) >= X402_LEDGER_STATE_ASKED &&
+		memcmp(slot->key.request32, key->request32, 32) == 0;
+	if (known) {
+		memset(ret_note, 0, sizeof(*ret_note));
+		ret_note->facilitator = slot->facilitator;
+		copy_text(ret_note->amount, sizeof(ret_note->amount),
+			slot->noted_amount);
+		copy_text(ret_note->price, sizeof(ret_note->price),
+			slot->noted_price);
+	}
+	(void)lock(ledger->fd, F_SETLK, F_UNLCK, LOCK_TABLE);
+	return known;
 }
 
 static void keep_receipt(struct slot *slot, const char *receipt)

@@ -102,6 +102,18 @@ describe('attacks on the nginx module', () => {
   const shut = (text, what) =>
     assert.doesNotMatch(text, new RegExp(SECRET), what);
 
+  // With a signature that can be judged without a chain.
+  const sign = async (required, change = {}) => {
+    const now_ = Math.floor(Date.now() / 1000);
+    const [accepted] = required.accepts;
+    const authorization = { from: PAYER, to: PAYEE, value: accepted.amount,
+      validAfter: String(now_ - 600), validBefore: String(now_ + 300),
+      nonce: randomNonce(), ...change };
+    return encode({ x402Version: 2, resource: required.resource, accepted,
+      payload: { authorization, signature: await signAuthorization({
+        tokenName: 'USDC', tokenVersion: '2', chainId: 84532,
+        token: accepted.asset }, KEY, authorization) } });
+  };
   const owed = async () => (await payments(nginx)).filter((p) => !p.busy &&
     p.state === 'undelivered');
 
@@ -301,18 +313,8 @@ describe('attacks on the nginx module', () => {
     const now = Math.floor(Date.now() / 1000);
     // Signed for real, so that all of it can be judged without a chain.
     const required = await challenge(nginx, ARTICLE);
-    const signed = async (change) => {
-      const authorization = { from: PAYER, to: PAYEE, value: '10000',
-        validAfter: String(now - 600), validBefore: String(now + 300),
-        nonce: randomNonce(), ...change };
-      const signature = await signAuthorization({ tokenName: 'USDC',
-        tokenVersion: '2', chainId: 84532,
-        token: required.accepts[0].asset }, KEY, authorization);
-      return request(nginx, ARTICLE, { headers: paying(encode({
-        x402Version: 2, resource: required.resource,
-        accepted: required.accepts[0],
-        payload: { authorization, signature } })) });
-    };
+    const signed = async (change) => request(nginx, ARTICLE,
+      { headers: paying(await sign(required, change)) });
     for (const change of [{ validBefore: String(now - 1) },
       { validBefore: String(now + 3) }, { validAfter: String(now + 60) },
       { value: '9999' }, { value: '10001' }, { to: PAYER }])
@@ -390,6 +392,23 @@ describe('attacks on the nginx module', () => {
       .text, SECRET);
     assert.equal(f.count('settle'), 1);
     assert.deepEqual(await owed(), []);
+    // Its time may pass before the buyer comes again.
+    f.reset();
+    const required = await challenge(nginx, ARTICLE);
+    const soon = { validBefore: String(Math.floor(Date.now() / 1000) + 7) };
+    const brief = await sign(required, soon);
+    const late = await sign(required, soon);
+    f.settle = (body, req, res) => { res.socket.destroy(); };
+    assert.equal((await request(nginx, ARTICLE, { headers: paying(brief) }))
+      .status, 502);
+    await sleep(3500);
+    f.reset();
+    assert.equal((await request(nginx, ARTICLE, { headers: paying(brief) }))
+      .status, 200);
+    assert.deepEqual(f.asked.map((a) => a.what), ['settle']);
+    // One that was never asked for is late.
+    assert.equal((await request(nginx, ARTICLE, { headers: paying(late) }))
+      .status, 402);
     // Refused after the first bytes of the content came.
     f.reset();
     f.settle = async () => { await sleep(80); return NO; };

@@ -200,7 +200,8 @@ static void test_ledger_claims_of_the_dead_say_how_far_they_got(void **state)
 	assert_int_equal(claim(house, 1, 2), X402_CLAIM_NEW);
 	die_with(house, 2, 1);
 	assert_int_equal(claim(house, 2, 2), X402_CLAIM_SPENT);
-	assert_false(recall(house, 2, 1)); /* nobody holds it */
+	assert_true(recall(house, 2, 1)); /* though nobody holds it */
+	assert_false(recall(house, 9, 1));
 	assert_int_equal(claim(house, 2, 1), X402_CLAIM_UNKNOWN);
 	assert_true(recall(house, 2, 1));
 	assert_false(recall(house, 2, 2));
