@@ -352,9 +352,15 @@ int cli_call_client(struct cli_call *call, struct cli_payer *payer,
 	int exit = open_journal(call, ret_journal);
 	if (exit)
 		return exit;
+	if (payer->svm_key.ptr) {
+		call->options.svm_key =
+			(const struct x402_svm_secret *)payer->svm_key.ptr;
+		call->options.svm_rpc_url = payer->svm_rpc_url;
+	}
 	if (payer->signer)
 		call->options.signer = x402_signer_client(payer->signer);
 	enum x402_err err = x402_client_new(&call->options, ret_client);
+	call->options.svm_key = NULL;
 	if (err)
 		return cli_error(CLI_GENERAL, "internal_error", "%s",
 			x402_err_text(err));

@@ -142,6 +142,38 @@ static int parse_svm(
 	return CLI_OK;
 }
 
+/* Opened at once: the client asks a node about its mint before it signs. */
+static int open_svm_wallet(struct cli_payer *payer, const char *name)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_locked text = {0};
+	struct x402_locked password = {0};
+	char *path = NULL;
+	enum x402_err err = x402_wallet_path(name, &path);
+	if (!err)
+		err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
+			X402_KEYSTORE_MAX_BYTES, &info, &text);
+	free(path);
+	int exit = CLI_OK;
+	if (!err)
+		exit = cli_password(payer->flags.password,
+			"password of the Solana wallet: ", false, &password);
+	if (!err && !exit)
+		err = x402_locked_new(
+			sizeof(struct x402_svm_secret), &payer->svm_key);
+	if (!err && !exit)
+		err = x402_keystore_open_solana(x402_locked_span(&text),
+			x402_locked_span(&password), &info,
+			(struct x402_svm_secret *)payer->svm_key.ptr);
+	x402_locked_clear(&password);
+	x402_locked_clear(&text);
+	if (err)
+		x402_locked_clear(&payer->svm_key);
+	return err ? cli_error(CLI_CONFIG, "wallet", "%s",
+			     info.text[0] ? info.text : x402_err_text(err))
+		   : exit;
+}
+
 int cli_svm_key_load(struct cli_payer *payer)
 {
 	char *value = getenv("SVM_PRIVATE_KEY");
@@ -159,6 +191,9 @@ int cli_svm_key_load(struct cli_payer *payer)
 			exit = parse_svm(path, text, payer);
 		x402_wipe(text, sizeof(text));
 	}
+	const char *wallet = getenv("X402_SVM_WALLET");
+	if (!exit && !payer->svm_key.ptr && wallet && *wallet)
+		exit = open_svm_wallet(payer, wallet);
 	if (!exit && payer->svm_key.ptr &&
 		(!payer->svm_rpc_url || !*payer->svm_rpc_url))
 		exit = cli_error(CLI_CONFIG, "svm_rpc_url",

@@ -36,26 +36,47 @@ static int finish(struct x402_json *answer, struct x402_json **ret_answer)
 }
 
 static struct x402_json *describe(
-	const char *name, const char *path, const struct x402_address *address)
+	const char *name, const char *path, const char *address)
 {
 	struct x402_json *json = x402_json_new_object();
-	char text[X402_ADDRESS_TEXT_SIZE] = "";
-	if (address)
-		x402_address_format(address, text);
 	cli_put(json, "name", name);
-	cli_put(json, "address", text);
+	cli_put(json, "address", address);
 	cli_put(json, "file", path);
 	return json;
 }
 
 /* ---- new, import ---- */
 
-static int seal(const char *name, const struct x402_secret *key,
+/* A key of either kind. */
+struct any_key {
+	bool solana;
+	struct x402_secret evm;
+	struct x402_svm_secret svm;
+};
+
+static enum x402_err seal_any(const struct any_key *key,
+	struct x402_span password, char **ret_json, char ret_address[64])
+{
+	struct x402_address address;
+	if (key->solana) {
+		struct x402_pubkey pubkey = x402_svm_secret_pubkey(&key->svm);
+		x402_pubkey_format(&pubkey, ret_address);
+		return x402_keystore_seal_solana(
+			&key->svm, password, NULL, ret_json);
+	}
+	enum x402_err err = x402_wallet_address(&key->evm, &address);
+	if (!err)
+		x402_address_format(&address, ret_address);
+	return err ? err
+		   : x402_keystore_seal(&key->evm, password, NULL, ret_json);
+}
+
+static int seal(const char *name, const struct any_key *key,
 	const struct cli_args *args, struct x402_json **ret_answer)
 {
 	struct x402_errinfo info = {{0}, {0}};
 	struct x402_locked password = {0};
-	struct x402_address address;
+	char address[64] = "";
 	char *directory = NULL;
 	char *path = NULL;
 	char *text = NULL;
@@ -81,8 +102,8 @@ static int seal(const char *name, const struct x402_secret *key,
 		return exit;
 	}
 	if (!err)
-		err = x402_keystore_seal(
-			key, x402_locked_span(&password), NULL, &text);
+		err = seal_any(
+			key, x402_locked_span(&password), &text, address);
 	x402_locked_clear(&password);
 	if (!err)
 		err = x402_wallet_directory(&directory);
@@ -90,10 +111,8 @@ static int seal(const char *name, const struct x402_secret *key,
 		err = x402_wallet_directory_make(directory, &info);
 	if (!err)
 		err = x402_secret_file_write(path, x402_span_str(text), &info);
-	if (!err)
-		err = x402_wallet_address(key, &address);
 	exit = err ? fail(err, &info)
-		   : finish(describe(name, path, &address), ret_answer);
+		   : finish(describe(name, path, address), ret_answer);
 	free(directory);
 	free(path);
 	free(text);
@@ -103,15 +122,15 @@ static int seal(const char *name, const struct x402_secret *key,
 int cli_wallet_new(const struct cli_args *args, struct x402_json **ret_answer)
 {
 	struct x402_errinfo info = {{0}, {0}};
-	struct x402_secret key;
+	struct any_key key = {.solana = false};
 	const char *name = cli_operand(args, "name");
 	if (!name)
 		return CLI_USAGE;
-	enum x402_err err = x402_wallet_generate(&key);
+	enum x402_err err = x402_wallet_generate(&key.evm);
 	if (err)
 		return fail(err, &info);
 	int exit = seal(name, &key, args, ret_answer);
-	x402_secret_clear(&key);
+	x402_secret_clear(&key.evm);
 	return exit;
 }
 
@@ -168,7 +187,7 @@ static int open_keystore(const struct x402_locked *text,
 	return err ? fail(err, &info) : CLI_OK;
 }
 
-static int parse_key(struct x402_locked *text, struct x402_secret *ret_key)
+static int parse_key(struct x402_locked *text, struct any_key *ret_key)
 {
 	struct x402_locked copy = {0};
 	while (text->len &&
@@ -179,13 +198,19 @@ static int parse_key(struct x402_locked *text, struct x402_secret *ret_key)
 			CLI_GENERAL, "internal_error", "out of memory");
 	memcpy(copy.ptr, text->ptr, text->len);
 	copy.ptr[text->len] = '\0';
-	enum x402_err err = x402_secret_parse((const char *)copy.ptr, ret_key);
+	enum x402_err err = x402_secret_parse(
+		(const char *)copy.ptr, &ret_key->evm);
+	if (err) {
+		err = x402_svm_secret_parse(
+			(const char *)copy.ptr, &ret_key->svm);
+		ret_key->solana = !err;
+	}
 	x402_locked_clear(&copy);
 	/* The text is not repeated: it may be most of a key. */
 	if (err)
 		return cli_error(CLI_CONFIG, "invalid_key",
-			"expected 64 hex digits of a secp256k1 key, or a "
-			"keystore");
+			"expected 64 hex digits of a secp256k1 key, a "
+			"keystore, or a key of Solana (id.json or base58)");
 	return CLI_OK;
 }
 
@@ -193,7 +218,7 @@ int cli_wallet_import(
 	const struct cli_args *args, struct x402_json **ret_answer)
 {
 	struct x402_locked text = {0};
-	struct x402_secret key = {{0}};
+	struct any_key key = {.solana = false};
 	const char *name = cli_operand(args, "name");
 	if (!name)
 		return CLI_USAGE;
@@ -201,13 +226,14 @@ int cli_wallet_import(
 	if (exit)
 		return exit;
 	if (text.len && text.ptr[0] == '{')
-		exit = open_keystore(&text, args, &key);
+		exit = open_keystore(&text, args, &key.evm);
 	else
 		exit = parse_key(&text, &key);
 	x402_locked_clear(&text);
 	if (!exit)
 		exit = seal(name, &key, args, ret_answer);
-	x402_secret_clear(&key);
+	x402_secret_clear(&key.evm);
+	x402_svm_secret_clear(&key.svm);
 	return exit;
 }
 
@@ -233,9 +259,13 @@ static struct x402_json *list_one(const char *name)
 	char *path = NULL;
 	if (x402_wallet_path(name, &path))
 		return NULL;
+	char text[X402_ADDRESS_TEXT_SIZE] = "";
 	enum x402_err err = describe_file(path, &info, &keystore);
+	if (!err && keystore.has_address)
+		x402_address_format(&keystore.address, text);
 	struct x402_json *json = describe(name, path,
-		!err && keystore.has_address ? &keystore.address : NULL);
+		!err && keystore.solana_address[0] ? keystore.solana_address
+						   : text);
 	if (err)
 		cli_put(json, "problem",
 			info.text[0] ? info.text : x402_err_text(err));
@@ -290,11 +320,12 @@ int cli_wallet_address(
 	if (!exit && !payer.signer)
 		exit = cli_error(CLI_CONFIG, "no_key",
 			"there is no key: x402 wallet new default makes one");
-	if (!exit)
-		exit = finish(
-			describe(flags.wallet, NULL,
-				&x402_signer_client(payer.signer)->address),
-			ret_answer);
+	if (!exit) {
+		char text[X402_ADDRESS_TEXT_SIZE];
+		x402_address_format(
+			&x402_signer_client(payer.signer)->address, text);
+		exit = finish(describe(flags.wallet, NULL, text), ret_answer);
+	}
 	cli_payer_clear(&payer);
 	return exit;
 }

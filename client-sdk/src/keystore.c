@@ -184,6 +184,22 @@ static enum x402_err read_crypto(const struct x402_json *crypto,
 	return err;
 }
 
+static enum x402_err read_solana(const struct x402_json *json,
+	struct x402_errinfo *info, struct x402_keystore_info *keystore)
+{
+	const char *text = x402_json_get_string(json, "address");
+	struct x402_pubkey key;
+	int64_t version = 0;
+	if (!x402_json_int64(x402_json_get(json, "x402Wallet"), &version) ||
+		version != 1)
+		return refuse(info, X402_ERR_VERSION, "x402Wallet", "1");
+	if (x402_pubkey_parse(text, &key))
+		return refuse(info, X402_ERR_SCHEMA, "address",
+			"an address of Solana");
+	x402_pubkey_format(&key, keystore->solana_address);
+	return X402_OK;
+}
+
 static enum x402_err read_address(const struct x402_json *json,
 	struct x402_errinfo *info, struct x402_keystore_info *keystore)
 {
@@ -215,8 +231,11 @@ static enum x402_err read_file(
 	enum x402_err err = x402_json_parse(text, &limits, info, &json);
 	if (err)
 		return err;
+	bool solana = x402_json_has(json, "x402Wallet");
 	/* Version 1 had another MAC and key schedule. */
-	if (!x402_json_int64(x402_json_get(json, "version"), &version) ||
+	if (solana)
+		err = read_solana(json, info, &parsed->info);
+	else if (!x402_json_int64(x402_json_get(json, "version"), &version) ||
 		version != 3)
 		err = refuse(info, X402_ERR_VERSION, "version", "3");
 	/* geth wrote "Crypto" once, and ethers still does. */
@@ -225,7 +244,7 @@ static enum x402_err read_file(
 		crypto = x402_json_get(json, "Crypto");
 	if (!err)
 		err = read_crypto(crypto, info, parsed);
-	if (!err)
+	if (!err && !solana)
 		err = read_address(json, info, &parsed->info);
 	x402_json_unref(json);
 	return err;
@@ -309,9 +328,9 @@ static enum x402_err check_key(const struct parsed *parsed,
 	return X402_ERR_CONFLICT;
 }
 
+/* The 32 bytes, into work->plain32. */
 static enum x402_err open_parsed(const struct parsed *parsed,
-	struct x402_span password, struct work *work, struct x402_errinfo *info,
-	struct x402_secret *secret)
+	struct x402_span password, struct work *work, struct x402_errinfo *info)
 {
 	uint8_t mac32[32];
 	enum x402_err err = derive(parsed, password, work->derived32);
@@ -326,8 +345,32 @@ static enum x402_err open_parsed(const struct parsed *parsed,
 	if (!crypt_ctr(work->derived32, parsed->iv16, parsed->ciphertext32,
 		    work->plain32))
 		return X402_ERR_CRYPTO;
+	return X402_OK;
+}
+
+static enum x402_err take_evm(const struct parsed *parsed,
+	const struct work *work, struct x402_errinfo *info,
+	struct x402_secret *secret)
+{
 	memcpy(secret->bytes, work->plain32, sizeof(secret->bytes));
 	return check_key(parsed, secret, info);
+}
+
+static enum x402_err take_solana(const struct parsed *parsed,
+	const struct work *work, struct x402_errinfo *info,
+	struct x402_svm_secret *secret)
+{
+	char text[X402_PUBKEY_TEXT_SIZE];
+	enum x402_err err = x402_svm_secret_from_seed(work->plain32, secret);
+	if (err)
+		return err;
+	struct x402_pubkey key = x402_svm_secret_pubkey(secret);
+	x402_pubkey_format(&key, text);
+	if (strcmp(text, parsed->info.solana_address) == 0)
+		return X402_OK;
+	x402_errinfo_set(info, "address",
+		"the key in the file belongs to another address than it says");
+	return X402_ERR_CONFLICT;
 }
 
 enum x402_err x402_keystore_open(struct x402_span json,
@@ -339,14 +382,46 @@ enum x402_err x402_keystore_open(struct x402_span json,
 	struct x402_secret secret = {{0}};
 	x402_secret_clear(ret_secret);
 	enum x402_err err = read_file(json, info, &parsed);
+	if (!err && parsed.info.solana_address[0])
+		err = refuse(info, X402_ERR_UNSUPPORTED, "x402Wallet",
+			"a key of Ethereum, got one of Solana");
 	if (!err)
 		err = x402_locked_new(sizeof(struct work), &locked);
+	struct work *work = (struct work *)(void *)locked.ptr;
 	if (!err)
-		err = open_parsed(&parsed, password,
-			(struct work *)(void *)locked.ptr, info, &secret);
+		err = open_parsed(&parsed, password, work, info);
+	if (!err)
+		err = take_evm(&parsed, work, info, &secret);
 	if (!err)
 		*ret_secret = secret;
 	x402_secret_clear(&secret);
+	x402_locked_clear(&locked);
+	x402_buf_clear(&parsed.salt);
+	return err;
+}
+
+enum x402_err x402_keystore_open_solana(struct x402_span json,
+	struct x402_span password, struct x402_errinfo *info,
+	struct x402_svm_secret *ret_secret)
+{
+	struct parsed parsed = {.kdf = KDF_SCRYPT};
+	struct x402_locked locked = {0};
+	struct x402_svm_secret secret = {{0}};
+	x402_svm_secret_clear(ret_secret);
+	enum x402_err err = read_file(json, info, &parsed);
+	if (!err && !parsed.info.solana_address[0])
+		err = refuse(info, X402_ERR_UNSUPPORTED, "version",
+			"a key of Solana, got one of Ethereum");
+	if (!err)
+		err = x402_locked_new(sizeof(struct work), &locked);
+	struct work *work = (struct work *)(void *)locked.ptr;
+	if (!err)
+		err = open_parsed(&parsed, password, work, info);
+	if (!err)
+		err = take_solana(&parsed, work, info, &secret);
+	if (!err)
+		*ret_secret = secret;
+	x402_svm_secret_clear(&secret);
 	x402_locked_clear(&locked);
 	x402_buf_clear(&parsed.salt);
 	return err;
@@ -433,13 +508,19 @@ static enum x402_err write_file(const struct parsed *parsed, char **ret_json)
 	if (!file)
 		return X402_ERR_NOMEM;
 	make_id(id);
-	set_hex(file, "address", x402_span(parsed->info.address.bytes, 20),
-		&err);
+	bool solana = parsed->info.solana_address[0] != '\0';
+	if (solana)
+		err = x402_json_set_string(
+			file, "address", parsed->info.solana_address);
+	else
+		set_hex(file, "address",
+			x402_span(parsed->info.address.bytes, 20), &err);
 	set_crypto(file, parsed, &err);
 	if (!err)
 		err = x402_json_set_string(file, "id", id);
 	if (!err)
-		err = x402_json_set_int(file, "version", 3);
+		err = solana ? x402_json_set_int(file, "x402Wallet", 1)
+			     : x402_json_set_int(file, "version", 3);
 	char *text = err ? NULL : x402_json_dump(file);
 	x402_json_unref(file);
 	if (!err && !text)
@@ -449,7 +530,7 @@ static enum x402_err write_file(const struct parsed *parsed, char **ret_json)
 	return err;
 }
 
-static enum x402_err seal_parsed(const struct x402_secret *secret,
+static enum x402_err seal_parsed(const uint8_t secret32[32],
 	struct x402_span password, struct work *work, struct parsed *parsed)
 {
 	uint8_t *salt = x402_buf_add_zeros(&parsed->salt, 32);
@@ -460,36 +541,55 @@ static enum x402_err seal_parsed(const struct x402_secret *secret,
 	enum x402_err err = derive(parsed, password, work->derived32);
 	if (err)
 		return err;
-	if (!crypt_ctr(work->derived32, parsed->iv16, secret->bytes,
+	if (!crypt_ctr(work->derived32, parsed->iv16, secret32,
 		    parsed->ciphertext32))
 		return X402_ERR_CRYPTO;
 	make_mac(work->derived32, parsed->ciphertext32, parsed->mac32);
 	return X402_OK;
 }
 
-enum x402_err x402_keystore_seal(const struct x402_secret *secret,
-	struct x402_span password, const struct x402_keystore_options *options,
+static enum x402_err seal(const uint8_t secret32[32], struct x402_span password,
+	const struct x402_keystore_options *options, struct parsed *parsed,
 	char **ret_json)
 {
 	unsigned log2_n = options ? options->scrypt_log2_n : 0;
-	struct parsed parsed = {
-		.kdf = KDF_SCRYPT, .r = SEAL_R, .p = SEAL_P, .rounds = 0};
 	struct x402_locked locked = {0};
 	if (!log2_n)
 		log2_n = SEAL_LOG2_N;
 	if (log2_n < SEAL_LOG2_MIN || log2_n > SEAL_LOG2_MAX ||
 		password.len > X402_PASSWORD_MAX_BYTES)
 		return X402_ERR_INVALID_ARGUMENT;
-	parsed.n = (uint64_t)1 << log2_n;
+	parsed->n = (uint64_t)1 << log2_n;
+	parsed->r = SEAL_R;
+	parsed->p = SEAL_P;
 	enum x402_err err = x402_locked_new(sizeof(struct work), &locked);
 	if (!err)
-		err = x402_wallet_address(secret, &parsed.info.address);
+		err = seal_parsed(secret32, password,
+			(struct work *)(void *)locked.ptr, parsed);
 	if (!err)
-		err = seal_parsed(secret, password,
-			(struct work *)(void *)locked.ptr, &parsed);
-	if (!err)
-		err = write_file(&parsed, ret_json);
+		err = write_file(parsed, ret_json);
 	x402_locked_clear(&locked);
-	x402_buf_clear(&parsed.salt);
+	x402_buf_clear(&parsed->salt);
 	return err;
+}
+
+enum x402_err x402_keystore_seal(const struct x402_secret *secret,
+	struct x402_span password, const struct x402_keystore_options *options,
+	char **ret_json)
+{
+	struct parsed parsed = {.kdf = KDF_SCRYPT};
+	enum x402_err err = x402_wallet_address(secret, &parsed.info.address);
+	return err ? err
+		   : seal(secret->bytes, password, options, &parsed, ret_json);
+}
+
+enum x402_err x402_keystore_seal_solana(const struct x402_svm_secret *secret,
+	struct x402_span password, const struct x402_keystore_options *options,
+	char **ret_json)
+{
+	struct parsed parsed = {.kdf = KDF_SCRYPT};
+	struct x402_pubkey key = x402_svm_secret_pubkey(secret);
+	x402_pubkey_format(&key, parsed.info.solana_address);
+	return seal(
+		secret->seed_and_key64, password, options, &parsed, ret_json);
 }

@@ -147,6 +147,11 @@ static enum x402_err learn_address(
 		err = x402_keystore_describe(
 			x402_locked_span(&text), info, &keystore);
 	x402_locked_clear(&text);
+	if (!err && keystore.solana_address[0]) {
+		x402_errinfo_set(info, "x402Wallet",
+			"%s: this is a wallet of Solana", signer->path);
+		return X402_ERR_UNSUPPORTED;
+	}
 	if (!err && keystore.has_address) {
 		signer->client.address = keystore.address;
 		return X402_OK;

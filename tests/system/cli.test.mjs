@@ -85,6 +85,43 @@ test('wallet_import_opens_what_other_tools_wrote', async () => {
   }
 });
 
+test('wallet_import_takes_keys_of_solana_in_both_forms', async () => {
+  // The seed 0..31; its public half by node's own Ed25519.
+  const seed = Buffer.from(Array.from({ length: 32 }, (_, i) => i));
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const key = crypto.createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const half = crypto.createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
+  const both = Buffer.concat([seed, half]);
+  const base58 = (bytes) => {
+    let n = BigInt(`0x${bytes.toString('hex')}`);
+    let text = '';
+    for (; n > 0n; n /= 58n) text = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'[Number(n % 58n)] + text;
+    for (const byte of bytes) { if (byte) break; text = `1${text}`; }
+    return text;
+  };
+  const forms = { json: JSON.stringify([...both]), base58: base58(both) };
+  for (const [form, text] of Object.entries(forms)) {
+    const made = await wallet(['import', `sol-${form}`, '--from', home.file(`sol-${form}`, text),
+      ...withPassword, password]);
+    assert.equal(made.code, 0, made.stderr);
+    assert.equal(made.answer.address, base58(half));
+  }
+  const list = (await wallet(['list'])).answer;
+  assert.equal(list.find((w) => w.name === 'sol-json').address, base58(half));
+  const wrong = Buffer.from(both);
+  wrong[63] ^= 1;
+  assertFails(await wallet(['import', 'x', '--from', home.file('bad', JSON.stringify([...wrong])),
+    ...withPassword, password]), 3, /id.json or base58/);
+  // It is no payer on Ethereum's side, and says so without a password.
+  const get = await run(home, ['get', `${shop.url}/paid`, '--wallet', 'sol-json']);
+  assert.equal(get.code, 3, get.stderr);
+  assert.match(get.error.message, /wallet of Solana/);
+  const node = await run(home, ['get', `${shop.url}/free`], { env: { X402_SVM_WALLET: 'sol-json',
+    X402_PASSWORD_FILE: password, EVM_PRIVATE_KEY: KEY } });
+  assert.equal(node.code, 3, node.stderr);
+  assert.match(node.error.message, /SVM_RPC_URL/);
+});
+
 test('wallet_import_says_what_is_wrong', async () => {
   const cast = fs.readFileSync(path.join(vectors, 'cast-1.7.1.json'));
   const wrong = home.file('wrong', 'incorrect horse');

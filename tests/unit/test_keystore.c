@@ -232,6 +232,55 @@ static void test_open_key_of_another_address_is_a_conflict(void **state)
 		X402_ERR_CONFLICT);
 }
 
+static void test_solana_seal_opens_as_solana_only(void **state)
+{
+	(void)state;
+	struct x402_keystore_options quick = {.scrypt_log2_n = 12};
+	struct x402_keystore_info keystore = {0};
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_svm_secret key;
+	struct x402_svm_secret got;
+	struct x402_secret evm;
+	static const uint8_t seed32[32] = {1, 2, 3};
+	char address[X402_PUBKEY_TEXT_SIZE];
+	char *text = NULL;
+
+	assert_int_equal(x402_svm_secret_from_seed(seed32, &key), X402_OK);
+	struct x402_pubkey pubkey = x402_svm_secret_pubkey(&key);
+	x402_pubkey_format(&pubkey, address);
+	assert_int_equal(x402_keystore_seal_solana(
+				 &key, x402_span_str("p"), &quick, &text),
+		X402_OK);
+	/* No tool of Ethereum takes it for its own. */
+	assert_null(strstr(text, "\"version\""));
+	assert_int_equal(
+		x402_keystore_describe(x402_span_str(text), &info, &keystore),
+		X402_OK);
+	assert_string_equal(keystore.solana_address, address);
+	assert_false(keystore.has_address);
+	assert_int_equal(x402_keystore_open_solana(x402_span_str(text),
+				 x402_span_str("p"), &info, &got),
+		X402_OK);
+	assert_memory_equal(&got, &key, sizeof(key));
+	assert_int_equal(x402_keystore_open_solana(x402_span_str(text),
+				 x402_span_str("q"), &info, &got),
+		X402_ERR_CRYPTO);
+	assert_int_equal(
+		open_text(text, "p", &info, &evm), X402_ERR_UNSUPPORTED);
+	assert_int_equal(x402_keystore_open_solana(
+				 x402_span_str(fixture("cast-1.7.1.json")),
+				 x402_span_str(PASSWORD), &info, &got),
+		X402_ERR_UNSUPPORTED);
+	/* Another address than the seed's: one digit of base58 for another. */
+	char *at = strstr(text, address);
+	assert_non_null(at);
+	at[5] = at[5] == 'A' ? 'B' : 'A';
+	assert_int_equal(x402_keystore_open_solana(x402_span_str(text),
+				 x402_span_str("p"), &info, &got),
+		X402_ERR_CONFLICT);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_open_unbounded_work_is_refused),
 		cmocka_unit_test(
 			test_open_key_of_another_address_is_a_conflict),
+		cmocka_unit_test(test_solana_seal_opens_as_solana_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

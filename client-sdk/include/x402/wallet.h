@@ -13,6 +13,7 @@
 #define X402_WALLET_H
 
 #include "x402/sign.h"
+#include "x402/svm.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -78,6 +79,8 @@ X402_API X402_MUST_USE enum x402_err x402_secret_file_write(
 struct x402_keystore_info {
 	bool has_address; /* cast leaves it out */
 	struct x402_address address;
+	/* A wallet of Solana's, in our own form: its address, else "". */
+	char solana_address[X402_PUBKEY_TEXT_SIZE];
 };
 /* The errors of x402_keystore_open that need no password. */
 X402_API X402_MUST_USE enum x402_err x402_keystore_describe(
@@ -115,6 +118,18 @@ struct x402_keystore_options {
 X402_API X402_MUST_USE enum x402_err x402_keystore_seal(
 	const struct x402_secret *secret, struct x402_span password,
 	const struct x402_keystore_options *options, char **ret_json);
+
+/*
+ * The same for a key of Solana, which has no such format: the seed, in the
+ * same cipher, under "x402Wallet" in place of "version", so that no tool takes
+ * it for a key of Ethereum. UNSUPPORTED when the file is of the other kind.
+ */
+X402_API X402_MUST_USE enum x402_err x402_keystore_seal_solana(
+	const struct x402_svm_secret *secret, struct x402_span password,
+	const struct x402_keystore_options *options, char **ret_json);
+X402_API X402_MUST_USE enum x402_err x402_keystore_open_solana(
+	struct x402_span json, struct x402_span password,
+	struct x402_errinfo *info, struct x402_svm_secret *ret_secret);
 
 /* A fresh key from the operating system's generator. */
 X402_API X402_MUST_USE enum x402_err x402_wallet_generate(
