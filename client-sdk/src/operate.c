@@ -222,7 +222,8 @@ enum x402_err x402_client_check_balances(struct x402_client *client,
 			return X402_ERR_INVALID_ARGUMENT;
 		pauses |= balances[i].pause_below != NULL;
 	}
-	enum x402_err err = x402__asker_init(&asker);
+	enum x402_err err = x402__asker_init(
+		&client->operator_->breaker, &asker);
 	if (err)
 		return err;
 	x402_address_format(&client->signer.address, payer);

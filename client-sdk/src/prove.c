@@ -9,6 +9,7 @@
  */
 #include "prove_p.h"
 
+#include "operate_p.h"
 #include "text_p.h"
 
 #include <curl/curl.h>
@@ -23,8 +24,14 @@
 
 /* ---- Asking. ---- */
 
-enum x402_err x402__asker_init(struct x402__asker *ret_asker)
+/* A resume asks about many purchases: ten seconds for each is too long. */
+static const struct x402__breaker_rule ask_rule = {
+	.failures = 3, .open_ms = 30000};
+
+enum x402_err x402__asker_init(
+	struct x402__breaker *breaker, struct x402__asker *ret_asker)
 {
+	ret_asker->breaker = breaker;
 	ret_asker->curl = curl_easy_init();
 	return ret_asker->curl ? X402_OK : X402_ERR_NOMEM;
 }
@@ -45,7 +52,7 @@ static size_t keep(char *data, size_t size, size_t count, void *user)
 	return buf->failed ? 0 : len;
 }
 
-enum x402_err x402__ask(struct x402__asker *asker, const char *url,
+static enum x402_err ask_once(struct x402__asker *asker, const char *url,
 	const char *body, struct x402_json **ret_json)
 {
 	CURL *curl = asker->curl;
@@ -76,6 +83,29 @@ enum x402_err x402__ask(struct x402__asker *asker, const char *url,
 		!x402_json_parse(x402_buf_span(&answer), NULL, NULL, ret_json))
 		err = X402_OK;
 	x402_buf_clear(&answer);
+	return err;
+}
+
+/* "http://host:port" of a URL: one circuit for all that is asked there. */
+static void name_origin(const char *url, char *ret_name, size_t size)
+{
+	const char *host = strstr(url, "://");
+	size_t len = host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#")
+			  : strlen(url);
+	snprintf(ret_name, size, "%.*s", (int)(len < size ? len : size - 1),
+		url);
+}
+
+enum x402_err x402__ask(struct x402__asker *asker, const char *url,
+	const char *body, struct x402_json **ret_json)
+{
+	char origin[272];
+	name_origin(url, origin, sizeof(origin));
+	if (!x402__breaker_allows(asker->breaker, origin, x402__now_ms()))
+		return X402_ERR_NETWORK;
+	enum x402_err err = ask_once(asker, url, body, ret_json);
+	(void)x402__breaker_note(asker->breaker, origin,
+		err != X402_ERR_NETWORK, &ask_rule, x402__now_ms());
 	return err;
 }
 

@@ -6,11 +6,16 @@
 
 #include "x402/resume.h"
 
+struct x402__breaker;
+
 /* Small JSON questions to a facilitator or a node; one handle for all. */
 struct x402__asker {
 	void *curl; /* CURL *, owned */
+	/* Who fails three times in a row is not asked for half a minute. */
+	struct x402__breaker *breaker; /* borrowed, the client's */
 };
-X402_MUST_USE enum x402_err x402__asker_init(struct x402__asker *ret_asker);
+X402_MUST_USE enum x402_err x402__asker_init(
+	struct x402__breaker *breaker, struct x402__asker *ret_asker);
 void x402__asker_clear(struct x402__asker *asker);
 
 /*

@@ -12,6 +12,7 @@
  */
 #include "client_p.h"
 #include "journal_p.h"
+#include "operate_p.h"
 #include "prove_p.h"
 
 #include <stdlib.h>
@@ -213,7 +214,8 @@ static enum x402_err resolve_all(struct resume *resume)
 	if (!err && resume->out_of_memory)
 		err = X402_ERR_NOMEM;
 	if (!err)
-		err = x402__asker_init(&resume->asker);
+		err = x402__asker_init(
+			&resume->client->operator_->breaker, &resume->asker);
 	for (size_t i = 0; !err && i < resume->len; i++) {
 		const struct x402_client_options *options =
 			&resume->client->options;

@@ -50,6 +50,39 @@ static void test_journal_symlink_refused(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void test_journal_default_place_is_the_users(void **state)
+{
+	struct house *house = *state;
+	struct x402_journal *journal = NULL;
+	struct stat stat_;
+	char path[160];
+
+	/* The file of the house, by each of the three names. */
+	assert_int_equal(setenv("X402_JOURNAL", house->path, 1), 0);
+	assert_int_equal(x402_journal_open(NULL, NULL, &journal), X402_OK);
+	x402_journal_close(journal);
+	assert_int_equal(unsetenv("X402_JOURNAL"), 0);
+	assert_int_equal(setenv("XDG_DATA_HOME", house->directory, 1), 0);
+	assert_int_equal(x402_journal_open(NULL, NULL, &journal), X402_OK);
+	x402_journal_close(journal);
+	snprintf(path, sizeof(path), "%s/x402", house->directory);
+	assert_int_equal(stat(path, &stat_), 0);
+	assert_int_equal(stat_.st_mode & 0777, 0700);
+	snprintf(
+		path, sizeof(path), "%s/x402/journal.sqlite", house->directory);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/x402", house->directory);
+	assert_int_equal(rmdir(path), 0);
+	/* Relative paths are nobody's home. */
+	assert_int_equal(setenv("XDG_DATA_HOME", "relative", 1), 0);
+	assert_int_equal(unsetenv("HOME"), 0);
+	journal = NULL;
+	assert_int_equal(
+		x402_journal_open(NULL, NULL, &journal), X402_ERR_STORE);
+	assert_null(journal);
+	assert_int_equal(unsetenv("XDG_DATA_HOME"), 0);
+}
+
 static void test_journal_newer_schema_refused(void **state)
 {
 	struct house *house = *state;
@@ -483,6 +516,7 @@ int main(void)
 		TEST(test_journal_file_is_private),
 		TEST(test_journal_others_may_read_refused),
 		TEST(test_journal_symlink_refused),
+		TEST(test_journal_default_place_is_the_users),
 		TEST(test_journal_newer_schema_refused),
 		TEST(test_reserve_unsigned_is_never_presented),
 		TEST(test_reserve_open_purchase_gives_the_same_header),

@@ -3,6 +3,7 @@
  * sign a second time, so everything that cannot be read is no proof.
  */
 #include "cmocka_house.h"
+#include "operate_p.h"
 #include "prove_p.h"
 
 #define VALID_BEFORE UINT64_C(0x68000000)
@@ -86,6 +87,29 @@ static void test_prove_unreadable_answers_prove_nothing(void **state)
 		assert_int_equal(judge(texts[i]), X402_CLIENT_PROOF_NONE);
 }
 
+static void test_ask_who_does_not_answer_is_left_alone(void **state)
+{
+	(void)state;
+	static struct x402__breaker breaker;
+	struct x402__asker asker;
+	struct x402_json *json = NULL;
+
+	assert_int_equal(x402__asker_init(&breaker, &asker), X402_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_true(x402__breaker_allows(
+			&breaker, "http://127.0.0.1:1", x402__now_ms()));
+		assert_int_equal(x402__ask(&asker, "http://127.0.0.1:1/a/b",
+					 NULL, &json),
+			X402_ERR_NETWORK);
+	}
+	assert_false(x402__breaker_allows(
+		&breaker, "http://127.0.0.1:1", x402__now_ms()));
+	assert_true(x402__breaker_allows(
+		&breaker, "http://127.0.0.1:2", x402__now_ms()));
+	assert_null(json);
+	x402__asker_clear(&asker);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +117,7 @@ int main(void)
 		cmocka_unit_test(test_prove_unused_is_dead_from_its_end_on),
 		cmocka_unit_test(test_prove_order_of_the_batch_does_not_matter),
 		cmocka_unit_test(test_prove_unreadable_answers_prove_nothing),
+		cmocka_unit_test(test_ask_who_does_not_answer_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
