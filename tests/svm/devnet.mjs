@@ -158,7 +158,8 @@ const methods = {
     return Number(ledger.slot);
   },
   devnet_expireBlockhashes: () => {
-    for (let i = 0; i < MAX_AGE + 3 * FINAL; i++) ledger.tick();
+    // The newest blockhash, one that a node was behind with, and finality.
+    for (let i = 0; i < 2 * MAX_AGE + 2 * FINAL; i++) ledger.tick();
     return Number(ledger.slot);
   },
   devnet_holdSlots: ([held = true]) => (ledger.held = Boolean(held)),

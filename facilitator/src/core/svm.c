@@ -22,8 +22,12 @@
 #define GWEI UINT64_C(1000000000)
 /* Heights that a blockhash lives for. */
 #define BLOCKHASH_HEIGHTS 150
-/* On top of that: a payer may know a newer blockhash than our head does. */
-#define SLACK_HEIGHTS 32
+/*
+ * On top of the head's own last valid height: the payer's node may be so far
+ * ahead of the one that told our head. Too much only delays an answer; too
+ * little would call a payment dead that can still land.
+ */
+#define SLACK_HEIGHTS 150
 /* Nodes that must not know of it, one after another. */
 #define MISSES_WANTED 2
 #define PROBE_MS      1000
