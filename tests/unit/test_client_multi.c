@@ -5,6 +5,7 @@
  */
 #include "journal_house.h"
 #include "transfer_p.h"
+#include "x402/operate.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -383,6 +384,98 @@ static void test_multi_deadline_of_a_request_ends_it(void **state)
 	close_buyer(&buyer);
 }
 
+/* What cannot be written down is not paid, and not signed for later. */
+static void test_fetch_journal_that_cannot_be_written_pays_nothing(void **state)
+{
+	struct house *house = *state;
+	struct x402_journal_options options = {
+		.path = house->path, .busy_timeout_ms = 50};
+	struct x402_journal *other = open_at(house->path);
+	struct x402_client_response response = X402_CLIENT_RESPONSE_INIT;
+	struct x402_client_request request;
+	struct buyer buyer;
+
+	x402_journal_close(house->journal);
+	assert_int_equal(
+		x402_journal_open(&options, NULL, &house->journal), X402_OK);
+	open_buyer(&buyer, house, NULL);
+	request = request_of(&buyer, 0, "/a");
+	assert_int_equal(x402__journal_begin(other, false), X402_OK);
+	assert_int_equal(x402_client_fetch(buyer.client, &request, &response),
+		X402_ERR_STORE);
+	assert_int_equal(response.cause, X402_CLIENT_CAUSE_JOURNAL);
+	assert_false(response.payment.attempted);
+	assert_null(response.payment.header_text);
+	assert_int_equal(buyer.shop.paid, 0);
+	assert_int_equal(x402__journal_end(other, X402_OK), X402_OK);
+	/* Once it can be, it is. */
+	assert_int_equal(
+		x402_client_fetch(buyer.client, &request, &response), X402_OK);
+	assert_int_equal(buyer.shop.paid, 1);
+	x402_client_response_clear(&response);
+	x402_journal_close(other);
+	close_buyer(&buyer);
+}
+
+static void test_fetch_paused_client_pays_nothing_new(void **state)
+{
+	struct x402_client_response response = X402_CLIENT_RESPONSE_INIT;
+	struct x402_client_request request;
+	struct buyer buyer;
+
+	open_buyer(&buyer, *state, NULL);
+	request = request_of(&buyer, 0, "/a");
+	x402_client_pause(buyer.client, true, "night");
+	assert_true(x402_client_is_paused(buyer.client));
+	assert_int_equal(x402_client_fetch(buyer.client, &request, &response),
+		X402_ERR_POLICY);
+	assert_int_equal(response.cause, X402_CLIENT_CAUSE_PAUSED);
+	assert_int_equal(buyer.shop.paid, 0);
+	x402_client_pause(buyer.client, false, "");
+	assert_int_equal(
+		x402_client_fetch(buyer.client, &request, &response), X402_OK);
+	assert_int_equal(buyer.shop.paid, 1);
+	x402_client_response_clear(&response);
+	close_buyer(&buyer);
+}
+
+/* The caller's word at the last moment gives the money back. */
+static enum x402_err decline(
+	void *user, const struct x402_client_payment *payment)
+{
+	(void)user;
+	(void)payment;
+	return X402_ERR_POLICY;
+}
+
+static void test_fetch_declined_after_signing_is_not_paid(void **state)
+{
+	struct house *house = *state;
+	struct x402_secret key;
+	struct x402_client_options options = {.key = &key,
+		.journal = house->journal,
+		.on_payment_signed = decline};
+	struct x402_client_response response = X402_CLIENT_RESPONSE_INIT;
+	struct x402_client_request request;
+	struct x402_client *client = NULL;
+	struct buyer buyer;
+
+	open_buyer(&buyer, house, NULL);
+	request = request_of(&buyer, 0, "/a");
+	assert_int_equal(x402_secret_parse(KEY, &key), X402_OK);
+	assert_int_equal(x402_client_new(&options, &client), X402_OK);
+	assert_int_equal(x402_client_fetch(client, &request, &response),
+		X402_ERR_POLICY);
+	assert_int_equal(response.cause, X402_CLIENT_CAUSE_DECLINED);
+	assert_int_equal(buyer.shop.paid, 0);
+	assert_int_equal(spent(house), 0);
+	assert_int_equal(state_of(house, response.payment.purchase),
+		X402_PURCHASE_UNPAID);
+	x402_client_response_clear(&response);
+	x402_client_free(client);
+	close_buyer(&buyer);
+}
+
 /* ---- In an event loop of the caller's: poll(). ---- */
 
 struct loop {
@@ -531,6 +624,9 @@ int main(void)
 		TEST(test_multi_full_queue_refuses),
 		TEST(test_multi_freed_in_the_middle_tells_everybody),
 		TEST(test_multi_deadline_of_a_request_ends_it),
+		TEST(test_fetch_journal_that_cannot_be_written_pays_nothing),
+		TEST(test_fetch_paused_client_pays_nothing_new),
+		TEST(test_fetch_declined_after_signing_is_not_paid),
 		TEST(test_multi_lives_in_the_callers_loop),
 		TEST(test_multi_half_a_loop_is_invalid),
 	};
