@@ -36,9 +36,10 @@ async function settle(body, mint) {
 test('supported names the fee payer', async () => {
   const {body} = await daemon.ask('/supported');
   const feePayer = devnet.accounts.facilitator.address;
+  const confirmations = '1';
   assert.deepEqual(body.kinds, [
-    {x402Version: 2, scheme: 'exact', network: NETWORK, extra: {feePayer}},
-    {x402Version: 1, scheme: 'exact', network: 'solana-devnet', extra: {feePayer}},
+    {x402Version: 2, scheme: 'exact', network: NETWORK, confirmations, extra: {feePayer}},
+    {x402Version: 1, scheme: 'exact', network: 'solana-devnet', confirmations, extra: {feePayer}},
   ]);
   assert.deepEqual(body.signers, {'solana:*': [feePayer]});
 });

@@ -153,10 +153,10 @@ describe('what it serves', () => {
     const { status, json } = await f.request(`${daemon.url}/supported`);
     assert.equal(status, 200);
     assert.deepEqual(json.kinds, [
-      { x402Version: 2, scheme: 'exact', network: f.CAIP2 },
-      { x402Version: 2, scheme: 'upto', network: f.CAIP2,
+      { x402Version: 2, scheme: 'exact', network: f.CAIP2, confirmations: '1' },
+      { x402Version: 2, scheme: 'upto', network: f.CAIP2, confirmations: '1',
         extra: { facilitatorAddress: info.accounts.facilitator.address } },
-      { x402Version: 1, scheme: 'exact', network: 'base-sepolia' }]);
+      { x402Version: 1, scheme: 'exact', network: 'base-sepolia', confirmations: '1' }]);
     assert.deepEqual(json.extensions, ['bazaar', 'eip2612GasSponsoring', 'payment-identifier']);
     assert.deepEqual(json.signers, { 'eip155:*': [info.accounts.facilitator.address] });
   });

@@ -268,6 +268,7 @@ static int setup(void **state)
 	app.chains_len = 1;
 	app.chains[0].status = &status;
 	app.chains[0].signers_len = 1;
+	app.chains[0].confirmations = 3;
 	memset(app.chains[0].signers[0].bytes, 0x51, 20);
 	atomic_store(&status.health, FAC_CHAIN_USABLE);
 	return x402_network_parse("eip155:84532", &app.chains[0].network);
@@ -774,12 +775,33 @@ static void supported_leaves_out_a_chain_that_is_down(void **state)
 	(void)state;
 	ask("GET", "/supported", NULL);
 	assert_body_has("{\"x402Version\":2,\"scheme\":\"exact\",\"network\":"
-			"\"eip155:84532\"}");
+			"\"eip155:84532\",\"confirmations\":\"3\"}");
 	assert_body_has("{\"x402Version\":1,\"scheme\":\"exact\",\"network\":"
-			"\"base-sepolia\"}");
+			"\"base-sepolia\",\"confirmations\":\"3\"}");
 	atomic_store(&status.health, FAC_CHAIN_DOWN);
 	ask("GET", "/supported", NULL);
 	assert_body_has("\"kinds\":[]");
+}
+
+static void supported_says_what_a_success_means(void **state)
+{
+	static const struct {
+		uint32_t confirmations;
+		const char *text;
+	} cases[] = {{FAC_CONFIRM_SUBMITTED, "\"submitted\""}, {1, "\"1\""},
+		{FAC_CONFIRM_SAFE, "\"safe\""},
+		{FAC_CONFIRM_FINALIZED, "\"finalized\""}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char wanted[64];
+
+		app.chains[0].confirmations = cases[i].confirmations;
+		snprintf(wanted, sizeof(wanted), "\"confirmations\":%s",
+			cases[i].text);
+		ask("GET", "/supported", NULL);
+		assert_body_has(wanted);
+	}
 }
 
 static void health_fails_with_the_store_or_every_chain(void **state)
@@ -952,6 +974,7 @@ int main(void)
 		API_TEST(settle_declared_resource_is_listed_then_answered),
 		API_TEST(settle_catalogue_fault_does_not_hide_the_success),
 		API_TEST(supported_leaves_out_a_chain_that_is_down),
+		API_TEST(supported_says_what_a_success_means),
 		API_TEST(health_fails_with_the_store_or_every_chain),
 		API_TEST(payment_lookup_reads_ids_and_hashes_only),
 		API_TEST(discovery_list_reads_its_filters),

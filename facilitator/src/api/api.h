@@ -46,7 +46,8 @@ struct fac_app_chain {
 	struct x402_pubkey fee_payers[FAC_ENGINE_SIGNERS_MAX];
 	uint32_t max_compute_units;
 	uint64_t max_priority_lamports;
-	size_t signers_len; /* of whichever */
+	uint32_t confirmations; /* as the engine's; FAC_CONFIRM_... */
+	size_t signers_len;     /* of whichever */
 	/* F-034: borrowed; they outlive the worker. */
 	const struct x402_address *factories;
 	size_t factories_len;

@@ -9,6 +9,7 @@
 #include "api/api.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 /* Served for real: catalogued on /settle, and honoured on /settle. */
 static const char *const extensions[] = {
@@ -44,6 +45,26 @@ static enum x402_err add_extra(struct x402_json *kind,
 	return x402_json_set_take(kind, "extra", extra);
 }
 
+/*
+ * Demands F1: what a success means here. Not in extra, which sellers pass on
+ * to buyers. As in the configuration: so many blocks, or a word.
+ */
+static enum x402_err add_confirmations(
+	struct x402_json *kind, uint32_t confirmations)
+{
+	char number[12];
+	const char *text = number;
+
+	snprintf(number, sizeof(number), "%u", confirmations);
+	if (confirmations == FAC_CONFIRM_SUBMITTED)
+		text = "submitted";
+	else if (confirmations == FAC_CONFIRM_SAFE)
+		text = "safe";
+	else if (confirmations == FAC_CONFIRM_FINALIZED)
+		text = "finalized";
+	return x402_json_set_string(kind, "confirmations", text);
+}
+
 static enum x402_err add_kind(struct x402_json *kinds, int version,
 	const struct x402_scheme *scheme, const struct fac_app_chain *chain)
 {
@@ -58,7 +79,8 @@ static enum x402_err add_kind(struct x402_json *kinds, int version,
 	if (!kind || x402_json_set_int(kind, "x402Version", version) ||
 		x402_json_set_string(kind, "scheme", scheme->name) ||
 		x402_json_set_string(kind, "network", network) ||
-		add_extra(kind, scheme, chain)) {
+		add_extra(kind, scheme, chain) ||
+		add_confirmations(kind, chain->confirmations)) {
 		x402_json_unref(kind);
 		return X402_ERR_NOMEM;
 	}

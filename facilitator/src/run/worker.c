@@ -60,6 +60,7 @@ static enum x402_err make_chains(
 		chain->factories = from->settling.factories;
 		chain->factories_len = from->settling.factories_len;
 		chain->signers_len = from->signers_len;
+		chain->confirmations = from->settling.confirmations;
 		memcpy(chain->signers, options->signers[i],
 			sizeof(chain->signers));
 		chain->max_compute_units = from->max_compute_units;
