@@ -14,23 +14,22 @@
 #include <unistd.h>
 
 /* Ceilings of the ceilings: beyond these a figure is a typing error. */
-#define DEADLINE_MAX_S     600
-#define RETENTION_MAX_DAYS 36500
-#define HEAD_LAG_MAX       100000
-#define SVM_HEAD_LAG       25
-#define RPS_MAX            1000000
-#define COMPUTE_UNITS_MAX  1400000 /* a transaction's own limit */
-#define LAMPORTS_MAX       1000000000
-#define MAX_BODY_MAX       (16 * 1024 * 1024)
-#define CONNECTIONS_MAX    100000
-#define FEE_MAX_GWEI       1000000
-#define GAS_MAX            30000000
-#define PROOF_DEPTH_MAX    100000
-#define WINDOW_MAX_MS      5000
-#define BATCH_GAS_MAX      1000000000
-#define HEAD_AGE_MAX_S     86400
-#define DEFAULT_PORT       4022 /* as the reference facilitators' examples */
-#define DEFAULT_WORKERS    4
+#define DEADLINE_MAX_S    600
+#define HEAD_LAG_MAX      100000
+#define SVM_HEAD_LAG      25
+#define RPS_MAX           1000000
+#define COMPUTE_UNITS_MAX 1400000 /* a transaction's own limit */
+#define LAMPORTS_MAX      1000000000
+#define MAX_BODY_MAX      (16 * 1024 * 1024)
+#define CONNECTIONS_MAX   100000
+#define FEE_MAX_GWEI      1000000
+#define GAS_MAX           30000000
+#define PROOF_DEPTH_MAX   100000
+#define WINDOW_MAX_MS     5000
+#define BATCH_GAS_MAX     1000000000
+#define HEAD_AGE_MAX_S    86400
+#define DEFAULT_PORT      4022 /* as the reference facilitators' examples */
+#define DEFAULT_WORKERS   4
 
 void fac_config_problem(struct x402_buf *problems, const char *fmt, ...)
 {
@@ -350,7 +349,7 @@ static int check_factory(cfg_t *cfg, cfg_opt_t *opt)
 
 static int check_retention(cfg_t *cfg, cfg_opt_t *opt)
 {
-	return check_range(cfg, opt, 0, RETENTION_MAX_DAYS);
+	return check_range(cfg, opt, 0, FAC_CONFIG_RETENTION_MAX_DAYS);
 }
 
 static int check_instance(cfg_t *cfg, cfg_opt_t *opt)

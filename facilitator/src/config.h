@@ -110,8 +110,10 @@ struct fac_config {
 	uint32_t max_connections;
 	char *store_path;              /* a file, or postgresql://... */
 	char instance[FAC_OWNER_SIZE]; /* "": a random name */
-	uint32_t retention_days;       /* 0: nothing is forgotten */
-	char *log_file;                /* or NULL: standard error */
+/* A century: more is a slip. */
+#define FAC_CONFIG_RETENTION_MAX_DAYS 36500
+	uint32_t retention_days; /* 0: no payment is forgotten */
+	char *log_file;          /* or NULL: standard error */
 	/* The listener for operators: one of them, or none. */
 	char *admin_unix;                      /* a socket file, or NULL */
 	char admin_host[FAC_CONFIG_HOST_SIZE]; /* "": none */

@@ -183,12 +183,26 @@ static void read_rest(struct fac_config *config, struct x402_buf *problems)
 {
 	uint64_t port = config->port;
 	uint64_t workers = config->workers;
+	uint64_t days = config->retention_days;
 
 	if (env_number("PORT", UINT16_MAX, &port, problems))
 		config->port = (uint16_t)port;
 	if (env_number(
 		    "X402_WORKERS", FAC_CONFIG_WORKERS_MAX, &workers, problems))
 		config->workers = (unsigned)workers;
+	if (env_number("X402_RETENTION_DAYS", FAC_CONFIG_RETENTION_MAX_DAYS,
+		    &days, problems))
+		config->retention_days = (uint32_t)days;
+	for (size_t i = 0; i < config->chains_len; i++)
+		if (env("X402_CONFIRMATIONS") &&
+			!fac_config_parse_confirmations(
+				env("X402_CONFIRMATIONS"),
+				&config->chains[i].settling.confirmations))
+			fac_config_problem(problems,
+				SOURCE ": X402_CONFIRMATIONS: expected a "
+				       "number of blocks, submitted, safe or "
+				       "finalized, got \"%.20s\"",
+				env("X402_CONFIRMATIONS"));
 	if (env("X402_LISTEN") &&
 		!fac_config_parse_listen(env("X402_LISTEN"), config))
 		fac_config_problem(problems,

@@ -127,7 +127,7 @@ static const struct argp argp = {argp_options, parse_option, NULL,
 	"Without -c the environment alone is read: PORT, EVM_RPC_URL, "
 	"EVM_PRIVATE_KEY (or EVM_PRIVATE_KEY_FILE), and optionally "
 	"X402_NETWORK, X402_STORE, X402_LISTEN, X402_ADMIN_LISTEN, "
-	"X402_WORKERS.",
+	"X402_WORKERS, X402_CONFIRMATIONS, X402_RETENTION_DAYS.",
 	NULL, NULL, NULL};
 
 /* ---- The system around. ---- */

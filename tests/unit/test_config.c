@@ -303,7 +303,8 @@ static void clear_env(void)
 	static const char *const names[] = {"PORT", "EVM_RPC_URL",
 		"EVM_PRIVATE_KEY", "EVM_PRIVATE_KEY_FILE", "X402_NETWORK",
 		"X402_STORE", "X402_LISTEN", "X402_WORKERS", "SVM_RPC_URL",
-		"SVM_PRIVATE_KEY", "SVM_PRIVATE_KEY_FILE", "X402_SVM_NETWORK",
+		"X402_CONFIRMATIONS", "X402_RETENTION_DAYS", "SVM_PRIVATE_KEY",
+		"SVM_PRIVATE_KEY_FILE", "X402_SVM_NETWORK",
 		"CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "XDG_STATE_HOME"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		assert_int_equal(unsetenv(names[i]), 0);
@@ -326,7 +327,12 @@ static void env_alone_is_enough(void **state)
 	assert_int_equal(setenv("PORT", "0", 1), 0);
 	assert_int_equal(setenv("X402_LISTEN", "0.0.0.0", 1), 0);
 	assert_int_equal(setenv("X402_WORKERS", "2", 1), 0);
+	assert_int_equal(setenv("X402_CONFIRMATIONS", "safe", 1), 0);
+	assert_int_equal(setenv("X402_RETENTION_DAYS", "90", 1), 0);
 	assert_int_equal(fac_config_from_env(&problems, &config), X402_OK);
+	assert_int_equal(
+		config->chains[0].settling.confirmations, FAC_CONFIRM_SAFE);
+	assert_int_equal(config->retention_days, 90);
 	assert_int_equal(config->port, 0);
 	assert_string_equal(config->host, "0.0.0.0");
 	assert_int_equal(config->workers, 2);
@@ -440,6 +446,10 @@ static const struct {
 	{"PORT", "-1", "PORT"},
 	{"PORT", "http", "PORT"},
 	{"X402_WORKERS", "65", "X402_WORKERS"},
+	{"X402_CONFIRMATIONS", "0", "X402_CONFIRMATIONS"},
+	{"X402_CONFIRMATIONS", "soon", "X402_CONFIRMATIONS"},
+	{"X402_RETENTION_DAYS", "-1", "X402_RETENTION_DAYS"},
+	{"X402_RETENTION_DAYS", "36501", "X402_RETENTION_DAYS"},
 	{"X402_LISTEN", "[::1", "X402_LISTEN"},
 };
 
