@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define BATCH    200
@@ -67,7 +68,9 @@ static void reserve(struct fac_store *store, uint64_t number)
 {
 	static uint8_t calldata[292];
 	uint8_t id16[16];
-	struct fac_payment payment = {.valid_before_unix_s = 4000000000,
+	/* Later for later ones, as if a thousand came in a second. */
+	struct fac_payment payment = {
+		.valid_before_unix_s = 4000000000 + number / 1000,
 		.x402_version = 2,
 		.gas_limit = 100000,
 		.may_share = true,
@@ -139,6 +142,31 @@ static void run_batch(struct fac_store *store, uint64_t first, uint64_t nonce)
 	settle();
 }
 
+/* What the process has given the block device so far, by the kernel. */
+static uint64_t written_bytes(void)
+{
+	FILE *file = fopen("/proc/self/io", "r");
+	char line[80];
+	uint64_t bytes = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, "write_bytes: ", 13) == 0)
+			bytes = strtoull(line + 13, NULL, 10);
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+static uint64_t cpu_us(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) *
+		1000000 +
+		(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
 static uint64_t now_us(void)
 {
 	struct timespec now;
@@ -157,8 +185,10 @@ int main(int argc, char **argv)
 	struct x402_address signer = {{0}};
 	uint64_t began;
 	uint64_t took;
+	uint64_t cpu;
+	uint64_t written;
 
-	if (argc < 2 || fac_loop_new(&loop))
+	if (argc < 2 || payments < BATCH || fac_loop_new(&loop))
 		return 2;
 	if (fac_store_open(&options, &info, &store)) {
 		fprintf(stderr, "store_bench: %s\n", info.text);
@@ -167,14 +197,19 @@ int main(int argc, char **argv)
 	submit(store, fac_verb_lane_acquire(NETWORK, &signer, OWNER, 600000));
 	settle();
 	began = now_us();
+	cpu = cpu_us();
+	written = written_bytes();
 	for (uint64_t at = 0; at + BATCH <= payments; at += BATCH)
 		run_batch(store, first + at, (first + at) / BATCH);
 	took = now_us() - began;
 	printf("%llu payments from reservation to credit in %llu ms: "
-	       "%llu a second, %llu commits\n",
+	       "%llu a second, %llu commits; for each payment %llu us of CPU "
+	       "and %llu bytes written\n",
 		(unsigned long long)payments, (unsigned long long)took / 1000,
 		(unsigned long long)(payments * 1000000 / (took ? took : 1)),
-		(unsigned long long)fac_store_stats(store).commits);
+		(unsigned long long)fac_store_stats(store).commits,
+		(unsigned long long)((cpu_us() - cpu) / payments),
+		(unsigned long long)((written_bytes() - written) / payments));
 	fac_store_close(store);
 	fac_loop_free(loop);
 	return 0;
