@@ -473,7 +473,8 @@ X402_API bool x402_client_address(
  *
  * A request that brings its own PAYMENT-SIGNATURE or X-PAYMENT header is
  * never paid again (C-002): this is how an unknown payment is resolved.
- * Calling again without that header buys a second time.
+ * Without a journal, calling again without that header buys a second time;
+ * with one, the journal presents the same authorization by itself.
  */
 X402_API X402_MUST_USE enum x402_err x402_client_fetch(
 	struct x402_client *client, const struct x402_client_request *request,

@@ -75,7 +75,10 @@ struct x402_client_easy {
 /*
  * Perform the handle's request and pay for it if need be. As
  * x402_client_fetch(); response->body holds only what was kept from your
- * callback, the final 402. INVALID_ARGUMENT also for a handle without a URL.
+ * callback, the final 402, and response->headers those of an answer that the
+ * client had to look at. INVALID_ARGUMENT also for a handle without a URL.
+ * Headers that are set on the handle and not said in `headers` are lost when
+ * it pays.
  */
 X402_API X402_MUST_USE enum x402_err x402_client_perform(
 	struct x402_client *client, const struct x402_client_easy *easy,
