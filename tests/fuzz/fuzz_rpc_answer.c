@@ -6,6 +6,7 @@
 #include "fuzz_house.h"
 
 #include "chain/decode_p.h"
+#include "chain/svm_p.h"
 
 static uint8_t hash32[32]; /* zeros: easy to hit for a fuzzer */
 
@@ -60,6 +61,35 @@ static void read_send(const struct fac_rpc_answer *answer)
 		must(outcome.status != FAC_SEND_ACCEPTED);
 }
 
+/* A Solana node's: what is no status is neither landed nor absent. */
+static void read_svm(const struct fac_rpc_answer *answer)
+{
+	static const uint8_t signatures[2][64];
+	struct fac_chain_receipt statuses[2];
+	struct fac_send_outcome outcome;
+	struct fac_chain_block block;
+	struct x402_buf bytes = {0};
+
+	fac_svm_decode_statuses(answer, signatures, statuses, 2);
+	if (answer->status != FAC_RPC_RESULT)
+		must(statuses[0].status == FAC_RECEIPT_FAULT &&
+			statuses[1].status == FAC_RECEIPT_FAULT);
+	fac_svm_decode_send(answer, signatures[0], &outcome);
+	must(memchr(outcome.message, '\0', sizeof(outcome.message)) != NULL);
+	if (answer->status != FAC_RPC_RESULT)
+		must(outcome.status != FAC_SEND_ACCEPTED);
+	if (fac_svm_decode_account(answer, &bytes) == X402_ANSWER_OK)
+		must(bytes.len >= 32);
+	else
+		must(bytes.len == 0);
+	bytes.len = 0;
+	if (fac_svm_decode_simulation(answer, &bytes) == X402_ANSWER_OK)
+		must(answer->status == FAC_RPC_RESULT && bytes.len == 0);
+	x402_buf_clear(&bytes);
+	(void)!fac_svm_decode_latest(answer->result, &block);
+	(void)!fac_svm_decode_epoch(answer->result, &block);
+}
+
 static void read_one(const struct x402_json *json)
 {
 	struct fac_rpc_answer answer;
@@ -82,6 +112,7 @@ static void read_one(const struct x402_json *json)
 	read_receipt(&answer);
 	read_logs(&answer);
 	read_send(&answer);
+	read_svm(&answer);
 	(void)!fac_decode_block(answer.result, &block);
 	(void)!fac_decode_fee_history(answer.result, &value);
 	(void)!fac_decode_quantity(answer.result, &value);
