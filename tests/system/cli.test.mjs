@@ -76,7 +76,8 @@ test('wallet_keystore_opens_with_other_peoples_cryptography', async () => {
 });
 
 test('wallet_import_opens_what_other_tools_wrote', async () => {
-  for (const name of fs.readdirSync(vectors).filter((f) => f.endsWith('.json'))) {
+  // The unit tests open all of them; each is a second of work here.
+  for (const name of ['cast-1.7.1.json', 'geth-light-by-ethers-6.json']) {
     const file = home.file(name, fs.readFileSync(path.join(vectors, name)));
     const made = await wallet(['import', `w-${name.replace('.json', '')}`, '--from', file,
       ...withPassword, password]);
