@@ -429,8 +429,11 @@ static enum x402_err sign_by_socket(void *user,
 	struct x402_json *answer = NULL;
 	signer->reason[0] = '\0';
 	if (signing->family != X402_FAMILY_EVM || !signing->signable ||
-		signing->signable->kind != X402_SIGNABLE_EIP3009)
+		signing->signable->kind != X402_SIGNABLE_EIP3009) {
+		(void)snprintf(signer->reason, sizeof(signer->reason),
+			"a signer process signs EIP-3009 payments only");
 		return X402_ERR_UNSUPPORTED;
+	}
 	enum x402_err err = make_line(signer, signing, &buf);
 	char *line = x402_buf_take_str(&buf);
 	if (!err && !line)
