@@ -216,3 +216,14 @@ export const metrics = async (nginx, location = '/x402-status') => {
 export const payments = async (nginx, location = '/x402-status') =>
   (await (await fetch(`${nginx.url}${location}?payments`)).text()).split('\n')
     .filter(Boolean).map((line) => JSON.parse(line));
+
+// The same when nothing is under way: an answer may be read before its sender
+// has noted that it left.
+export async function atRest(nginx) {
+  let list;
+  await until(async () => {
+    list = await payments(nginx);
+    return list.every((p) => !p.busy);
+  }, 'claims to end');
+  return list;
+}

@@ -11,7 +11,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import { randomNonce, signAuthorization } from '../devnet/lib.mjs';
 import {
-  freePort, metrics, payments, sleep, startNginx, startOrigin, until,
+  atRest, freePort, metrics, payments, sleep, startNginx, startOrigin, until,
 } from './nginx.lib.mjs';
 import {
   PAYEE, PAYER, challenge, decode, encode, pay, paying, raw, request, settled,
@@ -114,7 +114,7 @@ describe('attacks on the nginx module', () => {
         tokenName: 'USDC', tokenVersion: '2', chainId: 84532,
         token: accepted.asset }, KEY, authorization) } });
   };
-  const owed = async () => (await payments(nginx)).filter((p) => !p.busy &&
+  const owed = async () => (await atRest(nginx)).filter((p) => !p.busy &&
     p.state === 'undelivered');
 
   test('33 aliases of a path', async () => {

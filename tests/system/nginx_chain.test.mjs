@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import {
   programs, run, startDevnet, startFacilitator, top,
 } from '../devnet/lib.mjs';
-import { freePort, metrics, payments, startNginx } from './nginx.lib.mjs';
+import { atRest, freePort, metrics, startNginx } from './nginx.lib.mjs';
 import { check, paidLoad } from './nginx_load.mjs';
 
 const TALE = 'The guest was late';
@@ -46,7 +46,7 @@ async function sold(buy) {
   const had = await devnet.balanceOf(payee);
   await buy();
   assert.equal(await devnet.balanceOf(payee) - had, 10000n);
-  assert.deepEqual(await payments(nginx), []);
+  assert.deepEqual(await atRest(nginx), []);
 }
 
 test('our client buys, settled after and before', async () => {

@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { payerAccount, startDevnet, startFacilitator } from
   '../devnet/lib.mjs';
 import { startBrowser } from './browser.lib.mjs';
-import { payments, startNginx } from './nginx.lib.mjs';
+import { atRest, startNginx } from './nginx.lib.mjs';
 
 const SECRET = 'The guest was late';
 // The browser itself logs that an answer was a 402, and that a text has no
@@ -78,7 +78,7 @@ for (const view of [{ name: 'desktop', wallet: 'window' },
       await page.goto(`${nginx.url}/articles/other.txt`);
       assert.equal(await page.eval('!!document.querySelector("#pay")'), true);
       await page.close();
-      assert.deepEqual(await payments(nginx), []);
+      assert.deepEqual(await atRest(nginx), []);
     });
 
 test('a person who says no has paid nothing', async () => {
