@@ -94,3 +94,16 @@ bool x402__counters_have(struct x402__counters *counters,
 	pthread_mutex_unlock(&counters->lock);
 	return have;
 }
+
+void x402__counters_drop(struct x402__counters *counters,
+	const uint8_t key32[32], uint64_t now_unix_s)
+{
+	struct counter *one;
+
+	pthread_mutex_lock(&counters->lock);
+	one = find(counters, key32, now_unix_s);
+	/* find() may have given a free place. */
+	if (one && one->count && memcmp(one->key32, key32, 32) == 0)
+		one->count = 0;
+	pthread_mutex_unlock(&counters->lock);
+}

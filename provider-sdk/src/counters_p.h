@@ -34,4 +34,8 @@ bool x402__counters_take(struct x402__counters *counters,
 bool x402__counters_have(struct x402__counters *counters,
 	const uint8_t key32[32], uint64_t now_unix_s);
 
+/* Forget it, whatever it is. */
+void x402__counters_drop(struct x402__counters *counters,
+	const uint8_t key32[32], uint64_t now_unix_s);
+
 #endif

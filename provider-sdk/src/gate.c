@@ -302,6 +302,29 @@ static bool find_price(struct x402_gate *gate,
 	return false;
 }
 
+/* E-PI */
+static bool identifier_good(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
+{
+	switch (x402__identifier_check(gate)) {
+	case X402__IDENTIFIER_GOOD:
+		return true;
+	case X402__IDENTIFIER_BAD:
+		x402__gate_end_error(gate, 400,
+			"expected a payment-identifier of 16 to 128 letters, "
+			"digits, - and _",
+			ret_decision);
+		return false;
+	case X402__IDENTIFIER_TAKEN:
+		break;
+	}
+	x402__gate_say(
+		gate, X402_GATE_EVENT_REFUSED, "payment-identifier conflict");
+	x402__gate_end_error(gate, 409,
+		"this payment-identifier is another payment's", ret_decision);
+	return false;
+}
+
 static void begin_paid(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision)
@@ -321,7 +344,8 @@ static void begin_paid(struct x402_gate *gate,
 		x402__gate_end_error(gate, 400, reason, ret_decision);
 		return;
 	case X402__PAYMENT_GOOD:
-		begin_claim(gate, request->now_unix_s, ret_decision);
+		if (identifier_good(gate, ret_decision))
+			begin_claim(gate, request->now_unix_s, ret_decision);
 		return;
 	case X402__PAYMENT_FAULT:
 		break;

@@ -123,6 +123,11 @@ static void write_extensions(struct x402_gate *gate, struct x402_buf *buf)
 			x402_buf_add_byte(buf, ',');
 		x402__sign_offers(gate, buf);
 	}
+	if (gate->route->identifier != X402_PROVIDER_IDENTIFIER_OFF) {
+		if (buf->len)
+			x402_buf_add_byte(buf, ',');
+		x402__identifier_declare(gate->route, buf);
+	}
 }
 
 /* P-128: the page for people; the header goes along for extensions that pay. */

@@ -27,6 +27,8 @@ void x402__gate_end_claim(struct x402_gate *gate)
 		return;
 	gate->claimed = false;
 	x402__gate_remember_end(gate, end);
+	if (end == X402_CLAIM_END_FORGET)
+		x402__identifier_give_back(gate);
 	if (end == X402_CLAIM_END_PAID)
 		x402__gate_say(gate, X402_GATE_EVENT_UNDELIVERED, "");
 }
@@ -140,6 +142,13 @@ void x402__gate_post(struct x402_gate *gate, enum x402__gate_state state,
 {
 	bool settle = state != X402__GATE_VERIFYING;
 
+	/* Asked before under this name, perhaps; a repetition keeps it. */
+	if (settle && !x402__identifier_take(gate)) {
+		x402__gate_end_error(gate, 409,
+			"this payment-identifier is another payment's",
+			ret_decision);
+		return;
+	}
 	if (settle && !x402__gate_remember_asking(gate)) {
 		x402__gate_end_error(gate, 503,
 			"the payment could not be written down", ret_decision);

@@ -56,6 +56,7 @@ struct x402_gate {
 	struct x402__bot_proof *bot_proof;
 	size_t holder;               /* the rule that is asked about */
 	bool wants_page;             /* a browser asks, and there is a page */
+	bool named;                  /* we hold its payment-identifier */
 	bool failed;                 /* the handler did: no pass for it */
 	struct x402__prices *prices; /* what this request is told */
 	char *url;                   /* of the resource, as buyers see it */
@@ -158,6 +159,24 @@ void x402__pass_give(
 /* Does the request bring a pass that is good here? Counts its use. */
 bool x402__pass_taken(
 	struct x402_gate *gate, const struct x402_gate_request *request);
+
+/* ---- identifier.c ---- */
+
+enum x402__identifier {
+	X402__IDENTIFIER_GOOD,
+	X402__IDENTIFIER_BAD,  /* answer 400 */
+	X402__IDENTIFIER_TAKEN /* answer 409 */
+};
+/* Append the member "payment-identifier" of a challenge's extensions. */
+void x402__identifier_declare(
+	const struct x402__route *route, struct x402_buf *buf);
+/* Of a payment that has been read. */
+enum x402__identifier x402__identifier_check(const struct x402_gate *gate);
+/* Before it is asked to settle. False when the name is another payment's, or
+ * cannot be remembered. */
+bool x402__identifier_take(struct x402_gate *gate);
+/* It was refused for good: the buyer may sign anew under the same name. */
+void x402__identifier_give_back(struct x402_gate *gate);
 
 /* ---- sign.c ---- */
 

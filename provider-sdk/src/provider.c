@@ -325,6 +325,7 @@ static enum x402_err read_terms(const struct x402_provider_route *from,
 	route->pass_scope = from->pass_scope;
 	route->free_per_day = from->free_per_day;
 	route->siwx_s = from->siwx_s;
+	route->identifier = from->identifier;
 	route->crawlers_only = from->crawlers_only;
 	if (from->pass_uses && !from->pass_s)
 		return refuse(info, field,

@@ -58,6 +58,7 @@ struct x402__route {
 	uint32_t siwx_s;
 	struct x402__holder *holders;
 	size_t holders_len;
+	enum x402_provider_identifier identifier;
 	bool crawlers_only;
 	struct x402__crawlers crawlers; /* none: the provider's */
 

@@ -129,6 +129,14 @@ struct x402_provider_holder {
 	const char *min;     /* Optional, default "1": atomic units */
 };
 
+/* E-PI: may, or must, a buyer name the purchase? A name belongs to one payment:
+ * another one under it is 409 before money moves. */
+enum x402_provider_identifier {
+	X402_PROVIDER_IDENTIFIER_OFF,
+	X402_PROVIDER_IDENTIFIER_OPTIONAL,
+	X402_PROVIDER_IDENTIFIER_REQUIRED /* without one: 400; v2 only */
+};
+
 /* For what a pass is good. */
 enum x402_provider_scope {
 	X402_PROVIDER_SCOPE_RESOURCE, /* the path and query that was paid for */
@@ -206,6 +214,8 @@ struct x402_provider_route {
 	 * offered, also without siwx_s. */
 	const struct x402_provider_holder *holders;
 	size_t holders_len;
+	/* Optional, default OFF. */
+	enum x402_provider_identifier identifier;
 	/* Optional: only who says to be a crawler pays; people go free. */
 	bool crawlers_only;
 	/* Optional, in place of the options' list for this route. */
