@@ -375,6 +375,7 @@ static int perform(struct cli_call *call, struct cli_payer *payer,
 	struct x402_client *client = NULL;
 	if (payer->signer)
 		call->options.signer = x402_signer_client(payer->signer);
+	call->options.evm_rpc_url = getenv("EVM_RPC_URL");
 	if (payer->svm_key.ptr) {
 		call->options.svm_key =
 			(const struct x402_svm_secret *)payer->svm_key.ptr;

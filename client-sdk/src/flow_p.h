@@ -19,6 +19,7 @@
 #define X402_CLIENT_FLOW_P_H
 
 #include "headers_p.h"
+#include "sponsor_p.h"
 #include "svm_p.h"
 #include "url_p.h"
 
@@ -33,8 +34,9 @@ struct x402__message {
 /* What the pure core cannot have by itself. */
 struct x402__inputs {
 	uint64_t now_unix_s;
-	uint8_t nonce32[32];        /* fresh for every call */
-	struct x402__svm_facts svm; /* for an offer on Solana */
+	uint8_t nonce32[32];                /* fresh for every call */
+	struct x402__svm_facts svm;         /* for an offer on Solana */
+	struct x402__sponsor_facts sponsor; /* for one through Permit2 */
 };
 
 enum x402__flow_step {

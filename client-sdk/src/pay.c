@@ -51,16 +51,34 @@ static void fill_svm(const struct x402__svm *svm,
 }
 
 static enum x402_err encode(struct x402__flow *flow, size_t index,
-	const struct x402_json *scheme_payload)
+	const struct x402_json *scheme_payload,
+	const struct x402_json *extensions)
 {
 	struct x402_payment_payload payload = {0};
 	enum x402_err err = x402_payment_payload_build(
-		&flow->challenge, index, scheme_payload, NULL, &payload);
+		&flow->challenge, index, scheme_payload, extensions, &payload);
 	if (err)
 		return err;
 	err = x402_payment_payload_encode(&payload, &flow->payment.header_text);
 	x402_payment_payload_clear(&payload);
 	return err;
+}
+
+/*
+ * C-064. A signer that signs no permits leaves it out: the payment stands by
+ * itself, and the facilitator says that an allowance is missing.
+ */
+static struct x402_json *permit_for(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *create,
+	const struct x402__inputs *inputs)
+{
+	struct x402_json *extensions = NULL;
+	if (!inputs->sponsor.wanted ||
+		x402_create_permit2612(offer, create, &inputs->sponsor.nonce,
+			NULL, &extensions))
+		return NULL;
+	return extensions;
 }
 
 enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
@@ -103,7 +121,9 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 		&bounded, &create, &flow->error, &scheme_payload);
 	if (err)
 		return err;
-	err = encode(flow, index, scheme_payload);
+	struct x402_json *extensions = permit_for(&bounded, &create, inputs);
+	err = encode(flow, index, scheme_payload, extensions);
+	x402_json_unref(extensions);
 	x402_json_unref(scheme_payload);
 	if (err)
 		return err;

@@ -229,6 +229,7 @@ static void sign_one(struct x402__transfer *transfer)
 {
 	struct x402__inputs inputs = fresh_inputs();
 	inputs.svm = transfer->svm;
+	inputs.sponsor = transfer->sponsor;
 	transfer->signed_now = true;
 	x402__flow_sign(&transfer->flow, &inputs);
 	if (transfer->flow.step == X402__FLOW_COMMIT) {
@@ -395,17 +396,33 @@ static void refuse_paused(struct x402__transfer *const *list, size_t len)
 	}
 }
 
+static void ask_sponsor(struct x402__transfer *transfer)
+{
+	const struct x402__flow *flow = &transfer->flow;
+	const char *rpc_url = transfer->client->options.evm_rpc_url;
+	const struct x402_payment_requirements *offer =
+		&flow->challenge.accepts[flow->offer_index];
+	if (rpc_url && flow->signer &&
+		x402__sponsor_is_offered(&flow->challenge, offer))
+		x402__sponsor_ask(&transfer->client->operator_->breaker,
+			rpc_url, offer, &flow->signer->address,
+			&transfer->sponsor);
+}
+
 /* Before the journal is opened: nothing waits for a node inside it. */
 static void ask_chains(struct x402__transfer *const *list, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		struct x402__flow *flow = &list[i]->flow;
 		struct x402_errinfo info = {{0}, {0}};
-		if (flow->step != X402__FLOW_RESERVE || !flow->svm ||
-			list[i]->present_only ||
-			!x402__svm_is_offer(
-				&flow->challenge.accepts[flow->offer_index]))
+		if (flow->step != X402__FLOW_RESERVE || list[i]->present_only)
 			continue;
+		if (!flow->svm ||
+			!x402__svm_is_offer(
+				&flow->challenge.accepts[flow->offer_index])) {
+			ask_sponsor(list[i]);
+			continue;
+		}
 		if (x402__svm_ask(flow->svm,
 			    &flow->challenge.accepts[flow->offer_index], &info,
 			    &list[i]->svm))

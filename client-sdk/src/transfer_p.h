@@ -26,9 +26,10 @@ struct x402__transfer {
 	int64_t deadline_ms;
 	int64_t purchase; /* held in the journal; 0: none */
 	bool signed_now;
-	struct x402__svm_facts svm; /* asked before RESERVE */
-	bool present_only;          /* never sign */
-	bool whole;                 /* the last answer came to its end */
+	struct x402__svm_facts svm;         /* asked before RESERVE */
+	struct x402__sponsor_facts sponsor; /* as well */
+	bool present_only;                  /* never sign */
+	bool whole; /* the last answer came to its end */
 };
 
 /*

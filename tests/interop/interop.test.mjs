@@ -150,12 +150,14 @@ for (const client of kinds) {
   }
 }
 
-for (const facilitatorKind of kinds) {
-  for (const path of ['/permit2', '/upto']) {
-    test(`${path} with a permit sent along: client and server reference, facilitator ${facilitatorKind}`, async () => {
-      const {url} = await server('reference', 'v2', facilitatorKind);
-      await assertBought(await buy('reference', 'v2', `${url}${path}`, {payer: 'payer2'}), /paid/,
-        path === '/upto' ? 400n : PRICE);
-    });
+for (const client of kinds) {
+  for (const facilitatorKind of kinds) {
+    for (const path of ['/permit2', '/upto']) {
+      test(`${path} with a permit sent along: client ${client}, server reference, facilitator ${facilitatorKind}`, async () => {
+        const {url} = await server('reference', 'v2', facilitatorKind);
+        await assertBought(await buy(client, 'v2', `${url}${path}`, {payer: 'payer2'}), /paid/,
+          path === '/upto' ? 400n : PRICE);
+      });
+    }
   }
 }

@@ -408,6 +408,72 @@ static void test_create_refuses_traps(void **state)
 	}
 }
 
+static enum x402_err sign_permit(void *user,
+	const struct x402_signable *signable, struct x402_buf *ret_signature)
+{
+	uint8_t sig[65];
+	uint8_t separator[32];
+	uint8_t digest[32];
+
+	assert_int_equal(signable->kind, X402_SIGNABLE_EIP2612);
+	x402_eip712_domain_separator(signable->domain, separator);
+	x402_permit2612_digest(signable->eip2612, separator, digest);
+	assert_memory_equal(digest, signable->digest32, 32);
+	assert_int_equal(x402_sign_digest(secp, digest, &key, sig), X402_OK);
+	/* user: how many bytes of it. */
+	x402_buf_add(ret_signature, x402_span(sig, *(const size_t *)user));
+	return X402_OK;
+}
+
+/* C-064: the very amount, for Permit2, by the payer; as F-073 reads it. */
+static void test_created_permit_is_good(void **state)
+{
+	struct payment p = good(X402_PERMIT2_EXACT);
+	struct x402_facilitator_request request;
+	size_t len = 65;
+	struct x402_create_options options = {.now_unix_s = NOW,
+		.payer = payer,
+		.sign = sign_permit,
+		.user = &len};
+	struct x402_u256 nonce = x402_u256_from_u64(7);
+	struct x402_u256 amount = x402_u256_from_u64(1000);
+	struct x402_u256 deadline = x402_u256_from_u64(NOW + 60);
+	struct x402_permit2612 permit;
+	struct x402_json *json = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+
+	(void)state;
+	p.extra = "{\"name\":\"USDC\",\"version\":\"2\"}";
+	build(&p, &request);
+	assert_int_equal(x402_create_permit2612(&request.requirements, &options,
+				 &nonce, NULL, &json),
+		X402_OK);
+	assert_int_equal(x402_permit2612_read(json, &info, &permit), X402_OK);
+	assert_true(x402_address_equal(&permit.owner, &payer));
+	assert_true(
+		x402_address_equal(&permit.spender, x402_permit2_contract()));
+	assert_int_equal(x402_u256_cmp(&permit.value, &amount), 0);
+	assert_int_equal(x402_u256_cmp(&permit.nonce, &nonce), 0);
+	assert_int_equal(x402_u256_cmp(&permit.deadline, &deadline), 0);
+	x402_json_unref(json);
+	/* A contract's signature is none that a permit takes. */
+	json = NULL;
+	len = 64;
+	assert_int_equal(x402_create_permit2612(&request.requirements, &options,
+				 &nonce, NULL, &json),
+		X402_ERR_UNSUPPORTED);
+	assert_null(json);
+	x402_facilitator_request_clear(&request);
+	/* Nobody guesses the token's domain. */
+	p.extra = "{\"name\":\"USDC\"}";
+	build(&p, &request);
+	assert_int_equal(x402_create_permit2612(&request.requirements, &options,
+				 &nonce, NULL, &json),
+		X402_ERR_SCHEMA);
+	assert_null(json);
+	x402_facilitator_request_clear(&request);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_nonce_may_be_hex),
 		cmocka_unit_test(test_created_payload_is_good),
 		cmocka_unit_test(test_create_refuses_traps),
+		cmocka_unit_test(test_created_permit_is_good),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -294,6 +294,13 @@ struct x402_client_options {
 	 */
 	const struct x402_svm_secret *svm_key;
 	const char *svm_rpc_url;
+	/*
+	 * A node of an EVM chain. Where a server takes EIP-2612 permits, it is
+	 * asked whether the payer has approved Permit2; if not, a permit for
+	 * the price goes with the payment. Without it, or with a node of
+	 * another chain, such payments need an approval made before.
+	 */
+	const char *evm_rpc_url;
 
 	/* C-030: cap for each payment, millionths of a dollar; default $1. */
 	uint64_t max_usd_micros;

@@ -406,6 +406,19 @@ X402_API X402_MUST_USE enum x402_err x402_create_payload(
 	const struct x402_create_options *options, struct x402_errinfo *info,
 	struct x402_json **ret_payload);
 
+/*
+ * C-064: an EIP-2612 permit for what the offer costs, so that a payer without
+ * an allowance for Permit2 can pay by it. nonce: nonces(payer) of the token,
+ * now. Gives {"eip2612GasSponsoring": {"info": ...}} for the client's
+ * extensions of x402_payment_payload_build; the caller owns it. Only for
+ * offers by Permit2 whose server declared the extension. Errors as above.
+ */
+X402_API X402_MUST_USE enum x402_err x402_create_permit2612(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options,
+	const struct x402_u256 *nonce, struct x402_errinfo *info,
+	struct x402_json **ret_extensions);
+
 /* ---- The table. ---- */
 
 struct x402_scheme {

@@ -101,3 +101,95 @@ enum x402_err x402__permit2_create_payload(
 	x402_permit2_payload_clear(&payload);
 	return err;
 }
+
+/* ---- The permit sent along (C-064). ---- */
+
+static enum x402_err read_token(const struct x402_payment_requirements *offer,
+	struct x402_errinfo *info, struct x402_permit2612 *permit,
+	struct x402_eip712_domain *domain)
+{
+	struct x402_network network;
+	enum x402_err err = x402_network_parse(
+		x402_payment_requirements_caip2(offer), &network);
+
+	if (!err)
+		err = read_address(offer->asset, "asset", info, &permit->token);
+	if (!err)
+		err = x402_u256_from_dec(offer->amount, &permit->value);
+	if (err)
+		return err;
+	domain->name = x402_json_get_string(offer->extra, "name");
+	domain->version = x402_json_get_string(offer->extra, "version");
+	domain->chain_id = network.chain_id;
+	domain->verifying_contract = &permit->token;
+	if (domain->name && *domain->name && domain->version &&
+		*domain->version)
+		return X402_OK;
+	x402_errinfo_set(info, "extra",
+		"expected name and version, the token's EIP-712 domain");
+	return X402_ERR_SCHEMA;
+}
+
+static enum x402_err wrap_info(
+	const struct x402_permit2612 *permit, struct x402_json **ret_extensions)
+{
+	struct x402_json *all = x402_json_new_object();
+	struct x402_json *extension = x402_json_new_object();
+	struct x402_json *info = NULL;
+	enum x402_err err = all && extension ? X402_OK : X402_ERR_NOMEM;
+
+	if (!err)
+		err = x402_permit2612_to_json(permit, &info);
+	if (!err)
+		err = x402_json_set_take(
+			extension, "info", x402_json_ref(info));
+	if (!err)
+		err = x402_json_set_take(
+			all, "eip2612GasSponsoring", x402_json_ref(extension));
+	x402_json_unref(info);
+	x402_json_unref(extension);
+	if (err) {
+		x402_json_unref(all);
+		return err;
+	}
+	*ret_extensions = all;
+	return X402_OK;
+}
+
+enum x402_err x402_create_permit2612(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options,
+	const struct x402_u256 *nonce, struct x402_errinfo *info,
+	struct x402_json **ret_extensions)
+{
+	struct x402_permit2612 permit = {.owner = options->payer,
+		.spender = *x402_permit2_contract(),
+		.nonce = *nonce};
+	struct x402_eip712_domain domain = {0};
+	struct x402_signable signable = {.kind = X402_SIGNABLE_EIP2612,
+		.domain = &domain,
+		.eip2612 = &permit};
+	struct x402_buf signature = {0};
+	uint8_t separator[32];
+	enum x402_err err = read_token(offer, info, &permit, &domain);
+
+	if (err)
+		return err;
+	if (offer->max_timeout_seconds <= 0 ||
+		offer->max_timeout_seconds > MAX_TIMEOUT_SECONDS)
+		return X402_ERR_RANGE;
+	permit.deadline = x402_u256_from_u64(
+		options->now_unix_s + (uint64_t)offer->max_timeout_seconds);
+	x402_eip712_domain_separator(&domain, separator);
+	x402_permit2612_digest(&permit, separator, signable.digest32);
+	err = options->sign(options->user, &signable, &signature);
+	/* The token's permit takes v, r and s: no contract's signature. */
+	if (!err && (signature.failed || signature.len != 65))
+		err = signature.failed ? X402_ERR_NOMEM : X402_ERR_UNSUPPORTED;
+	if (!err) {
+		memcpy(permit.sig65, signature.ptr, 65);
+		err = wrap_info(&permit, ret_extensions);
+	}
+	x402_buf_clear(&signature);
+	return err;
+}

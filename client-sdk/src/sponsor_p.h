@@ -1,0 +1,28 @@
+/*
+ * sponsor_p.h: what a payment through Permit2 needs of the chain. Private.
+ */
+#ifndef X402_CLIENT_SPONSOR_P_H
+#define X402_CLIENT_SPONSOR_P_H
+
+#include "x402/scheme.h"
+
+struct x402__breaker;
+
+struct x402__sponsor_facts {
+	bool wanted; /* no allowance: send an EIP-2612 permit along */
+	struct x402_u256 nonce; /* nonces(payer) of the token */
+};
+
+/* C-064: by Permit2, declared by the server, with the token's domain. */
+bool x402__sponsor_is_offered(const struct x402_payment_required *challenge,
+	const struct x402_payment_requirements *offer);
+/*
+ * Waits for the node. A node that does not answer, or is of another chain,
+ * leaves it unwanted: the facilitator says then what is missing.
+ */
+void x402__sponsor_ask(struct x402__breaker *breaker, const char *rpc_url,
+	const struct x402_payment_requirements *offer,
+	const struct x402_address *payer,
+	struct x402__sponsor_facts *ret_facts);
+
+#endif
