@@ -58,6 +58,28 @@ static struct fac_store_lease settle_one(struct fixture *f)
 	return lease;
 }
 
+/* Solana's parties have 32 bytes. */
+static void test_store_keeps_a_payment_of_solana(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct x402_settle_parties parties;
+	const struct fac_payment *got;
+
+	payment.proof.family = X402_FAMILY_SVM;
+	memset(payment.proof.svm_asset.bytes, 0xa1, 32);
+	memset(payment.proof.svm_from.bytes, 0xb2, 32);
+	memset(payment.proof.svm_to.bytes, 0xc3, 32);
+	got = reserve(f, &payment)->payments;
+	assert_int_equal(got->proof.family, X402_FAMILY_SVM);
+	assert_memory_equal(
+		&got->proof.svm_asset, &payment.proof.svm_asset, 32);
+	assert_memory_equal(&got->proof.svm_to, &payment.proof.svm_to, 32);
+	parties = x402_settle_proof_parties(&got->proof);
+	assert_string_equal(
+		parties.payer, "D2ZcUbtpG5sKq7XLeB4YnpNnTGSptKCxTddoNeydzJQq");
+}
+
 static void test_store_dead_claim_is_forgotten_and_its_row_is_found(
 	void **state)
 {
@@ -356,6 +378,7 @@ static void test_store_transaction_names_all_of_its_batch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORE_TEST(test_store_keeps_a_payment_of_solana),
 		STORE_TEST(
 			test_store_dead_claim_is_forgotten_and_its_row_is_found),
 		STORE_TEST(test_store_dead_authorization_is_never_claimed),
