@@ -54,7 +54,7 @@ CREATE UNIQUE INDEX payments_by_id ON payments (id);
 -- In buckets of numbers, so that only the newest is written: see
 -- sqlite_migrations_p.h.
 CREATE INDEX payments_by_payload
-  ON payments ((sequence >> 17), substr(payload_hash, 1, 8));
+  ON payments ((sequence >> 14), substr(payload_hash, 1, 8));
 CREATE UNIQUE INDEX payments_by_idempotency ON payments (idem_scope, idem_key)
   WHERE idem_key IS NOT NULL;
 CREATE INDEX payments_by_tx ON payments (tx) WHERE tx IS NOT NULL;
@@ -585,10 +585,10 @@ BEGIN
   END IF;
   IF v IS NULL AND a_payload IS NOT NULL THEN
     -- The newest that has it: one look for each bucket.
-    SELECT min(sequence) >> 17 INTO v_first FROM payments;
-    SELECT max(sequence) >> 17 INTO v_bucket FROM payments;
+    SELECT min(sequence) >> 14 INTO v_first FROM payments;
+    SELECT max(sequence) >> 14 INTO v_bucket FROM payments;
     WHILE v IS NULL AND v_bucket >= v_first LOOP
-      SELECT sequence INTO v FROM payments WHERE sequence >> 17 = v_bucket
+      SELECT sequence INTO v FROM payments WHERE sequence >> 14 = v_bucket
         AND substr(payload_hash, 1, 8) = substr(a_payload, 1, 8)
         AND payload_hash = a_payload ORDER BY sequence DESC LIMIT 1;
       v_bucket := v_bucket - 1;

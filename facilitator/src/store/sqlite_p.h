@@ -16,8 +16,8 @@
  * more pages are written at random places; smaller: a question about a hash
  * looks into more buckets.
  */
-#define FAC_PAYLOAD_SHIFT      17
-#define FAC_PAYLOAD_SHIFT_TEXT "17"
+#define FAC_PAYLOAD_SHIFT      14
+#define FAC_PAYLOAD_SHIFT_TEXT "14"
 
 /* More distinct statements than the verbs have. */
 #define FAC_SQLITE_STATEMENTS_MAX 128
