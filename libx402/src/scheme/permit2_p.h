@@ -11,10 +11,11 @@
 #include "evm_p.h"
 
 /*
- * Absolute gas ceilings (R4). A transfer through the proxy was measured at
- * 108,000 to a payee that has the token, and 20,000 more to one that has not;
- * the reference sends 300,000 (F-071). A permit on the way is a storage write
- * and a recovery. A contract wallet runs its own code inside Permit2's check.
+ * Absolute gas ceilings (R4). On the devnet a settlement through the proxy
+ * took 80,500, to a payee that had none of the token 97,300, and with a permit
+ * sent along 113,800; tokens behind proxies of their own take more. The
+ * reference sends 300,000 (F-071). A contract wallet runs its own code inside
+ * Permit2's check.
  */
 #define X402__PERMIT2_GAS_EOA      ((uint64_t)300000)
 #define X402__PERMIT2_GAS_CONTRACT ((uint64_t)500000)
