@@ -3,7 +3,7 @@
 // exact codes; and what became of the money.
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
-import {permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
+import {paymentRequest, permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
 import {send, table} from './permit2.table.mjs';
 
@@ -239,4 +239,31 @@ describe('somebody else lands the permit first', () => {
     // The other payment of the same terms was made, and is not this one.
     assert.equal(await slow.balanceOf(slow.info.accounts.payee.address) - start, 1000n);
   });
+});
+
+test('payments of many payers share transactions, those of one payer never', async () => {
+  const crowd = await startDevnet({accounts: 12, fund: 10000, blockTime: 1});
+  const daemon = await startFacilitator(crowd, {X402_NETWORK: crowd.info.network});
+  try {
+    const {extra, token, permit2} = crowd.info;
+    await Promise.all(extra.map(async ({address, privateKey}) => {
+      await crowd.rpc('anvil_setBalance', [address, '0xde0b6b3a7640000']);
+      await send(crowd.info, privateKey, token, 'function approve(address,uint256)', 'approve', [permit2, 2n ** 256n - 1n]);
+    }));
+    const payeeAddress = crowd.info.accounts.payee.address;
+    const start = await crowd.balanceOf(payeeAddress);
+    // Each pays twice by Permit2 and once by EIP-3009, on the same terms.
+    const bodies = await Promise.all(extra.flatMap(({privateKey}) => [permit2Request(crowd.info, {privateKey}),
+      permit2Request(crowd.info, {privateKey}), paymentRequest(crowd.info, {privateKey})]));
+    const answers = await Promise.all(bodies.map(async (body) => (await post(`${daemon.url}/settle`, body)).body));
+    for (const answer of answers) assert.equal(answer.success, true, JSON.stringify(answer));
+    assert.equal(await crowd.balanceOf(payeeAddress) - start, BigInt(bodies.length) * 1000n);
+    const company = new Map();
+    for (const {transaction, payer} of answers) company.set(transaction, [...(company.get(transaction) ?? []), payer]);
+    assert.ok(company.size < bodies.length, 'nobody shared');
+    for (const payers of company.values()) assert.equal(new Set(payers).size, payers.length);
+  } finally {
+    await daemon.stop();
+    await crowd.stop();
+  }
 });

@@ -13,8 +13,8 @@
 /* isValidSignature of a stranger's contract: bounded (F4). */
 #define X402__EVM_WALLET_CHECK_GAS ((uint64_t)300000)
 /*
- * A wallet is deployed on the way (F-052): proxies by Safe and Coinbase cost
- * 230,000 to 350,000, and an initializer may do more.
+ * A wallet is deployed on the way (F-052): a proxy with its initializer, not
+ * an account of many kilobytes.
  */
 #define X402__EVM_GAS_DEPLOY ((uint64_t)500000)
 /* The transaction must still be in time when it is mined (F-036). */
