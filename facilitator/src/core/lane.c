@@ -31,7 +31,8 @@
 #define REBROADCAST_MS 15000
 /*
  * ...and at once when so many blocks came without the one that all others of
- * its lane wait for; twice as many the next time: it may be the fee.
+ * its lane wait for; twice as many the next time: it may be the fee. anvil
+ * forgets the transactions that a full block has no room for.
  */
 #define PATIENCE_BLOCKS 2
 #define SEND_MIN_MS     250
@@ -882,14 +883,18 @@ static void tick_tx(struct fac_tx *tx, uint64_t now)
 		fac_lane_journal(tx);
 }
 
+static bool is_waited_for(const struct fac_tx *tx, const struct fac_lane *lane)
+{
+	return tx->lane == lane && !tx->dead && !tx->mined && !tx->replaced;
+}
+
 /* The first that is not mined: the nonces above it cannot be. */
 static struct fac_tx *find_oldest(const struct fac_lane *lane)
 {
 	struct fac_tx *oldest = NULL;
 
 	for (struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
-		if (tx->lane == lane && !tx->dead && !tx->mined &&
-			!tx->replaced &&
+		if (is_waited_for(tx, lane) &&
 			(!oldest ||
 				tx->transaction.nonce <
 					oldest->transaction.nonce))
@@ -897,12 +902,25 @@ static struct fac_tx *find_oldest(const struct fac_lane *lane)
 	return oldest;
 }
 
+static bool was_sent(const struct fac_tx *tx)
+{
+	return tx->journalled && tx->sent && !tx->sending && !tx->blocked;
+}
+
+/* Whoever forgot the oldest may have forgotten more: a block ran full. */
+static void send_all_again(struct fac_lane *lane)
+{
+	for (struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
+		if (is_waited_for(tx, lane) && was_sent(tx))
+			send(tx);
+}
+
 static void remind_of_oldest(struct fac_lane *lane)
 {
 	struct fac_tx *tx = find_oldest(lane);
 	uint64_t head = lane->line->head.number;
 
-	if (!tx || !tx->journalled || !tx->sent || tx->sending || tx->blocked)
+	if (!tx || !was_sent(tx))
 		return;
 	if (!tx->patience_blocks)
 		tx->patience_blocks = PATIENCE_BLOCKS;
@@ -911,7 +929,7 @@ static void remind_of_oldest(struct fac_lane *lane)
 	if (head - tx->sent_head < tx->patience_blocks)
 		return;
 	tx->patience_blocks *= 2;
-	send(tx);
+	send_all_again(lane);
 }
 
 void fac_lane_tick(struct fac_line *line)
