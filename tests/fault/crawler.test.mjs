@@ -5,11 +5,12 @@ import {scratchDir} from '../devnet/lib.mjs';
 import {PRICE, crawl, killAndResume, startWorld, writeList} from './crawler.lib.mjs';
 
 let world;
-before(async () => { world = await startWorld(); });
+// A block a second: a kill meets payments on their way, on a fast machine too.
+before(async () => { world = await startWorld({blockTime: 1}); });
 after(() => world?.stop());
 
 test('crawler_killed_and_resumed_pays_each_url_once', async () => {
-  const urls = 60;
+  const urls = 120;
   const result = await killAndResume(world, {urls, kills: 8, seed: 402});
   assert.ok(result.alive >= 4, `only ${result.alive} kills met it alive`);
   assert.equal(result.paid, result.delivered + result.undelivered, JSON.stringify(result));
