@@ -32,7 +32,7 @@
 /*
  * ...and at once when so many blocks came without the one that all others of
  * its lane wait for; twice as many the next time: it may be the fee. anvil
- * forgets the transactions that a full block has no room for.
+ * was seen to forget those that a full block has no room for.
  */
 #define PATIENCE_BLOCKS 2
 #define SEND_MIN_MS     250
