@@ -79,12 +79,13 @@ meson_tests() { # DIR ARGUMENTS...: run and count executables by result
   fi
 }
 
-node_tests() { # NAME FILES...: node's runner, counted by its own summary
+# node's runner, counted by its own summary. jobs=N before it: files at once.
+node_tests() { # NAME FILES...
   name=$1
   shift
   printf '== node %s\n' "$name"
   out=$log/node-$name.log
-  node --test --test-concurrency=1 --test-reporter=tap "$@" >"$out" 2>&1
+  node --test --test-concurrency="${jobs:-1}" --test-reporter=tap "$@" >"$out" 2>&1
   status=$?
   ok=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$out" | tail -n 1)
   bad=$(sed -n 's/^# fail \([0-9]*\)$/\1/p' "$out" | tail -n 1)
@@ -133,7 +134,8 @@ if wanted clang; then
 fi
 
 wanted devnet && node_tests devnet tests/devnet/*.test.mjs
-wanted system && node_tests system tests/system/*.test.mjs
+# Mostly waiting for blocks; each file has a chain and daemons of its own.
+wanted system && jobs=2 node_tests system tests/system/*.test.mjs
 wanted interop && node_tests interop tests/interop/*.test.mjs
 wanted svm && node_tests svm tests/svm/*.test.mjs
 wanted fault && node_tests fault tests/fault/*.test.mjs
