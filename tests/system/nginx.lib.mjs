@@ -124,15 +124,23 @@ http {
       return nginx.workers().length === workers;
     }, 'workers');
   };
-  nginx.workers = () => {
+  // Workers, and who keeps nginx's caches.
+  nginx.children = () => {
     try {
       return fs.readFileSync(
         `/proc/${nginx.pid}/task/${nginx.pid}/children`, 'utf8').split(' ')
-        .filter(Boolean).map(Number).filter(alive).filter(isWorker);
+        .filter(Boolean).map(Number).filter(alive);
     } catch {
-      return []; // the master has ended, or a worker just now
+      return []; // the master has ended
     }
   };
+  nginx.workers = () => nginx.children().filter((pid) => {
+    try {
+      return isWorker(pid);
+    } catch {
+      return false; // it has ended just now
+    }
+  });
   nginx.errors = () => fs.readFileSync(path.join(dir, 'error.log'), 'utf8');
   nginx.access = () => fs.readFileSync(path.join(dir, 'access.log'), 'utf8');
   // New workers serve when this resolves; old ones may be finishing.
@@ -156,7 +164,7 @@ http {
   };
   // As a power switch would, but for the page cache.
   nginx.killAll = async () => {
-    const pids = [nginx.pid, ...nginx.workers()];
+    const pids = [nginx.pid, ...nginx.children()];
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     await nginx.exited;
     await nginx.drained(pids);
