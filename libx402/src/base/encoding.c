@@ -4,7 +4,8 @@
  */
 #include "x402/encoding.h"
 
-/* A signature is 65 bytes; nothing of a fixed size is longer. */
+/* A signature is 65 bytes: of what comes with each payment, nothing is longer.
+ */
 #define SMALL_BYTES 65
 
 /* By arithmetic and not from a table: sixteen at a time, in vectors. */
