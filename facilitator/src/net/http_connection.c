@@ -3,7 +3,10 @@
  * in order. Read it in this direction:
  *
  *   on_read -> take_input -> http_parser_feed -> open_exchange -> handler
- *   http_exchange_reply -> flush -> write_out -> on_written
+ *   http_exchange_reply -> flush_soon -> flush -> write_out -> on_written
+ *
+ * Answers of one turn of the loop leave together, before it waits again: a
+ * write on a socket costs as much as all the rest of a small request.
  *
  * A stream's bytes take the same way piece by piece; its exchange stays at
  * the head of the queue until the end. An exchange has two owners, the queue
@@ -50,6 +53,8 @@ struct http_connection {
 	struct http_server *server;
 	struct http_connection *prev;
 	struct http_connection *next;
+	struct http_connection *next_due; /* in the server's list of these */
+	bool due;                         /* has answers to flush */
 	union http_stream io;
 	struct http_parser *parser;
 	enum http_phase phase;
@@ -76,6 +81,59 @@ struct http_connection {
 static void take_input(
 	struct http_connection *connection, const char *data, size_t len);
 static void flush(struct http_connection *connection);
+static void gather_answers(struct http_connection *connection);
+static int write_out(struct http_connection *connection);
+
+/* ---- What is due at the end of the turn. ---- */
+
+static void flush_soon(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+
+	/* take_input flushes when it is done. */
+	if (connection->due || connection->corked || connection->closed)
+		return;
+	connection->due = true;
+	connection->next_due = NULL;
+	if (server->last_due)
+		server->last_due->next_due = connection;
+	else
+		server->first_due = connection;
+	server->last_due = connection;
+	http__server_flush_soon(server);
+}
+
+/* Closing callbacks come before the turn's end: nothing freed stays listed. */
+static void forget_due(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_connection *at = server->first_due;
+	struct http_connection *before = NULL;
+
+	if (!connection->due)
+		return;
+	while (at != connection) {
+		before = at;
+		at = at->next_due;
+	}
+	if (before)
+		before->next_due = connection->next_due;
+	else
+		server->first_due = connection->next_due;
+	if (server->last_due == connection)
+		server->last_due = before;
+	connection->due = false;
+}
+
+void http__connection_flush_due(struct http_server *server)
+{
+	struct http_connection *connection;
+
+	while ((connection = server->first_due)) {
+		forget_due(connection);
+		flush(connection);
+	}
+}
 
 struct http_connection *http__connection_next(
 	struct http_connection *connection)
@@ -95,6 +153,7 @@ static void on_closed(uv_handle_t *handle)
 	struct http_connection *connection = handle->data;
 	struct http_server *server = connection->server;
 
+	forget_due(connection);
 	http_parser_free(connection->parser);
 	http_bytes_clear(&connection->input);
 	http_bytes_clear(&connection->out);
@@ -140,12 +199,24 @@ static void abandon_exchanges(struct http_connection *connection)
 	}
 }
 
+/* What was answered in this very turn still goes, if the kernel takes it. */
+static void say_last_words(struct http_connection *connection)
+{
+	if (connection->doomed || connection->write_under_way)
+		return;
+	gather_answers(connection);
+	if (!connection->out.failed && connection->out.len > 0)
+		(void)write_out(connection); /* it is closed in any case */
+}
+
 void http__connection_close(struct http_connection *connection)
 {
 	struct http_server *server = connection->server;
 
 	if (connection->closed)
 		return;
+	if (connection->due)
+		say_last_words(connection);
 	connection->closed = true;
 	if (connection->prev)
 		connection->prev->next = connection->next;
@@ -596,6 +667,9 @@ void http__connection_drain(struct http_connection *connection)
 {
 	if (end_streams(connection))
 		return;
+	/* Answered before the drain began: its answer does not end it. */
+	if (connection->due)
+		flush(connection);
 	if (!connection->first && !connection->write_under_way &&
 		connection->out.len == 0)
 		http__connection_close(connection);
@@ -643,7 +717,7 @@ void http_exchange_reply(
 	http_response_write(response, &framing, &exchange->answer);
 	/* The request is done with; only its answer may have to wait. */
 	http_request_clear(&exchange->request);
-	flush(connection);
+	flush_soon(connection);
 }
 
 /* ---- Streams. ---- */
@@ -654,7 +728,7 @@ static void finish_stream(struct http_exchange *exchange)
 	exchange->replied = true;
 	if (exchange->chunked && !exchange->head)
 		http_response_chunks_end(&exchange->answer);
-	flush(exchange->connection);
+	flush_soon(exchange->connection);
 }
 
 /*
@@ -704,7 +778,7 @@ bool http_exchange_stream_start(
 		exchange->chunked = false;
 		exchange->replied = true;
 	}
-	flush(connection);
+	flush_soon(connection);
 	return !exchange->replied && !exchange->head && exchange->connection &&
 		!exchange->server->stopping;
 }
@@ -727,6 +801,8 @@ bool http_exchange_stream_write(
 	if (!connection || exchange->replied || exchange->head ||
 		connection->doomed)
 		return false;
+	if (unread(exchange) + len > HTTP_STREAM_UNSENT_MAX_BYTES)
+		flush(connection); /* it may be this turn's own */
 	if (unread(exchange) + len > HTTP_STREAM_UNSENT_MAX_BYTES) {
 		/* The sweep closes it: nothing calls back in here. */
 		connection->doomed = true;
@@ -736,8 +812,8 @@ bool http_exchange_stream_write(
 		http_response_chunk(data, len, &exchange->answer);
 	else
 		http_bytes_add(&exchange->answer, data, len);
-	flush(connection);
-	return exchange->connection;
+	flush_soon(connection);
+	return true;
 }
 
 void http_exchange_stream_end(struct http_exchange *exchange)

@@ -113,6 +113,23 @@ static void on_sweep(uv_timer_t *timer)
 	}
 }
 
+/* ---- The end of a turn. ---- */
+
+static void on_turn_end(uv_prepare_t *turn_end)
+{
+	struct http_server *server = turn_end->data;
+
+	/* What is due from in here is flushed in here. */
+	http__connection_flush_due(server);
+	uv_prepare_stop(turn_end);
+}
+
+void http__server_flush_soon(struct http_server *server)
+{
+	/* Fails only without a callback. */
+	(void)uv_prepare_start(&server->turn_end, on_turn_end);
+}
+
 /* ---- Start. ---- */
 
 static void apply_defaults(struct http_server_options *options)
@@ -274,7 +291,12 @@ int http_server_start(const struct http_server_options *options,
 	}
 	http__server_ref(server);
 	server->listener.handle.data = server;
-	rc = uv_timer_init(options->loop, &server->sweep);
+	rc = uv_prepare_init(options->loop, &server->turn_end);
+	if (!rc) {
+		http__server_ref(server);
+		server->turn_end.data = server;
+		rc = uv_timer_init(options->loop, &server->sweep);
+	}
 	if (!rc) {
 		http__server_ref(server);
 		server->sweep.data = server;
@@ -320,10 +342,13 @@ void http_server_stop(struct http_server *server)
 {
 	server->stopping = true;
 	close_listener(server);
-	if (server->sweep.data && !uv_is_closing((uv_handle_t *)&server->sweep))
-		uv_close((uv_handle_t *)&server->sweep, on_handle_closed);
 	while (server->connections)
 		http__connection_close(server->connections);
+	if (server->turn_end.data &&
+		!uv_is_closing((uv_handle_t *)&server->turn_end))
+		uv_close((uv_handle_t *)&server->turn_end, on_handle_closed);
+	if (server->sweep.data && !uv_is_closing((uv_handle_t *)&server->sweep))
+		uv_close((uv_handle_t *)&server->sweep, on_handle_closed);
 }
 
 void http_server_free(struct http_server *server)

@@ -26,6 +26,9 @@ struct http_server {
 	struct http_server_options options;
 	union http_stream listener;
 	uv_timer_t sweep;
+	uv_prepare_t turn_end; /* runs while anything is due */
+	struct http_connection *first_due;
+	struct http_connection *last_due;
 	struct http_connection *connections; /* doubly linked */
 	size_t connections_len;
 	uint16_t port;
@@ -47,6 +50,8 @@ void http__server_unref(struct http_server *server);
 /* Make a handle of the family that the server listens on. */
 int http__server_stream_init(
 	struct http_server *server, union http_stream *stream);
+/* Have http__connection_flush_due called before the loop waits. */
+void http__server_flush_soon(struct http_server *server);
 /* The current Date, formatted once a second. */
 const char *http__server_date(struct http_server *server);
 /* A connection is closed: drain may be over. */
@@ -56,6 +61,8 @@ void http__server_connection_closed(struct http_server *server);
 void http__connection_accept(struct http_server *server);
 /* Close at once; exchanges hear of it. */
 void http__connection_close(struct http_connection *connection);
+/* Write the answers that are due, connection by connection. */
+void http__connection_flush_due(struct http_server *server);
 /* Draining: close if nothing is under way, else after the last answer. */
 void http__connection_drain(struct http_connection *connection);
 /* Deadlines. */
