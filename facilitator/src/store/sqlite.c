@@ -10,6 +10,7 @@
 #include "store/sqlite_migrations_p.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,8 @@ static enum x402_err open_file(
 	err = fac_sqlite_script(db,
 		"PRAGMA mmap_size = 4294967296;"
 		"PRAGMA cache_size = -8192;"
+		/* A savepoint's pages need no file: a crash undoes them all. */
+		"PRAGMA temp_store = MEMORY;"
 		"PRAGMA journal_mode = WAL;"
 		"PRAGMA synchronous = FULL;"
 		"PRAGMA foreign_keys = ON;"
@@ -102,12 +105,23 @@ static enum x402_err open_file(
 	return err ? err : migrate(db, info);
 }
 
+/*
+ * Statistics of memory take a lock at each malloc, and nobody reads them.
+ * Refused when SQLite is in use already, which costs only time.
+ */
+static void configure(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum x402_err fac_sqlite_open(const struct fac_store_options *options,
 	struct x402_errinfo *info, struct fac_sqlite *ret_db)
 {
 	struct fac_sqlite db = {.lock_fd = -1, .hooks_len = options->hooks_len};
+	static pthread_once_t configured = PTHREAD_ONCE_INIT;
 	enum x402_err err;
 
+	(void)pthread_once(&configured, configure);
 	for (size_t i = 0; i < options->hooks_len; i++)
 		snprintf(db.hooks[i], sizeof(db.hooks[i]), "%s",
 			options->hooks[i]);
@@ -276,8 +290,12 @@ void fac_sqlite_text(
 	sqlite3_stmt *stmt, int column, char *ret_text, size_t size)
 {
 	const unsigned char *text = sqlite3_column_text(stmt, column);
+	size_t len = text ? (size_t)sqlite3_column_bytes(stmt, column) : 0;
 
-	snprintf(ret_text, size, "%s", text ? (const char *)text : "");
+	len = len < size ? len : size - 1;
+	if (len > 0)
+		memcpy(ret_text, text, len);
+	ret_text[len] = 0;
 }
 
 bool fac_sqlite_fixed(
@@ -433,14 +451,16 @@ static enum x402_err dispatch(struct fac_sqlite *db, struct fac_verb *verb)
 /* False when SQLite gave the whole transaction up (disk full, I/O error). */
 static bool run_in_savepoint(struct fac_sqlite *db, struct fac_verb *verb)
 {
-	enum x402_err err = fac_sqlite_script(db, "SAVEPOINT verb");
+	/* Not scripts: these are run most often of all. */
+	enum x402_err err = fac_sqlite_exec(
+		fac_sqlite_prepare(db, "SAVEPOINT verb"));
 
 	if (!err) {
 		err = dispatch(db, verb);
 		/* What the verb read stays in the reply. */
 		if (err && fac_sqlite_script(db, "ROLLBACK TO verb"))
 			return false;
-		if (fac_sqlite_script(db, "RELEASE verb"))
+		if (fac_sqlite_exec(fac_sqlite_prepare(db, "RELEASE verb")))
 			err = X402_ERR_STORE;
 	}
 	verb->reply.err = err;
