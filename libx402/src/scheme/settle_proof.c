@@ -199,34 +199,16 @@ void x402_settle_proof_topics(
 		memcpy(ret_topics[2], proof->nonce32, 32);
 }
 
-static bool topic_is_address(
-	const uint8_t topic[32], const struct x402_address *address)
-{
-	static const uint8_t zeros[12];
-
-	return memcmp(topic, zeros, sizeof(zeros)) == 0 &&
-		memcmp(topic + 12, address->bytes, 20) == 0;
-}
-
-static bool is_expected_transfer(
-	const struct x402_log *log, const struct x402_settle_proof *proof)
-{
+/* What a payment's own logs hold, for a receipt of many payments. */
+struct expected {
+	uint8_t from[32]; /* topics */
+	uint8_t to[32];
 	uint8_t value[32];
+};
 
-	x402_u256_to_be32(&proof->value, value);
-	return log->topics_len == 3 &&
-		memcmp(log->topics[0], topic_transfer, 32) == 0 &&
-		topic_is_address(log->topics[1], &proof->from) &&
-		topic_is_address(log->topics[2], &proof->to) &&
-		log->data.len == 32 && memcmp(log->data.ptr, value, 32) == 0;
-}
-
-static bool is_used_by_payer(
-	const struct x402_log *log, const struct x402_settle_proof *proof)
+static bool is_word(const uint8_t *word, const uint8_t expected[32])
 {
-	return log->topics_len == 3 &&
-		memcmp(log->topics[0], topic_used, 32) == 0 &&
-		topic_is_address(log->topics[1], &proof->from);
+	return memcmp(word, expected, 32) == 0;
 }
 
 /*
@@ -234,6 +216,9 @@ static bool is_used_by_payer(
  * Transfers of its exact terms that are no more than the payer's authorizations
  * in this receipt: in a lone transaction that is exactly one. Permit2: by one
  * Transfer.
+ *
+ * Each payment of a batch walks the logs of all of them, so what differs most
+ * is compared first: the payer.
  */
 static bool proves(const struct x402_settle_proof *proof,
 	const struct x402_receipt *receipt)
@@ -241,19 +226,28 @@ static bool proves(const struct x402_settle_proof *proof,
 	size_t transfers = 0;
 	size_t payers_authorizations = 0;
 	size_t this_authorization = 0;
+	struct expected expected;
 
+	address_topic(&proof->from, expected.from);
+	address_topic(&proof->to, expected.to);
+	x402_u256_to_be32(&proof->value, expected.value);
 	for (size_t i = 0; i < receipt->logs_len; i++) {
 		const struct x402_log *log = &receipt->logs[i];
 
-		if (!x402_address_equal(&log->address, &proof->asset))
+		if (log->topics_len != 3 ||
+			!is_word(log->topics[1], expected.from) ||
+			!x402_address_equal(&log->address, &proof->asset))
 			continue;
-		if (is_expected_transfer(log, proof))
-			transfers++;
-		if (!is_used_by_payer(log, proof))
-			continue;
-		payers_authorizations++;
-		if (memcmp(log->topics[2], proof->nonce32, 32) == 0)
-			this_authorization++;
+		if (is_word(log->topics[0], topic_transfer)) {
+			if (is_word(log->topics[2], expected.to) &&
+				log->data.len == 32 &&
+				is_word(log->data.ptr, expected.value))
+				transfers++;
+		} else if (is_word(log->topics[0], topic_used)) {
+			payers_authorizations++;
+			if (is_word(log->topics[2], proof->nonce32))
+				this_authorization++;
+		}
 	}
 	if (x402_settle_proof_is_permit2(proof))
 		return transfers == 1;
