@@ -24,7 +24,7 @@ export async function settle(quick) {
     const lone = await settleLoad(world, ours, ourSigner, [1, 2, 1]);
     lines.push(line('ours', 'one at a time', lone));
     results.push(lone);
-    const loads = quick ? [[8, 8, 32, 1], [4, 16, 64, 8]] : [[64, 256, 2560, 1], [64, 2048, 40960, 64]];
+    const loads = quick ? [[8, 8, 32, 1], [4, 16, 64, 8]] : [[64, 256, 2560, 1], [64, 4096, 81920, 128]];
     for (const [connections, theirRequests, ourRequests, pipeline] of loads) {
       const name = `${connections} connections${pipeline > 1 ? ` x ${pipeline} pipelined` : ''}`;
       const b = await settleLoad(world, theirs, theirSigner, [connections, theirRequests, pipeline]);
