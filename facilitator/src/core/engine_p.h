@@ -5,7 +5,9 @@
  *   line.c       a chain and its lanes as they begin
  *   answer.c     what a caller is told; the one success of R2
  *   batch.c      who travels with whom; calldata, gas, waiting for company
- *   lane.c       nonces, signing, journal, broadcast
+ *   lane.c       the queue, which lane, signing, the journal
+ *   tx.c         transactions in memory, and their nonces
+ *   broadcast.c  sending what is durable, and again
  *   raise.c      higher fees on the same nonce
  *   reconcile.c  heads, receipts, ends
  *   watch.c      mined, but not final: reorgs
@@ -391,9 +393,7 @@ bool fac_lane_takes(
 void fac_lane_dispatch(struct fac_line *line);
 /* Repeat a journal write that failed. */
 void fac_lane_journal(struct fac_tx *tx);
-/* The row is durable after all. */
-void fac_lane_journalled(struct fac_tx *tx);
-/* Sends, fees, balances and gaps that are due. */
+/* Fees, balances and gaps that are due, and what is to be sent again. */
 void fac_lane_tick(struct fac_line *line);
 /* This instance may sign with it now. */
 bool fac_lane_is_ours(const struct fac_lane *lane);
@@ -402,6 +402,25 @@ struct fac_store_lease fac_lane_lease(const struct fac_lane *lane);
 bool fac_lane_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
 	struct x402_u256 *ret_priority);
 void fac_lane_note_trouble(struct fac_line *line, const char *why);
+/* Its signer can pay no more, or can again. */
+void fac_lane_set_dry(struct fac_lane *lane, bool dry);
+/* May it sign something that costs so much? Else why tells. */
+bool fac_lane_is_fit(
+	struct fac_lane *lane, const struct x402_u256 *cost, const char **why);
+/* The jobs of batch travel in transaction, which is taken and journalled. */
+void fac_lane_begin(struct fac_lane *lane, const struct fac_batch *batch,
+	struct fac_transaction *transaction);
+
+/* ---- broadcast.c ---- */
+/* The bytes are durable: send them until their nonce is spent. */
+void fac_broadcast_begin(struct fac_tx *tx);
+void fac_broadcast_tick(struct fac_line *line);
+
+/* ---- tx.c ---- */
+/* The least that was given back, or the next. */
+uint64_t fac_lane_take_nonce(struct fac_lane *lane);
+/* Nothing durable holds it. */
+void fac_lane_give_nonce_back(struct fac_lane *lane, uint64_t nonce);
 /* Takes transaction. jobs follow by fac_tx_add_job. */
 struct fac_tx *fac_tx_new(struct fac_line *line, struct fac_lane *lane,
 	struct fac_transaction *transaction);
@@ -418,13 +437,6 @@ void fac_tx_set_blocked(struct fac_tx *tx, bool blocked);
 void fac_tx_set_mined(struct fac_tx *tx, bool mined);
 /* Set what of its signer's balance it may take, at most. */
 void fac_tx_commit(struct fac_tx *tx);
-
-/* May it sign something that costs so much? Else why tells. */
-bool fac_lane_is_fit(
-	struct fac_lane *lane, const struct x402_u256 *cost, const char **why);
-/* The jobs of batch travel in transaction, which is taken and journalled. */
-void fac_lane_begin(struct fac_lane *lane, const struct fac_batch *batch,
-	struct fac_transaction *transaction);
 
 /* ---- raise.c ---- */
 void fac_raise_tick(struct fac_line *line);

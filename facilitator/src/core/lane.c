@@ -7,13 +7,11 @@
  *                           with the least in flight that can pay the gas
  *   3. sign_batch           next nonce, our template, our ceilings (R4)
  *   4. fac_lane_journal     raw bytes and hash become durable (R1)
- *   5. fac_lane_journalled  broadcast; mark_broadcast when a node took it
- *   6. fac_lane_tick        send again what is not taken; fill gaps
+ *                           and are sent (broadcast.c)
+ *   5. fac_lane_tick        what is due: balances, gaps, sending again
  *
  * A nonce is never left behind. A journal write that the lease forbids gives
  * it back, and a later payment, or a transaction that does nothing, takes it.
- * Bytes that were journalled are sent until the nonce is spent, whatever a
- * node said of them: it may have kept a copy.
  */
 #include "core/engine_p.h"
 #include "x402/transaction.h"
@@ -27,18 +25,6 @@
 /* A signer's balance is asked so often, sooner while it is dry. */
 #define BALANCE_MS       10000
 #define BALANCE_RETRY_MS 2000
-/* Send again what was taken but is not mined: mempools forget. */
-#define REBROADCAST_MS 15000
-/*
- * ...and at once when so many blocks came without the one that all others of
- * its lane wait for; twice as many the next time: it may be the fee. anvil
- * was seen to forget those that a full block has no room for.
- */
-#define PATIENCE_BLOCKS 2
-#define SEND_MIN_MS     250
-#define SEND_MAX_MS     8000
-/* Solana has no mempool: leaders come and go every 1.6 seconds. */
-#define SVM_REBROADCAST_MS 2000
 /* A gap below waiting transactions is filled after so long without use. */
 #define GAP_MS 1000
 /* Gas of a transfer of nothing. */
@@ -49,190 +35,6 @@
 #define JOURNAL_TRIES_MAX 3
 /* Complain about the same thing once in a while. */
 #define NOTE_EVERY_MS 10000
-
-/* ---- Nonces. ---- */
-
-static uint64_t take_nonce(struct fac_lane *lane)
-{
-	size_t least = 0;
-	uint64_t nonce;
-
-	if (!lane->free_len)
-		return lane->next_nonce++;
-	for (size_t i = 1; i < lane->free_len; i++)
-		if (lane->free_nonces[i] < lane->free_nonces[least])
-			least = i;
-	nonce = lane->free_nonces[least];
-	lane->free_nonces[least] = lane->free_nonces[--lane->free_len];
-	return nonce;
-}
-
-static void give_nonce_back(struct fac_lane *lane, uint64_t nonce)
-{
-	bool again = true;
-
-	if (fac_svm_is(lane->line))
-		return; /* of that message alone */
-	if (nonce + 1 != lane->next_nonce) {
-		/* At most lane_limit nonces are out, so there is room. */
-		if (lane->free_len < FAC_LANE_MAX)
-			lane->free_nonces[lane->free_len++] = nonce;
-		lane->free_since_ms = fac_engine_now(lane->line->engine);
-		return;
-	}
-	lane->next_nonce--;
-	/* Those right below are at the top now. */
-	while (again) {
-		again = false;
-		for (size_t i = 0; i < lane->free_len; i++) {
-			if (lane->free_nonces[i] + 1 != lane->next_nonce)
-				continue;
-			lane->free_nonces[i] =
-				lane->free_nonces[--lane->free_len];
-			lane->next_nonce--;
-			again = true;
-			break;
-		}
-	}
-}
-
-/* ---- Transactions in memory. ---- */
-
-const struct fac_attempt *fac_tx_newest(const struct fac_tx *tx)
-{
-	return &tx->transaction.attempts[tx->transaction.attempts_len - 1];
-}
-
-struct fac_tx *fac_tx_new(struct fac_line *line, struct fac_lane *lane,
-	struct fac_transaction *transaction)
-{
-	struct fac_tx *tx = fac_must_calloc(1, sizeof(*tx));
-
-	tx->line = line;
-	tx->lane = lane;
-	tx->transaction = *transaction;
-	memset(transaction, 0, sizeof(*transaction));
-	tx->jobs = fac_must_calloc(
-		tx->transaction.keys_len, sizeof(struct fac_job *));
-	tx->slot = &line->txs;
-	tx->next = line->txs;
-	if (tx->next)
-		tx->next->slot = &tx->next;
-	line->txs = tx;
-	if (lane)
-		lane->in_flight++;
-	line->payments_in_flight += tx->transaction.keys_len;
-	return tx;
-}
-
-void fac_tx_add_job(struct fac_tx *tx, size_t index, struct fac_job *job)
-{
-	tx->jobs[index] = job;
-	tx->jobs_live++;
-	job->tx = tx;
-	job->index = index;
-	memcpy(job->of32, tx->transaction.id32, 32);
-	job->late = false;
-}
-
-void fac_tx_drop_job(struct fac_job *job)
-{
-	struct fac_tx *tx = job->tx;
-
-	if (!tx)
-		return;
-	tx->jobs[job->index] = NULL;
-	tx->jobs_live--;
-	job->tx = NULL;
-}
-
-void fac_tx_set_blocked(struct fac_tx *tx, bool blocked)
-{
-	if (tx->lane && blocked && !tx->blocked)
-		tx->lane->blocked++;
-	if (tx->lane && !blocked && tx->blocked)
-		tx->lane->blocked--;
-	tx->blocked = blocked;
-}
-
-/* Nodes want the balance to cover all that waits, at its highest price. */
-void fac_tx_commit(struct fac_tx *tx)
-{
-	struct fac_lane *lane = tx->lane;
-	struct x402_u256 cost = {{0}};
-
-	if (!lane)
-		return;
-	/* Sums of what was added before: they cannot fail. */
-	(void)!x402_u256_sub(
-		&lane->committed, &tx->committed, &lane->committed);
-	if (!tx->dead && !tx->mined &&
-		(!x402_u256_mul_u64(&fac_tx_newest(tx)->max_fee_per_gas,
-			 tx->gas_limit, &cost) ||
-			!x402_u256_add(
-				&lane->committed, &cost, &lane->committed)))
-		cost = (struct x402_u256){{0}};
-	tx->committed = cost;
-}
-
-void fac_tx_set_mined(struct fac_tx *tx, bool mined)
-{
-	if (tx->mined == mined)
-		return;
-	tx->mined = mined;
-	if (mined)
-		fac_tx_set_blocked(tx, false);
-	if (tx->lane)
-		tx->lane->in_flight += mined ? -1u : 1u;
-	if (mined)
-		tx->line->payments_in_flight -= tx->transaction.keys_len;
-	else
-		tx->line->payments_in_flight += tx->transaction.keys_len;
-	fac_tx_commit(tx);
-}
-
-static void free_tx(struct fac_tx *tx)
-{
-	*tx->slot = tx->next;
-	if (tx->next)
-		tx->next->slot = tx->slot;
-	fac_transaction_clear(&tx->transaction);
-	free(tx->jobs);
-	free(tx);
-}
-
-void fac_tx_end(struct fac_tx *tx, bool give_back)
-{
-	if (tx->dead)
-		return;
-	fac_tx_set_blocked(tx, false);
-	tx->dead = true;
-	x402_buf_clear(&tx->raising.raw);
-	fac_tx_commit(tx);
-	if (!tx->mined) {
-		tx->line->payments_in_flight -= tx->transaction.keys_len;
-		if (tx->lane)
-			tx->lane->in_flight--;
-	}
-	if (tx->lane && give_back)
-		give_nonce_back(tx->lane, tx->transaction.nonce);
-	for (size_t i = 0; i < tx->transaction.keys_len; i++)
-		if (tx->jobs[i])
-			fac_tx_drop_job(tx->jobs[i]);
-	if (!tx->busy)
-		free_tx(tx);
-}
-
-bool fac_tx_returned(struct fac_tx *tx)
-{
-	tx->busy--;
-	tx->line->engine->owed--;
-	if (tx->dead && !tx->busy) {
-		free_tx(tx);
-		return false;
-	}
-	return !tx->dead;
-}
 
 /* ---- 1. The queue. ---- */
 
@@ -389,7 +191,7 @@ static bool can_pay(const struct fac_lane *lane, const struct x402_u256 *cost)
 			x402_u256_cmp(&sum, &lane->balance) <= 0);
 }
 
-static void set_dry(struct fac_lane *lane, bool dry)
+void fac_lane_set_dry(struct fac_lane *lane, bool dry)
 {
 	if (lane->dry == dry)
 		return;
@@ -418,7 +220,7 @@ bool fac_lane_is_fit(
 	}
 	if (!can_pay(lane, cost)) {
 		lane->wanted = *cost;
-		set_dry(lane, true);
+		fac_lane_set_dry(lane, true);
 		*why = "no signer can pay for the gas";
 		return false;
 	}
@@ -532,7 +334,7 @@ static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 	const struct x402_u256 *max_fee, const struct x402_u256 *priority)
 {
 	struct x402_buf data = {0};
-	struct x402_transaction plain = {.nonce = take_nonce(lane),
+	struct x402_transaction plain = {.nonce = fac_lane_take_nonce(lane),
 		.max_priority_fee_per_gas = *priority,
 		.max_fee_per_gas = *max_fee,
 		.gas_limit = batch->gas_limit};
@@ -544,7 +346,7 @@ static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 	err = sign(lane, &plain, &transaction);
 	x402_buf_clear(&data);
 	if (err) {
-		give_nonce_back(lane, plain.nonce);
+		fac_lane_give_nonce_back(lane, plain.nonce);
 		fac_lane_note_trouble(lane->line, "signing failed");
 		return false;
 	}
@@ -649,7 +451,7 @@ static void on_journalled(void *arg, const struct fac_store_reply *reply)
 		return;
 	if (!reply->err) {
 		fac_crash_point("after_journal");
-		fac_lane_journalled(tx);
+		fac_broadcast_begin(tx);
 		return;
 	}
 	if (reply->err == X402_ERR_CONFLICT) {
@@ -676,138 +478,7 @@ void fac_lane_journal(struct fac_tx *tx)
 		on_journalled);
 }
 
-/* ---- 5. Broadcast. ---- */
-
-static void on_marked(void *arg, const struct fac_store_reply *reply)
-{
-	struct fac_tx *tx = arg;
-
-	if (!fac_tx_returned(tx))
-		return;
-	/* Not durable: only the state lags; the next send marks again. */
-	tx->marked_broadcast = !reply->err;
-	for (size_t i = 0; i < tx->transaction.keys_len && !reply->err; i++) {
-		struct fac_job *job = tx->jobs[i];
-
-		if (!job || job->payment.state != FAC_PAYMENT_SIGNED)
-			continue;
-		job->payment.state = FAC_PAYMENT_BROADCAST;
-		if (tx->line->config.confirmations == FAC_CONFIRM_SUBMITTED)
-			fac_answer_submitted(job);
-	}
-}
-
-static void mark_broadcast(struct fac_tx *tx)
-{
-	if (tx->marked_broadcast)
-		return;
-	tx->marked_broadcast = true;
-	fac_tx_store(
-		tx, fac_verb_mark_broadcast(tx->transaction.id32), on_marked);
-}
-
-static void note_blocked(
-	struct fac_tx *tx, const struct fac_send_outcome *outcome)
-{
-	struct fac_lane *lane = tx->lane;
-
-	if (!tx->blocked || (lane && !lane->trouble[0]))
-		fac_engine_note(tx->line->engine, true,
-			"%s: nonce %llu is not taken: %s",
-			tx->line->config.network.caip2,
-			(unsigned long long)tx->transaction.nonce,
-			outcome->message);
-	if (lane)
-		snprintf(lane->trouble, sizeof(lane->trouble), "%s",
-			outcome->message);
-}
-
-static void on_sent(void *arg, const struct fac_send_outcome *outcome)
-{
-	struct fac_tx *tx = arg;
-	struct fac_engine *engine = tx->line->engine;
-	uint64_t now = fac_engine_now(engine);
-
-	fac_crash_point("after_broadcast");
-	tx->sending = false;
-	if (!fac_tx_returned(tx) || tx->mined)
-		return;
-	tx->status = outcome->status;
-	switch (outcome->status) {
-	case FAC_SEND_ACCEPTED:
-	case FAC_SEND_ALREADY_KNOWN:
-		fac_tx_set_blocked(tx, false);
-		tx->backoff_ms = 0;
-		tx->next_send_ms = now +
-			(fac_svm_is(tx->line) ? SVM_REBROADCAST_MS
-					      : REBROADCAST_MS);
-		mark_broadcast(tx);
-		fac_reconcile_soon(tx->line);
-		break;
-	case FAC_SEND_NONCE_TOO_LOW:
-		/* Ours is mined, or another's: the reconciler finds out. */
-		fac_tx_set_blocked(tx, false);
-		tx->suspect = true;
-		tx->next_send_ms = now + REBROADCAST_MS;
-		fac_reconcile_soon(tx->line);
-		break;
-	case FAC_SEND_INSUFFICIENT_FUNDS:
-	case FAC_SEND_UNDERPRICED:
-	case FAC_SEND_REJECTED:
-		if (outcome->status == FAC_SEND_INSUFFICIENT_FUNDS && tx->lane)
-			set_dry(tx->lane, true);
-		note_blocked(tx, outcome);
-		fac_tx_set_blocked(tx, true);
-		tx->next_send_ms = fac_backoff(
-			engine, &tx->backoff_ms, SEND_MIN_MS, SEND_MAX_MS);
-		break;
-	case FAC_SEND_FAULT:
-		tx->next_send_ms = fac_backoff(
-			engine, &tx->backoff_ms, SEND_MIN_MS, SEND_MAX_MS);
-		fac_reconcile_soon(tx->line);
-		break;
-	}
-	fac_lane_dispatch(tx->line);
-}
-
-static void send(struct fac_tx *tx)
-{
-	struct fac_engine *engine = tx->line->engine;
-	const struct fac_attempt *attempt = fac_tx_newest(tx);
-
-	tx->sending = true;
-	tx->sent = true;
-	tx->sent_head = tx->line->head_known ? tx->line->head.number
-					     : UINT64_MAX;
-	tx->busy++;
-	engine->owed++;
-	fac_crash_point("before_broadcast");
-	engine->ports.send_raw(engine->ports.user, tx->line->index,
-		x402_buf_span(&attempt->raw), attempt->hash32, on_sent, tx);
-}
-
-void fac_lane_journalled(struct fac_tx *tx)
-{
-	tx->journalled = true;
-	tx->backoff_ms = 0;
-	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
-		struct fac_job *job = tx->jobs[i];
-
-		if (!job)
-			continue;
-		if (job->phase == FAC_JOB_JOURNALLING) {
-			job->phase = FAC_JOB_IN_FLIGHT;
-			job->payment.state = FAC_PAYMENT_SIGNED;
-		}
-		job->backoff_ms = 0;
-		job->trouble[0] = '\0';
-		fac_hash_text(
-			fac_tx_newest(tx)->hash32, job->payment.transaction);
-	}
-	send(tx);
-}
-
-/* ---- 6. What is due. ---- */
+/* ---- 5. What is due. ---- */
 
 /* A transfer of nothing to ourselves: the only other template we sign. */
 static void fill_gap(struct fac_lane *lane)
@@ -821,9 +492,9 @@ static void fill_gap(struct fac_lane *lane)
 	if (!fac_lane_fees(line, &plain.max_fee_per_gas,
 		    &plain.max_priority_fee_per_gas))
 		return;
-	plain.nonce = take_nonce(lane);
+	plain.nonce = fac_lane_take_nonce(lane);
 	if (sign(lane, &plain, &transaction)) {
-		give_nonce_back(lane, plain.nonce);
+		fac_lane_give_nonce_back(lane, plain.nonce);
 		return;
 	}
 	fac_engine_note(line->engine, true, "%s: filling the gap at nonce %llu",
@@ -854,7 +525,7 @@ static void on_balance(
 	}
 	/* Only when it covers what it could not: no coming and going. */
 	if (can_pay(lane, &lane->wanted))
-		set_dry(lane, false);
+		fac_lane_set_dry(lane, false);
 	fac_lane_dispatch(lane->line);
 }
 
@@ -872,86 +543,18 @@ static void ask_balance(struct fac_lane *lane)
 			&lane->address, on_balance, lane);
 }
 
-static void tick_tx(struct fac_tx *tx, uint64_t now)
-{
-	if (tx->dead || tx->mined || tx->replaced)
-		return;
-	if (tx->journalled && !tx->sending && now >= tx->next_send_ms)
-		send(tx);
-	else if (!tx->journalled && tx->lane && tx->retry_ms &&
-		now >= tx->retry_ms)
-		fac_lane_journal(tx);
-}
-
-static bool is_waited_for(const struct fac_tx *tx, const struct fac_lane *lane)
-{
-	return tx->lane == lane && !tx->dead && !tx->mined && !tx->replaced;
-}
-
-/* The first that is not mined: the nonces above it cannot be. */
-static struct fac_tx *find_oldest(const struct fac_lane *lane)
-{
-	struct fac_tx *oldest = NULL;
-
-	for (struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
-		if (is_waited_for(tx, lane) &&
-			(!oldest ||
-				tx->transaction.nonce <
-					oldest->transaction.nonce))
-			oldest = tx;
-	return oldest;
-}
-
-static bool was_sent(const struct fac_tx *tx)
-{
-	return tx->journalled && tx->sent && !tx->sending && !tx->blocked;
-}
-
-/* Whoever forgot the oldest may have forgotten more: a block ran full. */
-static void send_all_again(struct fac_lane *lane)
-{
-	for (struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
-		if (is_waited_for(tx, lane) && was_sent(tx))
-			send(tx);
-}
-
-static void remind_of_oldest(struct fac_lane *lane)
-{
-	struct fac_tx *tx = find_oldest(lane);
-	uint64_t head = lane->line->head.number;
-
-	if (!tx || !was_sent(tx))
-		return;
-	if (!tx->patience_blocks)
-		tx->patience_blocks = PATIENCE_BLOCKS;
-	if (tx->sent_head > head) /* not known then, or a reorg */
-		tx->sent_head = head;
-	if (head - tx->sent_head < tx->patience_blocks)
-		return;
-	tx->patience_blocks *= 2;
-	send_all_again(lane);
-}
-
 void fac_lane_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
 	fac_lane_dispatch(line);
-	for (struct fac_tx *tx = line->txs; tx;) {
-		struct fac_tx *next = tx->next;
-
-		tick_tx(tx, now);
-		tx = next;
-	}
+	fac_broadcast_tick(line);
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
 
 		if (!lane->asking_balance && now >= lane->balance_ms &&
 			lane->step == FAC_LANE_READY)
 			ask_balance(lane);
-		if (line->head_known && lane->in_flight &&
-			fac_lane_is_ours(lane))
-			remind_of_oldest(lane);
 		/* A payment would have used it in dispatch. */
 		if (fac_lane_is_ours(lane) && lane->free_len &&
 			lane->in_flight && now - lane->free_since_ms >= GAP_MS)
