@@ -430,6 +430,10 @@ static enum x402_err read_memory(const struct x402_provider_memory *memory,
 	if (!memory->claim || !memory->asking || !memory->settled ||
 		!memory->end || !memory->secret32)
 		return refuse(info, "memory", "expected all of its members");
+	if (!memory->count != !memory->counted ||
+		!memory->count != !memory->uncount)
+		return refuse(info, "memory",
+			"expected count, counted and uncount, or none of them");
 	if (!memory->recall && provider->facilitators_len > 1)
 		return refuse(info, "memory",
 			"expected recall, since there are several "
@@ -448,10 +452,13 @@ static enum x402_err read_extras(const struct x402_provider_options *options,
 
 	if (options->secret32 && options->memory)
 		return refuse(info, "secret32", "the memory brings its own");
+	/* Still the drawn one: processes that share a secret count nonces from
+	 * different numbers. */
+	memcpy(&provider->nonces, provider->secret32, sizeof(uint64_t));
 	if (options->secret32)
 		memcpy(provider->secret32, options->secret32, 32);
 	provider->pass_epoch = options->pass_epoch;
-	provider->counters = x402__counters_new();
+	provider->counters = x402__counters_new(options->memory);
 	if (!provider->counters)
 		return X402_ERR_NOMEM;
 	err = x402__crawlers_read(options->crawlers, options->crawlers_len,

@@ -315,7 +315,7 @@ static void test_quota_is_by_address_and_day(void **state)
 
 static void test_counters_are_bounded(void **state)
 {
-	struct x402__counters *counters = x402__counters_new();
+	struct x402__counters *counters = x402__counters_new(NULL);
 	size_t taken = 0;
 	uint8_t key32[32] = {0};
 
@@ -335,6 +335,85 @@ static void test_counters_are_bounded(void **state)
 	x402__counters_free(counters);
 }
 
+/* A memory that counts for many: each call is noted, none is granted. */
+struct elsewhere {
+	int counts;
+	int looks;
+	int drops;
+	uint32_t limit;
+};
+
+static bool count_elsewhere(void *user, const uint8_t key32[32], uint32_t limit,
+	uint64_t until_unix_s, uint64_t now_unix_s)
+{
+	struct elsewhere *elsewhere = user;
+
+	(void)key32;
+	assert_true(until_unix_s > now_unix_s);
+	elsewhere->limit = limit;
+	elsewhere->counts++;
+	return false;
+}
+
+static bool look_elsewhere(
+	void *user, const uint8_t key32[32], uint64_t now_unix_s)
+{
+	struct elsewhere *elsewhere = user;
+
+	(void)key32;
+	(void)now_unix_s;
+	elsewhere->looks++;
+	return false;
+}
+
+static void drop_elsewhere(
+	void *user, const uint8_t key32[32], uint64_t now_unix_s)
+{
+	struct elsewhere *elsewhere = user;
+
+	(void)key32;
+	(void)now_unix_s;
+	elsewhere->drops++;
+}
+
+static void test_counters_of_a_memory_are_the_memorys(void **state)
+{
+	struct elsewhere elsewhere = {0};
+	const struct x402_provider_memory memory = {.count = count_elsewhere,
+		.counted = look_elsewhere,
+		.uncount = drop_elsewhere,
+		.user = &elsewhere};
+	struct x402__counters *counters = x402__counters_new(&memory);
+	const uint8_t key32[32] = {1};
+
+	(void)state;
+	assert_false(x402__counters_take(counters, key32, 7, NOW + 9, NOW));
+	assert_false(x402__counters_have(counters, key32, NOW));
+	x402__counters_drop(counters, key32, NOW);
+	assert_int_equal(elsewhere.counts, 1);
+	assert_int_equal(elsewhere.limit, 7);
+	assert_int_equal(elsewhere.looks, 1);
+	assert_int_equal(elsewhere.drops, 1);
+	x402__counters_free(counters);
+}
+
+static void test_counters_drop_forgets_its_own_only(void **state)
+{
+	struct x402__counters *counters = x402__counters_new(NULL);
+	const uint8_t one32[32] = {0, [31] = 1};
+	const uint8_t two32[32] = {0, [31] = 2};
+
+	(void)state;
+	assert_true(x402__counters_take(counters, one32, 1, NOW + 9, NOW));
+	x402__counters_drop(counters, two32, NOW);
+	assert_true(x402__counters_have(counters, one32, NOW));
+	assert_false(x402__counters_have(counters, two32, NOW));
+	x402__counters_drop(counters, one32, NOW);
+	assert_false(x402__counters_have(counters, one32, NOW));
+	assert_true(x402__counters_take(counters, one32, 1, NOW + 9, NOW));
+	x402__counters_free(counters);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +427,8 @@ int main(void)
 		cmocka_unit_test(test_payment_beside_a_pass_is_a_payment),
 		cmocka_unit_test(test_quota_is_by_address_and_day),
 		cmocka_unit_test(test_counters_are_bounded),
+		cmocka_unit_test(test_counters_of_a_memory_are_the_memorys),
+		cmocka_unit_test(test_counters_drop_forgets_its_own_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

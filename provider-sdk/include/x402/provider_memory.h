@@ -70,9 +70,9 @@ struct x402_claim_note {
 	char price[X402_CLAIM_PRICE_SIZE];
 };
 
-/* Required members all but recall and has_paid. The gate answers
- * x402_gate_payer(), _amount(), _asset(), _network(), _url() and, from asking
- * on, _note() in each of them. */
+/* Required members all but recall, has_paid and those that count. The gate
+ * answers x402_gate_payer(), _amount(), _asset(), _network(), _url() and, from
+ * asking on, _note() in each of them. */
 struct x402_provider_memory {
 	/*
 	 * Claim a payment for a request, atomically across all who share the
@@ -106,6 +106,23 @@ struct x402_provider_memory {
 	 */
 	bool (*has_paid)(void *user, const struct x402_gate *gate,
 		const char *payer, int scope, uint64_t since_unix_s);
+	/*
+	 * Optional, all three or none: small counts under a key, which end by
+	 * themselves (uses of a pass, free requests of a day, proofs that were
+	 * seen, names of purchases). Without them each process counts for
+	 * itself, and what is good once is good once in each of them.
+	 *
+	 * count: one more, until a time that the first one sets; atomically
+	 * across all who share the memory. False, and nothing is counted, when
+	 * there are limit already or there is no room. counted: is there a
+	 * living count? uncount: forget it.
+	 */
+	bool (*count)(void *user, const uint8_t key32[32], uint32_t limit,
+		uint64_t until_unix_s, uint64_t now_unix_s);
+	bool (*counted)(
+		void *user, const uint8_t key32[32], uint64_t now_unix_s);
+	void (*uncount)(
+		void *user, const uint8_t key32[32], uint64_t now_unix_s);
 	void (*settled)(void *user, const struct x402_gate *gate,
 		const struct x402_claim_key *key, const char *receipt);
 	/* receipt may be NULL. */
