@@ -374,9 +374,24 @@ static struct x402__prices *remembered(
 	return prices;
 }
 
+/* What the caller says that the request cost before. One that makes no offer
+ * matches nothing. */
+static enum x402__payment_outcome match_old(
+	struct x402_gate *gate, const char *old_price)
+{
+	struct x402__prices *prices = NULL;
+
+	if (!old_price || !gate->route->price_at_request ||
+		x402__pricing_at(gate->provider, gate->route, old_price, NULL,
+			&prices) != X402_OK)
+		return X402__PAYMENT_NONE;
+	return match_take(gate, prices);
+}
+
 /* Today's price, yesterday's, one that was quoted, one that was paid. */
 static enum x402__payment_outcome match_offer(struct x402_gate *gate,
-	struct x402_span body, struct x402_span text, const char **ret_reason)
+	const struct x402_gate_request *request, struct x402_span text,
+	const char **ret_reason)
 {
 	struct x402_provider *provider = gate->provider;
 	enum x402__payment_outcome outcome = match_in(
@@ -387,13 +402,16 @@ static enum x402__payment_outcome match_offer(struct x402_gate *gate,
 		outcome = match_take(gate,
 			x402__pricing_previous(
 				provider, gate->route, gate->now_unix_s));
+	if (outcome == X402__PAYMENT_NONE)
+		outcome = match_old(gate, request->old_price);
 	for (size_t i = 0; outcome == X402__PAYMENT_NONE &&
 		(quoted = x402__pricing_quoted(provider, gate->route,
 			 gate->resource32, i, gate->now_unix_s));
 		i++)
 		outcome = match_take(gate, quoted);
 	if (outcome == X402__PAYMENT_NONE)
-		outcome = match_take(gate, remembered(gate, body, text));
+		outcome = match_take(
+			gate, remembered(gate, request->body, text));
 	/* A wrong value has its own reason, which the scheme says. */
 	if (outcome == X402__PAYMENT_NONE)
 		outcome = match_in(gate, gate->prices, true);
@@ -533,7 +551,7 @@ enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	outcome = decode(
 		gate, text, gate->v1_asked ? X402_V1 : X402_V2, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
-		outcome = match_offer(gate, request->body, text, ret_reason);
+		outcome = match_offer(gate, request, text, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
 		outcome = check_echo(gate, ret_reason);
 	/* These very bytes were good when money was asked for; what they have

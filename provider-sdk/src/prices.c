@@ -335,6 +335,23 @@ static enum x402_err read_price(const struct x402__route *route,
 
 /* ---- Sets. ---- */
 
+/* "10000atomic" is in each asset's own units; all else is dollars. amount is
+ * where the digits go, and must live as long as price. */
+static void say_price(const char *text, struct x402_provider_price *price,
+	char amount[X402_PROVIDER_PRICE_SIZE])
+{
+	size_t digits = strspn(text, "0123456789");
+
+	price->price = text;
+	price->amount = NULL;
+	if (digits == 0 || strcmp(text + digits, "atomic") != 0)
+		return;
+	memcpy(amount, text, digits);
+	amount[digits] = '\0';
+	price->price = NULL;
+	price->amount = amount;
+}
+
 static enum x402_err read_offers(const struct x402__route *route,
 	const char *text, struct x402_errinfo *info, const char *field,
 	struct x402__prices *prices)
@@ -344,13 +361,12 @@ static enum x402_err read_offers(const struct x402__route *route,
 	for (size_t i = 0; i < route->terms_len; i++) {
 		struct x402_provider_price price = route->terms[i];
 		struct x402__offer *offer = &prices->offers[i];
+		char amount[X402_PROVIDER_PRICE_SIZE];
 		enum x402_err err;
 		char name[96];
 
-		if (text) {
-			price.price = text;
-			price.amount = NULL;
-		}
+		if (text)
+			say_price(text, &price, amount);
 		snprintf(name, sizeof(name), "%s.prices[%zu]", field, i);
 		prices->offers_len++; /* unref frees it, also half built */
 		err = read_price(route, &price, info, name, offer);

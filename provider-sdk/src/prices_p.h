@@ -39,9 +39,9 @@ struct x402__prices {
 };
 
 /*
- * Build a set from the route's terms. text (may be NULL) is the price in
- * dollars that takes the place of theirs. INVALID_ARGUMENT with info about
- * what is wrong below field; NOMEM.
+ * Build a set from the route's terms. text (may be NULL) is the price, "$0.01"
+ * or "10000atomic", that takes the place of theirs. INVALID_ARGUMENT with info
+ * about what is wrong below field; NOMEM.
  */
 X402_MUST_USE enum x402_err x402__prices_new(const struct x402__route *route,
 	const char *text, struct x402_errinfo *info, const char *field,

@@ -20,8 +20,8 @@
 #include "x402/provider.h"
 
 /* Sets that were built for a price at request time and are kept: as many as
- * a route with a few sizes or tiers has. */
-#define X402__RECENT_PRICES 8
+ * a route with sizes or tiers has, or a site whose front says each price. */
+#define X402__RECENT_PRICES 64
 /* Quotes that stay good for a while; a newer one may displace an older one,
  * whose buyer is then told the new price. */
 #define X402__QUOTES_MAX 4096

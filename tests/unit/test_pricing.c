@@ -26,6 +26,12 @@ static const struct x402_provider_price own_asset = {.network = "eip155:84532",
 	.asset = "0x5FbDB2315678afecb367f032d93F642f64180aa3",
 	.decimals = 18,
 	.extra_json = "{\"name\":\"Own\",\"version\":\"1\"}"};
+/* Nobody knows its decimals, so only its own units can be said. */
+static const struct x402_provider_price coin = {.network = "eip155:84532",
+	.pay_to = PAY_TO,
+	.amount = "1",
+	.asset = "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+	.extra_json = "{\"name\":\"Own\",\"version\":\"1\"}"};
 static const struct x402_provider_param_price sizes[] = {
 	{"small", "$0.01"}, {"large", "$0.5"}};
 static const struct x402_provider_route routes[] = {
@@ -56,6 +62,10 @@ static const struct x402_provider_route routes[] = {
 		.settle = X402_PROVIDER_SETTLE_RESERVE},
 	{.pattern = "GET /own",
 		.prices = &own_asset,
+		.prices_len = 1,
+		.price_at_request = true},
+	{.pattern = "GET /coined",
+		.prices = &coin,
 		.prices_len = 1,
 		.price_at_request = true},
 };
@@ -89,8 +99,8 @@ static void assert_amount(struct house *house, const char *amount)
 	x402_payment_required_clear(&required);
 }
 
-static enum x402_gate_action begin_at(struct house *house, const char *target,
-	const char *payment, const char *price, uint64_t now)
+static enum x402_gate_action begin_with(struct house *house, const char *target,
+	const char *payment, const char *const prices[2], uint64_t now)
 {
 	struct house_request from = {.target = target,
 		.names = {payment ? X402_HEADER_PAYMENT_SIGNATURE : NULL},
@@ -101,13 +111,22 @@ static enum x402_gate_action begin_at(struct house *house, const char *target,
 		.header = house_header,
 		.header_user = &from,
 		.now_unix_s = now,
-		.price = price,
+		.price = prices[0],
+		.old_price = prices[1],
 	};
 
 	x402_gate_free(house->gate);
 	assert_int_equal(x402_gate_new(house->provider, &house->gate), X402_OK);
 	x402_gate_begin(house->gate, &request, &house->decision);
 	return house->decision.action;
+}
+
+static enum x402_gate_action begin_at(struct house *house, const char *target,
+	const char *payment, const char *price, uint64_t now)
+{
+	const char *const prices[2] = {price, NULL};
+
+	return begin_with(house, target, payment, prices, now);
 }
 
 static void test_price_by_parameter(void **state)
@@ -178,6 +197,95 @@ static void test_price_said_with_the_request(void **state)
 	/* Where the route has a price nobody else says one. */
 	begin_at(&house, "/fixed", NULL, "$0.0001", NOW);
 	assert_amount(&house, "10000");
+	house_close(&house);
+}
+
+static void test_price_said_in_atomic_units(void **state)
+{
+	struct house house;
+
+	(void)state;
+	open_priced(&house, 0);
+	begin_at(&house, "/own", NULL, "12345atomic", NOW);
+	assert_amount(&house, "12345");
+	begin_at(&house, "/coined", NULL, "77atomic", NOW);
+	assert_amount(&house, "77");
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const bad[] = {"0atomic", "atomic",
+			"-1atomic", "1.5atomic", "12345 atomic",
+			"1atomicatomic"};
+
+		begin_at(&house, "/own", NULL, bad[i], NOW);
+		assert_int_equal(house.decision.status, 500);
+	}
+	/* Which dollars would those be? */
+	begin_at(&house, "/coined", NULL, "$1", NOW);
+	assert_int_equal(house.decision.status, 500);
+	house_close(&house);
+}
+
+static char *pay_said(
+	struct house *house, const char *target, const char *price)
+{
+	struct x402_payment_required required;
+	char *payment;
+
+	begin_at(house, target, NULL, price, NOW);
+	house_challenge(house, &required);
+	payment = house_pay_offer(house, &required, 0);
+	x402_payment_required_clear(&required);
+	return payment;
+}
+
+static void test_old_price_said_with_the_request(void **state)
+{
+	static const char *const both[2] = {"$0.09", "$0.07"};
+	static const char *const nonsense[2] = {"$0.09", "cheap"};
+	struct house house;
+	char *old;
+
+	(void)state;
+	open_priced(&house, 0);
+	old = pay_said(&house, "/said", "$0.07");
+	/* Nobody is told the old price, and it is taken where it is said. */
+	begin_with(&house, "/said", NULL, both, NOW);
+	assert_amount(&house, "90000");
+	assert_int_equal(
+		begin_with(&house, "/said", old, both, NOW), X402_GATE_ASK);
+	x402_gate_free(house.gate);
+	house.gate = NULL;
+	assert_int_equal(
+		begin_at(&house, "/said", old, "$0.09", NOW), X402_GATE_ANSWER);
+	assert_amount(&house, "90000");
+	assert_int_equal(begin_with(&house, "/said", old, nonsense, NOW),
+		X402_GATE_ANSWER);
+	/* It opens nothing that has a price of its own. */
+	assert_int_equal(
+		begin_with(&house, "/fixed", old, both, NOW), X402_GATE_ANSWER);
+	free(old);
+	house_close(&house);
+}
+
+/* Settled and not delivered; then the price changes twice. */
+static void test_said_price_that_was_paid_is_remembered(void **state)
+{
+	struct house house;
+	char *paid;
+
+	(void)state;
+	open_priced(&house, 0);
+	paid = pay_said(&house, "/said", "$0.07");
+	assert_int_equal(
+		begin_at(&house, "/said", paid, "$0.07", NOW), X402_GATE_ASK);
+	house_answer(&house, 200, HOUSE_VALID);
+	house_handled(&house, 200);
+	assert_int_equal(
+		house_answer(&house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
+	x402_gate_free(house.gate);
+	house.gate = NULL;
+	assert_int_equal(begin_at(&house, "/said", paid, "$5", NOW),
+		X402_GATE_RUN_HANDLER);
+	free(paid);
 	house_close(&house);
 }
 
@@ -539,6 +647,9 @@ int main(void)
 		cmocka_unit_test(test_price_by_parameter),
 		cmocka_unit_test(test_price_by_callback_and_its_quote),
 		cmocka_unit_test(test_price_said_with_the_request),
+		cmocka_unit_test(test_price_said_in_atomic_units),
+		cmocka_unit_test(test_old_price_said_with_the_request),
+		cmocka_unit_test(test_said_price_that_was_paid_is_remembered),
 		cmocka_unit_test(test_set_price_has_a_grace),
 		cmocka_unit_test(test_set_price_refuses_and_keeps),
 		cmocka_unit_test(test_set_price_does_not_take_what_is_paid),

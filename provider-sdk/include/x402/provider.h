@@ -403,8 +403,14 @@ struct x402_gate_request {
 	 * the address has that name, and the name has that address.
 	 */
 	const char *peer_name;
-	/* For routes with price_at_request: "$0.01". Borrowed for the call. */
+	/*
+	 * For routes with price_at_request: "$0.01", or "10000atomic" in the
+	 * units of the route's asset. Borrowed for the call.
+	 */
 	const char *price;
+	/* Optional, beside it: what this request cost before, and is still
+	 * taken. Nobody is told it. */
+	const char *old_price;
 };
 
 enum x402_gate_action {
