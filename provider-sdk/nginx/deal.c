@@ -2,7 +2,8 @@
  * deal.c: one request that meets a price, up to its content.
  *
  *   x402_ngx_access()     the access phase, again and again until it is through
- *     begin()             exempt; else the offer, and the body of who pays
+ *     x402_ngx_begin()    exempt; else the offer, and a crawler's name
+ *     enter()             the body of who pays
  *     start()             x402_gate_begin()
  *     act()               answer, ask, or let the content handler run
  *   on_answered()         the facilitator has spoken
@@ -20,6 +21,9 @@
  * gets the answer to another request of the same location and price, once. */
 #define BODY_BOUND_MAX ((size_t)1024 * 1024)
 
+/* Longer reasons are cut in the log. */
+#define REASON_SIZE 257
+
 struct x402_ngx_deal *x402_ngx_now;
 
 /* ---- The life of a deal. ---- */
@@ -28,6 +32,7 @@ static void deal_free(struct x402_ngx_deal *deal)
 {
 	if (deal->transfer)
 		x402_ngx_transfer_cancel(deal->transfer);
+	x402_ngx_names_cancel(deal);
 	X402_NGX_GATE(deal, x402_gate_free(deal->gate));
 	x402_ngx_terms_unref(deal->terms);
 	ngx_free(deal);
@@ -82,11 +87,24 @@ static struct x402_ngx_deal *deal_new(
 	return deal;
 }
 
+/* A byte of what was bought: one behind the header, where there are any. An
+ * upstream may die when its header has left. */
+static bool has_left(const struct x402_ngx_deal *deal)
+{
+	const ngx_http_request_t *r = deal->r;
+	ngx_uint_t status = r->headers_out.status;
+	bool empty = r->header_only || (deal->whole && !deal->has_body) ||
+		status == NGX_HTTP_NO_CONTENT ||
+		status == NGX_HTTP_SWITCHING_PROTOCOLS;
+
+	return r->connection->sent - deal->sent_before >
+		(empty ? 0 : (off_t)r->header_size);
+}
+
 void x402_ngx_deal_sent(struct x402_ngx_deal *deal)
 {
 	if (deal->phase != X402_NGX_RELEASED || deal->delivered ||
-		!deal->content || !deal->r ||
-		deal->r->connection->sent <= deal->sent_before)
+		!deal->content || !deal->r || !has_left(deal))
 		return;
 	deal->delivered = true;
 	X402_NGX_GATE(deal, x402_gate_delivered(deal->gate));
@@ -94,6 +112,20 @@ void x402_ngx_deal_sent(struct x402_ngx_deal *deal)
 		return;
 	deal->state = "delivered";
 	x402_ledger_add(x402_ngx_ledger, X402_LEDGER_DELIVERED);
+}
+
+/* A reason may be the facilitator's own words; a log has lines. */
+static const char *one_line(const char *reason, char text[REASON_SIZE])
+{
+	size_t len = strnlen(reason, REASON_SIZE - 1);
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)reason[i];
+
+		text[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
+	}
+	text[len] = '\0';
+	return text;
 }
 
 void x402_ngx_event(void *user, const struct x402_gate *gate,
@@ -120,6 +152,7 @@ void x402_ngx_event(void *user, const struct x402_gate *gate,
 			NGX_LOG_WARN, "undelivered"},
 	};
 	ngx_log_t *log = ngx_cycle->log;
+	char words[REASON_SIZE];
 
 	(void)user;
 	if (x402_ngx_ledger)
@@ -133,8 +166,9 @@ void x402_ngx_event(void *user, const struct x402_gate *gate,
 	}
 	ngx_log_error(rows[event].level, log, 0,
 		"x402: %s%s%s payer=%s amount=%s tx=%s", rows[event].state,
-		*reason ? ": " : "", reason, x402_gate_payer(gate),
-		x402_gate_amount(gate), x402_gate_transaction(gate));
+		*reason ? ": " : "", one_line(reason, words),
+		x402_gate_payer(gate), x402_gate_amount(gate),
+		x402_gate_transaction(gate));
 }
 
 /* ---- The facilitator. ---- */
@@ -148,7 +182,7 @@ static bool is_settlement(const struct x402_gate_ask *ask)
 	return false;
 }
 
-static void resume(ngx_http_request_t *r)
+void x402_ngx_resume(ngx_http_request_t *r)
 {
 	ngx_connection_t *c = r->connection;
 
@@ -169,7 +203,7 @@ static void go_on(struct x402_ngx_deal *deal)
 		x402_ngx_filter_settled(deal);
 	} else {
 		deal->phase = X402_NGX_ASKED;
-		resume(deal->r);
+		x402_ngx_resume(deal->r);
 	}
 }
 
@@ -196,11 +230,28 @@ static void not_sent(struct x402_ngx_deal *deal)
 		x402_gate_on_facilitator(deal->gate, &answer, &deal->decision));
 }
 
+/* Whom a certificate of its own is for; directories of crawlers and chains are
+ * other people's. */
+static bool asks_facilitator(const struct x402_ngx_deal *deal)
+{
+	const struct x402_gate_ask *ask = &deal->decision.ask;
+	const ngx_array_t *holders = deal->lcf->holders;
+	const struct x402_provider_holder *list = holders ? holders->elts
+							  : NULL;
+
+	for (ngx_uint_t i = 0; list && i < holders->nelts; i++)
+		if (strcmp(ask->url, list[i].rpc_url) == 0)
+			return false;
+	return strcmp(ask->method, "GET") != 0;
+}
+
 static bool send_ask(struct x402_ngx_deal *deal)
 {
+	const char *certificate =
+		(const char *)deal->lcf->facilitator_certificate.data;
+
 	deal->transfer = x402_ngx_transfer_begin(&deal->decision.ask,
-		(const char *)deal->lcf->facilitator_certificate.data,
-		on_answered, deal);
+		asks_facilitator(deal) ? certificate : NULL, on_answered, deal);
 	return deal->transfer;
 }
 
@@ -301,7 +352,9 @@ static ngx_int_t answer(struct x402_ngx_deal *deal)
 
 	deal->phase = X402_NGX_ANSWER;
 	if (!deal->has_payment) {
-		deal->state = decision->status == 402 ? "unpaid" : "refused";
+		deal->state = decision->status == 402 ? "unpaid"
+			: decision->status < 400      ? "preflight"
+						      : "refused";
 		if (decision->status == 402)
 			x402_ledger_add(x402_ngx_ledger, X402_LEDGER_UNPAID);
 	}
@@ -321,7 +374,9 @@ static ngx_int_t answer(struct x402_ngx_deal *deal)
 	body.value.data = ngx_pnalloc(r->pool, decision->body.len + 1);
 	if (!body.value.data)
 		return NGX_HTTP_INTERNAL_SERVER_ERROR;
-	ngx_memcpy(body.value.data, decision->body.ptr, decision->body.len);
+	if (decision->body.len)
+		ngx_memcpy(body.value.data, decision->body.ptr,
+			decision->body.len);
 	rc = ngx_http_send_response(r, decision->status, &type, &body);
 	ngx_http_finalize_request(r, rc);
 	return NGX_DONE;
@@ -337,6 +392,43 @@ static ngx_int_t let_in(struct x402_ngx_deal *deal)
 	r->headers_in.range = NULL;
 	r->disable_not_modified = 1;
 	return NGX_OK;
+}
+
+/* Free, for a reason that the location has given. */
+static bool let_pass(struct x402_ngx_deal *deal)
+{
+	enum x402_ledger_count count = X402_LEDGER_COUNTS;
+
+	switch (x402_gate_access_of(deal->gate)) {
+	case X402_GATE_ACCESS_NONE:
+	case X402_GATE_ACCESS_FREE: /* every path of a location is sold */
+	case X402_GATE_ACCESS_PAID:
+	case X402_GATE_ACCESS_SIGNED_IN:
+		return false;
+	case X402_GATE_ACCESS_PASS:
+		deal->state = "pass";
+		count = X402_LEDGER_PASS;
+		break;
+	case X402_GATE_ACCESS_QUOTA:
+		deal->state = "quota";
+		count = X402_LEDGER_QUOTA;
+		break;
+	case X402_GATE_ACCESS_HOLDER:
+		deal->state = "holder";
+		count = X402_LEDGER_HOLDER;
+		break;
+	case X402_GATE_ACCESS_CRAWLER:
+		deal->state = "crawler";
+		count = X402_LEDGER_CRAWLER;
+		break;
+	case X402_GATE_ACCESS_PERSON:
+		deal->state = "person";
+		count = X402_LEDGER_PERSON;
+		break;
+	}
+	deal->phase = X402_NGX_FREE;
+	x402_ledger_add(x402_ngx_ledger, count);
+	return true;
 }
 
 static ngx_int_t act(struct x402_ngx_deal *deal)
@@ -356,16 +448,12 @@ static ngx_int_t act(struct x402_ngx_deal *deal)
 	case X402_GATE_WITHHOLD:
 		return answer(deal);
 	case X402_GATE_PASS:
-		if (x402_gate_access_of(deal->gate) != X402_GATE_ACCESS_PASS)
-			break;
-		deal->phase = X402_NGX_FREE;
-		deal->state = "pass";
-		x402_ledger_add(x402_ngx_ledger, X402_LEDGER_PASS);
-		return NGX_OK;
+		if (let_pass(deal))
+			return NGX_OK;
+		break;
 	case X402_GATE_DELIVER:
 		break;
 	}
-	/* Every path of a location that sells is sold. */
 	ngx_log_error(NGX_LOG_ERR, deal->r->connection->log, 0,
 		"x402: the gate says %d for a location that sells",
 		(int)deal->decision.action);
@@ -376,20 +464,22 @@ static ngx_int_t act(struct x402_ngx_deal *deal)
 static ngx_int_t shadow(struct x402_ngx_deal *deal)
 {
 	bool refused = deal->decision.action == X402_GATE_ANSWER;
+	bool free_ = deal->decision.action == X402_GATE_PASS;
 
 	X402_NGX_GATE(deal, x402_gate_free(deal->gate));
 	deal->gate = NULL;
 	deal->phase = X402_NGX_FREE;
-	deal->state = !refused      ? "shadow_paid"
-		: deal->has_payment ? "shadow_refused"
-				    : "shadow_unpaid";
+	if (deal->has_payment)
+		deal->state = refused ? "shadow_refused" : "shadow_paid";
+	else
+		deal->state = free_ ? "shadow_free" : "shadow_unpaid";
 	x402_ledger_add(x402_ngx_ledger, X402_LEDGER_SHADOW);
 	return NGX_OK;
 }
 
 /* ---- Begin. ---- */
 
-static bool nth_header(
+bool x402_ngx_header(
 	void *user, const char *name, size_t index, struct x402_span *ret_value)
 {
 	ngx_http_request_t *r = user;
@@ -416,8 +506,8 @@ static bool pays(ngx_http_request_t *r)
 {
 	struct x402_span value;
 
-	return nth_header(r, X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
-		nth_header(r, X402_HEADER_X_PAYMENT, 0, &value);
+	return x402_ngx_header(r, X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
+		x402_ngx_header(r, X402_HEADER_X_PAYMENT, 0, &value);
 }
 
 /* The bytes of a buffer, at most max, appended. */
@@ -460,15 +550,21 @@ static ngx_int_t start(struct x402_ngx_deal *deal)
 	ngx_http_request_t *r = deal->r;
 	struct x402_buf body = {0};
 	char *method = x402_ngx_str(r->pool, &r->method_name);
+	char *peer = x402_ngx_str(r->pool, &r->connection->addr_text);
 	struct x402_gate_request view = {
 		.method = method,
 		.target = x402_span(r->unparsed_uri.data, r->unparsed_uri.len),
-		.header = nth_header,
+		.header = x402_ngx_header,
 		.header_user = r,
 		.now_unix_s = (uint64_t)ngx_time(),
+		/* Behind proxies realip has said who it is. */
+		.peer = peer,
+		.peer_name = deal->peer_name,
+		.price = deal->said.price,
+		.old_price = deal->said.old_price,
 	};
 
-	if (!method || !body_of(r, &body)) {
+	if (!method || !peer || !body_of(r, &body)) {
 		x402_buf_clear(&body);
 		return NGX_HTTP_INTERNAL_SERVER_ERROR;
 	}
@@ -502,7 +598,7 @@ static bool has_body(ngx_http_request_t *r)
 }
 
 /* A variable that is empty or "0" says no, as nginx has it elsewhere. */
-static bool exempt(ngx_http_request_t *r, struct x402_ngx_loc *lcf)
+bool x402_ngx_exempt(ngx_http_request_t *r, const struct x402_ngx_loc *lcf)
 {
 	ngx_str_t value;
 
@@ -511,26 +607,14 @@ static bool exempt(ngx_http_request_t *r, struct x402_ngx_loc *lcf)
 		value.len > 0 && !(value.len == 1 && value.data[0] == '0');
 }
 
-static ngx_int_t begin(ngx_http_request_t *r, struct x402_ngx_loc *lcf)
+/* All is known of it but its body. */
+static ngx_int_t enter(struct x402_ngx_deal *deal)
 {
-	struct x402_ngx_deal *deal = deal_new(r, lcf);
+	ngx_http_request_t *r = deal->r;
 	ngx_int_t rc;
 
-	if (!deal || !x402_ngx_ledger)
-		return NGX_HTTP_INTERNAL_SERVER_ERROR;
-	if (exempt(r, lcf)) {
-		deal->phase = X402_NGX_FREE;
-		deal->state = "exempt";
-		x402_ledger_add(x402_ngx_ledger, X402_LEDGER_EXEMPT);
-		return NGX_OK;
-	}
-	deal->terms = x402_ngx_terms_of(r, lcf);
-	if (!deal->terms ||
-		x402_gate_new(deal->terms->provider, &deal->gate) != X402_OK)
-		return NGX_HTTP_INTERNAL_SERVER_ERROR;
-	deal->has_payment = pays(r);
 	/* Who does not pay gets the 402 before the body is sent. */
-	if (!deal->has_payment || !has_body(r) || lcf->shadow)
+	if (!deal->has_payment || !has_body(r) || deal->lcf->shadow)
 		return start(deal);
 	deal->phase = X402_NGX_BODY;
 	rc = ngx_http_read_client_request_body(r, on_body);
@@ -540,63 +624,30 @@ static ngx_int_t begin(ngx_http_request_t *r, struct x402_ngx_loc *lcf)
 	return NGX_DONE;
 }
 
-/* ---- Other locations of the same request. ---- */
-
-/* Do two locations ask for the same? */
-static bool same_terms(const struct x402_ngx_deal *deal, ngx_http_request_t *r)
+ngx_int_t x402_ngx_begin(ngx_http_request_t *r, struct x402_ngx_loc *lcf)
 {
-	struct x402_ngx_loc *lcf = x402_ngx_loc_of(r);
-	struct x402_ngx_terms *terms;
-	bool same;
+	struct x402_ngx_deal *deal = deal_new(r, lcf);
 
-	if (lcf == deal->lcf)
-		return true;
-	terms = x402_ngx_terms_of(r, lcf);
-	if (!terms)
-		return false;
-	same = deal->terms && strcmp(terms->key, deal->terms->key) == 0 &&
-		strcmp(terms->key + strlen(terms->key) + 1,
-			deal->terms->key + strlen(terms->key) + 1) == 0 &&
-		lcf->network.len == deal->lcf->network.len &&
-		ngx_strncmp(lcf->network.data, deal->lcf->network.data,
-			lcf->network.len) == 0 &&
-		lcf->asset.len == deal->lcf->asset.len &&
-		ngx_strncmp(lcf->asset.data, deal->lcf->asset.data,
-			lcf->asset.len) == 0;
-	x402_ngx_terms_unref(terms);
-	return same;
-}
-
-/* An internal redirect has led a deal into a location that sells. */
-static ngx_int_t redirected(
-	struct x402_ngx_deal *deal, struct x402_ngx_loc *lcf)
-{
-	ngx_http_request_t *r = deal->r;
-
-	switch (deal->phase) {
-	case X402_NGX_FREE:
-		if (lcf == deal->lcf || exempt(r, lcf) || lcf->shadow)
-			return NGX_OK;
-		break; /* free there, not here */
-	case X402_NGX_OPEN:
-		if (same_terms(deal, r))
-			return NGX_OK;
-		ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-			"x402: paid for another location than the one that "
-			"it was redirected to");
+	if (!deal || !x402_ngx_ledger)
 		return NGX_HTTP_INTERNAL_SERVER_ERROR;
-	case X402_NGX_ANSWER:
-		/* The page for our own 402 must be where x402 is off. */
-		return (ngx_int_t)deal->decision.status;
-	case X402_NGX_BODY:
-	case X402_NGX_ASKING:
-	case X402_NGX_ASKED:
-	case X402_NGX_HOLDING:
-	case X402_NGX_RELEASED:
-	case X402_NGX_REPLACED:
-		return NGX_HTTP_INTERNAL_SERVER_ERROR;
+	if (x402_ngx_exempt(r, lcf)) {
+		deal->phase = X402_NGX_FREE;
+		deal->state = "exempt";
+		x402_ledger_add(x402_ngx_ledger, X402_LEDGER_EXEMPT);
+		return NGX_OK;
 	}
-	return begin(r, lcf);
+	if (!x402_ngx_said_of(r, lcf, &deal->said))
+		return NGX_HTTP_INTERNAL_SERVER_ERROR;
+	deal->terms = x402_ngx_terms_of(r, lcf, &deal->said);
+	if (!deal->terms ||
+		x402_gate_new(deal->terms->provider, &deal->gate) != X402_OK)
+		return NGX_HTTP_INTERNAL_SERVER_ERROR;
+	deal->has_payment = pays(r);
+	deal->phase = X402_NGX_NAMING;
+	if (!x402_ngx_names_ask(deal))
+		return enter(deal);
+	r->read_event_handler = ngx_http_test_reading;
+	return NGX_AGAIN;
 }
 
 ngx_int_t x402_ngx_access(ngx_http_request_t *r)
@@ -608,8 +659,10 @@ ngx_int_t x402_ngx_access(ngx_http_request_t *r)
 		return NGX_DECLINED;
 	deal = x402_ngx_deal_of(r);
 	if (!deal)
-		return begin(r, lcf);
+		return x402_ngx_begin(r, lcf);
 	switch (deal->phase) {
+	case X402_NGX_NAMING:
+		return deal->named ? enter(deal) : NGX_AGAIN;
 	case X402_NGX_BODY:
 		return deal->body_read ? start(deal) : NGX_DONE;
 	case X402_NGX_ASKING:
@@ -624,26 +677,5 @@ ngx_int_t x402_ngx_access(ngx_http_request_t *r)
 	case X402_NGX_REPLACED:
 		break;
 	}
-	return redirected(deal, lcf);
-}
-
-ngx_int_t x402_ngx_preaccess(ngx_http_request_t *r)
-{
-	struct x402_ngx_loc *lcf = x402_ngx_loc_of(r);
-	const struct x402_ngx_deal *deal;
-
-	if (r == r->main || !lcf->enable || lcf->shadow || exempt(r, lcf))
-		return NGX_DECLINED;
-	deal = x402_ngx_deal_of(r->main);
-	if (deal && deal->phase == X402_NGX_FREE && deal->lcf == lcf)
-		return NGX_DECLINED;
-	if (deal &&
-		(deal->phase == X402_NGX_OPEN ||
-			deal->phase == X402_NGX_RELEASED) &&
-		same_terms(deal, r))
-		return NGX_DECLINED;
-	ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-		"x402: a subrequest into a location that its request has not "
-		"paid for");
-	return X402_NGX_PAYMENT_REQUIRED;
+	return x402_ngx_redirected(deal, lcf);
 }

@@ -192,8 +192,9 @@ static ngx_int_t replace(struct x402_ngx_deal *deal)
 	rc = next_header(r);
 	if (rc == NGX_ERROR || rc > NGX_OK || r->header_only)
 		return rc;
-	buf->last = ngx_cpymem(
-		buf->last, decision->body.ptr, decision->body.len);
+	if (decision->body.len)
+		buf->last = ngx_cpymem(
+			buf->last, decision->body.ptr, decision->body.len);
 	buf->last_buf = 1;
 	buf->last_in_chain = 1;
 	return next_body(r, &out);
@@ -203,12 +204,60 @@ static ngx_int_t replace(struct x402_ngx_deal *deal)
 
 static ngx_uint_t status_for_gate(const struct x402_ngx_deal *deal)
 {
-	ngx_uint_t status = deal->r->headers_out.status;
+	const ngx_http_request_t *r = deal->r;
+	ngx_uint_t status = r->headers_out.status;
 
-	/* "You have it already" is no content, so it is not charged. */
-	if (status == NGX_HTTP_NOT_MODIFIED)
+	/* "You have it already" is no content, so it is not charged. Nor is
+	 * nginx's own way from a directory to the same with a slash; where an
+	 * origin or a script redirects to may be all that was wanted. */
+	if (status == NGX_HTTP_NOT_MODIFIED ||
+		(status == NGX_HTTP_MOVED_PERMANENTLY && !r->upstream &&
+			!r->content_handler))
 		return NGX_HTTP_PRECONDITION_FAILED;
 	return status;
+}
+
+/* What the upstream says in Settlement-Overrides (x402 P-142). */
+static const char *override_of(
+	ngx_http_request_t *r, char amount[X402_PROVIDER_PRICE_SIZE])
+{
+	for (ngx_list_part_t *part = &r->headers_out.headers.part; part;
+		part = part->next) {
+		const ngx_table_elt_t *headers = part->elts;
+
+		for (ngx_uint_t i = 0; i < part->nelts; i++) {
+			const char *json;
+
+			if (!is_named(&headers[i], "Settlement-Overrides"))
+				continue;
+			json = x402_ngx_str(r->pool, &headers[i].value);
+			x402_gate_read_override(json ? json : "", amount);
+			return amount;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * What is charged of an offer of upto; NULL for all of it. A directive that
+ * comes to nothing is no amount, so that nothing is charged and nothing leaves.
+ */
+static const char *charge_of(
+	const struct x402_ngx_deal *deal, char amount[X402_PROVIDER_PRICE_SIZE])
+{
+	ngx_str_t said;
+
+	if (!deal->lcf->upto || !deal->lcf->charge)
+		return override_of(deal->r, amount);
+	amount[0] = '\0';
+	if (ngx_http_complex_value(deal->r, deal->lcf->charge, &said) ==
+			NGX_OK &&
+		said.len > 0 && said.len < X402_PROVIDER_PRICE_SIZE &&
+		!memchr(said.data, '\0', said.len)) {
+		ngx_memcpy(amount, said.data, said.len);
+		amount[said.len] = '\0';
+	}
+	return amount;
 }
 
 static ngx_int_t open_response(struct x402_ngx_deal *deal)
@@ -216,7 +265,9 @@ static ngx_int_t open_response(struct x402_ngx_deal *deal)
 	ngx_http_request_t *r = deal->r;
 	struct x402_gate_handler_result result = {
 		.now_unix_s = (uint64_t)ngx_time()};
+	char amount[X402_PROVIDER_PRICE_SIZE];
 
+	result.amount = charge_of(deal, amount);
 	result.cache_control = cache_control_of(r);
 	if (!result.cache_control)
 		return NGX_ERROR;
@@ -291,6 +342,7 @@ static ngx_int_t header_filter(ngx_http_request_t *r)
 		if (add_headers(deal) != NGX_OK)
 			return NGX_ERROR;
 		return next_header(r);
+	case X402_NGX_NAMING:
 	case X402_NGX_BODY:
 	case X402_NGX_ASKING:
 	case X402_NGX_ASKED:
@@ -344,6 +396,14 @@ static ngx_int_t discard(struct x402_ngx_deal *deal, ngx_chain_t *in)
 	return last || !deal->r->upstream ? NGX_OK : NGX_ERROR;
 }
 
+static void note_body(struct x402_ngx_deal *deal, const ngx_chain_t *in)
+{
+	for (; in; in = in->next) {
+		deal->has_body = deal->has_body || ngx_buf_size(in->buf) > 0;
+		deal->whole = deal->whole || in->buf->last_buf;
+	}
+}
+
 static ngx_int_t body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
 	struct x402_ngx_deal *deal;
@@ -360,12 +420,14 @@ static ngx_int_t body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 	case X402_NGX_REPLACED:
 		return in ? discard(deal, in) : next_body(r, NULL);
 	case X402_NGX_RELEASED:
+		note_body(deal, in);
 		rc = next_body(r, in);
 		x402_ngx_deal_sent(deal);
 		return rc;
 	case X402_NGX_OPEN:
 		/* A body without its header. */
 		return NGX_ERROR;
+	case X402_NGX_NAMING:
 	case X402_NGX_BODY:
 	case X402_NGX_ASKING:
 	case X402_NGX_ASKED:
@@ -388,10 +450,12 @@ void x402_ngx_filter_settled(struct x402_ngx_deal *deal)
 	deal->held = NULL;
 	if (deal->decision.action == X402_GATE_DELIVER) {
 		rc = release(deal);
-		if (r->header_only && held)
+		if (r->header_only && held) {
 			(void)discard(deal, held);
-		else if (rc == NGX_OK || rc == NGX_AGAIN)
+		} else if (rc == NGX_OK || rc == NGX_AGAIN) {
+			note_body(deal, held);
 			rc = next_body(r, held);
+		}
 		x402_ngx_deal_sent(deal);
 	} else {
 		rc = replace(deal);

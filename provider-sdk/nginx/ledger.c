@@ -15,6 +15,8 @@
  */
 #include "ledger.h"
 
+#include "counters_p.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -28,7 +30,7 @@
 #include <unistd.h>
 
 #define MAGIC       "x402led"
-#define VERSION     1u
+#define VERSION     2u
 #define HEADER_SIZE 4096
 #define SLOT_SIZE   2048
 /* Slots that a search looks at; a table that is half full never needs as
@@ -40,9 +42,11 @@
 /* What was paid and not delivered, or not known, stays for the operator. */
 #define KEEP_S ((uint64_t)30 * 24 * 60 * 60)
 /* Bytes of the file that are locked; far behind its end, they need not exist.
- * One for the table, then one for each process that has it open. */
+ * One for the table, one for the counts, then one for each process that has it
+ * open. */
 #define LOCK_TABLE  ((off_t)1 << 40)
-#define LOCK_OWNERS (((off_t)1 << 40) + 1)
+#define LOCK_COUNTS (((off_t)1 << 40) + 1)
+#define LOCK_OWNERS (((off_t)1 << 40) + 2)
 
 struct header {
 	char magic[8];
@@ -71,6 +75,10 @@ struct slot {
 	/* Longer ones are not kept: the content is delivered without. */
 	char receipt[1200];
 };
+/* What is counted stands between the header and the slots. */
+#define COUNTS_SIZE (X402__COUNTERS_MAX * sizeof(struct x402__counter))
+#define SLOTS_AT    (HEADER_SIZE + COUNTS_SIZE)
+_Static_assert(COUNTS_SIZE % SLOT_SIZE == 0, "slots are aligned");
 _Static_assert(sizeof(struct header) <= HEADER_SIZE, "header fits");
 _Static_assert(sizeof(struct slot) <= SLOT_SIZE, "slot fits");
 
@@ -78,6 +86,7 @@ struct x402_ledger {
 	int fd;
 	uint64_t owner; /* our number, never 0 */
 	struct header *header;
+	struct x402__counter *places;
 	uint8_t *slots;
 	size_t slots_len;
 	size_t size; /* of the mapping */
@@ -95,7 +104,7 @@ static enum x402_err refuse(struct x402_errinfo *info, const char *path,
 
 static size_t file_size(uint64_t slots)
 {
-	return HEADER_SIZE + (size_t)slots * SLOT_SIZE;
+	return SLOTS_AT + (size_t)slots * SLOT_SIZE;
 }
 
 /* A hole would be a bus error on the day the disk is full. */
@@ -216,7 +225,9 @@ enum x402_err x402_ledger_open(const char *path, struct x402_errinfo *info,
 			err = refuse(info, path, "cannot map it", errno);
 		} else {
 			ledger->header = map;
-			ledger->slots = (uint8_t *)map + HEADER_SIZE;
+			ledger->places = (struct x402__counter *)(void
+					*)((uint8_t *)map + HEADER_SIZE);
+			ledger->slots = (uint8_t *)map + SLOTS_AT;
 			ledger->owner = 1 +
 				atomic_fetch_add(
 					&ledger->header->last_owner, 1);
@@ -507,6 +518,44 @@ static void on_end(void *user, const struct x402_gate *gate,
 	atomic_store(&slot->owner, 0);
 }
 
+/* ---- Counts. ---- */
+
+static bool on_count(void *user, const uint8_t key32[32], uint32_t limit,
+	uint64_t until_unix_s, uint64_t now_unix_s)
+{
+	const struct x402_ledger *ledger = user;
+	bool taken;
+
+	if (lock(ledger->fd, F_SETLKW, F_WRLCK, LOCK_COUNTS) != 0)
+		return false;
+	taken = x402__counter_take(
+		ledger->places, key32, limit, until_unix_s, now_unix_s);
+	(void)lock(ledger->fd, F_SETLK, F_UNLCK, LOCK_COUNTS);
+	return taken;
+}
+
+static bool on_counted(void *user, const uint8_t key32[32], uint64_t now_unix_s)
+{
+	const struct x402_ledger *ledger = user;
+	bool have;
+
+	if (lock(ledger->fd, F_SETLKW, F_WRLCK, LOCK_COUNTS) != 0)
+		return false;
+	have = x402__counter_have(ledger->places, key32, now_unix_s);
+	(void)lock(ledger->fd, F_SETLK, F_UNLCK, LOCK_COUNTS);
+	return have;
+}
+
+static void on_uncount(void *user, const uint8_t key32[32], uint64_t now_unix_s)
+{
+	const struct x402_ledger *ledger = user;
+
+	if (lock(ledger->fd, F_SETLKW, F_WRLCK, LOCK_COUNTS) != 0)
+		return;
+	x402__counter_drop(ledger->places, key32, now_unix_s);
+	(void)lock(ledger->fd, F_SETLK, F_UNLCK, LOCK_COUNTS);
+}
+
 struct x402_provider_memory x402_ledger_memory(struct x402_ledger *ledger)
 {
 	return (struct x402_provider_memory){
@@ -515,6 +564,9 @@ struct x402_provider_memory x402_ledger_memory(struct x402_ledger *ledger)
 		.recall = on_recall,
 		.settled = on_settled,
 		.end = on_end,
+		.count = on_count,
+		.counted = on_counted,
+		.uncount = on_uncount,
 		.user = ledger,
 		.secret32 = ledger->header->secret32,
 	};

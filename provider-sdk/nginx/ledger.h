@@ -1,9 +1,9 @@
 /*
- * ledger.h: what became of each payment, in one file that all workers of an
- * nginx map into their memory. It is the gate's memory (provider_memory.h):
- * claims hold across workers, and what was asked to settle, and what was paid
- * and not delivered, is still known after a reload, after a worker was killed,
- * and after all of nginx was.
+ * ledger.h: what became of each payment, and what was counted, in one file that
+ * all workers of an nginx map into their memory. It is the gate's memory
+ * (provider_memory.h): claims hold across workers, and what was asked to
+ * settle, and what was paid and not delivered, is still known after a reload,
+ * after a worker was killed, and after all of nginx was.
  *
  * What is written is in the kernel's page cache at once and survives every
  * process. A power cut can take the last seconds with it, unless
@@ -36,6 +36,10 @@ enum x402_ledger_count {
 	X402_LEDGER_EXEMPT,      /* let through by x402_exempt */
 	X402_LEDGER_SHADOW,      /* let through by x402_shadow */
 	X402_LEDGER_PASS,        /* paid before, and came back with a pass */
+	X402_LEDGER_QUOTA,       /* let through by x402_free_per_day */
+	X402_LEDGER_HOLDER,      /* let through by x402_holder */
+	X402_LEDGER_CRAWLER,     /* let through by x402_crawler */
+	X402_LEDGER_PERSON,      /* let through by x402_crawlers_only */
 	X402_LEDGER_COUNTS
 };
 

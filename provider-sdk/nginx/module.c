@@ -12,6 +12,7 @@
  */
 #include "module.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define STATE_PATH_DEFAULT "/var/lib/nginx/x402.state"
@@ -29,138 +30,7 @@ char *x402_ngx_str(ngx_pool_t *pool, const ngx_str_t *str)
 	return copy;
 }
 
-/* ---- Directives with a reading of their own. ---- */
-
-/* "$0.01" is a price and no variable; "$price" is one. */
-static bool is_dollars(const ngx_str_t *text)
-{
-	if (text->len < 2 || text->data[0] != '$')
-		return false;
-	for (size_t i = 1; i < text->len; i++)
-		if (!strchr("0123456789.", text->data[i]))
-			return false;
-	return true;
-}
-
-static char *set_price(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-	struct x402_ngx_loc *lcf = conf;
-	const ngx_str_t *args = cf->args->elts;
-
-	if (!is_dollars(&args[1]))
-		return ngx_http_set_complex_value_slot(cf, cmd, conf);
-	if (lcf->price)
-		return "is duplicate";
-	lcf->price = ngx_pcalloc(cf->pool, sizeof(*lcf->price));
-	if (!lcf->price)
-		return NGX_CONF_ERROR;
-	lcf->price->value = args[1];
-	return NGX_CONF_OK;
-}
-
-/* Does an argument begin with "name="? Then what follows. */
-static bool named(const ngx_str_t *arg, const char *name, ngx_str_t *ret_value)
-{
-	size_t len = strlen(name);
-
-	if (arg->len <= len ||
-		ngx_strncmp(arg->data, (u_char *)(uintptr_t)name, len) != 0)
-		return false;
-	ret_value->data = arg->data + len;
-	ret_value->len = arg->len - len;
-	return true;
-}
-
-/* x402_facilitator_url URL..., the first one preferred */
-static char *set_facilitators(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-	struct x402_ngx_loc *lcf = conf;
-	const ngx_str_t *args = cf->args->elts;
-	ngx_str_t *url;
-
-	(void)cmd;
-	if (lcf->facilitators)
-		return "is duplicate";
-	lcf->facilitators = ngx_array_create(
-		cf->pool, cf->args->nelts, sizeof(ngx_str_t));
-	for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
-		url = lcf->facilitators ? ngx_array_push(lcf->facilitators)
-					: NULL;
-		if (!url)
-			return NGX_CONF_ERROR;
-		*url = args[i];
-	}
-	if (lcf->facilitators->nelts > X402_PROVIDER_FACILITATORS_MAX)
-		return "expected at most 8";
-	return NGX_CONF_OK;
-}
-
-/* x402_asset ADDRESS [name=NAME version=VERSION [decimals=N]] */
-static char *set_asset(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-	struct x402_ngx_loc *lcf = conf;
-	const ngx_str_t *args = cf->args->elts;
-	ngx_str_t decimals = ngx_null_string;
-	ngx_int_t number;
-
-	(void)cmd;
-	if (lcf->asset.data)
-		return "is duplicate";
-	lcf->asset = args[1];
-	for (ngx_uint_t i = 2; i < cf->args->nelts; i++)
-		if (!named(&args[i], "name=", &lcf->asset_name) &&
-			!named(&args[i], "version=", &lcf->asset_version) &&
-			!named(&args[i], "decimals=", &decimals))
-			return "expected an address, name=, version= and "
-			       "decimals=";
-	if (decimals.len) {
-		number = ngx_atoi(decimals.data, decimals.len);
-		if (number < 1 || number > 36)
-			return "decimals=: expected 1 to 36";
-		lcf->asset_decimals = (ngx_uint_t)number;
-	}
-	if (!lcf->asset_name.len != !lcf->asset_version.len)
-		return "expected name= and version=, or neither";
-	return NGX_CONF_OK;
-}
-
-/* x402_state PATH [payments=N] [sync] */
-static char *set_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-	struct x402_ngx_main *mcf = conf;
-	ngx_str_t *args = cf->args->elts;
-	ngx_str_t value;
-	ngx_int_t slots;
-
-	(void)cmd;
-	if (mcf->state_path.data)
-		return "is duplicate";
-	mcf->state_path = args[1];
-	if (ngx_conf_full_name(cf->cycle, &mcf->state_path, 0) != NGX_OK)
-		return NGX_CONF_ERROR;
-	for (ngx_uint_t i = 2; i < cf->args->nelts; i++) {
-		if (named(&args[i], "payments=", &value)) {
-			slots = ngx_atoi(value.data, value.len);
-			if (slots < X402_LEDGER_SLOTS_MIN ||
-				slots > X402_LEDGER_SLOTS_MAX)
-				return "payments=: expected 64 to 4194304";
-			mcf->state_slots = (ngx_uint_t)slots;
-		} else if (args[i].len == 4 &&
-			ngx_strncmp(args[i].data, "sync", 4) == 0) {
-#if (NGX_THREADS)
-			mcf->state_sync = 1;
-			/* The disk is waited for there, never in the worker. */
-			if (!ngx_thread_pool_add(cf, NULL))
-				return NGX_CONF_ERROR;
-#else
-			return "sync needs nginx with threads";
-#endif
-		} else {
-			return "expected a path, payments=N, sync";
-		}
-	}
-	return NGX_CONF_OK;
-}
+/* ---- Directives. ---- */
 
 static char *set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -183,27 +53,51 @@ static ngx_conf_enum_t settle_words[] = {
 	{ngx_null_string, 0},
 };
 
+static ngx_conf_enum_t scheme_words[] = {
+	{ngx_string("exact"), 0},
+	{ngx_string("upto"), 1},
+	{ngx_null_string, 0},
+};
+
+static ngx_conf_enum_t identifier_words[] = {
+	{ngx_string("off"), X402_PROVIDER_IDENTIFIER_OFF},
+	{ngx_string("optional"), X402_PROVIDER_IDENTIFIER_OPTIONAL},
+	{ngx_string("required"), X402_PROVIDER_IDENTIFIER_REQUIRED},
+	{ngx_null_string, 0},
+};
+
 #define EVERYWHERE (NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF)
-#define LOC(word, args, setter, member)                             \
-	{                                                           \
-		ngx_string(word), EVERYWHERE | args, setter,        \
-			NGX_HTTP_LOC_CONF_OFFSET,                   \
-			offsetof(struct x402_ngx_loc, member), NULL \
+#define WORDS(word, args, setter, member, words)                     \
+	{                                                            \
+		ngx_string(word), EVERYWHERE | (args), setter,       \
+			NGX_HTTP_LOC_CONF_OFFSET,                    \
+			offsetof(struct x402_ngx_loc, member), words \
 	}
+#define LOC(word, args, setter, member) WORDS(word, args, setter, member, NULL)
 
 static ngx_command_t commands[] = {
 	LOC("x402", NGX_CONF_FLAG, ngx_conf_set_flag_slot, enable),
-	LOC("x402_price", NGX_CONF_TAKE1, set_price, price),
+	LOC("x402_price", NGX_CONF_TAKE1, x402_ngx_set_price, price),
+	LOC("x402_old_price", NGX_CONF_TAKE12, x402_ngx_set_old_price,
+		old_price),
 	LOC("x402_pay_to", NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
 		pay_to),
 	LOC("x402_public_origin", NGX_CONF_TAKE1,
 		ngx_http_set_complex_value_slot, public_origin),
 	LOC("x402_exempt", NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
 		exempt),
-	LOC("x402_network", NGX_CONF_TAKE1, ngx_conf_set_str_slot, network),
-	LOC("x402_asset", NGX_CONF_1MORE, set_asset, asset),
-	LOC("x402_facilitator_url", NGX_CONF_1MORE, set_facilitators,
+	LOC("x402_network", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+		offer.network),
+	LOC("x402_asset", NGX_CONF_1MORE, x402_ngx_set_asset, offer.asset),
+	LOC("x402_also", NGX_CONF_1MORE, x402_ngx_set_also, also),
+	WORDS("x402_scheme", NGX_CONF_TAKE1, ngx_conf_set_enum_slot, upto,
+		scheme_words),
+	LOC("x402_charge", NGX_CONF_TAKE1, ngx_http_set_complex_value_slot,
+		charge),
+	LOC("x402_facilitator_url", NGX_CONF_1MORE, x402_ngx_set_facilitators,
 		facilitators),
+	LOC("x402_facilitator_signer", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+		offer.signer),
 	LOC("x402_facilitator_authorization", NGX_CONF_TAKE1,
 		ngx_conf_set_str_slot, facilitator_authorization),
 	LOC("x402_facilitator_trusted_certificate", NGX_CONF_TAKE1,
@@ -214,7 +108,15 @@ static ngx_command_t commands[] = {
 	LOC("x402_cors_origin", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
 		cors_origin),
 	LOC("x402_shadow", NGX_CONF_FLAG, ngx_conf_set_flag_slot, shadow),
-	LOC("x402_pass", NGX_CONF_TAKE1, ngx_conf_set_sec_slot, pass),
+	LOC("x402_pass", NGX_CONF_TAKE123, x402_ngx_set_pass, pass),
+	LOC("x402_free_per_day", NGX_CONF_TAKE1, ngx_conf_set_num_slot,
+		free_per_day),
+	LOC("x402_holder", NGX_CONF_TAKE23, x402_ngx_set_holder, holders),
+	LOC("x402_crawler", NGX_CONF_2MORE, x402_ngx_set_crawler, crawlers),
+	LOC("x402_crawlers_only", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+		crawlers_only),
+	WORDS("x402_payment_identifier", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+		payment_identifier, identifier_words),
 	LOC("x402_page", NGX_CONF_FLAG, ngx_conf_set_flag_slot, page),
 	LOC("x402_v1", NGX_CONF_FLAG, ngx_conf_set_flag_slot, v1),
 	LOC("x402_verify_timeout", NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
@@ -223,13 +125,12 @@ static ngx_command_t commands[] = {
 		settle_timeout),
 	LOC("x402_payment_timeout", NGX_CONF_TAKE1, ngx_conf_set_num_slot,
 		payment_timeout),
-	{ngx_string("x402_settle"), EVERYWHERE | NGX_CONF_TAKE1,
-		ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
-		offsetof(struct x402_ngx_loc, settle), settle_words},
+	WORDS("x402_settle", NGX_CONF_TAKE1, ngx_conf_set_enum_slot, settle,
+		settle_words),
 	{ngx_string("x402_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
 		set_status, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
 	{ngx_string("x402_state"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
-		set_state, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL},
+		x402_ngx_set_state, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL},
 	ngx_null_command,
 };
 
@@ -263,7 +164,11 @@ static void *create_loc(ngx_conf_t *cf)
 	lcf->shadow = NGX_CONF_UNSET;
 	lcf->v1 = NGX_CONF_UNSET;
 	lcf->page = NGX_CONF_UNSET;
+	lcf->crawlers_only = NGX_CONF_UNSET;
 	lcf->pass = NGX_CONF_UNSET;
+	lcf->free_per_day = NGX_CONF_UNSET;
+	lcf->payment_identifier = NGX_CONF_UNSET_UINT;
+	lcf->upto = NGX_CONF_UNSET_UINT;
 	lcf->settle = NGX_CONF_UNSET_UINT;
 	lcf->verify_timeout = NGX_CONF_UNSET_MSEC;
 	lcf->settle_timeout = NGX_CONF_UNSET_MSEC;
@@ -291,6 +196,39 @@ static char *full_path(ngx_conf_t *cf, ngx_str_t *path)
 	return NGX_CONF_OK;
 }
 
+/* All that makes two locations ask for the same, but for price and payee. */
+static const char *write_same(ngx_conf_t *cf, const struct x402_ngx_loc *lcf)
+{
+	size_t more = lcf->also ? lcf->also->nelts : 0;
+	const struct x402_ngx_offer *also = more ? lcf->also->elts : NULL;
+	struct x402_buf text = {0};
+	char *copy;
+	ngx_str_t str;
+
+	x402_buf_add_str(&text, lcf->upto ? "upto" : "exact");
+	for (size_t i = 0; i <= more; i++) {
+		const struct x402_ngx_offer *offer = i ? &also[i - 1]
+						       : &lcf->offer;
+		const ngx_str_t *const parts[] = {&offer->network,
+			&offer->pay_to, &offer->asset, &offer->asset_name,
+			&offer->asset_version, &offer->signer};
+
+		for (size_t j = 0; j < sizeof(parts) / sizeof(*parts); j++) {
+			x402_buf_add_byte(&text, '\n');
+			x402_buf_add(&text,
+				x402_span(parts[j]->data, parts[j]->len));
+		}
+	}
+	copy = x402_buf_take_str(&text);
+	if (!copy)
+		return NULL;
+	str.data = (u_char *)copy;
+	str.len = strlen(copy);
+	copy = x402_ngx_str(cf->pool, &str);
+	free(str.data);
+	return copy;
+}
+
 static char *check_loc(ngx_conf_t *cf, struct x402_ngx_loc *lcf)
 {
 	ngx_http_core_srv_conf_t *cscf = ngx_http_conf_get_module_srv_conf(
@@ -299,7 +237,7 @@ static char *check_loc(ngx_conf_t *cf, struct x402_ngx_loc *lcf)
 		cf, ngx_http_x402_module);
 	const char *missing = !lcf->price ? "x402_price"
 		: !lcf->pay_to            ? "x402_pay_to"
-		: !lcf->network.len       ? "x402_network"
+		: !lcf->offer.network.len ? "x402_network"
 					  : NULL;
 
 	if (missing) {
@@ -316,13 +254,52 @@ static char *check_loc(ngx_conf_t *cf, struct x402_ngx_loc *lcf)
 		return NGX_CONF_ERROR;
 	}
 	mcf->used = 1;
-	return x402_ngx_terms_check(cf, lcf) == NGX_OK ? NGX_CONF_OK
-						       : NGX_CONF_ERROR;
+	lcf->same = write_same(cf, lcf);
+	return lcf->same && x402_ngx_names_check(cf, lcf) == NGX_OK &&
+			x402_ngx_terms_check(cf, lcf) == NGX_OK
+		? NGX_CONF_OK
+		: NGX_CONF_ERROR;
 }
 
 static void terms_cleanup(void *data)
 {
 	x402_ngx_terms_clear(data);
+}
+
+static void merge_offer(
+	struct x402_ngx_offer *conf, const struct x402_ngx_offer *prev)
+{
+	/* An asset, and who settles, are those of one network. */
+	if (conf->network.data)
+		return;
+	conf->network = prev->network;
+	if (!conf->signer.data)
+		conf->signer = prev->signer;
+	if (conf->asset.data)
+		return;
+	conf->asset = prev->asset;
+	conf->asset_name = prev->asset_name;
+	conf->asset_version = prev->asset_version;
+	conf->asset_decimals = prev->asset_decimals;
+}
+
+/* Who goes free. */
+static void merge_access(
+	struct x402_ngx_loc *conf, const struct x402_ngx_loc *prev)
+{
+	if (conf->pass == NGX_CONF_UNSET) {
+		conf->pass = prev->pass == NGX_CONF_UNSET ? 0 : prev->pass;
+		conf->pass_uses = prev->pass_uses;
+		conf->pass_site = prev->pass_site;
+	}
+	if (!conf->exempt)
+		conf->exempt = prev->exempt;
+	if (!conf->crawlers)
+		conf->crawlers = prev->crawlers;
+	if (!conf->holders)
+		conf->holders = prev->holders;
+	ngx_conf_merge_value(conf->free_per_day, prev->free_per_day, 0);
+	ngx_conf_merge_value(conf->crawlers_only, prev->crawlers_only, 0);
 }
 
 static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
@@ -335,22 +312,22 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 	ngx_conf_merge_value(conf->shadow, prev->shadow, 0);
 	ngx_conf_merge_value(conf->v1, prev->v1, 1);
 	ngx_conf_merge_value(conf->page, prev->page, 0);
-	ngx_conf_merge_sec_value(conf->pass, prev->pass, 0);
+	merge_offer(&conf->offer, &prev->offer);
+	merge_access(conf, prev);
 	if (!conf->price)
 		conf->price = prev->price;
+	if (!conf->old_price) {
+		conf->old_price = prev->old_price;
+		conf->old_price_until = prev->old_price_until;
+	}
+	if (!conf->charge)
+		conf->charge = prev->charge;
+	if (!conf->also)
+		conf->also = prev->also;
 	if (!conf->pay_to)
 		conf->pay_to = prev->pay_to;
 	if (!conf->public_origin)
 		conf->public_origin = prev->public_origin;
-	if (!conf->exempt)
-		conf->exempt = prev->exempt;
-	ngx_conf_merge_str_value(conf->network, prev->network, "");
-	if (!conf->asset.data) {
-		conf->asset = prev->asset;
-		conf->asset_name = prev->asset_name;
-		conf->asset_version = prev->asset_version;
-		conf->asset_decimals = prev->asset_decimals;
-	}
 	if (!conf->facilitators)
 		conf->facilitators = prev->facilitators;
 	ngx_conf_merge_str_value(conf->facilitator_authorization,
@@ -364,6 +341,9 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 	ngx_conf_merge_str_value(conf->cors_origin, prev->cors_origin, "");
 	ngx_conf_merge_uint_value(
 		conf->settle, prev->settle, X402_PROVIDER_SETTLE_AFTER);
+	ngx_conf_merge_uint_value(conf->upto, prev->upto, 0);
+	ngx_conf_merge_uint_value(conf->payment_identifier,
+		prev->payment_identifier, X402_PROVIDER_IDENTIFIER_OFF);
 	ngx_conf_merge_msec_value(
 		conf->verify_timeout, prev->verify_timeout, 10000);
 	/* Twice this (x402 P-160) is less than nginx's send_timeout. */

@@ -1,8 +1,12 @@
 /*
  * module.h: what the files of the nginx module share:
  *   module.c     directives, their inheritance, the life of master and worker
- *   terms.c      a location's offer as a provider of the SDK, by price
+ *   directives.c those that are more than a word
+ *   offer.c      what a location sells, as a provider of the SDK
+ *   terms.c      the providers of a location, by payee and origin
  *   deal.c       one request through the gate, up to its content
+ *   elsewhere.c  internal redirects and subrequests into locations that sell
+ *   names.c      the confirmed name of a crawler's address
  *   filter.c     its response: held back, let out, or replaced
  *   transfers.c  libcurl on nginx's event loop
  *   report.c     variables for logs, and the status location
@@ -32,13 +36,40 @@ struct x402_ngx_main {
 	ngx_flag_t used;       /* some location sells */
 };
 
-/* Providers of one location, by what its variables came to. A site that has
- * more prices than this at once for one location pays with a new list each. */
+/* Networks beside the main one; the SDK reads no longer lists from clients. */
+#define X402_NGX_ALSO_MAX 7
+/* Crawlers of one list, as in the SDK. */
+#define X402_NGX_CRAWLERS_MAX 256
+/* Networks, or names, of one crawler. A search engine lists some hundreds. */
+#define X402_NGX_PLACES_MAX 1024
+
+/* One network on which a location takes its price. */
+struct x402_ngx_offer {
+	ngx_str_t network;
+	ngx_str_t pay_to; /* empty: as x402_pay_to says */
+	ngx_str_t asset;
+	ngx_str_t asset_name;
+	ngx_str_t asset_version;
+	ngx_uint_t asset_decimals; /* 0: as libx402 knows it */
+	ngx_str_t signer;          /* the facilitator's account */
+};
+
+/* What a request's variables came to, as C strings in its pool. */
+struct x402_ngx_said {
+	const char *price;     /* as the SDK says prices */
+	const char *old_price; /* NULL: none is taken any more */
+	const char *pay_to;
+	const char *origin;
+};
+
+/* Providers of one location, by payee and origin. A site that has more of them
+ * than this at once for one location pays with a new list each. */
 #define X402_NGX_TERMS_MAX 64
 
 struct x402_ngx_terms {
 	struct x402_ngx_terms *next; /* most lately used first */
-	char *key;                   /* owned: what makes two offers the same */
+	char *pay_to;                /* owned: what makes two the same */
+	char *origin;
 	struct x402_provider *provider;
 	ngx_uint_t refs; /* deals under way */
 };
@@ -48,40 +79,76 @@ struct x402_ngx_loc {
 	ngx_flag_t shadow;
 	ngx_flag_t v1;
 	ngx_flag_t page;
+	ngx_flag_t crawlers_only;
 	ngx_http_complex_value_t *price;
+	ngx_http_complex_value_t *old_price;
+	time_t old_price_until; /* 0: as long as it stands there */
 	ngx_http_complex_value_t *pay_to;
 	ngx_http_complex_value_t *public_origin;
 	ngx_http_complex_value_t *exempt;
-	ngx_str_t network;
-	ngx_str_t asset;
-	ngx_str_t asset_name;
-	ngx_str_t asset_version;
-	ngx_uint_t asset_decimals; /* 0: as libx402 knows it */
+	ngx_http_complex_value_t *charge; /* for upto: what was used */
+	struct x402_ngx_offer offer;
+	ngx_array_t *also;         /* of struct x402_ngx_offer */
 	ngx_array_t *facilitators; /* of ngx_str_t, in order */
 	ngx_str_t facilitator_authorization;
 	ngx_str_t facilitator_certificate;
 	ngx_str_t description;
 	ngx_str_t mime_type;
 	ngx_str_t cors_origin;
+	ngx_uint_t upto;   /* 0: exact */
 	ngx_uint_t settle; /* enum x402_provider_settle */
 	ngx_msec_t verify_timeout;
 	ngx_msec_t settle_timeout;
 	ngx_int_t payment_timeout; /* seconds */
 	time_t pass;               /* seconds; 0: none */
-	ngx_str_t server_name;     /* for the origin where none is given */
+	ngx_uint_t pass_uses;      /* 0: as many as there is time for */
+	ngx_uint_t pass_site;      /* good wherever this is said */
+	ngx_int_t free_per_day;
+	ngx_uint_t payment_identifier; /* enum x402_provider_identifier */
+	ngx_array_t *crawlers;         /* of struct x402_provider_crawler */
+	ngx_array_t *holders;          /* of struct x402_provider_holder */
+	ngx_str_t server_name;         /* for the origin where none is given */
+	const char *same; /* all that makes two locations ask for the same */
 
 	struct x402_ngx_terms *terms;
 	ngx_uint_t terms_len;
 };
 
+/* ---- directives.c ---- */
+
+char *x402_ngx_set_price(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_old_price(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_asset(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_also(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_holder(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_crawler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_facilitators(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* ---- offer.c ---- */
+
+/* "$0.01", "0.01usd" or "10000atomic" as the SDK says it; NULL for what is
+ * none, or without memory. */
+const char *x402_ngx_price_read(ngx_pool_t *pool, const char *said);
+/* NOMEM; INVALID_ARGUMENT with info about the directive at fault. memory may be
+ * NULL for a provider that will not be used. */
+X402_MUST_USE enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
+	const struct x402_ngx_loc *lcf, const struct x402_ngx_said *said,
+	const struct x402_provider_memory *memory, struct x402_errinfo *info,
+	struct x402_provider **ret_provider);
+
 /* ---- terms.c ---- */
 
+/* False when price, payee or origin came to nothing (logged). */
+bool x402_ngx_said_of(ngx_http_request_t *r, const struct x402_ngx_loc *lcf,
+	struct x402_ngx_said *ret_said);
 /*
- * The provider for this request; NULL when its price, payee or origin make no
- * offer (logged). Give it back with x402_ngx_terms_unref.
+ * The provider for this request; NULL when what was said makes no offer
+ * (logged). Give it back with x402_ngx_terms_unref.
  */
-struct x402_ngx_terms *x402_ngx_terms_of(
-	ngx_http_request_t *r, struct x402_ngx_loc *lcf);
+struct x402_ngx_terms *x402_ngx_terms_of(ngx_http_request_t *r,
+	struct x402_ngx_loc *lcf, const struct x402_ngx_said *said);
 void x402_ngx_terms_unref(struct x402_ngx_terms *terms);
 void x402_ngx_terms_clear(struct x402_ngx_loc *lcf);
 /* What can be known before there is a request. NGX_ERROR when it is wrong. */
@@ -113,6 +180,7 @@ void x402_ngx_transfer_cancel(struct x402_ngx_transfer *transfer);
 
 /* Where a request that meets a price stands. */
 enum x402_ngx_phase {
+	X402_NGX_NAMING,   /* the name of its address is looked up */
 	X402_NGX_BODY,     /* its body is being read, for the claim */
 	X402_NGX_ASKING,   /* the facilitator is asked; no content yet */
 	X402_NGX_ASKED,    /* it has answered; the access phase goes on */
@@ -129,10 +197,15 @@ struct x402_ngx_deal {
 	ngx_http_request_t *r; /* NULL: gone */
 	struct x402_ngx_loc *lcf;
 	struct x402_ngx_terms *terms; /* NULL: exempt */
+	struct x402_ngx_said said;    /* in the request's pool */
 	struct x402_gate *gate;
 	struct x402_gate_decision decision;
 	enum x402_ngx_phase phase;
 	struct x402_ngx_transfer *transfer;
+	ngx_resolver_ctx_t *lookup; /* of a name, or of its addresses */
+	bool names_address;         /* the latter */
+	bool named;                 /* it is over */
+	const char *peer_name;      /* what came of it; NULL: none */
 #if (NGX_THREADS)
 	ngx_thread_task_t sync; /* of the ledger, before it is sent to settle */
 #endif
@@ -142,6 +215,8 @@ struct x402_ngx_deal {
 	bool paid;      /* money has moved for it, now or before */
 	bool content;   /* what was let out is what was paid for */
 	bool delivered; /* a byte of it has left */
+	bool has_body;  /* a byte of it has come to the filter */
+	bool whole;     /* and its last */
 	bool has_payment;
 	bool body_read;
 	const char *state; /* for $x402_state; constant */
@@ -153,8 +228,15 @@ struct x402_ngx_deal {
 /* The request's deal, also after an internal redirect; NULL when none. */
 struct x402_ngx_deal *x402_ngx_deal_of(ngx_http_request_t *r);
 ngx_int_t x402_ngx_access(ngx_http_request_t *r);
-/* Subrequests do not go through the access phase. */
-ngx_int_t x402_ngx_preaccess(ngx_http_request_t *r);
+/* A new deal, from the start. */
+ngx_int_t x402_ngx_begin(ngx_http_request_t *r, struct x402_ngx_loc *lcf);
+/* Does x402_exempt let it through? */
+bool x402_ngx_exempt(ngx_http_request_t *r, const struct x402_ngx_loc *lcf);
+/* On with a request that has waited. */
+void x402_ngx_resume(ngx_http_request_t *r);
+/* The index-th value of a header, as a gate asks for it; user: the request. */
+bool x402_ngx_header(void *user, const char *name, size_t index,
+	struct x402_span *ret_value);
 /*
  * Perform ASK after ASK. True when an answer is awaited: done is called with
  * the deal when the next decision is another one. False: it is there.
@@ -172,6 +254,23 @@ void x402_ngx_deal_sent(struct x402_ngx_deal *deal);
 extern struct x402_ngx_deal *x402_ngx_now;
 void x402_ngx_event(void *user, const struct x402_gate *gate,
 	enum x402_gate_event event, const char *reason);
+
+/* ---- elsewhere.c ---- */
+
+/* An internal redirect has led a deal into a location that sells. */
+ngx_int_t x402_ngx_redirected(
+	struct x402_ngx_deal *deal, struct x402_ngx_loc *lcf);
+/* Subrequests do not go through the access phase. */
+ngx_int_t x402_ngx_preaccess(ngx_http_request_t *r);
+
+/* ---- names.c ---- */
+
+/* NGX_ERROR when names are asked for and nobody can look them up. */
+ngx_int_t x402_ngx_names_check(ngx_conf_t *cf, const struct x402_ngx_loc *lcf);
+/* True when an answer is awaited: the request is resumed with deal->named. */
+bool x402_ngx_names_ask(struct x402_ngx_deal *deal);
+/* Without an answer. */
+void x402_ngx_names_cancel(struct x402_ngx_deal *deal);
 
 /* ---- filter.c ---- */
 

@@ -92,6 +92,10 @@ static void add_metrics(struct x402_buf *out)
 		[X402_LEDGER_EXEMPT] = "exempt",
 		[X402_LEDGER_SHADOW] = "shadow",
 		[X402_LEDGER_PASS] = "pass",
+		[X402_LEDGER_QUOTA] = "quota",
+		[X402_LEDGER_HOLDER] = "holder",
+		[X402_LEDGER_CRAWLER] = "crawler",
+		[X402_LEDGER_PERSON] = "person",
 	};
 
 	x402_buf_add_str(out,

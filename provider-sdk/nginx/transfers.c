@@ -246,10 +246,11 @@ struct x402_ngx_transfer *x402_ngx_transfer_begin(
 		void *user, const struct x402_gate_facilitator_answer *answer),
 	void *user)
 {
-	struct x402_ngx_transfer *transfer = ngx_calloc(
-		sizeof(*transfer), ngx_cycle->log);
+	struct x402_ngx_transfer *transfer = NULL;
 
-	if (!transfer || !transfers.multi)
+	if (transfers.multi)
+		transfer = ngx_calloc(sizeof(*transfer), ngx_cycle->log);
+	if (!transfer)
 		return NULL;
 	transfer->done = done;
 	transfer->user = user;

@@ -8,7 +8,6 @@
 
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import http from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +16,7 @@ import { after, afterEach, before, beforeEach, describe, test } from
   'node:test';
 
 import { randomNonce, signAuthorization } from '../devnet/lib.mjs';
+import { signed, startDirectory } from './crawler.lib.mjs';
 import { startNginx } from './nginx.lib.mjs';
 import { ARTICLE, PAYEE, PAYER, SECRET, challenge, decode, encode, pay, paying,
   raw, request, settled, startFacilitator, startSite } from
@@ -28,42 +28,6 @@ const PAYER_KEY =
 const OTHER = '/articles/reading-a-price-tag';
 const shut = (text, what) =>
   assert.doesNotMatch(text, new RegExp(`${SECRET}|A person who sees`), what);
-
-// A crawler's directory of keys.
-async function startDirectory() {
-  const { publicKey, privateKey } = crypto.generateKeyPairSync('ed25519');
-  const { x } = publicKey.export({ format: 'jwk' });
-  const d = { asked: 0, privateKey, keyid: crypto.createHash('sha256').update(
-    JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x })).digest('base64url') };
-  d.server = http.createServer((req, res) => {
-    d.asked++;
-    res.end(JSON.stringify({ keys: [{ kty: 'OKP', crv: 'Ed25519', x }] }));
-  });
-  await new Promise((done) => d.server.listen(0, '127.0.0.1', done));
-  d.origin = `http://127.0.0.1:${d.server.address().port}`;
-  d.stop = () => new Promise((done) => {
-    d.server.closeAllConnections();
-    d.server.close(done);
-  });
-  return d;
-}
-
-// The headers of a signed request, after RFC 9421, by node's own crypto.
-function signed(directory, authority, change = {}) {
-  const now = Math.floor(Date.now() / 1000);
-  const params = '("@authority" "signature-agent");' +
-    `created=${change.created ?? now};expires=${change.expires ?? now + 60};` +
-    `keyid="${directory.keyid}";alg="ed25519";` +
-    `nonce="${crypto.randomUUID()}";tag="${change.tag ?? 'web-bot-auth'}"`;
-  const agent = `"${change.agent ?? directory.origin}"`;
-  const base = `"@authority": ${authority}\n"signature-agent": ${agent}\n` +
-    `"@signature-params": ${params}`;
-  const key = change.key ?? directory.privateKey;
-  return [['User-Agent', 'SignedBot/1.0'], ['Signature-Agent', agent],
-    ['Signature-Input', `sig1=${params}`],
-    ['Signature', `sig1=:${crypto.sign(null, Buffer.from(base), key)
-      .toString('base64')}:`]];
-}
 
 for (const name of ['content-site', 'content-site-microhttpd'])
   describe(`attacks on ${name}`, () => {

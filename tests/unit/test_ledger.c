@@ -386,6 +386,79 @@ static void test_ledger_file_is_its_owners_alone(void **state)
 	assert_true(stat_.st_blocks * 512 >= stat_.st_size);
 }
 
+static bool count(struct house *house, uint8_t key, uint32_t limit,
+	uint64_t until, uint64_t now)
+{
+	const uint8_t key32[32] = {[31] = key};
+
+	return house->memory.count(
+		house->memory.user, key32, limit, until, now);
+}
+
+static bool counted(struct house *house, uint8_t key, uint64_t now)
+{
+	const uint8_t key32[32] = {[31] = key};
+
+	return house->memory.counted(house->memory.user, key32, now);
+}
+
+static void test_ledger_counts_end_and_are_bounded(void **state)
+{
+	struct house *house = *state;
+	const uint8_t key32[32] = {[31] = 1};
+
+	assert_true(count(house, 1, 2, NOW + 9, NOW));
+	assert_true(count(house, 1, 2, NOW + 99, NOW + 1));
+	assert_false(count(house, 1, 2, NOW + 99, NOW + 9));
+	assert_true(counted(house, 1, NOW + 9));
+	/* The first one has set the end. */
+	assert_false(counted(house, 1, NOW + 10));
+	assert_true(count(house, 1, 1, NOW + 99, NOW + 10));
+	house->memory.uncount(house->memory.user, key32, NOW + 10);
+	assert_false(counted(house, 1, NOW + 10));
+	/* One row of the table: no room is no favour, and nobody else's end. */
+	for (uint8_t i = 1; i <= 16; i++)
+		assert_true(count(house, i, 1, NOW + 9, NOW));
+	assert_false(count(house, 17, 1, NOW + 9, NOW));
+	assert_true(counted(house, 16, NOW));
+	/* Claims are none the wiser. */
+	assert_int_equal(claim(house, 1, 1), X402_CLAIM_NEW);
+}
+
+/* A pass of three uses is one in all workers, and after a restart. */
+static void test_ledger_counts_are_shared_and_outlive_all(void **state)
+{
+	struct house *house = *state;
+	int taken = 0;
+
+	for (int i = 0; i < 4; i++) {
+		pid_t pid = fork();
+		int status = 0;
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			struct x402_ledger *other = NULL;
+
+			if (x402_ledger_open(house->path, NULL, &other) !=
+				X402_OK)
+				_exit(2);
+			house->memory = x402_ledger_memory(other);
+			_exit(count(house, 5, 3, NOW + 9, NOW) ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_int_not_equal(WEXITSTATUS(status), 2);
+		taken += WEXITSTATUS(status) == 0;
+	}
+	assert_int_equal(taken, 3);
+	x402_ledger_close(house->ledger);
+	assert_int_equal(
+		x402_ledger_open(house->path, NULL, &house->ledger), X402_OK);
+	house->memory = x402_ledger_memory(house->ledger);
+	assert_false(count(house, 5, 3, NOW + 9, NOW));
+	assert_true(count(house, 5, 4, NOW + 9, NOW));
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, house_open, house_close)
 
@@ -402,6 +475,8 @@ int main(void)
 		TEST(test_ledger_longest_receipt_is_kept_and_longer_is_not),
 		TEST(test_ledger_other_files_are_refused),
 		TEST(test_ledger_file_is_its_owners_alone),
+		TEST(test_ledger_counts_end_and_are_bounded),
+		TEST(test_ledger_counts_are_shared_and_outlive_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
