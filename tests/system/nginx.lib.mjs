@@ -65,9 +65,11 @@ export function scratch() {
 /**
  * Start nginx. http: the inside of the http block, where PORT stands for the
  * port; files: what its root holds, by path. load: false leaves our module out.
+ * daemon: as an init system of old starts it, which alone can be upgraded; how
+ * it ended is not known then.
  */
 export async function startNginx(http_, { files = {}, workers = 2, dir = scratch(),
-  port, load = true, main = '', events = '' } = {}) {
+  port, load = true, main = '', events = '', daemon = false } = {}) {
   const nginx = { dir, port: port ?? await freePort(), log: '' };
   nginx.url = `http://127.0.0.1:${nginx.port}`;
   fs.mkdirSync(path.join(dir, 'html'), { recursive: true });
@@ -79,8 +81,9 @@ export async function startNginx(http_, { files = {}, workers = 2, dir = scratch
   const conf = path.join(dir, 'nginx.conf');
   nginx.configure = (text) => fs.writeFileSync(conf, `
 ${load ? `load_module ${module_};` : ''}
-daemon off; user root; worker_processes ${workers}; pid ${dir}/nginx.pid;
+daemon ${daemon ? 'on' : 'off'}; user root; worker_processes ${workers}; pid ${dir}/nginx.pid;
 error_log ${dir}/error.log info; ${main}
+${daemon ? Object.keys(sanitizer()).map((name) => `env ${name};`).join(' ') : ''}
 events { worker_connections 1024; ${events} }
 http {
   client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;
@@ -106,9 +109,28 @@ http {
       done(nginx.ended);
     }));
   };
+  const pidfile = () => {
+    try {
+      return Number(fs.readFileSync(path.join(dir, 'nginx.pid'), 'utf8'));
+    } catch {
+      return 0; // not there, between two masters
+    }
+  };
+  // The child has put itself into the background; its master is another.
+  const adopt = async () => {
+    const { code } = await nginx.exited;
+    if (code !== 0) throw new Error(`nginx ended: ${nginx.log}`);
+    await until(pidfile, 'a pid file');
+    nginx.pid = pidfile();
+    nginx.ended = null;
+    nginx.exited = null;
+  };
+  const masterEnded = () => nginx.exited ?? until(() => !alive(nginx.pid),
+    'the master to end', 20000).then(() => ({ code: 0, signal: null }));
   nginx.start = async () => {
     nginx.ended = null;
     spawnIt();
+    if (daemon) await adopt();
     const check = () => {
       if (nginx.ended)
         throw new Error(`nginx ended: ${nginx.log}${nginx.errors()}`);
@@ -146,7 +168,7 @@ http {
   // New workers serve when this resolves; old ones may be finishing.
   nginx.reload = async () => {
     const old = nginx.workers();
-    nginx.child.kill('SIGHUP');
+    process.kill(nginx.pid, 'SIGHUP');
     await until(() => nginx.workers().some((pid) => !old.includes(pid)),
       'new workers');
     await sleep(50);
@@ -154,24 +176,37 @@ http {
   };
   nginx.drained = (pids) => until(() => !pids.some(alive), 'old workers', 20000);
   nginx.stop = async (signal = 'SIGQUIT') => {
-    const pids = nginx.workers();
-    nginx.child.kill(signal);
-    const timer = setTimeout(() => nginx.child.kill('SIGTERM'), 8000);
-    const ended = await nginx.exited;
+    const pids = [...nginx.workers(), ...nginx.elders];
+    process.kill(nginx.pid, signal);
+    const timer = setTimeout(() => process.kill(nginx.pid, 'SIGTERM'), 8000);
+    const ended = await masterEnded();
     clearTimeout(timer);
     await nginx.drained(pids);
     return ended;
   };
+  // A new master with new workers, and the old ones told to finish.
+  nginx.elders = [];
+  nginx.upgrade = async () => {
+    const old = [nginx.pid, ...nginx.children()];
+    process.kill(nginx.pid, 'SIGUSR2');
+    await until(() => ![0, nginx.pid].includes(pidfile()), 'a new master');
+    nginx.pid = pidfile();
+    await until(() => nginx.workers().length === workers, 'its workers');
+    process.kill(old[0], 'SIGQUIT');
+    nginx.elders = [...nginx.elders.filter(alive), ...old];
+    return old;
+  };
   // As a power switch would, but for the page cache.
   nginx.killAll = async () => {
-    const pids = [nginx.pid, ...nginx.children()];
+    const pids = [nginx.pid, ...nginx.children(),
+      ...nginx.elders.filter(alive)];
     for (const pid of pids) process.kill(pid, 'SIGKILL');
-    await nginx.exited;
+    await masterEnded();
     await nginx.drained(pids);
     fs.rmSync(path.join(dir, 'nginx.pid'), { force: true });
   };
   process.on('exit', () => {
-    if (!nginx.ended) nginx.child.kill('SIGTERM');
+    if (!nginx.ended && alive(nginx.pid)) process.kill(nginx.pid, 'SIGTERM');
   });
   await nginx.start();
   return nginx;

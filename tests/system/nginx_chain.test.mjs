@@ -5,13 +5,26 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 
 import {
-  programs, run, startDevnet, startFacilitator, top,
+  payerAccount, permit2Request, programs, run, startDevnet, startFacilitator,
+  top,
 } from '../devnet/lib.mjs';
-import { atRest, freePort, metrics, startNginx } from './nginx.lib.mjs';
+import {
+  atRest, freePort, metrics, startNginx, startOrigin,
+} from './nginx.lib.mjs';
 import { check, paidLoad } from './nginx_load.mjs';
+import {
+  challenge, decode, encode, paying, request,
+} from './provider.lib.mjs';
+
+const from = createRequire(new URL('../interop/package.json', import.meta.url));
+const { createSIWxClientHook } = await import(pathToFileURL(
+  from.resolve('@x402/extensions').replace('/dist/cjs/', '/dist/esm/')
+    .replace(/index\.js$/, 'index.mjs')).href);
 
 const TALE = 'The guest was late';
 let devnet;
@@ -75,6 +88,115 @@ for (const version of ['v2', 'v1'])
       assert.match(answer.receipt.transaction, /^0x[0-9a-f]{64}$/);
     });
   });
+
+test('of an upto price the upstream says what was used', async () => {
+  const { info } = devnet;
+  const payee = info.accounts.payee.address;
+  let cost;
+  const origin = await startOrigin((req, res) => {
+    if (cost !== undefined)
+      res.setHeader(req.url.startsWith('/asked') ? 'Settlement-Overrides'
+        : 'X-Cost', cost);
+    res.end(TALE);
+  });
+  const site = await startNginx(`
+  x402_state DIR/x402.state payments=256; x402_network ${info.network};
+  x402_facilitator_url ${facilitator.url}; x402_pay_to ${payee};
+  x402_public_origin http://127.0.0.1:PORT; x402_scheme upto; x402_v1 off;
+  x402_facilitator_signer ${info.accounts.facilitator.address};
+  x402_price $0.01;
+  server { listen 127.0.0.1:PORT;
+    location = /x402-status { x402_status; }
+    location /used/ { x402 on; x402_charge $upstream_http_x_cost;
+      proxy_pass ${origin.url}; }
+    location /asked/ { x402 on; proxy_pass ${origin.url}; }
+  }`);
+  const buy = async (target) => {
+    const required = await challenge(site, target);
+    const [offer] = required.accepts;
+    assert.equal(offer.amount, '10000');
+    const { paymentPayload } = await permit2Request(info, { scheme: 'upto',
+      requirements: offer,
+      permit: { permitted: { token: offer.asset, amount: offer.amount },
+        witness: { to: offer.payTo, facilitator:
+          offer.extra.facilitatorAddress,
+        validAfter: String(Math.floor(Date.now() / 1000) - 600) } } });
+    return request(site, target, { headers: paying(encode({
+      ...paymentPayload, accepted: offer, resource: required.resource })) });
+  };
+  const moved = async (what) => {
+    const had = await devnet.balanceOf(payee);
+    const res = await what();
+    return [res, await devnet.balanceOf(payee) - had];
+  };
+  for (const [target, said, amount] of [['/used/a', '300', 300n],
+    ['/used/a', '25%', 2500n], ['/used/a', '$0.002', 2000n],
+    ['/used/a', '10000', 10000n], ['/used/a', '0', 0n],
+    ['/asked/a', '{"amount":"400"}', 400n], ['/asked/a', undefined, 10000n]]) {
+    cost = said;
+    const [res, came] = await moved(() => buy(target));
+    assert.equal(res.status, 200, `${said}: ${res.text}`);
+    assert.equal(res.text, TALE);
+    assert.equal(came, amount, said);
+    assert.equal(decode(res.headers['payment-response']).amount,
+      amount ? String(amount) : decode(
+        res.headers['payment-response']).amount);
+    assert.equal(res.headers['settlement-overrides'], undefined);
+  }
+  // More than was offered, nonsense, or nothing: not charged and not given.
+  for (const [target, said] of [['/used/a', '10001'], ['/used/a', 'lots'],
+    ['/used/a', '101%'], ['/used/a', '-1'], ['/used/a', undefined],
+    ['/asked/a', '{"amount":"10001"}'], ['/asked/a', 'lots']]) {
+    cost = said;
+    const [res, came] = await moved(() => buy(target));
+    assert.equal(res.status, 500, `${target} ${said}`);
+    assert.doesNotMatch(res.text, new RegExp(TALE));
+    assert.equal(came, 0n, said);
+  }
+  assert.deepEqual(await atRest(site), []);
+  await site.stop();
+  await origin.stop();
+});
+
+test('holders of a token go free, by its own chain', async () => {
+  const { info } = devnet;
+  const account = payerAccount(devnet);
+  const balance = await devnet.balanceOf(account.address);
+  const site = await startNginx(`
+  x402_state DIR/x402.state payments=256; x402_network ${info.network};
+  x402_facilitator_url ${facilitator.url}; x402_price $0.01;
+  x402_pay_to ${info.accounts.payee.address};
+  x402_public_origin http://127.0.0.1:PORT;
+  server { listen 127.0.0.1:PORT; root DIR/html;
+    location = /x402-status { x402_status; }
+    location /club/ { x402 on; alias DIR/html/;
+      x402_holder ${info.rpcUrl} ${info.token} min=${balance}; }
+    location /rich/ { x402 on; alias DIR/html/;
+      x402_holder ${info.rpcUrl} ${info.token} min=${balance + 1n}; }
+    location /down/ { x402 on; alias DIR/html/;
+      x402_holder http://127.0.0.1:1 ${info.token}; }
+  }`, { files: { 'a.txt': TALE } });
+  const proof = async (target) => Object.entries((await createSIWxClientHook(
+    account)({ paymentRequired: await challenge(site, target),
+    requestUrl: site.url + target })).headers);
+  const good = await proof('/club/a.txt');
+  const all = await Promise.all(Array.from({ length: 6 }, () =>
+    request(site, '/club/a.txt', { headers: good })));
+  assert.equal(all.filter((r) => r.status === 200).length, 1, 'a proof, once');
+  assert.equal(all.find((r) => r.status === 200).text, TALE);
+  assert.equal((await request(site, '/club/a.txt',
+    { headers: await proof('/club/a.txt') })).status, 200);
+  for (const target of ['/rich/a.txt', '/down/a.txt']) {
+    const res = await request(site, target, { headers: await proof(target) });
+    assert.equal(res.status, 402, target);
+    assert.doesNotMatch(res.text, new RegExp(TALE));
+  }
+  const elsewhere = await request(site, '/rich/a.txt',
+    { headers: await proof('/club/a.txt') });
+  assert.equal(elsewhere.status, 402, 'a proof for another page');
+  assert.equal((await metrics(site)).holder, 2);
+  await site.stop();
+});
 
 test('the example sells', async () => {
   const text = fs.readFileSync(`${top}/examples/nginx/nginx.conf`, 'utf8');

@@ -1,5 +1,5 @@
-// Paid requests while nginx is reloaded, its workers are killed and all of it
-// is: what was settled on the chain is what buyers got, plus what the ledger
+// Paid requests while nginx is reloaded, its binary is upgraded, its workers are
+// killed and all of it is: what was settled on the chain is what buyers got, plus what the ledger
 // says is owed.
 //
 //   node tests/system/nginx_load.mjs [REQUESTS [SECONDS_BETWEEN_FAULTS [sync]]]
@@ -52,7 +52,7 @@ export async function paidLoad(devnet, facilitator, { requests, connections,
   server { listen 127.0.0.1:PORT reuseport; root DIR/html;
     location = /x402-status { x402_status; }
     location /paid/ { x402 on; x402_price ${AMOUNT}atomic; }
-  }`, { files: { 'paid/a.txt': BODY } });
+  }`, { files: { 'paid/a.txt': BODY }, daemon: true });
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
   const f = { requests, received: 0, repeated: 0, abandoned: 0, faults: 0,
     refused: {} };
@@ -101,7 +101,7 @@ export async function paidLoad(devnet, facilitator, { requests, connections,
   }
 
   async function breaker() {
-    const kinds = ['reload', 'kill a worker', 'kill all'];
+    const kinds = ['reload', 'kill a worker', 'upgrade', 'kill all'];
     while (running) {
       for (let waited = 0; running && waited < faultEveryMs; waited += 20)
         await sleep(20);
@@ -113,6 +113,9 @@ export async function paidLoad(devnet, facilitator, { requests, connections,
       case 'kill a worker':
         process.kill(nginx.workers()[0], 'SIGKILL');
         await until(() => nginx.workers().length >= 2, 'a new worker');
+        break;
+      case 'upgrade':
+        await nginx.upgrade();
         break;
       default:
         await nginx.killAll();
