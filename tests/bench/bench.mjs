@@ -11,7 +11,7 @@ import {micro as rates, svmMicro} from './bench.lib.mjs';
 import {crawl, payer, sign, unpaid} from './client.mjs';
 import {journal} from './journal.mjs';
 import {idle, memory} from './memory.mjs';
-import {nginx} from './nginx.mjs';
+import {provider} from './provider.mjs';
 import {settle} from './settle.mjs';
 import {recover, verify} from './verify.mjs';
 
@@ -32,7 +32,7 @@ async function svm(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
-export const measurements = {verify, recover, settle, journal, memory, idle, micro, svm, sign, unpaid, payer, crawl, nginx};
+export const measurements = {verify, recover, settle, journal, memory, idle, micro, svm, sign, unpaid, payer, crawl, provider};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, only: {type: 'string'}}});

@@ -1,4 +1,4 @@
-// The nginx module under wrk, beside nginx without it, in one run:
+// The nginx module under wrk, beside nginx without it; part of provider.mjs:
 //   a 402 of an unpaid location   beside a plain "return 402"
 //   a free location               beside nginx that has not loaded the module
 //   a paid request                beside auth_request that asks the same server
@@ -18,10 +18,10 @@ import path from 'node:path';
 import { scratch, startNginx } from '../system/nginx.lib.mjs';
 import { PAYEE, PAYER, encode, settled } from '../system/provider.lib.mjs';
 
-const others = os.cpus().length > 1 ? '1' : '0';
-const pin = (pids, core) => pids.forEach((pid) =>
+export const others = os.cpus().length > 1 ? '1' : '0';
+export const pin = (pids, core) => pids.forEach((pid) =>
   execFileSync('taskset', ['-pc', core, String(pid)]));
-const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+export const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 
 const article = 'The guest was late.\n'.repeat(100);
 
@@ -29,20 +29,43 @@ const article = 'The guest was late.\n'.repeat(100);
 const cpu = (pid) => Number(fs.readFileSync(`/proc/${pid}/schedstat`, 'utf8')
   .split(' ')[0]) / 1000;
 
-// wrk's requests per second, the worker's microseconds for each, and how many
-// were not 2xx or 3xx.
-function wrk(server, target, seconds, script = []) {
+// wrk's requests per second, the worker's microseconds for each, its median and
+// 99th percentile in milliseconds, and how many were not 2xx or 3xx.
+export function wrk(server, target, seconds, script = []) {
   const [worker] = server.workers();
   const begun = cpu(worker);
   return new Promise((done, fail) => execFile('taskset', ['-c', others, 'wrk',
-    '-t1', '-c32', `-d${seconds}s`, ...script, server.url + target],
+    '-t1', '-c32', `-d${seconds}s`, '--latency', ...script,
+    server.url + target],
   (error, stdout) => {
     if (error) return fail(error);
     const total = Number(/(\d+) requests in/.exec(stdout)[1]);
+    const ms = (share) => {
+      const [, number, unit] = new RegExp(`${share}%\\s+([\\d.]+)(\\w+)`)
+        .exec(stdout);
+      return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit];
+    };
     done({ rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)[1]), total,
-      us: (cpu(worker) - begun) / total,
+      us: (cpu(worker) - begun) / total, p50: ms(50), p99: ms(99),
       bad: Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0) });
   }));
+}
+
+// A script for wrk: each line of a file once, or again and again.
+export function payWith(file, again = false) {
+  const script = `${file}.lua`;
+  fs.writeFileSync(script, `
+local lines = io.lines("${file}")
+request = function()
+  local line = lines()
+  if not line and ${again} then
+    lines = io.lines("${file}")
+    line = lines()
+  end
+  return wrk.format("GET", nil, { ["PAYMENT-SIGNATURE"] = line or "none" })
+end
+`);
+  return ['-s', script];
 }
 
 // Payments that differ in their nonces, one in a line; wrk sends each once.
@@ -59,15 +82,7 @@ function writePayments(dir, required, count) {
         validAfter: String(now - 600), validBefore: String(now + 3000),
         nonce: '0x' + crypto.randomBytes(32).toString('hex') } } }) + '\n');
   fs.closeSync(out);
-  const script = path.join(dir, 'paying.lua');
-  fs.writeFileSync(script, `
-local lines = io.lines("${file}")
-request = function()
-  local line = lines() or "none"
-  return wrk.format("GET", nil, { ["PAYMENT-SIGNATURE"] = line })
-end
-`);
-  return ['-s', script];
+  return payWith(file);
 }
 
 export async function nginx(quick, seconds = quick ? 1 : 5,
