@@ -1,7 +1,7 @@
 /*
  * The store's contract, sentence by sentence of store.h, on SQLite and, where
  * X402_TEST_POSTGRES holds a URI, on PostgreSQL: what is unique, which steps
- * are refused, that a group shares its commit but not its failures.
+ * are refused.
  */
 #include "store_house.h"
 
@@ -545,34 +545,6 @@ static void test_store_success_is_credited_once(void **state)
 		X402_ERR_NOT_FOUND);
 }
 
-static void test_store_failing_neighbours_do_not_sink_a_group(void **state)
-{
-	struct fixture *f = *state;
-	struct fac_payment bad = payment_of(2);
-	struct fac_payment payments[3] = {
-		payment_of(1), payment_of(3), payment_of(4)};
-	struct heard *good[3];
-	struct heard *sunk;
-	struct heard *absent;
-
-	/* An id that is another payment's: no outcome that is expected. */
-	snprintf(bad.id, sizeof(bad.id), "%032x", 1);
-	good[0] = submit(f, f->store, fac_verb_reserve(&payments[0], NULL));
-	sunk = submit(f, f->store, fac_verb_reserve(&bad, NULL));
-	good[1] = submit(f, f->store, fac_verb_reserve(&payments[1], NULL));
-	absent = submit(f, f->store, fac_verb_credit(key_of(9), "{}"));
-	good[2] = submit(f, f->store, fac_verb_reserve(&payments[2], NULL));
-	wait_all(f);
-	assert_int_equal(sunk->reply.err, X402_ERR_STORE);
-	assert_false(sunk->reply.claimed);
-	assert_int_equal(absent->reply.err, X402_ERR_NOT_FOUND);
-	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(good[i]->reply.err, X402_OK);
-		assert_true(good[i]->reply.claimed);
-		assert_int_equal(good[i]->reply.payments_len, 1);
-	}
-}
-
 /* ---- Taking up again. ---- */
 
 static void test_store_lane_comes_back_whole(void **state)
@@ -954,7 +926,6 @@ static const struct CMUnitTest contract[] = {
 	STORE_TEST(test_store_mined_ends_in_order_and_alone),
 	STORE_TEST(test_store_reorg_takes_back_its_own_ends),
 	STORE_TEST(test_store_success_is_credited_once),
-	STORE_TEST(test_store_failing_neighbours_do_not_sink_a_group),
 	STORE_TEST(test_store_lane_comes_back_whole),
 	STORE_TEST(test_store_revives_from_a_nonce_on),
 	STORE_TEST(test_store_payment_is_found_by_each_name),

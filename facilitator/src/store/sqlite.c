@@ -96,7 +96,7 @@ static enum x402_err open_file(
 	err = fac_sqlite_script(db,
 		"PRAGMA mmap_size = 4294967296;"
 		"PRAGMA cache_size = -8192;"
-		/* A savepoint's pages need no file: a crash undoes them all. */
+		/* Savepoints need no file: a crash undoes them all. */
 		"PRAGMA temp_store = MEMORY;"
 		"PRAGMA journal_mode = WAL;"
 		"PRAGMA synchronous = FULL;"
@@ -448,45 +448,93 @@ static enum x402_err dispatch(struct fac_sqlite *db, struct fac_verb *verb)
 	return X402_ERR_STORE;
 }
 
-/* False when SQLite gave the whole transaction up (disk full, I/O error). */
-static bool run_in_savepoint(struct fac_sqlite *db, struct fac_verb *verb)
+/* How a group's transaction stands. */
+enum group {
+	GROUP_ALIVE,
+	GROUP_SPOILED, /* a verb failed and left something written */
+	GROUP_DEAD,    /* SQLite gave it up: disk full, I/O error */
+};
+
+static void keep_outcome(struct fac_verb *verb, enum x402_err err)
 {
-	/* Not scripts: these are run most often of all. */
-	enum x402_err err = fac_sqlite_exec(
-		fac_sqlite_prepare(db, "SAVEPOINT verb"));
+	verb->reply.err = err;
+	if (err)
+		verb->reply.claimed = false;
+}
+
+/* A verb that failed before it wrote leaves nothing to take back. */
+static enum group run_plain(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	int changes = sqlite3_total_changes(db->sqlite);
+	enum x402_err err = dispatch(db, verb);
+
+	keep_outcome(verb, err);
+	if (sqlite3_get_autocommit(db->sqlite))
+		return GROUP_DEAD;
+	return err && sqlite3_total_changes(db->sqlite) != changes
+		? GROUP_SPOILED
+		: GROUP_ALIVE;
+}
+
+static enum group run_in_savepoint(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_script(db, "SAVEPOINT verb");
 
 	if (!err) {
 		err = dispatch(db, verb);
 		/* What the verb read stays in the reply. */
 		if (err && fac_sqlite_script(db, "ROLLBACK TO verb"))
-			return false;
-		if (fac_sqlite_exec(fac_sqlite_prepare(db, "RELEASE verb")))
+			return GROUP_DEAD;
+		if (fac_sqlite_script(db, "RELEASE verb"))
 			err = X402_ERR_STORE;
 	}
-	verb->reply.err = err;
-	if (err)
-		verb->reply.claimed = false;
-	return !sqlite3_get_autocommit(db->sqlite);
+	keep_outcome(verb, err);
+	return sqlite3_get_autocommit(db->sqlite) ? GROUP_DEAD : GROUP_ALIVE;
 }
 
+static enum group run_all(struct fac_sqlite *db, struct fac_verb *verbs,
+	enum group (*run)(struct fac_sqlite *db, struct fac_verb *verb))
+{
+	enum group group = fac_sqlite_script(db, "BEGIN IMMEDIATE")
+		? GROUP_DEAD
+		: GROUP_ALIVE;
+
+	for (struct fac_verb *verb = verbs; verb && group == GROUP_ALIVE;
+		verb = verb->next)
+		group = run(db, verb);
+	if (group == GROUP_ALIVE && fac_sqlite_script(db, "COMMIT"))
+		group = GROUP_DEAD;
+	/* Should this fail too, the next BEGIN fails, and so do its verbs. */
+	if (group != GROUP_ALIVE && !sqlite3_get_autocommit(db->sqlite))
+		(void)!fac_sqlite_script(db, "ROLLBACK");
+	return group;
+}
+
+static void reset_all(struct fac_verb *verbs)
+{
+	for (struct fac_verb *verb = verbs; verb; verb = verb->next)
+		fac_verb_reset(verb);
+}
+
+/*
+ * A savepoint copies each page that its verb touches, so a group goes without
+ * at first. Only when a verb fails in the middle of its writes, which takes a
+ * race, it is run again with a savepoint around each.
+ */
 bool fac_sqlite_run_group(struct fac_sqlite *db, struct fac_verb *verbs)
 {
-	bool alive = !fac_sqlite_script(db, "BEGIN IMMEDIATE");
+	enum group group = run_all(db, verbs, run_plain);
 
-	for (struct fac_verb *verb = verbs; verb && alive; verb = verb->next)
-		alive = run_in_savepoint(db, verb);
-	if (alive && fac_sqlite_script(db, "COMMIT"))
-		alive = false;
-	if (alive)
-		return true;
-	/* Should this fail too, the next BEGIN fails, and so do its verbs. */
-	if (!sqlite3_get_autocommit(db->sqlite))
-		(void)!fac_sqlite_script(db, "ROLLBACK");
-	/* Nothing of this group is durable: fail closed, all of it. */
-	for (struct fac_verb *verb = verbs; verb; verb = verb->next) {
-		fac_verb_reset(verb);
-		verb->reply.err = X402_ERR_STORE;
+	if (group == GROUP_SPOILED) {
+		reset_all(verbs);
+		group = run_all(db, verbs, run_in_savepoint);
 	}
+	if (group == GROUP_ALIVE)
+		return true;
+	/* Nothing of this group is durable: fail closed, all of it. */
+	reset_all(verbs);
+	for (struct fac_verb *verb = verbs; verb; verb = verb->next)
+		verb->reply.err = X402_ERR_STORE;
 	return false;
 }
 

@@ -131,6 +131,9 @@ X402_MUST_USE enum x402_err fac_sqlite_find_payment(struct fac_sqlite *db,
 X402_MUST_USE enum x402_err fac_sqlite_step(struct fac_sqlite *db,
 	uint64_t sequence, enum fac_payment_state from,
 	enum fac_payment_state to, const char *note);
+/* Its history alone: for verbs that write state with other columns. */
+X402_MUST_USE enum x402_err fac_sqlite_event(struct fac_sqlite *db,
+	uint64_t sequence, enum fac_payment_state state, const char *note);
 /* One end, without its reply. CONFLICT: the row stays as it is. */
 X402_MUST_USE enum x402_err fac_sqlite_end(struct fac_sqlite *db,
 	const struct fac_store_end *end, const char *owner);

@@ -168,7 +168,7 @@ enum x402_err fac_sqlite_find_payment(struct fac_sqlite *db,
 
 /* ---- Steps. ---- */
 
-static enum x402_err write_event(struct fac_sqlite *db, uint64_t sequence,
+enum x402_err fac_sqlite_event(struct fac_sqlite *db, uint64_t sequence,
 	enum fac_payment_state state, const char *note)
 {
 	return fac_sqlite_exec(fac_sqlite_bound(db,
@@ -191,7 +191,7 @@ enum x402_err fac_sqlite_step(struct fac_sqlite *db, uint64_t sequence,
 		" WHERE sequence = ?1",
 		"iti", sequence, fac_payment_state_text(to),
 		fac_sqlite_now_ms()));
-	return err ? err : write_event(db, sequence, to, note);
+	return err ? err : fac_sqlite_event(db, sequence, to, note);
 }
 
 /* ---- Reserving. ---- */
@@ -265,7 +265,8 @@ static enum x402_err insert_payment(struct fac_sqlite *db,
 			" VALUES (?1, ?2, ?3)",
 			"kii", payment->key32, sequence,
 			payment->valid_before_unix_s));
-	return err ? err : write_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+	return err ? err
+		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
 }
 
 /* A cancelled row: its id and history stay, the rest is said anew. */
@@ -295,7 +296,8 @@ static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
 			"UPDATE claims SET look_s = ?2 WHERE key = ?1", "ki",
 			payment->key32, payment->valid_before_unix_s));
-	return err ? err : write_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+	return err ? err
+		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
 }
 
 /* Claims of authorizations that old were forgotten: fail closed. */
@@ -437,77 +439,115 @@ enum x402_err fac_sqlite_take_over(struct fac_sqlite *db, struct fac_verb *verb)
 
 /* ---- Ends. ---- */
 
-static enum x402_err write_end(struct fac_sqlite *db, uint64_t sequence,
-	const struct fac_store_end *end)
-{
-	uint8_t hash32[32];
-	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"UPDATE payments SET reason = ?2, message = ?3,"
-		" block_number = ?4 WHERE sequence = ?1",
-		"itti", sequence, x402_reason_wire(end->reason), end->message,
-		end->block_number);
-	enum x402_err err = fac_sqlite_exec(stmt);
+/* What an end asks of the row that it ends. */
+struct ending {
+	uint64_t sequence;
+	enum fac_payment_state state;
+	bool is_owners;  /* of the owner that ends it... */
+	bool is_of;      /* ...and of the transaction that this end speaks of */
+	bool is_limited; /* its cost counts somewhere */
+	uint64_t cost_gwei;
+};
 
-	if (err || !end->transaction[0])
-		return err;
-	if (x402_hex_decode_fixed(end->transaction, hash32, 32))
-		return X402_ERR_STORE;
-	/* A hash that is none of ours is somebody else's. */
-	return fac_sqlite_exec(fac_sqlite_bound(db,
-		"UPDATE payments SET transaction_hash = ?2, other_hash ="
-		" CASE WHEN EXISTS (SELECT 1 FROM attempts WHERE hash = ?2)"
-		" THEN NULL ELSE ?2 END WHERE sequence = ?1",
-		"ik", sequence, hash32));
-}
-
-/* The owner's own, and of its present transaction? See fac_store_finish. */
-static enum x402_err check_end(struct fac_sqlite *db, uint64_t sequence,
-	const struct fac_store_end *end, const char *owner)
+static enum x402_err find_ending(struct fac_sqlite *db,
+	const struct fac_store_end *end, const char *owner,
+	struct ending *ret_ending)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT owner, coalesce(tx, 0), coalesce((SELECT a.tx"
-		" FROM attempts AS a WHERE a.hash = ?2), 0)"
-		" FROM payments WHERE sequence = ?1",
-		"ik", sequence, end->of32);
+		"SELECT sequence, state, owner, coalesce(tx, 0),"
+		" coalesce((SELECT a.tx FROM attempts AS a"
+		" WHERE a.hash = ?2), 0), spend_day IS NOT NULL, cost_gwei"
+		" FROM payments WHERE" FAC_PAYMENT_OF_KEY,
+		"kk", end->key32, end->of32);
 	enum x402_err err = fac_sqlite_one(stmt);
 	char present[FAC_OWNER_SIZE];
-	bool is_of;
+	char state[16];
 
 	if (err)
 		return err;
-	fac_sqlite_text(stmt, 0, present, sizeof(present));
-	is_of = end->state == FAC_PAYMENT_SETTLED ||
-		fac_sqlite_u64(stmt, 1) == fac_sqlite_u64(stmt, 2);
+	fac_sqlite_text(stmt, 1, state, sizeof(state));
+	fac_sqlite_text(stmt, 2, present, sizeof(present));
+	*ret_ending = (struct ending){
+		.sequence = fac_sqlite_u64(stmt, 0),
+		.is_owners = strcmp(present, owner) == 0,
+		.is_of = fac_sqlite_u64(stmt, 3) == fac_sqlite_u64(stmt, 4),
+		.is_limited = fac_sqlite_u64(stmt, 5) != 0,
+		.cost_gwei = fac_sqlite_u64(stmt, 6),
+	};
 	fac_sqlite_done(stmt);
-	return is_of && strcmp(present, owner) == 0 ? X402_OK
-						    : X402_ERR_CONFLICT;
+	return fac_payment_state_parse(state, &ret_ending->state)
+		? X402_OK
+		: X402_ERR_STORE;
 }
 
-enum x402_err fac_sqlite_end(struct fac_sqlite *db,
-	const struct fac_store_end *end, const char *owner)
+static enum x402_err write_end(struct fac_sqlite *db, uint64_t sequence,
+	const struct fac_store_end *end, uint64_t cost_gwei)
 {
-	enum fac_payment_state state;
-	uint64_t sequence;
-	enum x402_err err = fac_sqlite_find_payment(
-		db, end->key32, &sequence, &state);
+	uint8_t hash32[32];
+	/* A hash that is none of ours is somebody else's. */
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"UPDATE payments SET state = ?2, updated_ms = ?3, reason = ?4,"
+		" message = ?5, block_number = ?6, cost_gwei = ?7,"
+		" transaction_hash = coalesce(?8, transaction_hash),"
+		" other_hash = CASE WHEN ?8 IS NULL THEN other_hash"
+		" WHEN EXISTS (SELECT 1 FROM attempts WHERE hash = ?8)"
+		" THEN NULL ELSE ?8 END WHERE sequence = ?1",
+		"itittii", sequence, fac_payment_state_text(end->state),
+		fac_sqlite_now_ms(), x402_reason_wire(end->reason),
+		end->message, end->block_number, cost_gwei);
 
-	/* The same end twice, after a crash between journal and answer. */
-	if (err || state == end->state)
-		return err;
-	/* Back to BROADCAST goes by mark_dropped only. */
-	if (end->state == FAC_PAYMENT_BROADCAST)
-		return X402_ERR_CONFLICT;
-	err = check_end(db, sequence, end, owner);
+	if (!stmt)
+		return X402_ERR_STORE;
+	if (end->transaction[0]) {
+		if (x402_hex_decode_fixed(end->transaction, hash32, 32))
+			return X402_ERR_STORE;
+		fac_sqlite_bind_bytes(stmt, 8, x402_span(hash32, 32));
+	}
+	return fac_sqlite_exec(stmt);
+}
+
+/* All of an end but whether it may be: see fac_sqlite_end. */
+static enum x402_err apply_end(struct fac_sqlite *db,
+	const struct ending *ending, const struct fac_store_end *end)
+{
+	uint64_t sequence = ending->sequence;
+	bool costs = end->cost_gwei != FAC_COST_KEEP;
+	bool replaced = end->state == FAC_PAYMENT_REPLACED;
+	enum x402_err err = X402_OK;
+
+	if (costs && (ending->is_limited || replaced))
+		err = fac_sqlite_spend_anew(db, sequence, end->cost_gwei);
 	if (err)
 		return err;
-	err = fac_sqlite_step(db, sequence, state, end->state, end->message);
-	if (!err && end->state != FAC_PAYMENT_REPLACED)
-		err = write_end(db, sequence, end);
-	if (!err && end->cost_gwei != FAC_COST_KEEP)
-		err = fac_sqlite_spend_anew(db, sequence, end->cost_gwei);
+	/* The next transaction tells reason, message and hash. */
+	if (replaced)
+		return fac_sqlite_step(
+			db, sequence, ending->state, end->state, end->message);
+	err = write_end(
+		db, sequence, end, costs ? end->cost_gwei : ending->cost_gwei);
+	if (!err)
+		err = fac_sqlite_event(db, sequence, end->state, end->message);
 	if (!err && fac_payment_is_final(end->state))
 		err = fac_sqlite_post(db, sequence, end->state);
 	return err;
+}
+
+/* The owner's own, and of its present transaction: see fac_store_finish. */
+enum x402_err fac_sqlite_end(struct fac_sqlite *db,
+	const struct fac_store_end *end, const char *owner)
+{
+	struct ending ending;
+	enum x402_err err = find_ending(db, end, owner, &ending);
+
+	/* The same end twice, after a crash between journal and answer. */
+	if (err || ending.state == end->state)
+		return err;
+	/* Back to BROADCAST goes by mark_dropped only. */
+	if (end->state == FAC_PAYMENT_BROADCAST || !ending.is_owners ||
+		(!ending.is_of && end->state != FAC_PAYMENT_SETTLED) ||
+		!fac_payment_may_follow(ending.state, end->state))
+		return X402_ERR_CONFLICT;
+	return apply_end(db, &ending, end);
 }
 
 enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb)
@@ -522,25 +562,33 @@ enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb)
 
 enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
 {
+	const char *answer = verb->texts[FAC_TEXT_NOTE];
+	uint64_t now_ms = fac_sqlite_now_ms();
 	enum x402_err err = fac_sqlite_load_payment(db, verb->key32, verb);
-	enum fac_payment_state state;
+	struct fac_payment *payment;
 
 	if (err)
 		return err;
-	state = verb->payments[0].state;
+	payment = &verb->payments[0];
 	/* BROADCAST: where the operator counts what was submitted. */
-	if (state != FAC_PAYMENT_SETTLED && state != FAC_PAYMENT_PROVISIONED &&
-		state != FAC_PAYMENT_BROADCAST)
+	if (payment->state != FAC_PAYMENT_SETTLED &&
+		payment->state != FAC_PAYMENT_PROVISIONED &&
+		payment->state != FAC_PAYMENT_BROADCAST)
 		return X402_ERR_CONFLICT;
-	if (verb->payments[0].credited)
+	if (payment->credited)
 		return X402_OK;
 	err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE payments SET credited = 1, answer = ?2,"
 		" updated_ms = ?3 WHERE" FAC_PAYMENT_OF_KEY "AND credited = 0",
-		"kti", verb->key32, verb->texts[FAC_TEXT_NOTE],
-		fac_sqlite_now_ms()));
+		"kti", verb->key32, answer, now_ms));
 	if (err)
 		return err;
 	verb->reply.claimed = true;
-	return fac_sqlite_load_payment(db, verb->key32, verb);
+	payment->credited = true;
+	payment->updated_ms = now_ms;
+	free(payment->answer);
+	payment->answer = answer ? strdup(answer) : NULL;
+	if (answer && !payment->answer)
+		abort();
+	return X402_OK;
 }

@@ -116,18 +116,20 @@ static enum x402_err link_payment(struct fac_sqlite *db, struct fac_verb *verb,
 	fac_sqlite_done(stmt);
 	if (!fac_payment_state_parse(text, &state))
 		return X402_ERR_STORE;
-	err = fac_sqlite_step(db, payment, state, FAC_PAYMENT_SIGNED, "");
+	if (!fac_payment_may_follow(state, FAC_PAYMENT_SIGNED))
+		return X402_ERR_CONFLICT;
+	err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE payments SET state = 'signed', updated_ms = ?2,"
+		" tx = ?3, transaction_hash = ?4 WHERE sequence = ?1",
+		"iiik", payment, fac_sqlite_now_ms(), sequence,
+		transaction->id32));
 	if (!err)
-		err = fac_sqlite_exec(fac_sqlite_bound(db,
-			"INSERT INTO transaction_payments"
-			" (tx, position, payment) VALUES (?1, ?2, ?3)",
-			"iii", sequence, (uint64_t)position, payment));
-	if (err)
-		return err;
-	return fac_sqlite_exec(fac_sqlite_bound(db,
-		"UPDATE payments SET tx = ?2, transaction_hash = ?3"
-		" WHERE sequence = ?1",
-		"iik", payment, sequence, transaction->id32));
+		err = fac_sqlite_event(db, payment, FAC_PAYMENT_SIGNED, "");
+	return err ? err
+		   : fac_sqlite_exec(fac_sqlite_bound(db,
+			     "INSERT INTO transaction_payments"
+			     " (tx, position, payment) VALUES (?1, ?2, ?3)",
+			     "iii", sequence, (uint64_t)position, payment));
 }
 
 enum x402_err fac_sqlite_journal_signed(
@@ -192,39 +194,32 @@ enum x402_err fac_sqlite_journal_attempt(
 /* ---- What became of it. ---- */
 
 /*
- * The payments whose newest transaction this is, as 8 bytes each: a list of
- * their numbers, because stepping them changes what a cursor walks on.
+ * The payments whose newest transaction this is, number and state as 8 bytes
+ * each: a list, because stepping them changes what a cursor walks on.
  */
 static enum x402_err read_payments(
 	struct fac_sqlite *db, uint64_t sequence, struct x402_buf *ret_numbers)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT p.sequence FROM transaction_payments AS l"
+		"SELECT p.sequence, p.state FROM transaction_payments AS l"
 		" JOIN payments AS p ON p.sequence = l.payment"
 		" WHERE l.tx = ?1 AND p.tx = ?1 ORDER BY l.position",
 		"i", sequence);
+	enum fac_payment_state state;
 	enum x402_err err;
 	bool row = true;
-
-	while (!(err = fac_sqlite_row(stmt, &row)) && row)
-		fac_sqlite_add_number(ret_numbers, fac_sqlite_u64(stmt, 0));
-	return err;
-}
-
-static enum x402_err read_state(struct fac_sqlite *db, uint64_t payment,
-	enum fac_payment_state *ret_state)
-{
-	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT state FROM payments WHERE sequence = ?1", "i", payment);
-	enum x402_err err = fac_sqlite_one(stmt);
 	char text[16];
 
-	if (err)
-		return err;
-	fac_sqlite_text(stmt, 0, text, sizeof(text));
-	fac_sqlite_done(stmt);
-	return fac_payment_state_parse(text, ret_state) ? X402_OK
-							: X402_ERR_STORE;
+	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
+		fac_sqlite_text(stmt, 1, text, sizeof(text));
+		if (!fac_payment_state_parse(text, &state)) {
+			fac_sqlite_done(stmt);
+			return X402_ERR_STORE;
+		}
+		fac_sqlite_add_number(ret_numbers, fac_sqlite_u64(stmt, 0));
+		fac_sqlite_add_number(ret_numbers, (uint64_t)state);
+	}
+	return err;
 }
 
 /*
@@ -237,16 +232,16 @@ static enum x402_err step_payments(struct fac_sqlite *db, uint64_t sequence,
 	struct x402_buf numbers = {0};
 	enum x402_err err = read_payments(db, sequence, &numbers);
 
-	for (size_t at = 0; at < numbers.len && !err; at += 8) {
-		enum fac_payment_state from;
+	for (size_t at = 0; at < numbers.len && !err; at += 16) {
+		enum fac_payment_state from =
+			(enum fac_payment_state)fac_sqlite_number_at(
+				&numbers, at + 8);
 
-		err = read_state(db, fac_sqlite_number_at(&numbers, at), &from);
-		if (!err && !fac_payment_is_final(from))
-			err = fac_sqlite_step(db,
-				fac_sqlite_number_at(&numbers, at), from, to,
-				note);
-		if (err == X402_ERR_CONFLICT)
-			err = X402_OK;
+		if (fac_payment_is_final(from) ||
+			!fac_payment_may_follow(from, to))
+			continue;
+		err = fac_sqlite_step(
+			db, fac_sqlite_number_at(&numbers, at), from, to, note);
 	}
 	x402_buf_clear(&numbers);
 	return err;
@@ -465,7 +460,7 @@ enum x402_err fac_sqlite_mark_dropped(
 		err = read_hashes(db, row.sequence, &hashes);
 	if (!err)
 		err = read_payments(db, row.sequence, &numbers);
-	for (size_t at = 0; at < numbers.len && !err; at += 8)
+	for (size_t at = 0; at < numbers.len && !err; at += 16)
 		err = take_back(
 			db, verb, fac_sqlite_number_at(&numbers, at), &hashes);
 	x402_buf_clear(&numbers);
