@@ -416,7 +416,7 @@ static inline void run_block(struct event *event)
 	block.timestamp_unix_s = block_time(w, block.number);
 	block_hash(w, block.number, block.hash32);
 	block.base_fee_per_gas = x402_u256_from_u64(w->base_fee);
-	block.gas_limit = 30000000;
+	block.gas_limit = w->gas_limit;
 	event->block_done(
 		event->arg, chain_faults(w) ? X402_ERR_CHAIN : X402_OK, &block);
 }

@@ -106,7 +106,8 @@ struct world {
 	uint64_t forks[WORLD_FORKS]; /* blocks from which on it forked */
 	size_t forks_len;
 	uint64_t base_fee;
-	uint64_t balance; /* wei, of every signer */
+	uint64_t gas_limit; /* that blocks say they have */
+	uint64_t balance;   /* wei, of every signer */
 	bool has_multicall;
 	bool mining;     /* a block each 100 ms */
 	bool lies_logs;  /* receipts without logs */
@@ -320,6 +321,7 @@ static inline struct world *world_new(void)
 	w->last = &w->first;
 	w->now_ms = WORLD_START_S * 1000;
 	w->base_fee = 10;
+	w->gas_limit = 30000000;
 	w->send_status = -1;
 	w->mining = true;
 	w->keys_len = 1;

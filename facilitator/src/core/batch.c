@@ -128,15 +128,17 @@ bool fac_batch_sender(
  * Permit2 payments are proven by their terms alone: one Transfer must not
  * stand for two payments of the same payer.
  */
-static bool clashes(const struct fac_batch *batch, const struct fac_job *job)
+static bool clashes(const struct fac_batch *batch, bool has_permit2,
+	const struct fac_job *job)
 {
-	bool permit2 = x402_settle_proof_is_permit2(&job->payment.proof);
-
+	if (!has_permit2 && !x402_settle_proof_is_permit2(&job->payment.proof))
+		return false;
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct x402_settle_proof *other =
 			&batch->jobs[i]->payment.proof;
 
-		if ((permit2 || x402_settle_proof_is_permit2(other)) &&
+		if ((x402_settle_proof_is_permit2(&job->payment.proof) ||
+			    x402_settle_proof_is_permit2(other)) &&
 			x402_address_equal(
 				&other->from, &job->payment.proof.from))
 			return true;
@@ -191,11 +193,12 @@ static bool gather(struct fac_line *line, struct fac_batch *batch)
 {
 	uint64_t gas_max = gas_ceiling(line);
 	size_t bytes = 0;
+	bool has_permit2 = false;
 
 	batch->gas_limit = BATCH_BASE_GAS;
 	for (struct fac_job *job = line->queued; job; job = job->next_queued) {
 		if (!may_share(job) || fac_reconcile_is_late(job) ||
-			clashes(batch, job))
+			clashes(batch, has_permit2, job))
 			continue;
 		bytes += call_bytes(job);
 		if (batch->len == line->config.batch_max ||
@@ -205,6 +208,8 @@ static bool gather(struct fac_line *line, struct fac_batch *batch)
 			return true;
 		batch->jobs[batch->len++] = job;
 		batch->gas_limit += shared_gas(job);
+		has_permit2 |= x402_settle_proof_is_permit2(
+			&job->payment.proof);
 	}
 	return batch->len == line->config.batch_max;
 }

@@ -135,6 +135,8 @@ struct fac_tx {
 	struct fac_transaction transaction;
 	uint64_t gas_limit;
 	struct x402_u256 committed; /* in lane->committed */
+	uint64_t gas_held;          /* in lane->gas_in_flight */
+	bool landed;                /* a block has it, deep enough or not */
 	unsigned busy;
 	bool journalled; /* the newest attempt is durable */
 	bool sending;
@@ -206,8 +208,9 @@ struct fac_lane {
 	uint64_t free_nonces[FAC_LANE_MAX];
 	size_t free_len;
 	uint64_t free_since_ms;
-	unsigned in_flight; /* not mined */
-	unsigned blocked;   /* of those */
+	unsigned in_flight;     /* not mined */
+	unsigned blocked;       /* of those */
+	uint64_t gas_in_flight; /* limits of those in no block yet */
 	char trouble[FAC_SEND_MESSAGE_SIZE];
 	/* Gas money. */
 	bool asking_balance;
@@ -231,6 +234,10 @@ struct fac_line {
 	struct fac_job **queued_last;
 	size_t queued_len;
 	struct fac_tx *txs;
+	/* Thousandths of their gas limits that transactions used, of late. */
+	uint32_t gas_used_permille;
+	/* No lane has room in the next block: nothing is sent until one has. */
+	bool crowded;
 	/* Batches. */
 	bool has_multicall;
 	bool asking_multicall;
@@ -254,6 +261,7 @@ struct fac_line {
 	bool head_known;
 	struct fac_chain_block head;
 	uint64_t head_ms;    /* when it was heard that it changed */
+	uint64_t block_ms;   /* between heads of late, as we heard of them */
 	uint64_t first_head; /* for the mean time between blocks */
 	uint64_t first_head_unix_s;
 	uint64_t tagged; /* the safe or finalized block, if that is awaited */
@@ -435,7 +443,7 @@ const struct fac_attempt *fac_tx_newest(const struct fac_tx *tx);
 void fac_tx_set_blocked(struct fac_tx *tx, bool blocked);
 /* It is mined, or is not any more. */
 void fac_tx_set_mined(struct fac_tx *tx, bool mined);
-/* Set what of its signer's balance it may take, at most. */
+/* Set what of its signer's balance, and of a block, it may take at most. */
 void fac_tx_commit(struct fac_tx *tx);
 
 /* ---- raise.c ---- */

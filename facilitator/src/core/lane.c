@@ -196,6 +196,7 @@ void fac_lane_set_dry(struct fac_lane *lane, bool dry)
 	if (lane->dry == dry)
 		return;
 	lane->dry = dry;
+	lane->line->crowded = false;
 	if (dry)
 		lane->balance_ms = 0; /* it may have been funded */
 	fac_engine_note(lane->line->engine, dry,
@@ -227,6 +228,25 @@ bool fac_lane_is_fit(
 	return true;
 }
 
+/*
+ * Does a block hold this one beside what is in flight already? What a block
+ * has no room for waits in any case, and a node may forget it: geth promises
+ * room for 16 transactions of an account, anvil was seen to drop all that a
+ * full block left over. A node takes a transaction into a block while its limit
+ * fits into what the others have not used.
+ */
+static bool is_crowded(
+	const struct fac_lane *lane, const struct fac_batch *batch)
+{
+	const struct fac_line *line = lane->line;
+	uint64_t block = line->head_known ? line->head.gas_limit : 0;
+
+	return block && lane->in_flight &&
+		lane->gas_in_flight / 1000 * line->gas_used_permille +
+			batch->gas_limit >
+		block;
+}
+
 bool fac_lane_takes(
 	const struct fac_line *line, const struct x402_address *signer)
 {
@@ -250,6 +270,7 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 	struct x402_u256 cost;
 	struct x402_address sender;
 	bool is_bound = fac_batch_sender(batch, &sender);
+	bool crowded = false;
 
 	if (!x402_u256_mul_u64(max_fee, batch->gas_limit, &cost))
 		return NULL;
@@ -260,10 +281,16 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 			    !x402_address_equal(&lane->address, &sender)) ||
 			!fac_lane_is_fit(lane, &cost, &why))
 			continue;
+		if (is_crowded(lane, batch)) {
+			crowded = true;
+			continue;
+		}
 		if (!best || lane->in_flight < best->in_flight)
 			best = lane;
 	}
-	if (!best)
+	/* A block makes room: that is no trouble, and until then all wait. */
+	line->crowded = !best && crowded;
+	if (!best && !crowded)
 		fac_lane_note_trouble(line, why);
 	return best;
 }
@@ -386,6 +413,8 @@ void fac_lane_dispatch(struct fac_line *line)
 			refuse_late(line->queued);
 			continue;
 		}
+		if (line->crowded)
+			return;
 		if (!fac_lane_fees(line, &max_fee, &priority))
 			return;
 		if (!fac_batch_choose(line, &batch, &wait_ms)) {

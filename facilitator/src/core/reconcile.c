@@ -16,8 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POLL_MIN_MS 100
-#define POLL_MAX_MS 1000
+/*
+ * With something in flight the pauses grow from the least to the most, or to
+ * this part of the time between blocks: what was seen late leaves the next
+ * block empty.
+ */
+#define POLL_MIN_MS     100
+#define POLL_MAX_MS     1000
+#define POLLS_PER_BLOCK 8
 /* Nothing in flight: the head is asked for readiness and for reorgs only. */
 #define POLL_WATCH_MS 1000
 #define POLL_IDLE_MS  4000
@@ -260,11 +266,29 @@ static void take_receipt(
 		doubt_gas(tx, receipt->gas_used);
 }
 
+/* What is in a block takes no room in the next one. */
+static void note_landed(struct fac_tx *tx, uint64_t gas_used)
+{
+	struct fac_line *line = tx->line;
+	uint64_t permille;
+
+	if (tx->landed || !tx->gas_limit)
+		return;
+	tx->landed = true;
+	fac_tx_commit(tx);
+	permille = gas_used < tx->gas_limit ? gas_used * 1000 / tx->gas_limit
+					    : 1000;
+	line->gas_used_permille =
+		(uint32_t)((3 * line->gas_used_permille + permille) / 4);
+}
+
 void fac_reconcile_take(
 	struct fac_tx *tx, const struct fac_chain_receipt *found)
 {
-	if (tx->dead || tx->mined || tx->replaced ||
-		!fac_reconcile_is_deep(tx->line, found->receipt.block_number))
+	if (tx->dead || tx->mined || tx->replaced)
+		return;
+	note_landed(tx, found->receipt.gas_used);
+	if (!fac_reconcile_is_deep(tx->line, found->receipt.block_number))
 		return;
 	take_receipt(tx, found);
 	fac_tx_set_mined(tx, true);
@@ -387,11 +411,26 @@ static void ask_receipts(struct fac_line *line)
 
 /* ---- 1. The poll. ---- */
 
+/* Of late, in our time; a chain that stood still says nothing of it. */
+static void learn_cadence(
+	struct fac_line *line, const struct fac_chain_block *block)
+{
+	uint64_t since_ms = fac_engine_now(line->engine) - line->head_ms;
+	uint64_t each_ms;
+
+	if (!line->head_known || block->number <= line->head.number)
+		return;
+	each_ms = since_ms / (block->number - line->head.number);
+	line->block_ms = line->block_ms ? (3 * line->block_ms + each_ms) / 4
+					: each_ms;
+}
+
 static void take_head(
 	struct fac_line *line, const struct fac_chain_block *block)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
+	learn_cadence(line, block);
 	if (!line->head_known) {
 		line->first_head = block->number;
 		line->first_head_unix_s = block->timestamp_unix_s;
@@ -401,6 +440,8 @@ static void take_head(
 		line->head_ms = now;
 		line->receipts_due = true;
 	}
+	if (block->gas_limit != line->head.gas_limit)
+		line->crowded = false;
 	line->head = *block;
 	line->head_known = true;
 	if (fac_svm_is(line))
@@ -438,6 +479,15 @@ static void on_head(
 		take_head(line, block);
 }
 
+static uint64_t longest_pause(const struct fac_line *line)
+{
+	uint64_t part = line->block_ms / POLLS_PER_BLOCK;
+
+	if (!part || part > POLL_MAX_MS)
+		return POLL_MAX_MS;
+	return part > POLL_MIN_MS ? part : POLL_MIN_MS;
+}
+
 static uint64_t next_interval(struct fac_line *line)
 {
 	bool watched = false;
@@ -447,8 +497,8 @@ static uint64_t next_interval(struct fac_line *line)
 		if (tx->mined || !tx->sent)
 			continue;
 		line->poll_interval_ms += line->poll_interval_ms / 4;
-		if (line->poll_interval_ms > POLL_MAX_MS)
-			line->poll_interval_ms = POLL_MAX_MS;
+		if (line->poll_interval_ms > longest_pause(line))
+			line->poll_interval_ms = longest_pause(line);
 		return line->poll_interval_ms;
 	}
 	line->poll_interval_ms = POLL_MIN_MS;

@@ -56,6 +56,7 @@ static void open_lane(struct fac_lane *lane)
 	lane->free_since_ms = fac_engine_now(lane->line->engine);
 	lane->next_nonce = next;
 	lane->step = FAC_LANE_READY;
+	lane->line->crowded = false;
 	fac_lane_dispatch(lane->line);
 }
 
@@ -429,6 +430,7 @@ static void take_step(struct fac_lane *lane)
 		if (fac_svm_is(lane->line)) {
 			/* Messages number themselves. */
 			lane->step = FAC_LANE_READY;
+			lane->line->crowded = false;
 			fac_lane_dispatch(lane->line);
 			return;
 		}

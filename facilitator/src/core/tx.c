@@ -123,6 +123,10 @@ void fac_tx_commit(struct fac_tx *tx)
 
 	if (!lane)
 		return;
+	lane->gas_in_flight -= tx->gas_held;
+	lane->line->crowded = false;
+	tx->gas_held = tx->dead || tx->mined || tx->landed ? 0 : tx->gas_limit;
+	lane->gas_in_flight += tx->gas_held;
 	/* Sums of what was added before: they cannot fail. */
 	(void)!x402_u256_sub(
 		&lane->committed, &tx->committed, &lane->committed);

@@ -79,6 +79,7 @@ static void on_dropped(void *arg, const struct fac_store_reply *reply)
 	if (reply->err)
 		return; /* the next head finds it again */
 	fac_crash_point("after_drop");
+	tx->landed = false;
 	fac_tx_set_mined(tx, false);
 	tx->recorded = false;
 	tx->suspect = false;

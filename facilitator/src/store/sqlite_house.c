@@ -258,8 +258,7 @@ enum x402_err fac_sqlite_spend(
 	const struct fac_payment *payment = &verb->payment;
 	const struct fac_spend_limits *limits = &verb->limits;
 	uint64_t day = fac_sqlite_now_ms() / DAY_MS;
-	struct x402_settle_parties parties = x402_settle_proof_parties(
-		&payment->proof);
+	struct x402_settle_parties parties;
 	const struct scope scopes[] = {
 		{"payer", parties.payer, limits->payer_gwei},
 		{"caller", payment->caller, limits->caller_gwei},
@@ -269,6 +268,7 @@ enum x402_err fac_sqlite_spend(
 	*ret_day = 0;
 	if (!limits->payer_gwei && !limits->caller_gwei && !limits->total_gwei)
 		return X402_OK;
+	parties = x402_settle_proof_parties(&payment->proof);
 	for (size_t i = 0; i < 3 && !err; i++)
 		err = check_spending(db, verb, day, &scopes[i]);
 	for (size_t i = 0; i < 3 && !err; i++)
