@@ -22,6 +22,11 @@
 #define GW_UPSTREAMS_MAX 32
 /* Headers that the operator adds for one origin. */
 #define GW_UPSTREAM_HEADERS_MAX 16
+/* Tokens whose holders go free on one route. */
+#define GW_HOLDERS_MAX 4
+/* Networks or names of one crawler; trusted proxies. */
+#define GW_LIST_MAX     256
+#define GW_CRAWLERS_MAX 256
 
 /* "host:port", "[::1]:8402", ":8402" (every address). */
 struct gw_address {
@@ -37,10 +42,13 @@ struct gw_config_oauth {
 	char *client_secret; /* a secret; wiped */
 	char *scope;         /* or NULL */
 	char *audience;      /* or NULL */
+	bool secret_in_body; /* false: Basic, as RFC 6749 wants it */
+	uint32_t early_s;    /* 60: fetched anew so long before its end */
 };
 
 /* One origin. */
 struct gw_config_upstream {
+	int line;      /* of the file; 0: of the command line */
 	char *name;    /* "" for the one of the command line */
 	char *url;     /* "http://127.0.0.1:9000" or https; no path */
 	char *host;    /* Host header; NULL: as in url. "$host": the client's */
@@ -64,8 +72,32 @@ struct gw_config_upstream {
 	uint32_t breaker_open_ms;  /* 10,000 */
 };
 
+/* A list of texts. */
+struct gw_list {
+	char **list; /* or NULL */
+	size_t len;
+};
+
+/* See struct x402_provider_holder. */
+struct gw_config_holder {
+	char *rpc_url;
+	char *token;
+	char *min; /* or NULL */
+};
+
+/* See struct x402_provider_crawler. */
+struct gw_config_crawler {
+	int line;
+	char *user_agent;
+	enum x402_provider_policy policy; /* CHARGE */
+	struct gw_list networks;
+	struct gw_list hosts; /* ends of names, confirmed by the DNS */
+	char *directory;      /* or NULL */
+};
+
 /* One entry of the price list; the first that matches counts. */
 struct gw_config_route {
+	int line;
 	char *pattern;  /* "GET /articles/[slug]", "/api/" and a star */
 	char *upstream; /* name; NULL: the first */
 	bool free;      /* costs nothing */
@@ -86,6 +118,11 @@ struct gw_config_route {
 	uint32_t free_per_day;
 	/* The origin is shown PAYMENT-SIGNATURE and X-PAYMENT. */
 	bool forward_payment;
+	bool crawlers_only; /* people go free */
+	enum x402_provider_identifier identifier;
+	enum x402_provider_scope pass_scope;
+	struct gw_config_holder holders[GW_HOLDERS_MAX];
+	size_t holders_len;
 };
 
 /* Requests in a window that slides; requests 0: no limit. */
@@ -95,14 +132,14 @@ struct gw_config_rate {
 };
 
 struct gw_config {
+	char *source;             /* name of the file; NULL: the command line */
 	struct gw_address listen; /* 127.0.0.1:8402 */
 	char *tls_certificate;    /* PEM chain, a file; NULL: no TLS */
 	char *tls_key;            /* PEM, a file for its owner alone */
 	struct gw_address admin;  /* 127.0.0.1, port 9402 */
 	bool has_admin;           /* false: no such listener */
 	char *public_origin;      /* "https://shop.example" */
-	char **trusted_proxies;   /* "10.0.0.0/8" */
-	size_t trusted_proxies_len;
+	struct gw_list trusted_proxies; /* "10.0.0.0/8" */
 
 	struct gw_config_upstream upstreams[GW_UPSTREAMS_MAX];
 	size_t upstreams_len;
@@ -124,6 +161,12 @@ struct gw_config {
 	bool v1;           /* true: sell to v1 buyers as well */
 	bool page;         /* true: browsers get a page */
 	char *page_name;   /* or NULL */
+	char *page_accent; /* "#2557d6", or NULL */
+	struct gw_config_crawler *crawlers;
+	size_t crawlers_len;
+	/* "192.0.2.53:53" or "[::1]:53", who is asked for the names of
+	 * crawlers' addresses; NULL: those of /etc/resolv.conf. */
+	char *resolver;
 
 	/* Per client address; and per value of rate_key_header. */
 	struct gw_config_rate rate_address;
@@ -142,6 +185,8 @@ struct gw_config {
 	bool access_log;             /* true: a line for each request */
 };
 
+/* The defaults of one. */
+void gw_config_upstream_init(struct gw_config_upstream *upstream);
 /* NULL when memory is out. Free with gw_config_free. */
 struct gw_config *gw_config_new(void);
 /* NULL allowed. */
@@ -163,8 +208,14 @@ struct gw_config_files {
 X402_MUST_USE enum x402_err gw_config_read(const char *name, const char *text,
 	const struct gw_config_files *files, struct x402_errinfo *info,
 	struct gw_config *config);
-/* INVALID_ARGUMENT, with what is missing in info. */
+/* INVALID_ARGUMENT, with what is missing in info->text. */
 X402_MUST_USE enum x402_err gw_config_check(
+	const struct gw_config *config, struct x402_errinfo *info);
+/*
+ * What x402_provider_new said about "routes[2]..." or "crawlers[0]..." of the
+ * n-th route or crawler here, as "file:line: route "GET /x": ...".
+ */
+void gw_config_locate(
 	const struct gw_config *config, struct x402_errinfo *info);
 /* SYNTAX when text is no address of the forms above. */
 X402_MUST_USE enum x402_err gw_address_read(
