@@ -70,8 +70,9 @@ static void watch_signals(uv_loop_t *loop, struct site *site)
 static enum x402_err open_shop(const struct content_config *config,
 	uv_loop_t *loop, struct site *site, struct x402_provider **ret_provider)
 {
-	const struct x402_uv_options options = {
-		.loop = loop, .port = config->port};
+	const struct x402_uv_options options = {.loop = loop,
+		.port = config->port,
+		.resolver = config->resolver};
 	struct x402_uv_handler handlers[HANDLERS_MAX];
 	struct x402_errinfo info = {{0}, {0}};
 	enum x402_err err;

@@ -230,13 +230,11 @@ struct x402_provider *content_provider_new(
 	/* Browsers get a page that pays with their wallet. */
 	const struct x402_provider_page page = {
 		.name = "Paid with x402, a cent at a time"};
-	/* One that may read for nothing when it signs its requests, and one
-	 * that may not read at all. */
-	const struct x402_provider_crawler crawlers[] = {
-		{.user_agent = "GreedyBot", .policy = X402_PROVIDER_BLOCK},
-		{.user_agent = "SignedBot",
-			.policy = X402_PROVIDER_ALLOW,
-			.directory = config->crawler_directory}};
+	/* One that may not read at all, and two that may read for nothing:
+	 * when it signs its requests, when the DNS confirms its name. */
+	struct x402_provider_crawler crawlers[3] = {
+		{.user_agent = "GreedyBot", .policy = X402_PROVIDER_BLOCK}};
+	size_t crawlers_len = 1;
 	struct x402_secret signing_key = {{0}};
 	char origin[64];
 	struct x402_provider_options options = {
@@ -247,7 +245,6 @@ struct x402_provider *content_provider_new(
 		.cors_origin = "*",
 		.page = &page,
 		.crawlers = crawlers,
-		.crawlers_len = config->crawler_directory ? 2 : 1,
 		.memory = config->journal
 			? x402_provider_journal_memory(config->journal)
 			: NULL,
@@ -256,6 +253,18 @@ struct x402_provider *content_provider_new(
 	struct x402_provider *provider = NULL;
 	enum x402_err err;
 
+	if (config->crawler_directory)
+		crawlers[crawlers_len++] = (struct x402_provider_crawler){
+			.user_agent = "SignedBot",
+			.policy = X402_PROVIDER_ALLOW,
+			.directory = config->crawler_directory};
+	if (config->crawler_host)
+		crawlers[crawlers_len++] = (struct x402_provider_crawler){
+			.user_agent = "NamedBot",
+			.policy = X402_PROVIDER_ALLOW,
+			.hosts = &config->crawler_host,
+			.hosts_len = 1};
+	options.crawlers_len = crawlers_len;
 	write_prices(config, &prices);
 	/* Old buyers know networks by name only. */
 	write_routes(&prices, x402_network_to_v1_name(config->network) != NULL,
@@ -326,6 +335,8 @@ bool content_config_read(struct content_config *ret_config)
 		.port = (uint16_t)number,
 		.signing_key = env_or("X402_SIGNING_KEY", NULL),
 		.crawler_directory = env_or("X402_CRAWLER_DIRECTORY", NULL),
+		.crawler_host = env_or("X402_CRAWLER_HOST", NULL),
+		.resolver = env_or("X402_RESOLVER", NULL),
 		.interop = strcmp(env_or("X402_INTEROP", ""), "1") == 0,
 		.facilitator = env_or("X402_INTEROP_FACILITATOR", ""),
 	};

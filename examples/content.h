@@ -10,9 +10,14 @@
  *   PUBLIC_ORIGIN            default http://127.0.0.1:PORT
  *   X402_JOURNAL             a file that remembers payments; default: none
  *   X402_SIGNING_KEY         a key that signs offers and receipts
- *   X402_CRAWLER_DIRECTORY   origin of a crawler, SignedBot, whose signed
- * requests are free X402_INTEROP=1           adds /paid, /paid-post and /fail,
- * the routes that the interoperability tests ask every server for
+ *   X402_CRAWLER_DIRECTORY   origin of SignedBot, whose signed requests are
+ *                            free
+ *   X402_CRAWLER_HOST        ".bot.example": NamedBot is free from addresses
+ *                            with such a name (content-site alone asks)
+ *   X402_RESOLVER            who is asked for it, "192.0.2.53:53"; default: as
+ *                            in /etc/resolv.conf
+ *   X402_INTEROP=1           adds /paid, /paid-post and /fail, the routes that
+ *                            the interoperability tests ask every server for
  */
 #ifndef CONTENT_H
 #define CONTENT_H
@@ -31,6 +36,8 @@ struct content_config {
 	/* With interop: who takes what upto permits. */
 	const char *facilitator;
 	const char *crawler_directory; /* NULL: nobody reads for nothing */
+	const char *crawler_host;      /* likewise */
+	const char *resolver;          /* NULL: the system's */
 	const char *signing_key; /* NULL: offers and receipts are unsigned */
 	/* Open, or NULL. Closed by content_config_clear. */
 	struct x402_provider_journal *journal;

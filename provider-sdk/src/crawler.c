@@ -308,6 +308,46 @@ bool x402__crawler_decides(struct x402_gate *gate,
 		begin_proof(gate, request, ret_decision);
 }
 
+_Static_assert(X402_PROVIDER_ADDRESS_SIZE == X402__IP_TEXT_SIZE,
+	"an address is as long in both");
+
+/* The entry that says its name, where only its own name can still open. */
+static bool wants_name(const struct x402__crawlers *crawlers,
+	struct x402_span agent, const char *client)
+{
+	for (size_t i = 0; i < crawlers->len; i++) {
+		const struct x402__crawler *one = &crawlers->list[i];
+
+		if (x402__value_has(agent, one->user_agent))
+			return one->policy == X402_PROVIDER_ALLOW &&
+				one->hosts_len &&
+				!x402__networks_have(&one->networks, client);
+	}
+	return false;
+}
+
+bool x402_provider_wants_name(const struct x402_provider *provider,
+	const struct x402_gate_request *request,
+	char ret_address[X402_PROVIDER_ADDRESS_SIZE])
+{
+	struct x402_span agent = {NULL, 0};
+	char client[X402__IP_TEXT_SIZE];
+	bool wanted;
+
+	if (!x402__one_header(request, "User-Agent", &agent) || !agent.len ||
+		x402__gate_brings_payment(request) ||
+		!x402__gate_client(provider, request, client))
+		return false;
+	/* Which route it is for is not known yet; any that lists it will do. */
+	wanted = wants_name(&provider->crawlers, agent, client);
+	for (size_t i = 0; !wanted && i < provider->routes_len; i++)
+		wanted = wants_name(
+			&provider->routes[i].crawlers, agent, client);
+	if (wanted)
+		memcpy(ret_address, client, sizeof(client));
+	return wanted;
+}
+
 /* ---- The other family of headers. ---- */
 
 void x402__crawler_add_price(struct x402_gate *gate, const char *name,

@@ -171,17 +171,17 @@ static enum x402_err write_url(
 	return n < 0 ? X402_ERR_NOMEM : X402_OK;
 }
 
-/* Who asks, behind proxies of our own. */
-static void find_client(
-	struct x402_gate *gate, const struct x402_gate_request *request)
+bool x402__gate_client(const struct x402_provider *provider,
+	const struct x402_gate_request *request,
+	char ret_client[X402__IP_TEXT_SIZE])
 {
 	struct x402_span forwarded = {0};
 
 	/* Two lists: which of them our proxy wrote nobody can tell. */
 	if (!x402__one_header(request, "X-Forwarded-For", &forwarded))
 		forwarded = x402_span(NULL, 0);
-	(void)x402__networks_client(&gate->provider->proxies, request->peer,
-		forwarded, gate->client); /* unknown stays "" */
+	return x402__networks_client(
+		&provider->proxies, request->peer, forwarded, ret_client);
 }
 
 /* Method, path and query: what a price was quoted for. */
@@ -376,7 +376,8 @@ void x402_gate_begin(struct x402_gate *gate,
 			ret_decision);
 		return;
 	}
-	find_client(gate, request);
+	/* Unknown stays "". */
+	(void)x402__gate_client(gate->provider, request, gate->client);
 	hash_resource(gate);
 	/* The raw target is the caller's: gone after this call. */
 	err = write_url(gate, request);

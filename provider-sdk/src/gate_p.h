@@ -143,6 +143,10 @@ bool x402__gate_access(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision);
 bool x402__gate_brings_payment(const struct x402_gate_request *request);
+/* Who asks, behind proxies of our own. False when that is no address. */
+bool x402__gate_client(const struct x402_provider *provider,
+	const struct x402_gate_request *request,
+	char ret_client[X402__IP_TEXT_SIZE]);
 /* Is needle in a header's value, without regard to case? */
 bool x402__value_has(struct x402_span value, const char *needle);
 /* The only value of a header. */

@@ -604,6 +604,75 @@ static void test_manifests_say_what_is_sold(void **state)
 	house_close(&house);
 }
 
+/* Only who could be opened by a name is looked up, and the client, not the
+ * proxy in front. */
+static void test_crawler_name_is_wanted_where_it_can_open(void **state)
+{
+	static const char *const proxies[] = {"10.0.0.0/8"};
+	static const struct {
+		const char *agent;
+		const char *peer;
+		const char *forwarded;
+		const char *payment;
+		const char *address; /* NULL: not wanted */
+	} rows[] = {
+		{"NameBot/1", "203.0.113.9", NULL, NULL, "203.0.113.9"},
+		{"namebot", "::ffff:203.0.113.9", NULL, NULL, "203.0.113.9"},
+		{"NameBot", "10.0.0.1", "203.0.113.9", NULL, "203.0.113.9"},
+		{"NameBot", "203.0.113.9", "198.51.100.1", NULL, "203.0.113.9"},
+		{"NameBot", "203.0.113.9", NULL, "x", NULL},
+		{"NameBot", "unix", NULL, NULL, NULL},
+		{"NameBot", NULL, NULL, NULL, NULL},
+		{"ListBot", "203.0.113.9", NULL, NULL, NULL},
+		{"KeyBot", "203.0.113.9", NULL, NULL, NULL},
+		{"BadBot", "203.0.113.9", NULL, NULL, NULL},
+		{"PayBot", "203.0.113.9", NULL, NULL, NULL},
+		{"Mozilla/5.0", "203.0.113.9", NULL, NULL, NULL},
+		{NULL, "203.0.113.9", NULL, NULL, NULL},
+	};
+	struct x402_provider_options options = {
+		.public_origin = "https://shop.example",
+		.routes = routes,
+		.routes_len = ARRAY_LEN(routes),
+		.crawlers = crawlers,
+		.crawlers_len = ARRAY_LEN(crawlers),
+		.trusted_proxies = proxies,
+		.trusted_proxies_len = 1,
+	};
+	struct house house;
+
+	(void)state;
+	house_open_with(&house, &options);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct house_request headers = {.names = {NULL}};
+		const struct x402_gate_request request = {.method = "GET",
+			.target = x402_span_str("/all"),
+			.header = house_header,
+			.header_user = &headers,
+			.now_unix_s = NOW,
+			.peer = rows[i].peer};
+		const char *const values[][2] = {{"User-Agent", rows[i].agent},
+			{"X-Forwarded-For", rows[i].forwarded},
+			{"PAYMENT-SIGNATURE", rows[i].payment}};
+		char address[X402_PROVIDER_ADDRESS_SIZE] = "";
+		bool wanted;
+		size_t n = 0;
+
+		for (size_t j = 0; j < ARRAY_LEN(values); j++)
+			if (values[j][1]) {
+				headers.names[n] = values[j][0];
+				headers.values[n++] = values[j][1];
+			}
+		wanted = x402_provider_wants_name(
+			house.provider, &request, address);
+		if (wanted != (rows[i].address != NULL))
+			fail_msg("row %zu", i);
+		assert_string_equal(
+			address, rows[i].address ? rows[i].address : "");
+	}
+	house_close(&house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +680,7 @@ int main(void)
 			test_crawler_people_go_free_where_only_crawlers_pay),
 		cmocka_unit_test(test_crawler_name_alone_opens_nothing),
 		cmocka_unit_test(test_crawler_known_by_place),
+		cmocka_unit_test(test_crawler_name_is_wanted_where_it_can_open),
 		cmocka_unit_test(test_crawler_blocked_also_with_money),
 		cmocka_unit_test(test_botauth_opens_once),
 		cmocka_unit_test(test_botauth_refuses_what_is_not_for_us),

@@ -399,8 +399,9 @@ struct x402_gate_request {
 	/* Optional: address of the other end of the connection, as text. */
 	const char *peer;
 	/*
-	 * Optional: the name of the peer's address that was confirmed forward:
-	 * the address has that name, and the name has that address.
+	 * Optional: the name of the client's address that was confirmed
+	 * forward: the address has that name, and the name has that address.
+	 * See x402_provider_wants_name.
 	 */
 	const char *peer_name;
 	/*
@@ -471,6 +472,18 @@ X402_API void x402_gate_free(struct x402_gate *gate);
 X402_API void x402_gate_begin(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision);
+
+/* An IPv6 address with room for an IPv4 one inside, and its NUL. */
+#define X402_PROVIDER_ADDRESS_SIZE 46
+/*
+ * Would a confirmed name open this request, one of a listed crawler with hosts?
+ * Then *ret_address is the client's address, behind trusted proxies, too; find
+ * its name, within seconds, and give it as peer_name; none is as good as "".
+ * Any thread. Without this question every page would cost a look into the DNS.
+ */
+X402_API bool x402_provider_wants_name(const struct x402_provider *provider,
+	const struct x402_gate_request *request,
+	char ret_address[X402_PROVIDER_ADDRESS_SIZE]);
 
 /* What came of an ASK. */
 struct x402_gate_facilitator_answer {

@@ -40,6 +40,13 @@ struct x402_uv_options {
 	size_t body_max;
 	/* Optional, default 4096 connections at once. */
 	size_t connections_max;
+	/*
+	 * Optional: the name server that is asked for the names of crawlers
+	 * with hosts (x402_provider_crawler), "192.0.2.53:53" or "[::1]:53";
+	 * NULL: the first one of /etc/resolv.conf. Asked over UDP, and only
+	 * about who says to be such a crawler.
+	 */
+	const char *resolver;
 };
 
 /* How a route is served. */

@@ -1,7 +1,9 @@
 /*
  * server.c: the gate inside the project's own HTTP server.
  *
- *   on_request()        a request is complete: begin the gate
+ *   on_request()        a request is complete
+ *   on_named()          the name of a crawler that says who it is
+ *   begin()             begin the gate
  *   decide()            the loop of provider.h; leaves it to wait for
  *     ask()             the facilitator, which comes back in on_asked()
  *     serve()           the handler, which comes back in x402_uv_reply()
@@ -20,6 +22,7 @@
 #include <time.h>
 
 #include "net/http_server.h"
+#include "resolver_p.h"
 #include "transfers_p.h"
 
 #define BODY_MAX_DEFAULT        ((size_t)256 * 1024)
@@ -28,6 +31,7 @@
 struct x402_uv_server {
 	struct http_server *http;
 	struct x402__transfers *transfers;
+	struct x402__resolver *resolver;
 	struct x402_provider *provider; /* NULL until started */
 	struct x402_uv_handler *handlers;
 	size_t handlers_len;
@@ -71,6 +75,8 @@ static void close_if_done(struct x402_uv_server *server)
 		return;
 	x402__transfers_close(server->transfers);
 	server->transfers = NULL;
+	x402__resolver_close(server->resolver);
+	server->resolver = NULL;
 }
 
 static void kept_clear(struct kept *kept)
@@ -337,10 +343,42 @@ static void on_gone(void *user)
 	request->gone = true;
 }
 
+static struct x402_gate_request view_of(const struct x402_uv_request *request)
+{
+	return (struct x402_gate_request){
+		.method = request->http->method,
+		.target = x402_span_str(request->http->target),
+		.header = nth_header,
+		.header_user = (void *)(uintptr_t)request->http,
+		.body = x402_span(request->http->body, request->http->body_len),
+		.now_unix_s = now_s(),
+		.peer = http_exchange_peer(request->exchange),
+	};
+}
+
+/* peer_name may be NULL. */
+static void begin(struct x402_uv_request *request, const char *peer_name)
+{
+	struct x402_gate_request view = view_of(request);
+
+	view.peer_name = peer_name;
+	x402_gate_begin(request->gate, &view, &request->decision);
+	decide(request);
+}
+
+static void on_named(void *user, const char *name)
+{
+	struct x402_uv_request *request = user;
+
+	begin(request, *name ? name : NULL);
+}
+
 static void on_request(void *user, struct http_exchange *exchange)
 {
 	struct x402_uv_server *server = user;
 	struct x402_uv_request *request = calloc(1, sizeof(*request));
+	struct x402_gate_request view;
+	char address[X402_PROVIDER_ADDRESS_SIZE];
 	struct http_response response;
 
 	if (!request || !server->provider ||
@@ -356,21 +394,11 @@ static void on_request(void *user, struct http_exchange *exchange)
 	request->http = http_exchange_request(exchange);
 	server->open++;
 	http_exchange_on_cancelled(exchange, on_gone, request);
-	{
-		const struct x402_gate_request view = {
-			.method = request->http->method,
-			.target = x402_span_str(request->http->target),
-			.header = nth_header,
-			.header_user = (void *)(uintptr_t)request->http,
-			.body = x402_span(
-				request->http->body, request->http->body_len),
-			.now_unix_s = now_s(),
-			.peer = http_exchange_peer(exchange),
-		};
-
-		x402_gate_begin(request->gate, &view, &request->decision);
-	}
-	decide(request);
+	view = view_of(request);
+	if (!x402_provider_wants_name(server->provider, &view, address) ||
+		!x402__resolver_ask(
+			server->resolver, address, on_named, request))
+		begin(request, NULL);
 }
 
 /* ---- The server. ---- */
@@ -400,6 +428,20 @@ static enum x402_err listen_on(const struct x402_uv_options *options,
 	return X402_ERR_NETWORK;
 }
 
+static enum x402_err open_resolver(const struct x402_uv_options *options,
+	struct x402_errinfo *info, struct x402_uv_server *server)
+{
+	enum x402_err err = x402__resolver_new(
+		options->loop, options->resolver, &server->resolver);
+
+	if (err != X402_ERR_SYNTAX)
+		return err;
+	x402_errinfo_set(info, "resolver",
+		"expected an address such as 192.0.2.53:53, got %.64s",
+		options->resolver);
+	return X402_ERR_INVALID_ARGUMENT;
+}
+
 enum x402_err x402_uv_server_new(const struct x402_uv_options *options,
 	struct x402_errinfo *info, struct x402_uv_server **ret_server)
 {
@@ -413,14 +455,18 @@ enum x402_err x402_uv_server_new(const struct x402_uv_options *options,
 	server = calloc(1, sizeof(*server));
 	if (server)
 		server->transfers = x402__transfers_new(options->loop);
-	err = server && server->transfers ? listen_on(options, info, server)
+	err = server && server->transfers ? open_resolver(options, info, server)
 					  : X402_ERR_NOMEM;
+	if (err == X402_OK)
+		err = listen_on(options, info, server);
 	if (err == X402_OK) {
 		*ret_server = server;
 		return X402_OK;
 	}
-	if (server)
+	if (server) {
 		x402__transfers_close(server->transfers);
+		x402__resolver_close(server->resolver);
+	}
 	free(server);
 	curl_global_cleanup();
 	return err;
