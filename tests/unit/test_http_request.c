@@ -59,6 +59,58 @@ static int outcome(const char *text, size_t len, size_t piece)
 	return result;
 }
 
+struct streamed {
+	size_t requests;
+	struct http_bytes body;
+	bool taking;
+};
+
+static bool take_body(void *user, const char *data, size_t len)
+{
+	struct streamed *streamed = user;
+
+	http_bytes_add(&streamed->body, data, len);
+	return streamed->taking;
+}
+
+/* The same of a parser that keeps no bodies. */
+static int outcome_streaming(
+	const char *text, size_t len, size_t piece, struct streamed *streamed)
+{
+	struct http_parser *parser = http_parser_new_streaming(
+		64, take_body, streamed);
+	struct http_request request;
+	int status = 0;
+
+	for (size_t at = 0; at < len && !status;) {
+		size_t n = len - at < piece ? len - at : piece;
+		size_t used = 0;
+
+		switch (http_parser_feed(
+			parser, text + at, n, &used, &request)) {
+		case HTTP_PARSE_MORE:
+			break;
+		case HTTP_PARSE_REQUEST:
+			streamed->requests++;
+			assert_int_equal(request.body_len, 0);
+			assert_int_equal(http_parser_phase(parser),
+				request.chunked || request.content_length
+					? HTTP_PHASE_BODY
+					: HTTP_PHASE_IDLE);
+			http_request_clear(&request);
+			break;
+		case HTTP_PARSE_REFUSED:
+			status = http_parser_status(parser);
+			break;
+		}
+		at += used;
+	}
+	if (!status && http_parser_phase(parser) != HTTP_PHASE_IDLE)
+		status = 1;
+	http_parser_free(parser);
+	return status;
+}
+
 static const struct {
 	const char *name;
 	const char *text;
@@ -163,6 +215,64 @@ static void test_every_case_has_its_outcome(void **state)
 			fail();
 		}
 	}
+}
+
+static void test_streaming_has_the_same_outcomes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t len = strlen(cases[i].text);
+		struct streamed streamed = {.taking = true};
+		int whole = outcome_streaming(
+			cases[i].text, len, len, &streamed);
+		int bytewise = outcome_streaming(
+			cases[i].text, len, 1, &streamed);
+
+		if (whole != cases[i].status || bytewise != cases[i].status) {
+			print_error("%s: whole %d, bytewise %d, expected %d\n",
+				cases[i].name, whole, bytewise,
+				cases[i].status);
+			fail();
+		}
+		http_bytes_clear(&streamed.body);
+	}
+}
+
+static const char pipelined[] =
+	"POST /a HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nfirst"
+	"GET /b HTTP/1.1\r\n" H "\r\n"
+	"POST /c HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+	"2\r\nse\r\n4\r\ncond\r\n0\r\n\r\n"
+	"POST /d HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n"
+	"GET /e HTTP/1.1\r\n" H "\r\n";
+
+static void test_streaming_gives_bodies_in_order(void **state)
+{
+	(void)state;
+	for (size_t piece = 1; piece < sizeof(pipelined); piece++) {
+		struct streamed streamed = {.taking = true};
+
+		assert_int_equal(
+			outcome_streaming(pipelined, sizeof(pipelined) - 1,
+				piece, &streamed),
+			0);
+		assert_int_equal(streamed.requests, 5);
+		assert_int_equal(streamed.body.len, 11);
+		assert_memory_equal(streamed.body.ptr, "firstsecond", 11);
+		http_bytes_clear(&streamed.body);
+	}
+}
+
+static void test_streaming_ends_where_the_body_is_not_taken(void **state)
+{
+	struct streamed streamed = {.taking = false};
+
+	(void)state;
+	assert_int_equal(outcome_streaming(pipelined, sizeof(pipelined) - 1, 7,
+				 &streamed),
+		503);
+	assert_int_equal(streamed.requests, 1);
+	http_bytes_clear(&streamed.body);
 }
 
 static void test_nul_in_header_is_refused(void **state)
@@ -347,6 +457,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_case_has_its_outcome),
+		cmocka_unit_test(test_streaming_has_the_same_outcomes),
+		cmocka_unit_test(test_streaming_gives_bodies_in_order),
+		cmocka_unit_test(
+			test_streaming_ends_where_the_body_is_not_taken),
 		cmocka_unit_test(test_nul_in_header_is_refused),
 		cmocka_unit_test(test_upgrade_is_an_ordinary_request),
 		cmocka_unit_test(test_request_has_its_parts),

@@ -26,6 +26,9 @@ struct slot {
 struct http_parser {
 	llhttp_t llhttp;
 	size_t max_body_bytes;
+	/* Where bodies go that are not kept; NULL: they are. */
+	bool (*take_body)(void *user, const char *data, size_t len);
+	void *user;
 	enum http_phase phase;
 	/* All of the request's text, each part NUL-terminated. */
 	char *text;
@@ -39,8 +42,10 @@ struct http_parser {
 	size_t body_len;
 	size_t body_cap;
 	size_t body_bytes_seen; /* with chunk overhead */
+	uint64_t announced;     /* Content-Length; 0 without */
 	bool wants_continue;
 	bool keep_alive;
+	bool head_complete; /* and nobody has been told yet */
 	bool complete;
 	/* Bytes of the CRLF behind the last chunk that are still to come. */
 	unsigned end_bytes;
@@ -207,6 +212,8 @@ static int check_framing(struct http_parser *parser)
 			"expected a body of at most %zu bytes, got %llu",
 			parser->max_body_bytes,
 			(unsigned long long)parser->llhttp.content_length);
+	/* llhttp counts its own down. */
+	parser->announced = lengths ? parser->llhttp.content_length : 0;
 	return 0;
 }
 
@@ -242,7 +249,17 @@ static int on_headers_complete(llhttp_t *llhttp)
 		parser->wants_continue = true;
 	parser->keep_alive = llhttp_should_keep_alive(llhttp);
 	parser->phase = HTTP_PHASE_BODY;
-	return 0;
+	parser->head_complete = parser->take_body != NULL;
+	return parser->head_complete ? HPE_PAUSED : 0;
+}
+
+/* Nothing is kept but the count. */
+static int pass_body(struct http_parser *parser, const char *at, size_t len)
+{
+	parser->body_len += len;
+	return parser->take_body(parser->user, at, len)
+		? 0
+		: refuse(parser, 503, "the body is not taken");
 }
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t len)
@@ -253,6 +270,8 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 		return refuse(parser, 413,
 			"expected a body of at most %zu bytes",
 			parser->max_body_bytes);
+	if (parser->take_body)
+		return pass_body(parser, at, len);
 	if (parser->body_len + len > parser->body_cap) {
 		size_t cap = parser->body_cap ? parser->body_cap : 2048;
 		uint8_t *body;
@@ -373,8 +392,10 @@ static void reset(struct http_parser *parser)
 	parser->body_len = 0;
 	parser->body_cap = 0;
 	parser->body_bytes_seen = 0;
+	parser->announced = 0;
 	parser->wants_continue = false;
 	parser->keep_alive = false;
+	parser->head_complete = false;
 	parser->complete = false;
 	parser->end_bytes = 0;
 	parser->guard_started = true;
@@ -395,6 +416,18 @@ struct http_parser *http_parser_new(size_t max_body_bytes)
 	llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
 	parser->llhttp.data = parser;
 	reset(parser);
+	return parser;
+}
+
+struct http_parser *http_parser_new_streaming(uint64_t max_body_bytes,
+	bool (*take_body)(void *user, const char *data, size_t len), void *user)
+{
+	struct http_parser *parser = http_parser_new(max_body_bytes);
+
+	if (!parser)
+		return NULL;
+	parser->take_body = take_body;
+	parser->user = user;
 	return parser;
 }
 
@@ -428,6 +461,21 @@ static void split_target(char *target, char *copy, struct http_request *request)
 	request->target = target;
 }
 
+static void next_request(struct http_parser *parser)
+{
+	reset(parser);
+	llhttp_reset(&parser->llhttp);
+}
+
+/* After the head of a body that streams; the body itself is still to come. */
+static void next_body(struct http_parser *parser)
+{
+	parser->head_complete = false;
+	parser->text_len = 0;
+	parser->slots_len = 0;
+	llhttp_resume(&parser->llhttp);
+}
+
 /* One block: header array, text, a second copy of the target, body. */
 static enum http_parse take_request(
 	struct http_parser *parser, struct http_request *ret_request)
@@ -439,6 +487,7 @@ static enum http_parse take_request(
 	struct http_header *headers = (struct http_header *)(void *)block;
 	char *text = block + array;
 	char *copy = text + parser->text_len;
+	const char *value = NULL;
 
 	if (!block) {
 		(void)refuse(parser, 503, "out of memory");
@@ -462,9 +511,17 @@ static enum http_parse take_request(
 	ret_request->keep_alive = parser->keep_alive;
 	ret_request->http_1_0 = llhttp_get_http_minor(&parser->llhttp) == 0;
 	ret_request->memory = block;
+	ret_request->chunked = count_header(
+				       parser, "Transfer-Encoding", &value) > 0;
+	if (!ret_request->chunked)
+		ret_request->content_length = parser->announced;
 	free(parser->body);
-	reset(parser);
-	llhttp_reset(&parser->llhttp);
+	parser->body = NULL;
+	if (parser->head_complete &&
+		(ret_request->chunked || ret_request->content_length > 0))
+		next_body(parser);
+	else
+		next_request(parser);
 	return HTTP_PARSE_REQUEST;
 }
 
@@ -487,6 +544,16 @@ static bool overhead_exceeded(struct http_parser *parser, size_t len)
 		CHUNK_OVERHEAD_BASE;
 }
 
+/* The last byte is there. */
+static enum http_parse end_request(
+	struct http_parser *parser, struct http_request *ret_request)
+{
+	if (!parser->take_body)
+		return take_request(parser, ret_request);
+	next_request(parser);
+	return HTTP_PARSE_MORE;
+}
+
 /* Exactly CRLF; *ret_used grows by what was read. */
 static enum http_parse feed_end(struct http_parser *parser, const char *data,
 	size_t len, size_t *ret_used, struct http_request *ret_request)
@@ -504,7 +571,7 @@ static enum http_parse feed_end(struct http_parser *parser, const char *data,
 		len--;
 	}
 	return parser->end_bytes > 0 ? HTTP_PARSE_MORE
-				     : take_request(parser, ret_request);
+				     : end_request(parser, ret_request);
 }
 
 static enum http_parse refuse_grammar(
@@ -541,8 +608,10 @@ enum http_parse http_parser_feed(struct http_parser *parser, const char *data,
 	if (code == HPE_PAUSED) {
 		*ret_used =
 			(size_t)(llhttp_get_error_pos(&parser->llhttp) - data);
-		if (parser->complete)
+		if (parser->head_complete)
 			return take_request(parser, ret_request);
+		if (parser->complete)
+			return end_request(parser, ret_request);
 		return feed_end(parser, data + *ret_used, len - *ret_used,
 			ret_used, ret_request);
 	}

@@ -38,7 +38,10 @@ struct http_request {
 	size_t body_len;
 	bool keep_alive; /* what the client wants */
 	bool http_1_0;   /* knows no chunked answers */
-	void *memory;    /* private: the one block behind all of it */
+	/* How the body was announced; body_len is what is here of it. */
+	bool chunked;
+	uint64_t content_length; /* 0 with chunked */
+	void *memory;            /* private: the one block behind all of it */
 };
 
 /*
@@ -66,6 +69,15 @@ struct http_parser;
 
 /* max_body_bytes 0: the default. NULL when memory is out. */
 struct http_parser *http_parser_new(size_t max_body_bytes);
+/*
+ * A parser that keeps no bodies: HTTP_PARSE_REQUEST comes with the header
+ * block, and while the phase is BODY the bytes of the body go to on_body from
+ * within http_parser_feed, until HTTP_PARSE_MORE comes with the phase IDLE;
+ * what is behind the body is then not taken. on_body: false refuses the rest
+ * (503).
+ */
+struct http_parser *http_parser_new_streaming(uint64_t max_body_bytes,
+	bool (*on_body)(void *user, const char *data, size_t len), void *user);
 void http_parser_free(struct http_parser *parser);
 /*
  * Feed bytes; *ret_used says how many were taken: all of them unless a
