@@ -198,3 +198,18 @@ bool x402__transfers_begin(struct x402__transfers *transfers, CURL *easy,
 	}
 	return true;
 }
+
+void x402__transfers_abort(struct x402__transfers *transfers, CURL *easy)
+{
+	struct ending *ending = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &ending);
+	curl_multi_remove_handle(transfers->multi, easy);
+	free(ending);
+}
+
+void x402__transfers_limit(struct x402__transfers *transfers, long max)
+{
+	curl_multi_setopt(transfers->multi, CURLMOPT_MAX_HOST_CONNECTIONS, max);
+	curl_multi_setopt(transfers->multi, CURLMOPT_MAXCONNECTS, max);
+}

@@ -25,5 +25,10 @@ void x402__transfers_close(struct x402__transfers *transfers);
  */
 bool x402__transfers_begin(struct x402__transfers *transfers, CURL *easy,
 	void (*done)(void *user, CURLcode code), void *user);
+/* End one that was begun and is not done: done is not called. Never from
+ * within a callback of libcurl's. The handle stays the caller's. */
+void x402__transfers_abort(struct x402__transfers *transfers, CURL *easy);
+/* At most so many connections; more transfers wait for one. */
+void x402__transfers_limit(struct x402__transfers *transfers, long max);
 
 #endif
