@@ -1,0 +1,267 @@
+/*
+ * headers.c: the tables of names, and the walk over a request's headers. A
+ * name with other characters than letters, digits and '-' is dropped: CGI and
+ * its heirs read X_Forwarded_For as X-Forwarded-For, and what the gate has not
+ * read nobody behind it should.
+ */
+#include "headers.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* RFC 9110, 7.6.1, and what older clients send as such. */
+static const char *const hop_by_hop[] = {"Connection", "Keep-Alive",
+	"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "TE",
+	"Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings"};
+
+/* For the gate, or for nobody behind it. */
+static const char *const payments[] = {
+	X402_HEADER_PAYMENT_SIGNATURE, X402_HEADER_X_PAYMENT};
+static const char *const ours[] = {"SIGN-IN-WITH-X", "X402-Pass", "X402-Access",
+	"X402-Payer", "X-Request-Id"};
+
+/*
+ * Written anew: only a proxy of ours may say them, and then they were read.
+ * The last ones make some servers serve another path or method than the one
+ * that was paid for.
+ */
+static const char *const rewritten[] = {"Host", "Content-Length", "Expect",
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server",
+	"X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Real-IP", "X-Client-IP",
+	"X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP",
+	"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-HTTP-Method",
+	"X-HTTP-Method-Override", "X-Method-Override"};
+
+static bool among(const char *const *names, size_t len, const char *name)
+{
+	for (size_t i = 0; i < len; i++)
+		if (strcasecmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool plain_name(const char *name)
+{
+	if (!*name)
+		return false;
+	for (; *name; name++)
+		if (!isalnum((unsigned char)*name) && *name != '-')
+			return false;
+	return true;
+}
+
+bool gw_list_has(const char *list, const char *token)
+{
+	size_t len = strlen(token);
+
+	while (list && *list) {
+		list += strspn(list, " \t,");
+		if (strncasecmp(list, token, len) == 0 &&
+			strchr(" \t,", list[len]))
+			return true;
+		list += strcspn(list, ",");
+	}
+	return false;
+}
+
+/* Any of several Connection headers may name it. */
+static bool named_by_connection(
+	const struct http_request *request, const char *name)
+{
+	for (size_t i = 0; i < request->headers_len; i++)
+		if (strcasecmp(request->headers[i].name, "Connection") == 0 &&
+			gw_list_has(request->headers[i].value, name))
+			return true;
+	return false;
+}
+
+bool gw_wants_upgrade(const struct http_request *request, const char *protocol)
+{
+	if (!named_by_connection(request, "Upgrade"))
+		return false;
+	for (size_t i = 0; i < request->headers_len; i++)
+		if (strcasecmp(request->headers[i].name, "Upgrade") == 0 &&
+			gw_list_has(request->headers[i].value, protocol))
+			return true;
+	return false;
+}
+
+/* Does the operator's own line "Name: value" set this header? */
+static bool own_sets(const struct gw_forward *forward, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < forward->own_len; i++)
+		if (strncasecmp(forward->own[i], name, len) == 0 &&
+			forward->own[i][len] == ':')
+			return true;
+	return forward->authorization && strcasecmp(name, "Authorization") == 0;
+}
+
+static bool crosses(const struct gw_forward *forward, const char *name)
+{
+	if (!plain_name(name) ||
+		among(hop_by_hop, ARRAY_LEN(hop_by_hop), name) ||
+		among(rewritten, ARRAY_LEN(rewritten), name) ||
+		among(ours, ARRAY_LEN(ours), name) || own_sets(forward, name))
+		return false;
+	/* Connection may not strip what the gate has read: a payment would
+	 * then be one thing here and another there. */
+	if (among(payments, ARRAY_LEN(payments), name))
+		return forward->forward_payment;
+	return !named_by_connection(forward->request, name);
+}
+
+/* ---- Who the client is. ---- */
+
+/* "https://shop.example" gives "shop.example". */
+static const char *authority(const char *origin)
+{
+	const char *at = strstr(origin, "://");
+
+	return at ? at + 3 : origin;
+}
+
+static const char *only(const struct gw_forward *forward, const char *name)
+{
+	bool doubled = false;
+	const char *value = http_request_header(
+		forward->request, name, &doubled);
+
+	return doubled ? NULL : value;
+}
+
+static const char *forwarded_proto(const struct gw_forward *forward)
+{
+	const char *said = forward->peer_trusted
+		? only(forward, "X-Forwarded-Proto")
+		: NULL;
+
+	if (forward->public_origin)
+		return strncasecmp(forward->public_origin, "https:", 6) == 0
+			? "https"
+			: "http";
+	if (said)
+		return strcasecmp(said, "https") == 0 ? "https" : "http";
+	return forward->tls ? "https" : "http";
+}
+
+static const char *forwarded_host(const struct gw_forward *forward)
+{
+	const char *said = forward->peer_trusted
+		? only(forward, "X-Forwarded-Host")
+		: NULL;
+
+	if (forward->public_origin)
+		return authority(forward->public_origin);
+	if (!said)
+		said = only(forward, "Host");
+	return said ? said : "";
+}
+
+/* Of a proxy of ours: its list and its own address; else the peer alone. */
+static bool take_forwarded_for(
+	const struct gw_forward *forward, gw_take_header *take, void *user)
+{
+	const char *said =
+		forward->peer_trusted ? only(forward, "X-Forwarded-For") : NULL;
+	char *list;
+	bool taken;
+
+	if (!said || !*said)
+		return take(user, "X-Forwarded-For", forward->peer);
+	if (asprintf(&list, "%s, %s", said, forward->peer) < 0)
+		return false;
+	taken = take(user, "X-Forwarded-For", list);
+	free(list);
+	return taken;
+}
+
+static bool take_own(
+	const struct gw_forward *forward, gw_take_header *take, void *user)
+{
+	for (size_t i = 0; i < forward->own_len; i++) {
+		const char *colon = strchr(forward->own[i], ':');
+		char *name;
+		bool taken;
+
+		if (!colon)
+			continue;
+		name = strndup(
+			forward->own[i], (size_t)(colon - forward->own[i]));
+		if (!name)
+			return false;
+		colon++;
+		taken = take(user, name, colon + strspn(colon, " \t"));
+		free(name);
+		if (!taken)
+			return false;
+	}
+	return !forward->authorization ||
+		take(user, "Authorization", forward->authorization);
+}
+
+bool gw_headers_to_origin(
+	const struct gw_forward *forward, gw_take_header *take, void *user)
+{
+	const struct http_request *request = forward->request;
+
+	if (!take(user, "Host", forward->host))
+		return false;
+	for (size_t i = 0; i < request->headers_len; i++)
+		if (crosses(forward, request->headers[i].name) &&
+			!take(user, request->headers[i].name,
+				request->headers[i].value))
+			return false;
+	if (!take_forwarded_for(forward, take, user) ||
+		!take(user, "X-Forwarded-Proto", forwarded_proto(forward)) ||
+		!take(user, "X-Forwarded-Host", forwarded_host(forward)))
+		return false;
+	if (*forward->client && !take(user, "X-Real-IP", forward->client))
+		return false;
+	if (forward->request_id &&
+		!take(user, "X-Request-Id", forward->request_id))
+		return false;
+	if (forward->access && !take(user, "X402-Access", forward->access))
+		return false;
+	if (forward->payer && *forward->payer &&
+		!take(user, "X402-Payer", forward->payer))
+		return false;
+	return take_own(forward, take, user);
+}
+
+/* ---- Back. ---- */
+
+bool gw_header_to_client(const char *name, const char *connection)
+{
+	/* Framed anew, and our own words. */
+	static const char *const dropped[] = {
+		"Content-Length", "X402-Access", "X402-Payer"};
+
+	return *name && !among(hop_by_hop, ARRAY_LEN(hop_by_hop), name) &&
+		!among(dropped, ARRAY_LEN(dropped), name) &&
+		!x402_gate_header_is_ours(name) &&
+		!gw_list_has(connection, name);
+}
+
+char *gw_location(
+	const char *location, const char *origin_url, const char *public_origin)
+{
+	size_t len = strlen(origin_url);
+	char *text;
+
+	while (len > 0 && origin_url[len - 1] == '/')
+		len--;
+	if (!public_origin || strncasecmp(location, origin_url, len) != 0 ||
+		!strchr("/?#", location[len]))
+		return NULL;
+	return asprintf(&text, "%s%s", public_origin, location + len) < 0
+		? NULL
+		: text;
+}
