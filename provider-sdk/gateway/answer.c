@@ -100,6 +100,25 @@ void gw_answer_error(
 	gw_exchange_finish(exchange, "");
 }
 
+void gw_answer_notice(
+	struct gw_exchange *exchange, const struct gw_notice *notice)
+{
+	struct http_response response;
+	struct http_response_framing framing = {
+		.date = gw_server_date(exchange->server)};
+
+	http_response_init(&response, 200);
+	http_response_header(&response, "Content-Type", notice->type);
+	/* It is for everybody, and prices change. */
+	http_response_header(&response, "Access-Control-Allow-Origin", "*");
+	http_response_header(&response, "Cache-Control", "max-age=60");
+	http_response_body(&response, notice->text, strlen(notice->text));
+	send_response(exchange, &response, &framing);
+	http_response_clear(&response);
+	exchange->result = GW_RESULT_FREE;
+	gw_exchange_finish(exchange, "");
+}
+
 /* ---- The origin's answer. ---- */
 
 /* Connection may come in several headers, each with a list. */

@@ -54,6 +54,14 @@ static void name_exchange(struct gw_exchange *exchange)
 				server->id_next++));
 }
 
+/* By what was announced, not by what happens to be here: the same request
+ * must be the same one when it is sent again. */
+static bool body_counts(const struct gw_exchange *exchange)
+{
+	return !exchange->request.chunked &&
+		exchange->request.content_length <= GW_BODY_KEPT_BYTES;
+}
+
 static bool pays(const struct http_request *request)
 {
 	return http_request_header(
@@ -332,7 +340,7 @@ static struct x402_gate_request view_of(struct gw_exchange *exchange)
 		.target = x402_span_str(exchange->request.target),
 		.header = nth_header,
 		.header_user = &exchange->request,
-		.body = exchange->body_whole
+		.body = body_counts(exchange)
 			? x402_span(exchange->body.ptr, exchange->body.len)
 			: x402_span(NULL, 0),
 		.now_unix_s = now_s(),
@@ -454,12 +462,22 @@ static bool ask_name(struct gw_exchange *exchange)
 /* True when the request has been answered, without the gate. */
 static bool turned_away(struct gw_exchange *exchange)
 {
-	if (strcmp(exchange->request.method, "TRACE") == 0) {
+	const char *method = exchange->request.method;
+	const struct gw_notice *notice = strcmp(method, "GET") == 0 ||
+			strcmp(method, "HEAD") == 0
+		? gw_site_notice(exchange->site, exchange->request.path)
+		: NULL;
+
+	if (strcmp(method, "TRACE") == 0) {
 		gw_answer_error(exchange, 405, "TRACE is not served");
 		return true;
 	}
 	if (limited(exchange))
 		return true;
+	if (notice) {
+		gw_answer_notice(exchange, notice);
+		return true;
+	}
 	if (x402_gate_new(exchange->site->provider, &exchange->gate) == X402_OK)
 		return false;
 	gw_answer_error(exchange, 503, "out of memory");
@@ -532,8 +550,7 @@ void gw_exchange_decide(struct gw_exchange *exchange)
 static bool awaits_body(const struct gw_exchange *exchange)
 {
 	return exchange->client && !exchange->body_whole &&
-		!exchange->body_broken && !exchange->request.chunked &&
-		exchange->request.content_length <= GW_BODY_KEPT_BYTES &&
+		!exchange->body_broken && body_counts(exchange) &&
 		pays(&exchange->request);
 }
 

@@ -123,6 +123,9 @@ void gw_answer_decision(struct gw_exchange *exchange);
  * and the end. */
 void gw_answer_error(
 	struct gw_exchange *exchange, unsigned status, const char *text);
+/* A page of the gateway's own, and the end. */
+void gw_answer_notice(
+	struct gw_exchange *exchange, const struct gw_notice *notice);
 /* The origin's header block. */
 void gw_answer_head(struct gw_exchange *exchange);
 void gw_answer_content(

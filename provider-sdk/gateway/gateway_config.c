@@ -634,6 +634,7 @@ struct gw_config *gw_config_new(void)
 	config->verify_timeout_ms = 10000;
 	config->settle_timeout_ms = 30000;
 	config->access_log = true;
+	config->manifest = true;
 	return config;
 }
 

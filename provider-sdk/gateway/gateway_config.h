@@ -183,6 +183,9 @@ struct gw_config {
 	uint32_t verify_timeout_ms;  /* 10,000 */
 	uint32_t settle_timeout_ms;  /* 30,000 */
 	bool access_log;             /* true: a line for each request */
+	/* Answer these ourselves, from the price list. */
+	bool manifest; /* true: /.well-known/x402 and /openapi.json */
+	bool robots;   /* false: /robots.txt */
 };
 
 /* The defaults of one. */

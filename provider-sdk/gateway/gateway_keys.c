@@ -352,6 +352,8 @@ const struct gw_key gw_keys[] = {
 	U32("", "verify_timeout_ms", TOP(verify_timeout_ms), 1, MS_MAX),
 	U32("", "settle_timeout_ms", TOP(settle_timeout_ms), 1, MS_MAX),
 	FLAG("", "access_log", TOP(access_log)),
+	FLAG("", "manifest", TOP(manifest)),
+	FLAG("", "robots", TOP(robots)),
 
 	TEXT("upstream", "url", UPSTREAM(url), origin_good, ORIGIN),
 	TEXT("upstream", "host", UPSTREAM(host), host_good,

@@ -164,7 +164,8 @@ void gw_server_hurry(struct gw_server *server)
 void gw_server_drain(
 	struct gw_server *server, void (*drained)(void *user), void *user)
 {
-	if (server->draining)
+	/* Also of one that never came so far as to have anything open. */
+	if (server->draining || !server->site)
 		return;
 	server->draining = true;
 	server->drained = drained;

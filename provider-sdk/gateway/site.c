@@ -174,6 +174,37 @@ static enum x402_err make_provider(struct gw_site *site,
 
 /* ---- The site. ---- */
 
+static bool add_notice(
+	struct gw_site *site, const char *path, const char *type, char *text)
+{
+	struct gw_notice *notice = &site->notices[site->notices_len++];
+
+	notice->path = path;
+	notice->type = type;
+	notice->text = text;
+	return text != NULL;
+}
+
+static enum x402_err make_notices(struct gw_site *site)
+{
+	static const char json[] = "application/json";
+	const struct gw_config *config = site->config;
+	bool good = true;
+
+	if (config->manifest)
+		good = add_notice(site, "/.well-known/x402", json,
+			       x402_provider_well_known(site->provider)) &&
+			add_notice(site, "/openapi.json", json,
+				x402_provider_openapi(site->provider,
+					config->page_name ? config->page_name
+							  : "x402"));
+	if (good && config->robots)
+		good = add_notice(site, "/robots.txt",
+			"text/plain; charset=utf-8",
+			x402_provider_robots(site->provider));
+	return good ? X402_OK : X402_ERR_NOMEM;
+}
+
 /* The price list's patterns, as metrics name them. */
 static enum x402_err make_metrics(struct gw_site *site)
 {
@@ -227,6 +258,8 @@ static enum x402_err open_site(struct gw_site *site,
 		err = x402__resolver_new(
 			options->loop, config->resolver, &site->resolver);
 	if (err == X402_OK)
+		err = make_notices(site);
+	if (err == X402_OK)
 		err = make_metrics(site);
 	if (err == X402_OK)
 		err = make_rate(&config->rate_address, &site->by_address);
@@ -274,6 +307,8 @@ void gw_site_unref(struct gw_site *site)
 		return;
 	for (size_t i = 0; i < site->origins_len; i++)
 		gw_origin_close(&site->origins[i]);
+	for (size_t i = 0; i < site->notices_len; i++)
+		free(site->notices[i].text);
 	x402__resolver_close(site->resolver);
 	x402_provider_free(site->provider);
 	gw_metrics_free(site->metrics);
@@ -295,6 +330,15 @@ const struct gw_config_route *gw_site_route(
 bool gw_site_serves(const struct gw_site *site, size_t route)
 {
 	return route < x402_provider_routes_len(site->provider);
+}
+
+const struct gw_notice *gw_site_notice(
+	const struct gw_site *site, const char *path)
+{
+	for (size_t i = 0; i < site->notices_len; i++)
+		if (strcmp(site->notices[i].path, path) == 0)
+			return &site->notices[i];
+	return NULL;
 }
 
 struct gw_origin *gw_site_origin(struct gw_site *site, size_t route)

@@ -16,6 +16,14 @@
 #include "tls.h"
 #include "x402/provider_journal.h"
 
+/* What is told of the price list to who asks by itself. */
+struct gw_notice {
+	const char *path;
+	const char *type;
+	char *text;
+};
+#define GW_NOTICES_MAX 3
+
 struct gw_site {
 	size_t refs;
 	struct gw_config *config;
@@ -23,6 +31,8 @@ struct gw_site {
 	struct x402__networks proxies;
 	struct gw_tls *tls; /* or NULL */
 	struct x402__resolver *resolver;
+	struct gw_notice notices[GW_NOTICES_MAX];
+	size_t notices_len;
 	struct gw_metrics *metrics;
 	struct gw_rate *by_address; /* NULL: no limit */
 	struct gw_rate *by_key;
@@ -56,6 +66,9 @@ const struct gw_config_route *gw_site_route(
 	const struct gw_site *site, size_t route);
 /* Is the index one of the price list at all? Else: not found. */
 bool gw_site_serves(const struct gw_site *site, size_t route);
+/* What is at a path, of our own; or NULL. */
+const struct gw_notice *gw_site_notice(
+	const struct gw_site *site, const char *path);
 /* Where a route is served from. */
 struct gw_origin *gw_site_origin(struct gw_site *site, size_t route);
 

@@ -523,6 +523,21 @@ describe('the gateway', () => {
       assert.equal(f.count('settle'), 0);
     });
 
+  test('the price list is there for machines', async () => {
+    const known = await request(gateway, '/.well-known/x402');
+    const api = await request(gateway, '/openapi.json');
+    assert.equal(known.status, 200);
+    assert.match(known.text, /shop\.example/);
+    assert.match(api.text, /"x-payment-info"/);
+    JSON.parse(known.text);
+    JSON.parse(api.text);
+    // It is said of these very paths only; others are the gate's.
+    for (const target of ['/.well-known/x402/', '//openapi.json',
+      '/robots.txt'])
+      assert.equal((await request(gateway, target)).status, 402, target);
+    assert.equal(origin.asked, 0);
+  });
+
   test('the listener for operators says how it is', async () => {
     assert.equal((await fetch(`${gateway.admin}/livez`)).status, 200);
     assert.match(await (await fetch(`${gateway.admin}/readyz`)).text(),
