@@ -114,6 +114,9 @@ static void read_one(const struct x402_json *json)
 	read_send(&answer);
 	read_svm(&answer);
 	(void)!fac_decode_block(answer.result, &block);
+	fac_decode_transactions(answer.result, &bytes);
+	must(bytes.len % 32 == 0);
+	x402_buf_clear(&bytes);
 	(void)!fac_decode_fee_history(answer.result, &value);
 	(void)!fac_decode_quantity(answer.result, &value);
 }

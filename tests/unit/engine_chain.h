@@ -406,6 +406,7 @@ static inline void run_block(struct event *event)
 {
 	struct world *w = event->world;
 	struct fac_chain_block block = {.number = event->block};
+	uint8_t hashes[WORLD_TX_MAX][32];
 
 	if (block.number == FAC_CHAIN_LATEST)
 		block.number = w->head;
@@ -417,6 +418,11 @@ static inline void run_block(struct event *event)
 	block_hash(w, block.number, block.hash32);
 	block.base_fee_per_gas = x402_u256_from_u64(w->base_fee);
 	block.gas_limit = w->gas_limit;
+	for (size_t i = 0; w->names && i < w->txs_len; i++)
+		if (w->txs[i].mined && w->txs[i].block == block.number)
+			memcpy(hashes[block.transactions_len++],
+				w->txs[i].hash32, 32);
+	block.transactions32 = (const uint8_t(*)[32])hashes;
 	event->block_done(
 		event->arg, chain_faults(w) ? X402_ERR_CHAIN : X402_OK, &block);
 }

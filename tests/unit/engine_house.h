@@ -107,6 +107,7 @@ struct world {
 	size_t forks_len;
 	uint64_t base_fee;
 	uint64_t gas_limit; /* that blocks say they have */
+	bool names;         /* blocks say what is in them */
 	uint64_t balance;   /* wei, of every signer */
 	bool has_multicall;
 	bool mining;     /* a block each 100 ms */

@@ -18,6 +18,7 @@ struct head {
 	struct bench *bench;
 	enum x402_err err;
 	struct fac_chain_block block;
+	uint8_t hashes[4][32]; /* block's own are gone afterwards */
 };
 
 static void on_head(
@@ -27,6 +28,8 @@ static void on_head(
 
 	head->err = err;
 	head->block = *block;
+	for (size_t i = 0; i < block->transactions_len && i < 4; i++)
+		memcpy(head->hashes[i], block->transactions32[i], 32);
 	came(head->bench);
 }
 
@@ -48,6 +51,27 @@ static void test_chain_head_asks_for_the_named_block(void **state)
 	wait_for(bench, 1);
 	assert_non_null(
 		strstr(bench->endpoints[0].last, "[\"finalized\",false]"));
+	close_bench(bench);
+}
+
+static void test_chain_head_names_what_is_in_the_block(void **state)
+{
+	struct bench *bench = open_bench(1);
+	struct head head = {.bench = bench};
+
+	(void)state;
+	/* What is no hash, as where whole transactions come, is left out. */
+	rule(&bench->endpoints[0], "eth_getBlockByNumber",
+		"\"result\":{\"number\":\"0x10\",\"timestamp\":\"0x5\","
+		"\"gasLimit\":\"0x100\",\"hash\":\"" HASH_A
+		"\",\"transactions\":[\"" HASH_B
+		"\",\"0x12\",{\"hash\":\"" HASH_A "\"},null,\"" HASH_A "\"]}");
+	fac_chain_head(bench->chain, FAC_CHAIN_LATEST, 0, on_head, &head);
+	wait_for(bench, 1);
+	assert_int_equal(head.err, X402_OK);
+	assert_int_equal(head.block.transactions_len, 2);
+	assert_hex(head.hashes[0], 32, HASH_B);
+	assert_hex(head.hashes[1], 32, HASH_A);
 	close_bench(bench);
 }
 
@@ -294,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain_head_asks_for_the_named_block),
+		cmocka_unit_test(test_chain_head_names_what_is_in_the_block),
 		cmocka_unit_test(test_chain_head_without_a_block_is_a_fault),
 		cmocka_unit_test(test_chain_logs_tells_transaction_and_block),
 		cmocka_unit_test(

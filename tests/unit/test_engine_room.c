@@ -91,6 +91,32 @@ static void test_room_is_free_before_confirmations_are_there(void **state)
 	world_free(w);
 }
 
+static void test_room_is_free_before_receipts_come(void **state)
+{
+	struct world *w = world_new();
+	struct told told[PAYMENTS];
+
+	(void)state;
+	w->mining = false;
+	w->names = true;
+	w->gas_limit = 250000;
+	settle_all(w, told);
+	w->receipt_faults = 1000;
+	for (unsigned i = 0; i < 2; i++) {
+		world_mine(w);
+		world_run(w, 400);
+	}
+	assert_int_equal(w->txs_len, PAYMENTS);
+	/* Named in a block, but no receipt: nobody is told anything. */
+	for (unsigned i = 0; i < PAYMENTS; i++)
+		assert_int_equal(told[i].times, 0);
+	w->receipt_faults = 0;
+	w->mining = true;
+	world_run(w, 3000);
+	assert_all_settled(w, told);
+	world_free(w);
+}
+
 static void test_room_of_one_signer_is_not_anothers(void **state)
 {
 	struct world *w = world_new();
@@ -157,6 +183,7 @@ int main(void)
 			test_room_too_small_for_any_lets_one_go_at_a_time),
 		cmocka_unit_test(
 			test_room_is_free_before_confirmations_are_there),
+		cmocka_unit_test(test_room_is_free_before_receipts_come),
 		cmocka_unit_test(test_room_of_one_signer_is_not_anothers),
 		cmocka_unit_test(test_room_after_a_reorg_is_as_before),
 		cmocka_unit_test(

@@ -413,13 +413,19 @@ static void on_block(void *user, const struct fac_rpc_answer *answer)
 {
 	struct block_ask *ask = user;
 	struct fac_chain_block block = {0};
+	struct x402_buf hashes = {0};
 	enum x402_err err = X402_OK;
 
 	if (answer->status != FAC_RPC_RESULT)
 		err = error_of(answer);
 	else if (!fac_decode_block(answer->result, &block))
 		err = X402_ERR_CHAIN;
+	else
+		fac_decode_transactions(answer->result, &hashes);
+	block.transactions32 = (const uint8_t(*)[32])hashes.ptr;
+	block.transactions_len = hashes.len / 32;
 	ask->done(ask->user, err, &block);
+	x402_buf_clear(&hashes);
 	free(ask);
 }
 

@@ -198,6 +198,13 @@ struct fac_chain_block {
 	struct x402_u256 base_fee_per_gas; /* wei; zero before EIP-1559 */
 	uint64_t gas_limit;
 	/*
+	 * The hashes of what is in it, for the time of the call that hands it
+	 * over only. As many as the endpoint names, up to a limit; Solana:
+	 * none.
+	 */
+	const uint8_t (*transactions32)[32];
+	size_t transactions_len;
+	/*
 	 * Solana, where number is the slot. LATEST: the block height after
 	 * which a transaction that uses hash32 can no longer land. FINALIZED:
 	 * the block height itself.

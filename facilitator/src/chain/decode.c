@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* A block of 21,000 gas each holds 7,000 where blocks are large. */
+#define BLOCK_HASHES_MAX 8192
+
 bool fac_decode_quantity(
 	const struct x402_json *json, struct x402_u256 *ret_value)
 {
@@ -72,6 +75,20 @@ bool fac_decode_block(
 		return false;
 	*ret_block = block;
 	return true;
+}
+
+void fac_decode_transactions(
+	const struct x402_json *json, struct x402_buf *ret_hashes)
+{
+	const struct x402_json *hashes = x402_json_get(json, "transactions");
+	size_t len = x402_json_size(hashes);
+	uint8_t hash32[32];
+
+	for (size_t i = 0; i < len && i < BLOCK_HASHES_MAX; i++)
+		if (decode_fixed(x402_json_at(hashes, i), hash32, 32))
+			x402_buf_add(ret_hashes, x402_span(hash32, 32));
+	if (ret_hashes->failed)
+		abort();
 }
 
 static int compare_u256(const void *a, const void *b)

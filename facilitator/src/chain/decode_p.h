@@ -29,6 +29,10 @@ X402_MUST_USE bool fac_decode_u64(
 	const struct x402_json *json, uint64_t *ret_value);
 X402_MUST_USE bool fac_decode_block(
 	const struct x402_json *json, struct fac_chain_block *ret_block);
+/* The hashes of a block's transactions, 32 bytes each; what is none is left
+ * out. */
+void fac_decode_transactions(
+	const struct x402_json *json, struct x402_buf *ret_hashes);
 /* The median of eth_feeHistory's rewards. */
 X402_MUST_USE bool fac_decode_fee_history(
 	const struct x402_json *json, struct x402_u256 *ret_priority);

@@ -137,6 +137,7 @@ struct fac_tx {
 	struct x402_u256 committed; /* in lane->committed */
 	uint64_t gas_held;          /* in lane->gas_in_flight */
 	bool landed;                /* a block has it, deep enough or not */
+	bool measured;              /* what it used of its gas was learned */
 	unsigned busy;
 	bool journalled; /* the newest attempt is durable */
 	bool sending;

@@ -267,15 +267,22 @@ static void take_receipt(
 }
 
 /* What is in a block takes no room in the next one. */
-static void note_landed(struct fac_tx *tx, uint64_t gas_used)
+static void note_landed(struct fac_tx *tx)
+{
+	if (tx->landed)
+		return;
+	tx->landed = true;
+	fac_tx_commit(tx);
+}
+
+static void learn_gas(struct fac_tx *tx, uint64_t gas_used)
 {
 	struct fac_line *line = tx->line;
 	uint64_t permille;
 
-	if (tx->landed || !tx->gas_limit)
+	if (tx->measured || !tx->gas_limit)
 		return;
-	tx->landed = true;
-	fac_tx_commit(tx);
+	tx->measured = true;
 	permille = gas_used < tx->gas_limit ? gas_used * 1000 / tx->gas_limit
 					    : 1000;
 	line->gas_used_permille =
@@ -287,7 +294,8 @@ void fac_reconcile_take(
 {
 	if (tx->dead || tx->mined || tx->replaced)
 		return;
-	note_landed(tx, found->receipt.gas_used);
+	note_landed(tx);
+	learn_gas(tx, found->receipt.gas_used);
 	if (!fac_reconcile_is_deep(tx->line, found->receipt.block_number))
 		return;
 	take_receipt(tx, found);
@@ -425,25 +433,56 @@ static void learn_cadence(
 					: each_ms;
 }
 
+static bool is_among(
+	const struct fac_tx *tx, const struct fac_chain_block *block)
+{
+	for (size_t i = 0; i < block->transactions_len; i++)
+		for (size_t at = 0; at < tx->transaction.attempts_len; at++)
+			if (memcmp(block->transactions32[i],
+				    tx->transaction.attempts[at].hash32,
+				    32) == 0)
+				return true;
+	return false;
+}
+
+/*
+ * A block names what is in it, so that the next ones can be sent while the
+ * receipts are on their way. It decides nothing else: an endpoint that lies
+ * here makes us send early.
+ */
+static void look_into(
+	struct fac_line *line, const struct fac_chain_block *block)
+{
+	for (struct fac_tx *tx = line->txs; tx; tx = tx->next)
+		if (tx->sent && !tx->dead && !tx->mined && is_among(tx, block))
+			note_landed(tx);
+	fac_lane_dispatch(line);
+}
+
 static void take_head(
 	struct fac_line *line, const struct fac_chain_block *block)
 {
 	uint64_t now = fac_engine_now(line->engine);
+	bool fresh = !line->head_known ||
+		memcmp(line->head.hash32, block->hash32, 32) != 0;
 
 	learn_cadence(line, block);
 	if (!line->head_known) {
 		line->first_head = block->number;
 		line->first_head_unix_s = block->timestamp_unix_s;
 	}
-	if (!line->head_known ||
-		memcmp(line->head.hash32, block->hash32, 32) != 0) {
+	if (fresh) {
 		line->head_ms = now;
 		line->receipts_due = true;
 	}
 	if (block->gas_limit != line->head.gas_limit)
 		line->crowded = false;
 	line->head = *block;
+	line->head.transactions32 = NULL;
+	line->head.transactions_len = 0;
 	line->head_known = true;
+	if (fresh && block->transactions_len)
+		look_into(line, block);
 	if (fac_svm_is(line))
 		fac_svm_note_head(line);
 	/* What fees are made of comes with every head. */
