@@ -42,6 +42,7 @@ describe('nginx at its edges', () => {
   x402_facilitator_url ${f.url}; x402_network eip155:84532;
   x402_pay_to ${PAYEE}; x402_public_origin http://127.0.0.1:PORT;
   x402_price $0.01;
+  upstream kept { server ${new URL(origin.url).host}; keepalive 1; }
   server { listen 127.0.0.1:PORT; listen 127.0.0.1:${tls} ssl http2;
     ssl_certificate ${dir}/cert.pem; ssl_certificate_key ${dir}/key.pem;
     root DIR/html; log_not_found off;
@@ -59,9 +60,27 @@ describe('nginx at its edges', () => {
       limit_except GET { deny all; } }
     location /fallback/ { x402 on; try_files /none @other; }
     location @other { x402 on; proxy_pass ${origin.url}; }
+    location /kept/ { x402 on; proxy_pass http://kept; proxy_buffer_size 4k;
+      proxy_buffers 2 4k; proxy_busy_buffers_size 4k; proxy_http_version 1.1;
+      proxy_set_header Connection ""; }
+    location /mirrored/ { mirror /file/big.txt; proxy_pass ${origin.url}; }
+    location /caught/ { x402 on; proxy_pass ${origin.url};
+      proxy_intercept_errors on; error_page 404 =200 @spare;
+      error_page 500 /sorry.txt; }
+    location @spare { x402 on; proxy_pass ${origin.url}/spare$is_args; }
+    location = /sorry.txt { }
+    location /accel/ { x402 on; proxy_pass ${origin.url}; }
+    location /inside/ { internal; alias DIR/html/; }
+    location /after/ { x402 on; post_action /file/big.txt; alias DIR/html/; }
+    location /asked/ { x402 on; satisfy any; auth_request /door;
+      alias DIR/html/; }
+    location = /door { internal; proxy_pass ${origin.url}/door; }
+    location /body/ { x402 on; client_body_buffer_size 8k;
+      proxy_pass ${origin.url}; proxy_request_buffering off; }
     location /when/ { x402 on; if ($arg_proxy) { proxy_pass ${origin.url}; }
       alias DIR/html/; }
-  }`, { files: { 'big.txt': BIG, 'empty.txt': '', 'dir/index.html': SECRET } });
+  }`, { files: { 'big.txt': BIG, 'empty.txt': '', 'dir/index.html': SECRET,
+    'sorry.txt': 'sorry' } });
   });
   beforeEach(() => {
     f.reset();
@@ -77,6 +96,10 @@ describe('nginx at its edges', () => {
     assert.deepEqual(nginx.errors().split('\n').filter((line) =>
       /\[(alert|emerg|crit)\]/.test(line)), []);
   });
+
+  // What is owed for one target, when nothing is under way.
+  const owed = async (target) => (await atRest(nginx)).filter((p) =>
+    p.url === nginx.url + target);
 
   const unsettled = () => ({ success: false, errorReason: 'insufficient_funds',
     transaction: '', network: 'eip155:84532', payer: PAYER });
@@ -128,10 +151,14 @@ describe('nginx at its edges', () => {
       for (const target of ['/file/big.txt', '/proxy/big', '/stream/big',
         '/before/big.txt']) {
         const payment = pay(await challenge(nginx, target));
-        f.settle = async () => { await sleep(150); return settled(); };
+        let stream;
+        f.settle = async () => {
+          stream.close(http2.constants.NGHTTP2_CANCEL);
+          await sleep(150);
+          return settled();
+        };
         const cut = await ask2(session, target,
-          { 'payment-signature': payment }, (stream) =>
-            setTimeout(() => stream.close(http2.constants.NGHTTP2_CANCEL), 80));
+          { 'payment-signature': payment }, (s) => { stream = s; });
         assert.equal(cut.status, undefined, target);
         await until(async () => (await payments(nginx)).some((p) =>
           p.state === 'undelivered' && !p.busy), `${target}: the entry`);
@@ -246,6 +273,136 @@ describe('nginx at its edges', () => {
     assert.equal(f.asked.length, 0, 'whom nginx keeps out is not charged');
   });
 
+  const buy = async (target, options = {}) => request(nginx, target,
+    { ...options, headers: [...paying(pay(await challenge(nginx, target,
+      { method: options.method }))), ...options.headers ?? []] });
+
+  test('a connection to the origin that is kept is never out of step',
+    async () => {
+      origin.handler = (req, res) => res.end(`${req.url} ${BIG}`);
+      for (let i = 0; i < 12; i++) {
+        f.settle = i % 3 === 1 ? unsettled : settled;
+        if (i % 3 === 2)
+          f.settle = (body, req, res) => { res.socket.destroy(); };
+        const target = `/kept/${i}`;
+        const res = await buy(target);
+        if (i % 3) {
+          assert.ok([402, 502].includes(res.status), res.status);
+          assert.doesNotMatch(res.text, new RegExp(SECRET));
+        } else {
+          assert.equal(res.status, 200);
+          assert.ok(res.text === `${target} ${BIG}`, target);
+        }
+      }
+    });
+
+  test('a mirror into a location that sells buys nothing', async () => {
+    const required = await challenge(nginx, '/file/big.txt');
+    f.asked = [];
+    const res = await request(nginx, '/mirrored/x', { headers:
+      paying(pay({ ...required, resource: undefined })) });
+    assert.equal(res.status, 200);
+    await sleep(100);
+    assert.equal(f.asked.length, 0);
+  });
+
+  test('pages for errors: charged as what they say to be', async () => {
+    origin.handler = (req, res) => {
+      res.statusCode = req.url.startsWith('/spare') ? 200
+        : req.url.endsWith('500') ? 500 : 404;
+      res.end(req.url.startsWith('/spare') ? SECRET : 'no');
+    };
+    const sorry = await buy('/caught/500');
+    assert.equal(sorry.status, 500);
+    assert.equal(sorry.text, 'sorry');
+    assert.equal(f.count('settle'), 0);
+    const spare = await buy('/caught/404');
+    assert.equal(spare.status, 200);
+    assert.equal(spare.text, SECRET);
+    assert.equal(f.count('settle'), 1);
+    assert.equal((await request(nginx, '/caught/404')).status, 402);
+  });
+
+  test('X-Accel-Redirect: whole, also for who asks for a part', async () => {
+    origin.handler = (req, res) => {
+      res.setHeader('X-Accel-Redirect', '/inside/big.txt');
+      res.end();
+    };
+    const res = await buy('/accel/x', { headers: [['Range', 'bytes=0-9']] });
+    assert.equal(res.status, 200);
+    assert.ok(res.text === BIG);
+    assert.equal((await request(nginx, '/accel/x')).status, 402);
+  });
+
+  test('post_action charges nobody again', async () => {
+    assert.equal((await buy('/after/big.txt')).status, 200);
+    await sleep(150);
+    assert.equal(f.count('settle'), 1);
+    assert.deepEqual(await owed('/after/big.txt'), []);
+  });
+
+  test('satisfy any: a door that says yes, or money', async () => {
+    let door = 204;
+    origin.handler = (req, res) => { res.statusCode = door; res.end(); };
+    assert.equal((await request(nginx, '/asked/big.txt')).status, 200);
+    door = 401;
+    assert.equal((await request(nginx, '/asked/big.txt')).status, 402);
+    assert.equal((await buy('/asked/big.txt')).status, 200);
+    assert.equal(f.count('settle'), 1);
+  });
+
+  test('bodies of any kind come to the origin, and bind the payment',
+    async () => {
+      origin.handler = (req, res, body) => res.end(`${SECRET} ${body.length}`);
+      const session = http2.connect(`https://127.0.0.1:${tls}`,
+        { rejectUnauthorized: false });
+      for (const size of [0, 1, 8192, 100000, 900000]) {
+        const body = 'x'.repeat(size);
+        const required = await challenge(nginx, '/body/x', { method: 'POST' });
+        const res = await request(nginx, '/body/x', { method: 'POST', body,
+          headers: [...paying(pay(required)), size % 2
+            ? ['Content-Length', String(size)]
+            : ['Transfer-Encoding', 'chunked']] });
+        assert.equal(res.text, `${SECRET} ${size}`);
+        const two = await new Promise((done) => {
+          const out = { text: '' };
+          const stream = session.request({ ':path': '/body/x',
+            ':method': 'POST', 'payment-signature': pay(required) });
+          stream.on('data', (data) => { out.text += data; });
+          stream.on('close', () => done(out));
+          stream.end(body);
+        });
+        assert.equal(two.text, `${SECRET} ${size}`);
+      }
+      session.close();
+      // Paid, not delivered: for these bytes and for no others.
+      const payment = pay(await challenge(nginx, '/body/x',
+        { method: 'POST' }));
+      f.settle = (body, req, res) => { res.socket.destroy(); };
+      const post = (body) => request(nginx, '/body/x', { method: 'POST', body,
+        headers: paying(payment) });
+      assert.equal((await post('a'.repeat(50000))).status, 502);
+      f.settle = () => settled();
+      assert.equal((await post('a'.repeat(49999) + 'b')).status, 402);
+      assert.equal((await post('a'.repeat(50000))).status, 200);
+    });
+
+  test('a reload while content is held back', async () => {
+    f.settle = async () => { await sleep(700); return settled(); };
+    const targets = ['/file/big.txt', '/proxy/x', '/stream/x',
+      '/before/big.txt'];
+    const under = targets.map((target) => buy(target));
+    await until(() => f.count('settle') === 4, 'four settlements');
+    const old = await nginx.reload();
+    for (const res of await Promise.all(under)) {
+      assert.equal(res.status, 200);
+      assert.ok(res.text.endsWith(BIG));
+    }
+    await nginx.drained(old);
+    for (const target of targets)
+      assert.deepEqual(await owed(target), []);
+  });
+
   test('any bytes in a URL leave the list of what is owed readable',
     async () => {
       const required = await challenge(nginx, '/file/big.txt');
@@ -266,10 +423,10 @@ describe('nginx at its edges', () => {
             codes.push(/^HTTP\/1.1 (\d+)/.exec(data)?.[1]);
           });
         });
-      const list = await atRest(nginx);
+      const list = (await atRest(nginx)).filter((p) =>
+        p.url.startsWith(`${nginx.url}/file/big.txt?`));
       assert.equal(list.length, codes.filter((c) => c === '502').length);
       assert.equal(codes.filter((c) => c === '400').length, 3, 'no ASCII');
-      assert.ok(list.every((p) => p.url.startsWith(nginx.url)));
     });
 
   test('a preflight is none of the refused', async () => {
