@@ -129,6 +129,8 @@ static ngx_command_t commands[] = {
 		settle_words),
 	{ngx_string("x402_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
 		set_status, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+	{ngx_string("x402_document"), NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+		x402_ngx_set_document, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
 	{ngx_string("x402_state"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
 		x402_ngx_set_state, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL},
 	ngx_null_command,
@@ -231,8 +233,6 @@ static const char *write_same(ngx_conf_t *cf, const struct x402_ngx_loc *lcf)
 
 static char *check_loc(ngx_conf_t *cf, struct x402_ngx_loc *lcf)
 {
-	ngx_http_core_srv_conf_t *cscf = ngx_http_conf_get_module_srv_conf(
-		cf, ngx_http_core_module);
 	struct x402_ngx_main *mcf = ngx_http_conf_get_module_main_conf(
 		cf, ngx_http_x402_module);
 	const char *missing = !lcf->price ? "x402_price"
@@ -245,7 +245,6 @@ static char *check_loc(ngx_conf_t *cf, struct x402_ngx_loc *lcf)
 			"x402 is on, and %s is missing", missing);
 		return NGX_CONF_ERROR;
 	}
-	lcf->server_name = cscf->server_name;
 	if (!lcf->public_origin && !is_host(&lcf->server_name)) {
 		ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
 			"x402 is on, x402_public_origin is missing, and "
@@ -256,14 +255,16 @@ static char *check_loc(ngx_conf_t *cf, struct x402_ngx_loc *lcf)
 	mcf->used = 1;
 	lcf->same = write_same(cf, lcf);
 	return lcf->same && x402_ngx_names_check(cf, lcf) == NGX_OK &&
-			x402_ngx_terms_check(cf, lcf) == NGX_OK
+			x402_ngx_terms_check(cf, lcf) == NGX_OK &&
+			x402_ngx_document_note(cf, lcf) == NGX_OK
 		? NGX_CONF_OK
 		: NGX_CONF_ERROR;
 }
 
-static void terms_cleanup(void *data)
+static void loc_cleanup(void *data)
 {
 	x402_ngx_terms_clear(data);
+	x402_ngx_document_clear(data);
 }
 
 static void merge_offer(
@@ -304,6 +305,8 @@ static void merge_access(
 
 static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 {
+	ngx_http_core_srv_conf_t *cscf = ngx_http_conf_get_module_srv_conf(
+		cf, ngx_http_core_module);
 	struct x402_ngx_loc *prev = parent;
 	struct x402_ngx_loc *conf = child;
 	ngx_pool_cleanup_t *cln;
@@ -351,14 +354,13 @@ static char *merge_loc(ngx_conf_t *cf, void *parent, void *child)
 		conf->settle_timeout, prev->settle_timeout, 25000);
 	ngx_conf_merge_value(conf->payment_timeout, prev->payment_timeout,
 		X402_PROVIDER_TIMEOUT_SECONDS);
-	if (!conf->enable)
-		return NGX_CONF_OK;
+	conf->server_name = cscf->server_name;
 	cln = ngx_pool_cleanup_add(cf->pool, 0);
 	if (!cln)
 		return NGX_CONF_ERROR;
-	cln->handler = terms_cleanup;
+	cln->handler = loc_cleanup;
 	cln->data = conf;
-	return check_loc(cf, conf);
+	return conf->enable ? check_loc(cf, conf) : NGX_CONF_OK;
 }
 
 /* ---- Phases, filters, processes. ---- */

@@ -10,6 +10,7 @@
  *   filter.c     its response: held back, let out, or replaced
  *   transfers.c  libcurl on nginx's event loop
  *   report.c     variables for logs, and the status location
+ *   document.c   the price list for machines that look before they ask
  *   ledger.c     what became of each payment, on file
  *
  * Thread rule: nginx's; one thread in each worker.
@@ -34,6 +35,22 @@ struct x402_ngx_main {
 	ngx_uint_t state_slots;
 	ngx_flag_t state_sync; /* wait for the disk before settling */
 	ngx_flag_t used;       /* some location sells */
+	ngx_array_t *sold;     /* of struct x402_ngx_sold */
+};
+
+struct x402_ngx_loc;
+
+/* A location that sells, as documents show it. */
+struct x402_ngx_sold {
+	const ngx_http_core_srv_conf_t *server;
+	const struct x402_ngx_loc *lcf;
+	const char *pattern; /* as the SDK writes them */
+};
+
+enum x402_ngx_document {
+	X402_NGX_OPENAPI,
+	X402_NGX_WELL_KNOWN,
+	X402_NGX_ROBOTS
 };
 
 /* Networks beside the main one; the SDK reads no longer lists from clients. */
@@ -112,6 +129,10 @@ struct x402_ngx_loc {
 
 	struct x402_ngx_terms *terms;
 	ngx_uint_t terms_len;
+
+	ngx_uint_t document; /* enum x402_ngx_document; never inherited */
+	char *document_text; /* owned: the last one, and for which origin */
+	char *document_origin;
 };
 
 /* ---- directives.c ---- */
@@ -131,8 +152,12 @@ char *x402_ngx_set_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* "$0.01", "0.01usd" or "10000atomic" as the SDK says it; NULL for what is
  * none, or without memory. */
 const char *x402_ngx_price_read(ngx_pool_t *pool, const char *said);
-/* NOMEM; INVALID_ARGUMENT with info about the directive at fault. memory may be
- * NULL for a provider that will not be used. */
+/* One route with the location's terms, in the pool. said->price may be NULL.
+ * NOMEM; INVALID_ARGUMENT with info about the directive at fault. */
+X402_MUST_USE enum x402_err x402_ngx_offer_route(ngx_pool_t *pool,
+	const struct x402_ngx_loc *lcf, const struct x402_ngx_said *said,
+	struct x402_errinfo *info, struct x402_provider_route *ret_route);
+/* The same as a provider. memory may be NULL for one that will not be used. */
 X402_MUST_USE enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
 	const struct x402_ngx_loc *lcf, const struct x402_ngx_said *said,
 	const struct x402_provider_memory *memory, struct x402_errinfo *info,
@@ -149,6 +174,12 @@ bool x402_ngx_said_of(ngx_http_request_t *r, const struct x402_ngx_loc *lcf,
  */
 struct x402_ngx_terms *x402_ngx_terms_of(ngx_http_request_t *r,
 	struct x402_ngx_loc *lcf, const struct x402_ngx_said *said);
+/* An address for checks, where only a request knows the payee. Never offered.
+ */
+const char *x402_ngx_payee_stand_in(const struct x402_ngx_loc *lcf);
+/* What buyers see before the path; NULL when it came to nothing. */
+const char *x402_ngx_origin_of(
+	ngx_http_request_t *r, const struct x402_ngx_loc *lcf);
 void x402_ngx_terms_unref(struct x402_ngx_terms *terms);
 void x402_ngx_terms_clear(struct x402_ngx_loc *lcf);
 /* What can be known before there is a request. NGX_ERROR when it is wrong. */
@@ -282,6 +313,14 @@ void x402_ngx_filter_settled(struct x402_ngx_deal *deal);
 
 ngx_int_t x402_ngx_variables(ngx_conf_t *cf);
 ngx_int_t x402_ngx_status(ngx_http_request_t *r);
+
+/* ---- document.c ---- */
+
+/* Note that a location sells. NGX_ERROR without memory. */
+ngx_int_t x402_ngx_document_note(
+	ngx_conf_t *cf, const struct x402_ngx_loc *lcf);
+char *x402_ngx_set_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void x402_ngx_document_clear(struct x402_ngx_loc *lcf);
 
 /* ---- module.c ---- */
 

@@ -3,6 +3,7 @@
  *
  *   x402_ngx_price_read()  what a price came to, as the SDK says prices
  *   x402_ngx_offer_make()  the location's configuration as options
+ *   x402_ngx_offer_route() ... and as one route among others, for documents
  *     read_offer()         one network that takes the price
  *
  * The location is the route: nginx has chosen it on the path that it will
@@ -130,6 +131,24 @@ static enum x402_err add_signer(ngx_pool_t *pool,
 	return x402_json_set_string(extra, name, signer);
 }
 
+/* said may be NULL for a price that nobody has said yet. */
+static enum x402_err say_price(
+	ngx_pool_t *pool, const char *said, struct x402_provider_price *price)
+{
+	ngx_str_t digits;
+
+	if (!said)
+		return X402_OK;
+	digits.data = (u_char *)(uintptr_t)said;
+	digits.len = strspn(said, "0123456789");
+	if (strcmp(said + digits.len, "atomic") != 0) {
+		price->price = said;
+		return X402_OK;
+	}
+	price->amount = x402_ngx_str(pool, &digits);
+	return price->amount ? X402_OK : X402_ERR_NOMEM;
+}
+
 static enum x402_err read_offer(ngx_pool_t *pool,
 	const struct x402_ngx_loc *lcf, const struct x402_ngx_offer *offer,
 	const struct x402_ngx_said *said, struct x402_errinfo *info,
@@ -147,7 +166,7 @@ static enum x402_err read_offer(ngx_pool_t *pool,
 		.max_timeout_seconds = lcf->payment_timeout,
 	};
 	struct x402_json *extra = NULL;
-	ngx_str_t digits;
+	ngx_str_t text_;
 	enum x402_err err;
 	char *json;
 
@@ -163,18 +182,13 @@ static enum x402_err read_offer(ngx_pool_t *pool,
 		return err;
 	if (!json)
 		return X402_ERR_NOMEM;
-	digits.data = (u_char *)json;
-	digits.len = strlen(json);
-	price.extra_json = x402_ngx_str(pool, &digits);
+	text_.data = (u_char *)json;
+	text_.len = strlen(json);
+	price.extra_json = x402_ngx_str(pool, &text_);
 	free(json);
-	digits.data = (u_char *)(uintptr_t)said->price;
-	digits.len = strspn(said->price, "0123456789");
-	if (strcmp(said->price + digits.len, "atomic") == 0)
-		price.amount = x402_ngx_str(pool, &digits);
-	else
-		price.price = said->price;
 	*ret_price = price;
-	return price.extra_json ? X402_OK : X402_ERR_NOMEM;
+	return price.extra_json ? say_price(pool, said->price, ret_price)
+				: X402_ERR_NOMEM;
 }
 
 /* The main one, then what x402_also has added. */
@@ -242,10 +256,9 @@ static void add_access(
 	}
 }
 
-enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
+enum x402_err x402_ngx_offer_route(ngx_pool_t *pool,
 	const struct x402_ngx_loc *lcf, const struct x402_ngx_said *said,
-	const struct x402_provider_memory *memory, struct x402_errinfo *info,
-	struct x402_provider **ret_provider)
+	struct x402_errinfo *info, struct x402_provider_route *ret_route)
 {
 	struct x402_provider_route route = {
 		.pattern = "/*",
@@ -256,6 +269,27 @@ enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
 		 * then on the ledger, and holds when the price has changed. */
 		.price_at_request = true,
 	};
+	enum x402_err err = read_offers(pool, lcf, said, info, &route);
+
+	if (err != X402_OK)
+		return err;
+	add_access(lcf, &route);
+	if (route.holders_len && !sells_on_evm(&route)) {
+		x402_errinfo_set(info, "x402_holder",
+			"expected a network of EVM beside: holders sign in "
+			"with its wallets");
+		return X402_ERR_INVALID_ARGUMENT;
+	}
+	*ret_route = route;
+	return X402_OK;
+}
+
+enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
+	const struct x402_ngx_loc *lcf, const struct x402_ngx_said *said,
+	const struct x402_provider_memory *memory, struct x402_errinfo *info,
+	struct x402_provider **ret_provider)
+{
+	struct x402_provider_route route;
 	struct x402_provider_facilitator
 		facilitators[X402_PROVIDER_FACILITATORS_MAX];
 	const struct x402_provider_page page = {0};
@@ -273,16 +307,8 @@ enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
 		.memory = memory,
 		.hooks = {.event = x402_ngx_event},
 	};
-	enum x402_err err = read_offers(pool, lcf, said, info, &route);
+	enum x402_err err = x402_ngx_offer_route(pool, lcf, said, info, &route);
 
-	if (err != X402_OK)
-		return err;
-	add_access(lcf, &route);
-	if (route.holders_len && !sells_on_evm(&route)) {
-		x402_errinfo_set(info, "x402_holder",
-			"expected a network of EVM beside: holders sign in "
-			"with its wallets");
-		return X402_ERR_INVALID_ARGUMENT;
-	}
-	return x402_provider_new(&options, info, ret_provider);
+	return err == X402_OK ? x402_provider_new(&options, info, ret_provider)
+			      : err;
 }

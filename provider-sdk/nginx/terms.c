@@ -82,6 +82,14 @@ static const char *value_of(
 	return x402_ngx_str(r->pool, &str);
 }
 
+const char *x402_ngx_origin_of(
+	ngx_http_request_t *r, const struct x402_ngx_loc *lcf)
+{
+	return lcf->public_origin
+		? value_of(r, lcf->public_origin, ORIGIN_LEN_MAX)
+		: origin_of(r, lcf);
+}
+
 /* A price, as the SDK says prices; NULL for what is none. */
 static const char *price_of(
 	ngx_http_request_t *r, ngx_http_complex_value_t *value)
@@ -178,9 +186,7 @@ bool x402_ngx_said_of(ngx_http_request_t *r, const struct x402_ngx_loc *lcf,
 	ret_said->price = price_of(r, lcf->price);
 	ret_said->old_price = old_price_of(r, lcf);
 	ret_said->pay_to = value_of(r, lcf->pay_to, PAYEE_LEN_MAX);
-	ret_said->origin = lcf->public_origin
-		? value_of(r, lcf->public_origin, ORIGIN_LEN_MAX)
-		: origin_of(r, lcf);
+	ret_said->origin = x402_ngx_origin_of(r, lcf);
 	if (ret_said->price && ret_said->pay_to && ret_said->origin)
 		return true;
 	ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -212,16 +218,21 @@ static const char *literal(ngx_conf_t *cf,
 					: x402_ngx_str(cf->pool, &value->value);
 }
 
+const char *x402_ngx_payee_stand_in(const struct x402_ngx_loc *lcf)
+{
+	return ngx_strncmp(lcf->offer.network.data, "solana", 6) == 0
+		? "So11111111111111111111111111111111111111112"
+		: "0x0000000000000000000000000000000000000001";
+}
+
 static ngx_int_t check(
 	ngx_conf_t *cf, struct x402_ngx_loc *lcf, const char *price)
 {
 	/* Stand-ins for what only a request can tell. */
 	struct x402_ngx_said said = {
 		.price = x402_ngx_price_read(cf->pool, price),
-		.pay_to = literal(cf, lcf->pay_to,
-			ngx_strncmp(lcf->offer.network.data, "solana", 6) == 0
-				? "So11111111111111111111111111111111111111112"
-				: "0x0000000000000000000000000000000000000001"),
+		.pay_to = literal(
+			cf, lcf->pay_to, x402_ngx_payee_stand_in(lcf)),
 		.origin = literal(
 			cf, lcf->public_origin, "https://example.com"),
 	};

@@ -19,6 +19,8 @@
 #define CONNECTIONS_PER_HOST 128L
 /* Idle connections that are kept for the next payment. */
 #define CONNECTIONS_KEPT 64L
+/* Idle handles that are kept likewise, with their buffers of 32 KiB each. */
+#define HANDLES_KEPT 32
 
 struct x402_ngx_transfer {
 	CURL *easy;
@@ -40,7 +42,24 @@ static struct {
 	ngx_event_t timer;
 	ngx_event_t kick;   /* "at once" */
 	ngx_connection_t c; /* what nginx prints of an event */
+	CURL *idle[HANDLES_KEPT];
+	size_t idle_len;
 } transfers;
+
+static CURL *take_handle(void)
+{
+	return transfers.idle_len ? transfers.idle[--transfers.idle_len]
+				  : curl_easy_init();
+}
+
+/* One that has been reset, and is in no list of libcurl's. NULL allowed. */
+static void give_handle(CURL *easy)
+{
+	if (easy && transfers.multi && transfers.idle_len < HANDLES_KEPT)
+		transfers.idle[transfers.idle_len++] = easy;
+	else
+		curl_easy_cleanup(easy);
+}
 
 static void finish(void)
 {
@@ -61,7 +80,7 @@ static void finish(void)
 			&transfer->ask, code, (uint64_t)ngx_time(), &answer);
 		transfer->done(transfer->user, &answer);
 		x402__curl_ask_clear(&transfer->ask);
-		curl_easy_cleanup(easy);
+		give_handle(easy);
 		ngx_free(transfer);
 	}
 }
@@ -227,6 +246,8 @@ void x402_ngx_transfers_close(void)
 {
 	if (!transfers.multi)
 		return;
+	while (transfers.idle_len)
+		curl_easy_cleanup(transfers.idle[--transfers.idle_len]);
 	/* Idle connections end here; on_socket is told of each. */
 	curl_multi_cleanup(transfers.multi);
 	transfers.multi = NULL;
@@ -254,7 +275,7 @@ struct x402_ngx_transfer *x402_ngx_transfer_begin(
 		return NULL;
 	transfer->done = done;
 	transfer->user = user;
-	transfer->easy = curl_easy_init();
+	transfer->easy = take_handle();
 	if (!transfer->easy ||
 		x402__curl_ask_init(transfer->easy, ask, &transfer->ask) !=
 			X402_OK ||

@@ -15,7 +15,7 @@ import {
   metrics, payments, sleep, startNginx, startOrigin, testConfig, until,
 } from './nginx.lib.mjs';
 import {
-  PAYEE, PAYER, challenge, decode, pay, paying, request, settled,
+  PAYEE, PAYER, challenge, decode, pay, paying, raw, request, settled,
   startFacilitator,
 } from './provider.lib.mjs';
 
@@ -374,6 +374,68 @@ test('offers on several networks, and on Solana', async () => {
   await nginx.stop();
 });
 
+test('the price list is written from the locations that sell', async () => {
+  const nginx = await startNginx(`x402_state DIR/s payments=64;
+    x402_pay_to ${PAYEE}; x402_network base-sepolia; x402_price $0.01;
+    map $arg_p $price { default 0.01usd; }
+    server { listen 127.0.0.1:PORT; server_name shop.test;
+      location = /.well-known/x402 { x402_document well-known; }
+      location = /openapi.json { x402_document openapi; }
+      location = /robots.txt { x402_document robots; }
+      location /free/ { }
+      location /articles/ { x402 on; x402_description "An article";
+        x402_crawler RudeBot block; x402_crawler NiceBot charge;
+        location /articles/dear/ { x402 on; x402_price $0.5; } }
+      location = /one { x402 on; x402_price 77atomic; }
+      location /dynamic/ { x402 on; x402_price $price; }
+      location /elsewhere/ { x402 on; x402_pay_to $arg_to; }
+      location ~ \\.pdf$ { x402 on; }
+      location /drafts/ { x402 on; x402_shadow on; }
+      location /inside/ { internal; x402 on; }
+    }
+    server { listen 127.0.0.1:PORT; server_name other.test;
+      location = /openapi.json { x402_document openapi; }
+      location /cheap/ { x402 on; x402_price $0.001; } }
+    server { listen 127.0.0.1:PORT; server_name none.test;
+      location = /openapi.json { x402_document openapi; }
+      location = /robots.txt { x402_document robots; } }`);
+  const get = async (target, host = 'shop.test') => (await raw(nginx,
+    `GET ${target} HTTP/1.0\r\nHost: ${host}\r\n\r\n`))
+    .split('\r\n\r\n')[1];
+  const { paths } = JSON.parse(await get('/openapi.json'));
+  assert.deepEqual(Object.keys(paths).sort(), ['/articles/*',
+    '/articles/dear/*', '/dynamic/*', '/elsewhere/*', '/one']);
+  const info = (path) => paths[path].get['x-payment-info'];
+  assert.equal(paths['/articles/*'].get.summary, 'An article');
+  assert.equal(info('/articles/*').price, '0.01');
+  assert.equal(info('/articles/dear/*').price, '0.5');
+  assert.equal(info('/articles/*').accepts[0].payTo, PAYEE);
+  assert.equal(info('/one').accepts[0].amount, '77');
+  for (const path of ['/dynamic/*', '/elsewhere/*']) {
+    assert.equal(info(path).pricingMode, 'dynamic');
+    assert.equal(info(path).accepts, undefined);
+  }
+  // What it says is what is asked for.
+  assert.deepEqual((await challenge(nginx, '/articles/a')).accepts,
+    info('/articles/*').accepts);
+  const list = JSON.parse(await get('/.well-known/x402'));
+  assert.equal(list.resources.length, 5);
+  assert.ok(list.resources.every((r) =>
+    r.url.startsWith(`http://shop.test:${nginx.port}/`)));
+  const robots = await get('/robots.txt');
+  assert.match(robots, /User-agent: RudeBot\nDisallow: \/articles\//);
+  assert.doesNotMatch(robots, /NiceBot/);
+  // Each server its own, and one with nothing an empty one.
+  assert.deepEqual(Object.keys(JSON.parse(
+    await get('/openapi.json', 'other.test')).paths), ['/cheap/*']);
+  assert.deepEqual(JSON.parse(await get('/openapi.json', 'none.test')).paths,
+    {});
+  assert.match(await get('/robots.txt', 'none.test'), /Allow: \//);
+  const post = await request(nginx, '/openapi.json', { method: 'POST' });
+  assert.equal(post.status, 405);
+  await nginx.stop();
+});
+
 test('what cannot be sold so is refused with what was expected', () => {
   const base = `x402_network base-sepolia; x402_pay_to ${PAYEE};
     x402_public_origin http://a.test; x402_price $0.01; x402 on; `;
@@ -413,6 +475,7 @@ test('what cannot be sold so is refused with what was expected', () => {
     ['x402_payment_identifier maybe;', /invalid value/],
     ['x402_scheme never;', /invalid value/],
     ['x402_free_per_day -1;', /invalid number/],
+    ['x402_document menu;', /well-known or robots/],
   ])
     assert.match(at(inside), words, inside);
   assert.match(testConfig(`server { listen 127.0.0.1:1; location / { x402 on;
