@@ -93,7 +93,7 @@ static bool is_own_resource(
 	return own;
 }
 
-static enum x402_client_cause check_origin(
+enum x402_client_cause x402__challenge_origin(
 	const struct x402__choice *choice, struct x402_errinfo *info)
 {
 	const struct x402__http_url *current = choice->current;
@@ -279,7 +279,7 @@ enum x402_client_cause x402__challenge_choose(const struct x402__choice *choice,
 			info, "accepts", "no offer: sign-in is wanted");
 		return X402_CLIENT_CAUSE_AUTH_ONLY;
 	}
-	enum x402_client_cause cause = check_origin(choice, info);
+	enum x402_client_cause cause = x402__challenge_origin(choice, info);
 	if (cause != X402_CLIENT_CAUSE_NONE)
 		return cause;
 	struct filter filter = {.choice = choice};

@@ -23,6 +23,9 @@ struct x402__choice {
 	bool no_evm;  /* there is a key, and none of EVM */
 	bool has_svm; /* there is one of Solana */
 };
+/* May who asks be paid at all? NONE, INSECURE, ORIGIN with info. */
+enum x402_client_cause x402__challenge_origin(
+	const struct x402__choice *choice, struct x402_errinfo *info);
 /*
  * Pick the offer to pay. NONE: *ret_index is payable. Otherwise why not, with
  * info for a person, and *ret_index the offer that came nearest, or

@@ -84,7 +84,7 @@ enum x402_err x402__client_present(struct x402_client *client,
 	x402_client_response_clear(response);
 	x402__transfer_init(
 		&transfer, client, client->curl, NULL, request, response);
-	transfer.present_only = true;
+	transfer.flow.present_only = true;
 	return x402__transfer_run(&transfer);
 }
 

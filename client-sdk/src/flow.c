@@ -620,6 +620,22 @@ static void keep_challenge(
 	flow->challenge_json = x402_json_ref(required->json);
 }
 
+/*
+ * Nothing is chosen and nothing signed: whatever is asked now, what is open in
+ * the journal is shown, to whom it was made for.
+ */
+static void present_again(
+	struct x402__flow *flow, const struct x402__choice *choice)
+{
+	enum x402_client_cause cause = x402__challenge_origin(
+		choice, &flow->error);
+	if (cause != X402_CLIENT_CAUSE_NONE) {
+		finish(flow, cause);
+		return;
+	}
+	flow->step = X402__FLOW_RESERVE;
+}
+
 static void receive_challenge(
 	struct x402__flow *flow, const struct x402__message *message)
 {
@@ -640,6 +656,10 @@ static void receive_challenge(
 		.no_evm = flow->svm && !flow->signer,
 		.has_svm = flow->svm != NULL,
 	};
+	if (flow->present_only) {
+		present_again(flow, &choice);
+		return;
+	}
 	size_t index = X402_ACCEPTS_MAX;
 	enum x402_client_cause cause = x402__challenge_choose(
 		&choice, &flow->error, &index);

@@ -82,6 +82,7 @@ struct x402__flow {
 	 * changed, so only redirects that need neither are followed.
 	 */
 	bool fixed;
+	bool present_only;  /* never sign: limits have nothing to say */
 	size_t offer_index; /* of the challenge, from RESERVE on */
 	bool hook_resent;
 	bool signed_in;    /* tried it, once */

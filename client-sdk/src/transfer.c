@@ -81,7 +81,6 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	transfer->method[0] = '\0';
 	transfer->purchase = 0;
 	transfer->signed_now = false;
-	transfer->present_only = false;
 	transfer->whole = false;
 	if (easy)
 		request_of(transfer, easy);
@@ -190,6 +189,7 @@ bool x402__transfer_send(struct x402__transfer *transfer)
 		x402__flow_give_up(&transfer->flow, X402_CLIENT_CAUSE_INTERNAL);
 		return false;
 	}
+	transfer->client->operator_->counters.requests++;
 	return true;
 }
 
@@ -260,7 +260,7 @@ static enum x402_err reserve_one(
 		.terms = &flow->payment,
 		.once = request->once,
 		.buy_again = request->buy_again,
-		.present_only = transfer->present_only,
+		.present_only = flow->present_only,
 		.now_unix_ms = x402__now_unix_ms(),
 		.hold_ms = (uint64_t)(hold_ms > 0 ? hold_ms : 0) +
 			HOLD_MARGIN_MS,
@@ -389,7 +389,7 @@ static void refuse_paused(struct x402__transfer *const *list, size_t len)
 		if (!stands_at(list[i], X402__FLOW_RESERVE))
 			continue;
 		if (list[i]->client->options.journal)
-			list[i]->present_only = true;
+			list[i]->flow.present_only = true;
 		else
 			x402__flow_refuse(&list[i]->flow,
 				X402_CLIENT_CAUSE_PAUSED, &info);
@@ -415,7 +415,7 @@ static void ask_chains(struct x402__transfer *const *list, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		struct x402__flow *flow = &list[i]->flow;
 		struct x402_errinfo info = {{0}, {0}};
-		if (flow->step != X402__FLOW_RESERVE || list[i]->present_only)
+		if (flow->step != X402__FLOW_RESERVE || flow->present_only)
 			continue;
 		if (!flow->svm ||
 			!x402__svm_is_offer(

@@ -28,7 +28,6 @@ struct x402__transfer {
 	bool signed_now;
 	struct x402__svm_facts svm;         /* asked before RESERVE */
 	struct x402__sponsor_facts sponsor; /* as well */
-	bool present_only;                  /* never sign */
 	bool whole; /* the last answer came to its end */
 };
 
