@@ -270,8 +270,10 @@ static enum x402_client_decision ask(void *user,
 		return X402_CLIENT_DECLINE; /* nobody there to say yes */
 	char price[256];
 	cli_format_price(quote->payment, price, sizeof(price));
-	fprintf(tty, "pay %s to %s on %s for %s? [y/N] ", price,
-		quote->payment->pay_to, quote->payment->network, quote->url);
+	fprintf(tty, "pay %s to %s on %s for ", price, quote->payment->pay_to,
+		quote->payment->network);
+	cli_show(tty, quote->url);
+	fputs("? [y/N] ", tty);
 	(void)fflush(tty);
 	int answer = fgetc(tty);
 	(void)fclose(tty);
@@ -286,6 +288,8 @@ static void set_options(struct cli_call *call)
 	options->max_usd_micros = call->limit.usd_micros;
 	if (call->limit.has_atomic)
 		options->max_atomic = &call->limit.units;
+	if (call->has_lowered)
+		options->max_atomic = &call->lowered_units;
 	options->policy = admit;
 	options->on_payment_required = ask;
 	options->is_cancelled = is_interrupted;
@@ -321,8 +325,23 @@ void cli_catch_signals(void)
 }
 
 /*
+ * Without --max-spend: a dollar, or the one payment that was allowed to cost
+ * more. A cap in atomic units may be of an asset that has no worth in dollars.
+ */
+static uint64_t max_spend(const struct cli_call *call)
+{
+	uint64_t most = call->limit.usd_micros;
+	if (call->max_spend_usd_micros)
+		return call->max_spend_usd_micros;
+	if (call->limit.has_atomic)
+		return 0;
+	return most > X402_DEFAULT_MAX_USD_MICROS ? most
+						  : X402_DEFAULT_MAX_USD_MICROS;
+}
+
+/*
  * Every payment is written down before it leaves: without the journal there is
- * none. --max-spend is a budget of this process's session in it.
+ * none. --max-spend is a budget of this session in it.
  */
 static int open_journal(
 	struct cli_call *call, struct x402_journal **ret_journal)
@@ -334,10 +353,11 @@ static int open_journal(
 	options->journal = *ret_journal;
 	options->correlation = call->task;
 	options->session = cli_session_id();
-	if (call->max_spend_usd_micros) {
+	uint64_t most = max_spend(call);
+	if (most) {
 		call->budget = (struct x402_budget){.scope = X402_BUDGET_ALL,
 			.window = X402_BUDGET_SESSION,
-			.max_usd_micros = call->max_spend_usd_micros};
+			.max_usd_micros = most};
 		options->budgets = &call->budget;
 		options->budgets_len = 1;
 	}

@@ -17,6 +17,9 @@ struct cli_call {
 	const char *networks[CLI_NETWORKS_MAX];
 	const char *asset;
 	struct x402_amount allowed; /* --asset with an atomic cap */
+	/* What a tool's call asks for below the limits; never allows more. */
+	struct x402_u256 lowered_units;
+	bool has_lowered;
 	struct cli_payer_flags payer;
 	size_t body_max_bytes;          /* 0: plenty */
 	struct cli_payer *shared_payer; /* loaded before; NULL: by payer */

@@ -149,6 +149,8 @@ bool cli_wants_json(int fd);
 int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 	X402_PRINTF(3, 4);
 void cli_warn(const char *fmt, ...) X402_PRINTF(1, 2);
+/* What may be a stranger's text, without what a terminal would obey. */
+void cli_show(FILE *out, const char *text);
 /*
  * Between the two calls errors are kept instead of printed; the second gives
  * the last one as JSON (NULL: there was none). For the MCP server.
@@ -233,6 +235,8 @@ void cli_payer_clear(struct cli_payer *payer);
  */
 extern const struct cli_payer *cli_process_payer;
 extern const struct x402_budget *cli_process_budget;
+/* And: connect to public addresses only, wherever a call's URL leads. */
+extern bool cli_process_public_only;
 /*
  * The password of a wallet: --password-file, X402_PASSWORD(_FILE), a
  * credential, else asked on the terminal, twice for a new one. CLI_OK or

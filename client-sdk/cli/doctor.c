@@ -515,10 +515,11 @@ static void print_text(const struct doctor *doctor)
 		const char *result = x402_json_get_string(one, "result");
 		const char *got = x402_json_get_string(one, "got");
 		printf("%-8s %s", result, x402_json_get_string(one, "check"));
-		if (strcmp(result, "ok") != 0)
-			printf("\n         expected %s\n         got      %s",
-				x402_json_get_string(one, "expected"),
-				got ? got : "nothing");
+		if (strcmp(result, "ok") != 0) {
+			printf("\n         expected %s\n         got      ",
+				x402_json_get_string(one, "expected"));
+			cli_show(stdout, got ? got : "nothing");
+		}
 		putchar('\n');
 	}
 	printf("%u failed, %u warnings\n", doctor->failed, doctor->warned);

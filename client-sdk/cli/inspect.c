@@ -73,13 +73,21 @@ static void print_offers(const struct x402_client_response *response)
 	x402_payment_required_clear(&required);
 }
 
+static void print_refusal(const struct x402_client_response *response)
+{
+	printf("  would not be paid: ");
+	cli_show(stdout, response->error.text);
+	putchar('\n');
+}
+
 static void print_text(const struct x402_client_response *response)
 {
-	printf("%s\n  status       %ld\n", response->url, response->status);
+	cli_show(stdout, response->url);
+	printf("\n  status       %ld\n", response->status);
 	if (response->challenge)
 		print_offers(response);
 	if (response->cause != X402_CLIENT_CAUSE_NONE)
-		printf("  would not be paid: %s\n", response->error.text);
+		print_refusal(response);
 	else if (response->challenge)
 		printf("  would be paid within the limits\n");
 	else

@@ -23,14 +23,17 @@ static struct x402_json *read_json(struct x402_span body)
 	return json;
 }
 
-int cli_lookup(const char *url, const char *body, long *ret_status,
-	struct x402_json **ret_json)
+bool cli_process_public_only;
+
+static int ask(const char *url, const char *body, bool public_only,
+	long *ret_status, struct x402_json **ret_json)
 {
 	static const struct x402_client_header headers[] = {
 		{"Content-Type", "application/json"},
 		{"Accept", "application/json"}};
 	struct x402_client_options options = {.timeout_ms = LOOKUP_TIMEOUT_MS,
-		.max_body_bytes = LOOKUP_MAX_BYTES};
+		.max_body_bytes = LOOKUP_MAX_BYTES,
+		.public_only = public_only};
 	struct x402_client_request request = {.url = url,
 		.headers = body ? headers : headers + 1,
 		.headers_len = body ? 2 : 1,
@@ -54,6 +57,12 @@ int cli_lookup(const char *url, const char *body, long *ret_status,
 	}
 	x402_client_response_clear(&response);
 	return exit;
+}
+
+int cli_lookup(const char *url, const char *body, long *ret_status,
+	struct x402_json **ret_json)
+{
+	return ask(url, body, false, ret_status, ret_json);
 }
 
 int cli_rpc(const char *url, const char *method, const char *params,
@@ -263,7 +272,10 @@ static bool add_operations(const struct x402_json *document, const char *origin,
 	return true;
 }
 
-/* What one well-known document says; absent ones are no error. */
+/*
+ * What one well-known document says; absent ones are no error. The origin may
+ * be a model's choice, unlike the nodes and facilitators of the user.
+ */
 static int look_at(
 	const char *origin, const char *path, struct x402_json **ret_document)
 {
@@ -272,7 +284,7 @@ static int look_at(
 	x402_buf_printf(&buf, "%s%s", origin, path);
 	char *url = x402_buf_take_str(&buf);
 	int exit = url
-		? cli_lookup(url, NULL, &status, ret_document)
+		? ask(url, NULL, cli_process_public_only, &status, ret_document)
 		: cli_error(CLI_GENERAL, "internal_error", "out of memory");
 	free(url);
 	if (!exit && status != 200) {

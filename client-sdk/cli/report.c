@@ -36,6 +36,36 @@ bool cli_wants_json(int fd)
 	return false;
 }
 
+/* ---- Text for people. ---- */
+
+/*
+ * The bytes at text that a terminal obeys instead of showing: C0, DEL, C1, and
+ * the marks that turn the direction of what follows (U+202A to 202E, 2066 to
+ * 2069). 0: the next byte is harmless.
+ */
+static size_t control_at(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	if (c[0] < 0x20 || c[0] == 0x7f)
+		return 1;
+	if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+		return 2;
+	if (c[0] == 0xe2 &&
+		((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+			(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)))
+		return 3;
+	return 0;
+}
+
+void cli_show(FILE *out, const char *text)
+{
+	while (text && *text) {
+		size_t control = control_at(text);
+		(void)fputc(control ? '?' : *text, out);
+		text += control ? control : 1;
+	}
+}
+
 /* ---- Building a line. ---- */
 
 void cli_put(struct x402_json *line, const char *key, const char *text)
@@ -98,7 +128,9 @@ int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	if (!keeping && !cli_wants_json(STDERR_FILENO)) {
-		fprintf(stderr, "x402: %s\n", text);
+		fputs("x402: ", stderr);
+		cli_show(stderr, text);
+		fputc('\n', stderr);
 		return (int)exit;
 	}
 	struct x402_json *line = x402_json_new_object();
@@ -342,8 +374,11 @@ static void print_terms(const struct x402_client_payment *payment)
 
 static void print_if(const char *label, const char *text)
 {
-	if (text && *text)
-		fprintf(stderr, "  %-12s %s\n", label, text);
+	if (!text || !*text)
+		return;
+	fprintf(stderr, "  %-12s ", label);
+	cli_show(stderr, text);
+	fputc('\n', stderr);
 }
 
 void cli_report_error(const struct x402_client_response *response)
@@ -429,7 +464,7 @@ static void print_scalar(const struct x402_json *value)
 	int64_t number;
 	bool truth;
 	if (x402_json_string(value))
-		fputs(x402_json_string(value), stdout);
+		cli_show(stdout, x402_json_string(value));
 	else if (x402_json_int64(value, &number))
 		printf("%lld", (long long)number);
 	else if (x402_json_bool(value, &truth))
@@ -442,6 +477,14 @@ static bool is_scalar(const struct x402_json *value)
 {
 	enum x402_json_type type = x402_json_type(value);
 	return type != X402_JSON_ARRAY && type != X402_JSON_OBJECT;
+}
+
+/* A name may be a stranger's too. */
+static void print_key(int indent, const char *key)
+{
+	printf("%*s", indent, "");
+	cli_show(stdout, key);
+	printf("%*s", strlen(key) < 14 ? (int)(15 - strlen(key)) : 1, "");
 }
 
 /* Members by name, indented by how deep they lie. Bounded by the reader's and
@@ -466,11 +509,12 @@ static void print_value(const struct x402_json *value, int indent)
 	}
 	while (x402_json_next(value, &iter, &key, &member)) {
 		if (is_scalar(member)) {
-			printf("%*s%-14s ", indent, "", key);
+			print_key(indent, key);
 			print_scalar(member);
 			putchar('\n');
 		} else if (x402_json_size(member) > 0) {
-			printf("%*s%s\n", indent, "", key);
+			print_key(indent, key);
+			putchar('\n');
 			print_value(member, indent + 2);
 		}
 	}

@@ -49,8 +49,9 @@
 		"default 1usd",                                          \
 		CLI_TOOL},                                               \
 		{CLI_KEY_MAX_SPEND, "max-spend", "AMOUNT",               \
-			"cap for all payments of this process; mcp and " \
-			"crawl: default 1usd"},                          \
+			"cap for all payments of this session "          \
+			"(X402_SESSION_ID, else this process); default " \
+			"1usd"},                                         \
 		{CLI_KEY_NETWORK, "network", "NETWORK",                  \
 			"pay on this network only (may be repeated)",    \
 			CLI_SEVERAL},                                    \

@@ -119,6 +119,7 @@ int cli_mcp_run(const struct cli_command *command, int argc, char **argv)
 		.max_usd_micros = mcp_server.flags.max_spend_usd_micros};
 	cli_process_payer = &mcp_server.payer;
 	cli_process_budget = &budget;
+	cli_process_public_only = mcp_server.flags.options.public_only;
 	if (exit == CLI_OK)
 		exit = start.http ? mcp_http_run((unsigned)start.port)
 				  : mcp_stdio_run();

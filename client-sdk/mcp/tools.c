@@ -238,7 +238,45 @@ struct x402_json *mcp_tools_call(const char *name,
 
 /* ---- fetch and inspect ---- */
 
-/* The server's limit, or what the call asks for where that is less. */
+/*
+ * An asset that the user allowed has an atomic cap in place of the dollar cap
+ * (C-031), so dollars that a call asks for have to become its units.
+ */
+static bool lower_to_dollars(struct cli_call *call, uint64_t usd_micros)
+{
+	struct x402_u256 units = x402_u256_from_u64(usd_micros);
+	struct x402_asset_id allowed;
+	uint64_t rest;
+	if (!call->limit.has_atomic || !call->asset ||
+		call->options.networks_len != 1 ||
+		x402_asset_id_init(call->networks[0], call->asset, &allowed))
+		return true; /* none is allowed: the dollar cap holds */
+	const struct x402_default_asset *asset = x402_known_asset(
+		call->networks[0], call->asset);
+	if (!asset || !asset->usd) {
+		(void)cli_error(CLI_USAGE, "usage",
+			"max_amount: the user's limit is in atomic units; "
+			"expected a number of those, such as 50000atomic");
+		return false;
+	}
+	for (unsigned d = 6; d < asset->decimals; d++)
+		if (!x402_u256_mul_u64(&units, 10, &units))
+			return true; /* above any limit */
+	for (unsigned d = asset->decimals; d < 6; d++)
+		if (!x402_u256_div_u64(&units, 10, &units, &rest))
+			return true;
+	if (x402_u256_cmp(&units, &call->limit.units) < 0) {
+		call->lowered_units = units;
+		call->has_lowered = true;
+	}
+	return true;
+}
+
+/*
+ * The server's limit, or what the call asks for where that is less. The limit
+ * itself stays as the user gave it: units in it would also be the word that
+ * allows an asset, without a dollar cap.
+ */
 bool mcp_lower_limit(struct cli_call *call, const char *text)
 {
 	const struct cli_limit *most = &mcp_server.flags.limit;
@@ -252,15 +290,15 @@ bool mcp_lower_limit(struct cli_call *call, const char *text)
 	}
 	uint64_t cap = most->usd_micros ? most->usd_micros
 					: X402_DEFAULT_MAX_USD_MICROS;
-	call->limit.usd_micros = asked.usd_micros < cap ? asked.usd_micros
-							: cap;
-	if (asked.has_atomic &&
-		(!most->has_atomic ||
-			x402_u256_cmp(&asked.units, &most->units) < 0)) {
-		call->limit.has_atomic = true;
-		call->limit.units = asked.units;
+	if (asked.has_atomic) {
+		call->has_lowered = !most->has_atomic ||
+			x402_u256_cmp(&asked.units, &most->units) < 0;
+		call->lowered_units = asked.units;
+		return true;
 	}
-	return true;
+	if (asked.usd_micros < cap)
+		call->limit.usd_micros = asked.usd_micros;
+	return lower_to_dollars(call, asked.usd_micros);
 }
 
 /* A leading @ is a file's name to curl; a model has no files here. */

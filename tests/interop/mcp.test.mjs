@@ -145,6 +145,44 @@ for (const [name, connect] of [['stdio', overStdio], ['http', overHttp]]) {
   });
 }
 
+test('stdio_units_of_a_call_allow_no_asset_and_lift_no_dollar_cap', async (t) => {
+  const usdc = '0x036CbD53842c5426634e7929541eC2318f3dCF7e';
+  const other = '0x00000000000000000000000000000000000000aa';
+  const { client } = await overStdio(t, ['--network', 'eip155:84532', '--asset', usdc,
+    '--max-amount', '0.002usd']);
+  shop.payments.length = 0;
+  const dear = await call(client, 'fetch', { url: `${shop.url}/paid?amount=900000`, max_amount: '999999atomic' });
+  assert.equal(dear.code, 'over_limit', JSON.stringify(dear));
+  const strange = await overStdio(t, ['--network', 'eip155:84532', '--asset', other, '--max-amount', '0.002usd']);
+  const unknown = await call(strange.client, 'fetch',
+    { url: `${shop.url}/paid?amount=900000&asset=${other}`, max_amount: '999999atomic' });
+  assert.equal(unknown.code, 'asset_not_allowed', JSON.stringify(unknown));
+  assert.equal(shop.payments.length, 0);
+  // The user's own units stay the cap; a call lowers it in either unit.
+  const units = await overStdio(t, ['--network', 'eip155:84532', '--asset', usdc, '--max-amount', '2000atomic']);
+  for (const max of ['0.0015usd', '1500atomic']) {
+    const lower = await call(units.client, 'fetch', { url: `${shop.url}/paid?amount=1501`, max_amount: max });
+    assert.equal(lower.code, 'over_limit', JSON.stringify(lower));
+  }
+  assert.equal(shop.payments.length, 0);
+  const inside = await call(units.client, 'fetch', { url: `${shop.url}/paid?amount=1500`, max_amount: '0.0015usd' });
+  assert.equal(inside.isError, false, JSON.stringify(inside));
+});
+
+test('stdio_public_only_holds_for_every_tool_that_takes_a_url', async (t) => {
+  const { client } = await overStdio(t, ['--public-only'], { ...money, FACILITATOR_URL: shop.url });
+  const before = shop.seen.length;
+  for (const [name, args] of [['fetch', { url: `${shop.url}/free` }], ['inspect', { url: `${shop.url}/paid` }],
+    ['discover', { origin: shop.url }], ['call_tool', { url: `${shop.url}/mcp`, tool: 'x' }]]) {
+    const got = await call(client, name, args);
+    assert.equal(got.isError, true, name);
+    assert.equal(got.code, 'private_address', `${name}: ${JSON.stringify(got)}`);
+  }
+  assert.equal(shop.seen.length, before, 'a private address was asked');
+  // The user's own facilitator is no URL of the model's.
+  assert.equal((await call(client, 'search', { words: 'owls' })).items.length, 1);
+});
+
 test('stdio_unknown_arguments_and_tools_are_protocol_errors', async (t) => {
   const { client } = await overStdio(t);
   shop.payments.length = 0;

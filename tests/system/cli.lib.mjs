@@ -49,7 +49,8 @@ export async function startShop(routes = {}) {
         res.writeHead(402, { 'PAYMENT-REQUIRED': encode({
           x402Version: 2, error: 'Payment required',
           resource: { url: url.href, description: '', mimeType: '' },
-          accepts: [offer({ amount: url.searchParams.get('amount') ?? '1000' })] }) });
+          accepts: [offer({ amount: url.searchParams.get('amount') ?? '1000',
+            asset: url.searchParams.get('asset') ?? USDC })] }) });
         return res.end('{}');
       }
       shop.payments.push(decode(payment));

@@ -6,13 +6,14 @@
 //   X402_BUILD_DIR  where the build is (default build/asan)
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { KEY, PAYEE, PAYER, makeHome, run, startCommand, startShop } from './cli.lib.mjs';
+import { KEY, PAYEE, PAYER, TX, encode, environment, makeHome, offer, run, startCommand, startShop, x402 }
+  from './cli.lib.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const vectors = path.join(here, '../vectors/keystore');
@@ -184,6 +185,40 @@ test('get_max_spend_is_a_limit_too', async () => {
   assert.equal(inside.code, 0, inside.stderr);
 });
 
+test('get_without_max_spend_a_session_spends_a_dollar', async () => {
+  const own = makeHome();
+  const env = { EVM_PRIVATE_KEY: KEY, X402_SESSION_ID: 'agent-1' };
+  shop.payments.length = 0;
+  assert.equal((await run(own, ['get', `${shop.url}/paid?amount=600000`], { env })).code, 0);
+  const over = await run(own, ['get', `${shop.url}/paid?amount=600000&n=2`], { env });
+  assert.equal(over.code, 6, over.stderr);
+  assert.equal(over.error.code, 'budget_exceeded');
+  assert.equal(over.error.charged, 'no');
+  assert.equal(shop.payments.length, 1);
+  // One payment that was allowed to cost more is, in a session of its own.
+  const dear = await run(own, ['get', `${shop.url}/paid?amount=2000000`, '--max-amount', '2usd'],
+    { env: { EVM_PRIVATE_KEY: KEY } });
+  assert.equal(dear.code, 0, dear.stderr);
+});
+
+test('text_of_strangers_moves_no_cursor', async (t) => {
+  const evil = await startShop({ '/.well-known/x402': (req, res) =>
+    res.end(JSON.stringify({ 'na\u001b[2Jme': 'a\u001b]0;owned\u0007b\u009bc\u202edcba' })) });
+  t.after(() => evil.stop());
+  // script(1) gives the command a terminal.
+  const text = await new Promise((done) => {
+    const child = spawn('script', ['-qec', `'${x402}' discover ${evil.url}`, '/dev/null'],
+      { env: environment(home) });
+    let out = '';
+    child.stdout.on('data', (part) => { out += part; });
+    child.stdin.end();
+    child.on('close', () => done(out));
+  });
+  assert.match(text, /na\?\[2Jme/);
+  assert.match(text, /a\?\]0;owned\?b\?c\?dcba/);
+  assert.doesNotMatch(text, /\u001b\[2J|\u001b\]0;|\u009b|\u202e/);
+});
+
 // ---- the journal
 
 test('history_status_and_budget_tell_what_was_bought', async () => {
@@ -232,6 +267,35 @@ test('get_without_a_place_for_the_journal_pays_nothing', async () => {
   assert.equal(result.code, 3, result.stderr);
   assert.equal(result.error.code, 'journal_error');
   assert.equal(shop.payments.length, 0);
+});
+
+test('resume_without_a_key_shows_the_same_payment_again', async (t) => {
+  const own = makeHome();
+  let broken = true;
+  const shown = [];
+  const site = await startShop({ '/late': (req, res, s) => {
+    const payment = req.headers['payment-signature'];
+    if (!payment) {
+      res.writeHead(402, { 'PAYMENT-REQUIRED': encode({ x402Version: 2,
+        resource: { url: `${s.url}/late` }, accepts: [offer({ amount: '1500000' })] }) });
+      return res.end();
+    }
+    shown.push(payment);
+    if (broken) return req.socket.destroy();
+    res.writeHead(200, { 'PAYMENT-RESPONSE': encode({ success: true, transaction: TX, network: 'eip155:84532' }) });
+    return res.end('the article at last\n');
+  } });
+  t.after(() => site.stop());
+  const lost = await run(own, ['get', `${site.url}/late`, '--max-amount', '2usd'],
+    { env: { EVM_PRIVATE_KEY: KEY } });
+  assert.equal(lost.code, 11, lost.stderr);
+  broken = false;
+  fs.mkdirSync(own.path('answers'));
+  const resumed = await run(own, ['resume', '-o', own.path('answers')]);
+  assert.equal(resumed.code, 0, resumed.stdout + resumed.stderr);
+  assert.equal(resumed.answer.delivered, 1);
+  assert.equal(fs.readFileSync(own.path('answers/1'), 'utf8'), 'the article at last\n');
+  assert.equal(new Set(shown).size, 1, 'two authorizations for one purchase');
 });
 
 test('get_with_an_id_buys_once', async () => {
