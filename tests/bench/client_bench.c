@@ -81,8 +81,12 @@ static enum x402_err sign_for(void *user, const struct x402_signable *signable,
 
 static void sign_payment(void)
 {
-	struct x402_create_options create = {
-		.now_unix_s = NOW, .payer = payer, .sign = sign_for};
+	/* As the client does it: the payer keeps what payments share. */
+	static struct x402_create_cache cache;
+	struct x402_create_options create = {.now_unix_s = NOW,
+		.payer = payer,
+		.sign = sign_for,
+		.cache = &cache};
 	struct x402_json *scheme_payload = NULL;
 	struct x402_payment_payload payload = {0};
 	char *header = NULL;

@@ -49,6 +49,22 @@ X402_API X402_MUST_USE enum x402_err x402_address_parse_checked(
 /* EIP-55 text. */
 X402_API void x402_address_format(const struct x402_address *address,
 	char ret_text[X402_ADDRESS_TEXT_SIZE]);
+/*
+ * Texts of addresses that come again and again: a payer, and the shop that it
+ * buys from. Zero it at first; it belongs to one thread at a time.
+ */
+#define X402_ADDRESS_CACHE_MAX 8
+struct x402_address_cache {
+	struct {
+		struct x402_address address;
+		char text[X402_ADDRESS_TEXT_SIZE]; /* "" while unused */
+	} entries[X402_ADDRESS_CACHE_MAX];
+	size_t next; /* to be replaced */
+};
+/* The same text as above. cache may be NULL. */
+X402_API void x402_address_format_cached(struct x402_address_cache *cache,
+	const struct x402_address *address,
+	char ret_text[X402_ADDRESS_TEXT_SIZE]);
 X402_API bool x402_address_equal(
 	const struct x402_address *a, const struct x402_address *b);
 X402_API bool x402_address_is_zero(const struct x402_address *address);

@@ -370,6 +370,13 @@ struct x402_signable {
 	const struct x402_permit2612 *eip2612;
 };
 
+/* What payments of one payer have in common. Zero it at first; it belongs to
+ * one thread at a time. */
+struct x402_create_cache {
+	struct x402_eip712_cache domains;
+	struct x402_address_cache addresses;
+};
+
 struct x402_create_options {
 	/* Required. */
 	uint64_t now_unix_s;
@@ -390,6 +397,8 @@ struct x402_create_options {
 	 * it). nonce32 becomes the memo where the offer has none.
 	 */
 	bool has_svm;
+	/* Optional: borrowed for the call; makes the next ones quicker. */
+	struct x402_create_cache *cache;
 	struct x402_pubkey svm_payer;
 	struct x402_svm_mint svm_mint;
 	uint8_t svm_blockhash32[32];

@@ -400,21 +400,41 @@ static struct x402_json *new_string(const char *text, size_t len)
 	return json;
 }
 
-static bool is_utf8(const char *text)
+/* How much of it is ASCII, eight bytes at a time: nearly always all. */
+static size_t count_ascii(const char *text, size_t len)
 {
-	while (*text) {
-		size_t n = x402__json_utf8(text);
+	size_t at = 0;
+	uint64_t word;
+
+	for (; at + 8 <= len; at += 8) {
+		memcpy(&word, text + at, 8);
+		if (word & 0x8080808080808080)
+			break;
+	}
+	while (at < len && (signed char)text[at] > 0)
+		at++;
+	return at;
+}
+
+static bool is_utf8(const char *text, size_t len)
+{
+	size_t at = count_ascii(text, len);
+
+	while (at < len) {
+		size_t n = x402__json_utf8(text + at);
 
 		if (n == 0)
 			return false;
-		text += n;
+		at += n;
 	}
 	return true;
 }
 
 struct x402_json *x402_json_new_string(const char *text)
 {
-	return text && is_utf8(text) ? new_string(text, strlen(text)) : NULL;
+	size_t len = text ? strlen(text) : 0;
+
+	return text && is_utf8(text, len) ? new_string(text, len) : NULL;
 }
 
 /* ---- Changing arrays and objects. ---- */
@@ -515,7 +535,7 @@ static bool add_member(
 	char *copy;
 
 	if (len >= UINT32_MAX || object->object.len == UINT32_MAX ||
-		!is_utf8(key) ||
+		!is_utf8(key, len) ||
 		!reserve_members(object, object->object.len + 1))
 		return false;
 	copy = malloc(len + 1);

@@ -8,6 +8,8 @@
 
 #include "json_p.h"
 
+#define FIRST_BYTES 1000
+
 static void write_value(
 	struct x402_buf *buf, const struct x402_json *json, bool sorted);
 
@@ -29,10 +31,77 @@ static void write_escape(struct x402_buf *buf, uint8_t c)
 	add(buf, text, at ? 2 : 6);
 }
 
+/* Eight bytes at a time: is one of them to be escaped? */
+static bool has_special(uint64_t word)
+{
+	const uint64_t ones = 0x0101010101010101;
+	const uint64_t highs = 0x8080808080808080;
+	uint64_t quote = word ^ (ones * '"');
+	uint64_t slash = word ^ (ones * '\\');
+	/* Below 0x20, or zero after the exclusive or; a byte above 0x7f is
+	 * neither. A borrow may tell of one too many, never too few. */
+	uint64_t low = (word - ones * 0x20) & ~word;
+
+	quote = (quote - ones) & ~quote;
+	slash = (slash - ones) & ~slash;
+	return ((low | quote | slash) & highs) != 0;
+}
+
+/* Most strings are plain: they are copied as they are, in one piece. */
+static bool is_plain(const char *text, size_t len)
+{
+	uint64_t word;
+	size_t i = 0;
+
+	for (; i + 8 <= len; i += 8) {
+		memcpy(&word, text + i, 8);
+		if (has_special(word))
+			return false;
+	}
+	for (; i < len; i++) {
+		uint8_t c = (uint8_t)text[i];
+
+		if (c < 0x20 || c == '"' || c == '\\')
+			return false;
+	}
+	return true;
+}
+
+/* Room for n bytes that the caller fills; NULL when memory is out. */
+static uint8_t *room(struct x402_buf *buf, size_t n)
+{
+	uint8_t *at;
+
+	/* A NUL must fit behind them as well. */
+	if (buf->failed || n >= buf->cap - buf->len)
+		return x402_buf_add_zeros(buf, n);
+	at = buf->ptr + buf->len;
+	buf->len += n;
+	return at;
+}
+
+static void add_char(struct x402_buf *buf, char c)
+{
+	uint8_t *at = room(buf, 1);
+
+	if (at)
+		*at = (uint8_t)c;
+}
+
 static void write_string(struct x402_buf *buf, const char *text, size_t len)
 {
 	size_t from = 0;
+	uint8_t *at;
 
+	if (is_plain(text, len)) {
+		at = room(buf, len + 2);
+		if (!at)
+			return;
+		at[0] = '"';
+		memcpy(at + 1, text, len);
+		at[len + 1] = '"';
+		return;
+	}
 	add(buf, "\"", 1);
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = (uint8_t)text[i];
@@ -65,13 +134,13 @@ static void write_integer(struct x402_buf *buf, int64_t value)
 static void write_array(
 	struct x402_buf *buf, const struct x402_json *json, bool sorted)
 {
-	add(buf, "[", 1);
+	add_char(buf, '[');
 	for (uint32_t i = 0; i < json->array.len; i++) {
 		if (i)
 			add(buf, ",", 1);
 		write_value(buf, json->array.items[i], sorted);
 	}
-	add(buf, "]", 1);
+	add_char(buf, ']');
 }
 
 /* At most X402__JSON_SMALL members: a sort by insertion. */
@@ -102,18 +171,18 @@ static void write_object(
 		order = json->object.order;
 	else if (sorted)
 		sort_small(json, small);
-	add(buf, "{", 1);
+	add_char(buf, '{');
 	for (uint32_t i = 0; i < json->object.len; i++) {
 		const struct x402__json_member *member =
 			&json->object.members[sorted ? order[i] : i];
 
 		if (i)
-			add(buf, ",", 1);
+			add_char(buf, ',');
 		write_string(buf, member->key, member->key_len);
-		add(buf, ":", 1);
+		add_char(buf, ':');
 		write_value(buf, member->value, sorted);
 	}
-	add(buf, "}", 1);
+	add_char(buf, '}');
 }
 
 static void write_value(
@@ -151,6 +220,10 @@ static char *dump(const struct x402_json *json, bool sorted)
 {
 	struct x402_buf buf = {0};
 
+	/* A payment is about this long: grown once and not four times. */
+	if (x402_json_type(json) == X402_JSON_OBJECT)
+		(void)x402_buf_add_zeros(&buf, FIRST_BYTES);
+	buf.len = 0;
 	write_value(&buf, json, sorted);
 	return x402_buf_take_str(&buf);
 }

@@ -66,6 +66,28 @@ void x402_address_format(const struct x402_address *address,
 	}
 }
 
+void x402_address_format_cached(struct x402_address_cache *cache,
+	const struct x402_address *address,
+	char ret_text[X402_ADDRESS_TEXT_SIZE])
+{
+	for (size_t i = 0; cache && i < X402_ADDRESS_CACHE_MAX; i++) {
+		if (!cache->entries[i].text[0] ||
+			!x402_address_equal(
+				&cache->entries[i].address, address))
+			continue;
+		memcpy(ret_text, cache->entries[i].text,
+			X402_ADDRESS_TEXT_SIZE);
+		return;
+	}
+	x402_address_format(address, ret_text);
+	if (!cache)
+		return;
+	cache->entries[cache->next].address = *address;
+	memcpy(cache->entries[cache->next].text, ret_text,
+		X402_ADDRESS_TEXT_SIZE);
+	cache->next = (cache->next + 1) % X402_ADDRESS_CACHE_MAX;
+}
+
 bool x402_address_equal(
 	const struct x402_address *a, const struct x402_address *b)
 {

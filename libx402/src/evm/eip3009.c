@@ -70,14 +70,15 @@ enum x402_err x402_eip3009_payload_read(const struct x402_json *json,
 }
 
 static enum x402_err fill_authorization(struct x402_json *object,
-	const struct x402_eip3009_authorization *authorization)
+	const struct x402_eip3009_authorization *authorization,
+	struct x402_address_cache *cache)
 {
 	enum x402_err err;
 
-	if ((err = x402__evm_set_address(
-		     object, "from", &authorization->from)) ||
-		(err = x402__evm_set_address(
-			 object, "to", &authorization->to)) ||
+	if ((err = x402__evm_set_address_cached(
+		     object, "from", &authorization->from, cache)) ||
+		(err = x402__evm_set_address_cached(
+			 object, "to", &authorization->to, cache)) ||
 		(err = x402__evm_set_number(
 			 object, "value", &authorization->value)) ||
 		(err = x402__evm_set_number(
@@ -92,13 +93,20 @@ static enum x402_err fill_authorization(struct x402_json *object,
 enum x402_err x402_eip3009_payload_to_json(
 	const struct x402_eip3009_payload *payload, struct x402_json **ret_json)
 {
+	return x402__eip3009_payload_to_json(payload, NULL, ret_json);
+}
+
+enum x402_err x402__eip3009_payload_to_json(
+	const struct x402_eip3009_payload *payload,
+	struct x402_address_cache *cache, struct x402_json **ret_json)
+{
 	struct x402_json *object = x402_json_new_object();
 	struct x402_json *authorization = x402_json_new_object();
 	enum x402_err err = X402_ERR_NOMEM;
 
 	if (!object || !authorization)
 		goto out;
-	err = fill_authorization(authorization, &payload->authorization);
+	err = fill_authorization(authorization, &payload->authorization, cache);
 	if (err)
 		goto out;
 	err = x402_json_set_take(object, "authorization", authorization);

@@ -66,13 +66,20 @@ enum x402_err x402__evm_read_signature(const struct x402_json *json,
 	return err;
 }
 
-enum x402_err x402__evm_set_address(struct x402_json *object, const char *key,
-	const struct x402_address *address)
+enum x402_err x402__evm_set_address_cached(struct x402_json *object,
+	const char *key, const struct x402_address *address,
+	struct x402_address_cache *cache)
 {
 	char text[X402_ADDRESS_TEXT_SIZE];
 
-	x402_address_format(address, text);
+	x402_address_format_cached(cache, address, text);
 	return x402_json_set_string(object, key, text);
+}
+
+enum x402_err x402__evm_set_address(struct x402_json *object, const char *key,
+	const struct x402_address *address)
+{
+	return x402__evm_set_address_cached(object, key, address, NULL);
 }
 
 enum x402_err x402__evm_set_number(struct x402_json *object, const char *key,
@@ -84,6 +91,24 @@ enum x402_err x402__evm_set_number(struct x402_json *object, const char *key,
 	return x402_json_set_string(object, key, text);
 }
 
+/* What is no longer than a signature needs no block of its own. */
+#define SHORT_BYTES 65
+
+static enum x402_err set_short_hex(
+	struct x402_json *object, const char *key, struct x402_span bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[2 + 2 * SHORT_BYTES + 1] = "0x";
+	char *at = text + 2;
+
+	for (size_t i = 0; i < bytes.len; i++) {
+		*at++ = digits[bytes.ptr[i] >> 4];
+		*at++ = digits[bytes.ptr[i] & 15];
+	}
+	*at = '\0';
+	return x402_json_set_string(object, key, text);
+}
+
 enum x402_err x402__evm_set_hex(
 	struct x402_json *object, const char *key, struct x402_span bytes)
 {
@@ -91,6 +116,8 @@ enum x402_err x402__evm_set_hex(
 	char *text;
 	enum x402_err err;
 
+	if (bytes.len <= SHORT_BYTES)
+		return set_short_hex(object, key, bytes);
 	x402_hex_encode_0x(bytes, &buf);
 	text = x402_buf_take_str(&buf);
 	err = text ? x402_json_set_string(object, key, text) : X402_ERR_NOMEM;

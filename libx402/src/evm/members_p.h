@@ -21,10 +21,20 @@ enum x402_err x402__evm_read_signature(const struct x402_json *json,
 
 enum x402_err x402__evm_set_address(struct x402_json *object, const char *key,
 	const struct x402_address *address);
+/* The same with a text that may be known; cache may be NULL. */
+enum x402_err x402__evm_set_address_cached(struct x402_json *object,
+	const char *key, const struct x402_address *address,
+	struct x402_address_cache *cache);
 enum x402_err x402__evm_set_number(struct x402_json *object, const char *key,
 	const struct x402_u256 *value);
 enum x402_err x402__evm_set_hex(
 	struct x402_json *object, const char *key, struct x402_span bytes);
+
+/* x402_eip3009_payload_to_json() with texts that may be known. */
+struct x402_eip3009_payload;
+enum x402_err x402__eip3009_payload_to_json(
+	const struct x402_eip3009_payload *payload,
+	struct x402_address_cache *cache, struct x402_json **ret_json);
 
 /* One word of a struct hash. */
 void x402__evm_hash_address(

@@ -32,8 +32,14 @@ struct x402_u256 x402_u256_from_be32(const uint8_t be[32])
 
 void x402_u256_to_be32(const struct x402_u256 *value, uint8_t ret_be[32])
 {
-	for (int i = 0; i < 32; i++)
-		ret_be[31 - i] = (uint8_t)(value->limb[i / 8] >> 8 * (i % 8));
+	for (int i = 0; i < 4; i++) {
+		uint64_t limb = value->limb[3 - i];
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		limb = __builtin_bswap64(limb);
+#endif
+		memcpy(ret_be + 8 * i, &limb, 8);
+	}
 }
 
 bool x402_u256_to_u64(const struct x402_u256 *value, uint64_t *ret_value)
@@ -81,12 +87,17 @@ void x402_u256_to_dec(
 	struct x402_u256 rest = *value;
 	size_t n = 0;
 
-	do {
+	while (rest.limb[1] | rest.limb[2] | rest.limb[3]) {
 		uint64_t digit = 0;
 
 		(void)!x402_u256_div_u64(&rest, 10, &rest, &digit);
 		digits[n++] = (char)('0' + digit);
-	} while (!x402_u256_is_zero(&rest));
+	}
+	/* Amounts and times are of one limb, and that is quick. */
+	do {
+		digits[n++] = (char)('0' + rest.limb[0] % 10);
+		rest.limb[0] /= 10;
+	} while (rest.limb[0]);
 	for (size_t i = 0; i < n; i++)
 		ret_text[i] = digits[n - 1 - i];
 	ret_text[n] = '\0';

@@ -3,6 +3,7 @@
  * comes from a stranger: everything that ends up under the signature is
  * parsed and bounded here.
  */
+#include "../evm/members_p.h"
 #include "exact_evm_p.h"
 #include "x402/eip712.h"
 
@@ -103,7 +104,9 @@ enum x402_err x402__exact_evm_create_payload(
 		.version = terms.version,
 		.chain_id = terms.network.chain_id,
 		.verifying_contract = &terms.asset};
-	x402_eip712_domain_separator(&domain, separator);
+	x402_eip712_domain_separator_cached(
+		options->cache ? &options->cache->domains : NULL, &domain,
+		separator);
 	payload.authorization = terms.authorization;
 	struct x402_signable signable = {.kind = X402_SIGNABLE_EIP3009,
 		.domain = &domain,
@@ -115,7 +118,9 @@ enum x402_err x402__exact_evm_create_payload(
 	if (!err && payload.signature.len > X402_SIGNATURE_MAX_BYTES)
 		err = X402_ERR_TOO_LARGE;
 	if (!err)
-		err = x402_eip3009_payload_to_json(&payload, ret_payload);
+		err = x402__eip3009_payload_to_json(&payload,
+			options->cache ? &options->cache->addresses : NULL,
+			ret_payload);
 	x402_eip3009_payload_clear(&payload);
 	return err;
 }
