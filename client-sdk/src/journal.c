@@ -208,6 +208,7 @@ const char *x402__journal_text(sqlite3_stmt *stmt, int column)
 enum x402_err x402__journal_begin(struct x402_journal *journal, bool durable)
 {
 	journal->error[0] = '\0';
+	journal->pending_len = 0;
 	/* Outside of a transaction only; a pragma each time would cost. */
 	if (durable != journal->durable) {
 		enum x402_err err = script(journal,
@@ -222,6 +223,9 @@ enum x402_err x402__journal_begin(struct x402_journal *journal, bool durable)
 
 enum x402_err x402__journal_end(struct x402_journal *journal, enum x402_err err)
 {
+	if (!err)
+		err = x402__budget_flush(journal);
+	journal->pending_len = 0;
 	if (!err)
 		err = script(journal, "COMMIT");
 	if (err) {
@@ -396,6 +400,7 @@ void x402_journal_close(struct x402_journal *journal)
 	for (size_t i = 0; i < journal->statements_len; i++)
 		sqlite3_finalize(journal->statements[i].stmt);
 	sqlite3_close(journal->sqlite);
+	free(journal->pending);
 	free(journal);
 }
 

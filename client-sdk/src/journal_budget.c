@@ -7,7 +7,8 @@
  * each minute, one for each hour. A window of an hour is the sum of 61
  * minutes, of a day 25 hours: the oldest bucket counts whole, so a limit is
  * never exceeded, and a check costs the same with a million purchases behind
- * it.
+ * it. What a transaction adds is gathered and written at its end: a crawler's
+ * purchases of one turn are of few hosts and one moment.
  */
 #include "journal_p.h"
 
@@ -140,6 +141,86 @@ struct range {
 	const char *subject;
 };
 
+/* ---- What the open transaction has added. ---- */
+
+/* Enough for the hosts of a turn; more are written as they come. */
+#define PENDING_MAX 256
+
+struct x402__pending {
+	enum counter counter;
+	enum grain grain;
+	int64_t bucket;
+	struct tally tally;
+	char subject[SUBJECT_SIZE];
+};
+
+static bool is_of(
+	const struct x402__pending *pending, const struct range *range)
+{
+	return pending->counter == range->counter &&
+		pending->grain == range->grain &&
+		strcmp(pending->subject, range->subject) == 0;
+}
+
+static enum x402_err add_to(
+	struct tally *tally, const struct x402__spend *spend, bool units)
+{
+	struct x402_u256 amount;
+	tally->usd_micros += spend->usd_micros > 0 ? (uint64_t)spend->usd_micros
+						   : 0;
+	tally->count++;
+	if (!units)
+		return X402_OK;
+	if (x402_u256_from_dec(spend->amount, &amount))
+		return X402_ERR_STORE;
+	return x402_u256_add(&tally->units, &amount, &tally->units)
+		? X402_OK
+		: X402_ERR_OVERFLOW;
+}
+
+/* The place of a bucket, a new one if need be. */
+static enum x402_err find_pending(struct x402_journal *journal,
+	const struct range *range, struct x402__pending **ret_pending)
+{
+	enum x402_err err = X402_OK;
+	for (size_t i = journal->pending_len; i-- > 0;)
+		if (journal->pending[i].bucket == range->from &&
+			is_of(&journal->pending[i], range)) {
+			*ret_pending = &journal->pending[i];
+			return X402_OK;
+		}
+	if (!journal->pending)
+		journal->pending = malloc(
+			PENDING_MAX * sizeof(*journal->pending));
+	if (!journal->pending)
+		return X402_ERR_NOMEM;
+	if (journal->pending_len == PENDING_MAX)
+		err = x402__budget_flush(journal);
+	if (err)
+		return err;
+	struct x402__pending *pending =
+		&journal->pending[journal->pending_len++];
+	pending->counter = range->counter;
+	pending->grain = range->grain;
+	pending->bucket = range->from;
+	pending->tally = (struct tally){0};
+	snprintf(pending->subject, sizeof(pending->subject), "%s",
+		range->subject);
+	*ret_pending = pending;
+	return X402_OK;
+}
+
+static enum x402_err join(
+	const struct x402__pending *pending, struct tally *tally)
+{
+	tally->usd_micros += pending->tally.usd_micros;
+	tally->count += pending->tally.count;
+	return x402_u256_add(
+		       &tally->units, &pending->tally.units, &tally->units)
+		? X402_OK
+		: X402_ERR_STORE;
+}
+
 static enum x402_err read_tally(struct x402_journal *journal,
 	const struct range *range, struct tally *ret_tally)
 {
@@ -165,16 +246,20 @@ static enum x402_err read_tally(struct x402_journal *journal,
 			return X402_ERR_STORE;
 		}
 	}
+	for (size_t i = 0; i < journal->pending_len; i++)
+		if (journal->pending[i].bucket >= range->from &&
+			is_of(&journal->pending[i], range) &&
+			join(&journal->pending[i], &tally))
+			return X402_ERR_STORE;
 	*ret_tally = tally;
 	return X402_OK;
 }
 
 /* One asset's units need 256 bits, which SQLite has not: read, add, write. */
 static enum x402_err change_units(struct x402_journal *journal,
-	const struct range *range, const struct x402__spend *spend, bool less)
+	const struct range *range, const struct x402_u256 *by, bool less)
 {
 	struct x402_u256 units = {{0}};
-	struct x402_u256 amount;
 	char text[X402_U256_DEC_SIZE];
 	bool row = false;
 	sqlite3_stmt *stmt = x402__journal_bound(journal,
@@ -189,11 +274,11 @@ static enum x402_err change_units(struct x402_journal *journal,
 		err = x402_u256_from_dec(x402__journal_text(stmt, 0), &units);
 		x402__journal_done(stmt);
 	}
-	if (err || x402_u256_from_dec(spend->amount, &amount))
+	if (err)
 		return X402_ERR_STORE;
 	/* A bucket that was pruned has nothing to take from. */
-	bool ok = less ? x402_u256_sub(&units, &amount, &units)
-		       : x402_u256_add(&units, &amount, &units);
+	bool ok = less ? x402_u256_sub(&units, by, &units)
+		       : x402_u256_add(&units, by, &units);
 	if (!ok)
 		return less ? X402_OK : X402_ERR_OVERFLOW;
 	x402_u256_to_dec(&units, text);
@@ -205,26 +290,55 @@ static enum x402_err change_units(struct x402_journal *journal,
 			(int64_t)range->grain, range->from, text));
 }
 
-/* Change one bucket by a purchase; `less` takes it out. */
+/* Change one bucket in the file; `less` takes out. */
 static enum x402_err change_bucket(struct x402_journal *journal,
-	const struct range *range, const struct x402__spend *spend, bool less)
+	const struct range *range, const struct tally *by, bool less)
 {
-	int64_t usd = spend->usd_micros > 0 ? spend->usd_micros : 0;
 	const char *sql = less
 		? "UPDATE spent SET usd = max(usd - ?5, 0),"
-		  " count = max(count - 1, 0) WHERE scope = ?1"
+		  " count = max(count - ?6, 0) WHERE scope = ?1"
 		  " AND subject = ?2 AND grain = ?3 AND bucket = ?4"
 		: "INSERT INTO spent (scope, subject, grain, bucket, usd,"
-		  " atomic, count) VALUES (?1, ?2, ?3, ?4, ?5, '0', 1)"
+		  " atomic, count) VALUES (?1, ?2, ?3, ?4, ?5, '0', ?6)"
 		  " ON CONFLICT DO UPDATE SET usd = usd + ?5,"
-		  " count = count + 1";
+		  " count = count + ?6";
 	enum x402_err err = x402__journal_run(journal,
-		x402__journal_bound(journal, sql, "itiii",
+		x402__journal_bound(journal, sql, "itiiii",
 			(int64_t)range->counter, range->subject,
-			(int64_t)range->grain, range->from, usd));
+			(int64_t)range->grain, range->from,
+			(int64_t)by->usd_micros, (int64_t)by->count));
 	if (err || range->counter != COUNTER_ASSET)
 		return err;
-	return change_units(journal, range, spend, less);
+	return change_units(journal, range, &by->units, less);
+}
+
+enum x402_err x402__budget_flush(struct x402_journal *journal)
+{
+	enum x402_err err = X402_OK;
+	for (size_t i = 0; !err && i < journal->pending_len; i++) {
+		const struct x402__pending *pending = &journal->pending[i];
+		struct range range = {pending->counter, pending->grain,
+			pending->bucket, pending->subject};
+		err = change_bucket(journal, &range, &pending->tally, false);
+	}
+	/* After an error the transaction is rolled back as a whole. */
+	journal->pending_len = 0;
+	return err;
+}
+
+/* Gather an addition, or take out of the file at once. */
+static enum x402_err change_one(struct x402_journal *journal,
+	const struct range *range, const struct x402__spend *spend, bool less)
+{
+	bool units = range->counter == COUNTER_ASSET;
+	struct x402__pending *pending = NULL;
+	struct tally tally = {0};
+	if (less) {
+		enum x402_err err = add_to(&tally, spend, units);
+		return err ? err : change_bucket(journal, range, &tally, true);
+	}
+	enum x402_err err = find_pending(journal, range, &pending);
+	return err ? err : add_to(&pending->tally, spend, units);
 }
 
 static enum x402_err change(struct x402_journal *journal,
@@ -241,7 +355,7 @@ static enum x402_err change(struct x402_journal *journal,
 			grain <= (timed ? GRAIN_HOUR : GRAIN_EVER); grain++) {
 			struct range range = {counter, grain,
 				bucket_of(grain, spend->at_unix_ms), subject};
-			enum x402_err err = change_bucket(
+			enum x402_err err = change_one(
 				journal, &range, spend, less);
 			if (err)
 				return err;
@@ -274,7 +388,10 @@ enum x402_err x402__budget_add(
 enum x402_err x402__budget_take_back(struct x402_journal *journal,
 	const struct x402__spend *spend, const struct x402__spend *charged)
 {
-	enum x402_err err = change(journal, spend, true);
+	/* What it takes out may be among what was only gathered. */
+	enum x402_err err = x402__budget_flush(journal);
+	if (!err)
+		err = change(journal, spend, true);
 	if (!err && charged)
 		err = change(journal, charged, false);
 	return err;

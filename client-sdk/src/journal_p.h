@@ -21,6 +21,9 @@
 /* Statements kept prepared; there are fewer than this in the source. */
 #define X402__JOURNAL_STATEMENTS_MAX 48
 
+/* Counters that the open transaction has changed: journal_budget.c's own. */
+struct x402__pending;
+
 struct x402_journal {
 	sqlite3 *sqlite;
 	struct {
@@ -28,6 +31,8 @@ struct x402_journal {
 		sqlite3_stmt *stmt;
 	} statements[X402__JOURNAL_STATEMENTS_MAX];
 	size_t statements_len;
+	struct x402__pending *pending;
+	size_t pending_len;
 	char holder[128]; /* this handle of this process */
 	bool durable;     /* PRAGMA synchronous is FULL now */
 	char error[256];
@@ -164,9 +169,14 @@ struct x402__spend {
 X402_MUST_USE enum x402_err x402__budget_check(struct x402_journal *journal,
 	const struct x402__spend *spend, const struct x402_budget *budgets,
 	size_t budgets_len, struct x402_errinfo *info);
-/* Add a purchase to every counter. */
+/*
+ * Add a purchase to every counter. They are written when the transaction ends,
+ * once for all purchases in it; checks see them at once.
+ */
 X402_MUST_USE enum x402_err x402__budget_add(
 	struct x402_journal *journal, const struct x402__spend *spend);
+/* Write what was added; x402__journal_end() does. */
+X402_MUST_USE enum x402_err x402__budget_flush(struct x402_journal *journal);
 /*
  * Take one out again; with `charged`, put what was really taken in its place.
  */
