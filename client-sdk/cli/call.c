@@ -372,15 +372,12 @@ int cli_call_client(struct cli_call *call, struct cli_payer *payer,
 	int exit = open_journal(call, ret_journal);
 	if (exit)
 		return exit;
-	if (payer->svm_key.ptr) {
-		call->options.svm_key =
-			(const struct x402_svm_secret *)payer->svm_key.ptr;
-		call->options.svm_rpc_url = payer->svm_rpc_url;
-	}
-	if (payer->signer)
-		call->options.signer = x402_signer_client(payer->signer);
+	cli_payer_svm(payer, &call->options);
+	call->options.signer = cli_payer_signer(payer);
+	call->options.evm_rpc_url = getenv("EVM_RPC_URL");
 	enum x402_err err = x402_client_new(&call->options, ret_client);
 	call->options.svm_key = NULL;
+	call->options.svm_signer = NULL;
 	if (err)
 		return cli_error(CLI_GENERAL, "internal_error", "%s",
 			x402_err_text(err));
@@ -393,16 +390,12 @@ static int perform(struct cli_call *call, struct cli_payer *payer,
 	struct x402_client_response *response)
 {
 	struct x402_client *client = NULL;
-	if (payer->signer)
-		call->options.signer = x402_signer_client(payer->signer);
+	call->options.signer = cli_payer_signer(payer);
 	call->options.evm_rpc_url = getenv("EVM_RPC_URL");
-	if (payer->svm_key.ptr) {
-		call->options.svm_key =
-			(const struct x402_svm_secret *)payer->svm_key.ptr;
-		call->options.svm_rpc_url = payer->svm_rpc_url;
-	}
+	cli_payer_svm(payer, &call->options);
 	enum x402_err err = x402_client_new(&call->options, &client);
 	call->options.svm_key = NULL;
+	call->options.svm_signer = NULL;
 	call->options.signer = NULL;
 	if (err)
 		return cli_error(CLI_GENERAL, "internal_error", "%s",
@@ -413,10 +406,9 @@ static int perform(struct cli_call *call, struct cli_payer *payer,
 	(void)err;
 	/* A signer says more about a refusal than the library knows. */
 	if (response->cause == X402_CLIENT_CAUSE_SIGNER && payer->signer &&
-		x402_signer_reason(payer->signer)[0])
+		cli_payer_reason()[0])
 		(void)snprintf(response->error.text,
-			sizeof(response->error.text), "%s",
-			x402_signer_reason(payer->signer));
+			sizeof(response->error.text), "%s", cli_payer_reason());
 	x402_client_free(client);
 	return CLI_OK;
 }

@@ -152,8 +152,8 @@ void cli_warn(const char *fmt, ...) X402_PRINTF(1, 2);
 /* What may be a stranger's text, without what a terminal would obey. */
 void cli_show(FILE *out, const char *text);
 /*
- * Between the two calls errors are kept instead of printed; the second gives
- * the last one as JSON (NULL: there was none). For the MCP server.
+ * Between the two calls errors of this thread are kept instead of printed; the
+ * second gives the last one as JSON (NULL: there was none). For the MCP server.
  */
 void cli_errors_keep(void);
 struct x402_json *cli_errors_take(void);
@@ -215,12 +215,23 @@ struct cli_payer_flags {
 struct cli_payer {
 	struct cli_payer_flags flags;
 	struct x402_signer *signer; /* NULL: nobody */
+	/* What cli_payer_signer() hands out: one signature at a time. */
+	struct x402_client_signer guarded;
+	struct x402_client_svm_signer guarded_svm;
 	/* Beside it: SVM_PRIVATE_KEY, and SVM_RPC_URL to ask. */
 	struct x402_locked svm_key; /* a struct x402_svm_secret; or empty */
 	const char *svm_rpc_url;
 };
 /* Fills the part of Solana. CLI_CONFIG with the error reported. */
 int cli_svm_key_load(struct cli_payer *payer);
+/* The key alone, for who asks no node. */
+int cli_svm_key_read(struct cli_payer *payer);
+/*
+ * Into a client's options: who pays on Solana, a key or the signer. The key's
+ * pointer must be taken out again after x402_client_new().
+ */
+void cli_payer_svm(
+	struct cli_payer *payer, struct x402_client_options *options);
 /*
  * First of: --signer or --wallet, a key in the environment, X402_SIGNER,
  * X402_WALLET, the wallet named "default". CLI_OK also when there is none of
@@ -229,6 +240,13 @@ int cli_svm_key_load(struct cli_payer *payer);
 int cli_payer_load(
 	const struct cli_payer_flags *flags, struct cli_payer *ret_payer);
 void cli_payer_clear(struct cli_payer *payer);
+/*
+ * For x402_client_options.signer; NULL: nobody. Several threads may use it at
+ * once: they sign one after the other.
+ */
+const struct x402_client_signer *cli_payer_signer(struct cli_payer *payer);
+/* Why this thread's last signature was refused; "" when it was not. */
+const char *cli_payer_reason(void);
 /*
  * A process that serves many calls: the payer and the limit of all of them.
  * NULL in a command that does one thing.

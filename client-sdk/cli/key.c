@@ -174,13 +174,12 @@ static int open_svm_wallet(struct cli_payer *payer, const char *name)
 		   : exit;
 }
 
-int cli_svm_key_load(struct cli_payer *payer)
+int cli_svm_key_read(struct cli_payer *payer)
 {
 	char *value = getenv("SVM_PRIVATE_KEY");
 	const char *path = getenv("SVM_PRIVATE_KEY_FILE");
 	char text[KEY_FILE_MAX_BYTES] = {0};
 	int exit = CLI_OK;
-	payer->svm_rpc_url = getenv("SVM_RPC_URL");
 	if (value && *value) {
 		exit = parse_svm("SVM_PRIVATE_KEY", value, payer);
 		x402_wipe(value, strlen(value));
@@ -194,6 +193,13 @@ int cli_svm_key_load(struct cli_payer *payer)
 	const char *wallet = getenv("X402_SVM_WALLET");
 	if (!exit && !payer->svm_key.ptr && wallet && *wallet)
 		exit = open_svm_wallet(payer, wallet);
+	return exit;
+}
+
+int cli_svm_key_load(struct cli_payer *payer)
+{
+	int exit = cli_svm_key_read(payer);
+	payer->svm_rpc_url = getenv("SVM_RPC_URL");
 	if (!exit && payer->svm_key.ptr &&
 		(!payer->svm_rpc_url || !*payer->svm_rpc_url))
 		exit = cli_error(CLI_CONFIG, "svm_rpc_url",

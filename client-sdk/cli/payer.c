@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,7 +79,9 @@ static int password_variable(struct x402_locked *ret)
 	memcpy(ret->ptr, text, len);
 	ret->len = len;
 	x402_wipe(text, len);
-	unsetenv("X402_PASSWORD");
+	/* It is empty now; with threads about, the list stays as it is. */
+	if (!cli_process_payer)
+		unsetenv("X402_PASSWORD");
 	return CLI_OK;
 }
 
@@ -196,7 +199,7 @@ static bool has_default_wallet(void)
 	return found;
 }
 
-int cli_payer_load(
+static int find_payer(
 	const struct cli_payer_flags *flags, struct cli_payer *ret_payer)
 {
 	const char *signer = getenv("X402_SIGNER");
@@ -219,6 +222,113 @@ int cli_payer_load(
 	if (has_default_wallet())
 		return from_wallet(ret_payer, DEFAULT_WALLET);
 	return CLI_OK;
+}
+
+/* A signer is of one thread at a time (x402/signer.h). */
+static pthread_mutex_t signing = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local char reason[256];
+
+static void keep_reason(const struct cli_payer *payer)
+{
+	(void)snprintf(reason, sizeof(reason), "%s",
+		x402_signer_reason(payer->signer));
+}
+
+static enum x402_err sign_alone(void *user,
+	const struct x402_client_signing *signing_,
+	struct x402_buf *ret_signature)
+{
+	const struct cli_payer *payer = user;
+	const struct x402_client_signer *signer = x402_signer_client(
+		payer->signer);
+	(void)pthread_mutex_lock(&signing);
+	enum x402_err err = signer->sign(signer->user, signing_, ret_signature);
+	keep_reason(payer);
+	(void)pthread_mutex_unlock(&signing);
+	return err;
+}
+
+static enum x402_err sign_text_alone(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	const struct cli_payer *payer = user;
+	const struct x402_client_signer *signer = x402_signer_client(
+		payer->signer);
+	(void)pthread_mutex_lock(&signing);
+	enum x402_err err = signer->sign_text(
+		signer->user, text, ret_signature);
+	keep_reason(payer);
+	(void)pthread_mutex_unlock(&signing);
+	return err;
+}
+
+static enum x402_err sign_svm_alone(void *user,
+	const struct x402_client_signing *signing_,
+	struct x402_buf *ret_signature)
+{
+	const struct cli_payer *payer = user;
+	const struct x402_client_svm_signer *signer = x402_signer_svm_client(
+		payer->signer);
+	(void)pthread_mutex_lock(&signing);
+	enum x402_err err = signer->sign(signer->user, signing_, ret_signature);
+	keep_reason(payer);
+	(void)pthread_mutex_unlock(&signing);
+	return err;
+}
+
+const struct x402_client_signer *cli_payer_signer(struct cli_payer *payer)
+{
+	return payer->signer ? &payer->guarded : NULL;
+}
+
+const char *cli_payer_reason(void)
+{
+	return reason;
+}
+
+/* Filled once, before there is a second thread. */
+static void guard(struct cli_payer *payer)
+{
+	if (!payer->signer)
+		return;
+	const struct x402_client_signer *signer = x402_signer_client(
+		payer->signer);
+	payer->guarded = (struct x402_client_signer){.address = signer->address,
+		.sign = sign_alone,
+		.sign_text = signer->sign_text ? sign_text_alone : NULL,
+		.user = payer};
+	const struct x402_client_svm_signer *svm = x402_signer_svm_client(
+		payer->signer);
+	if (svm)
+		payer->guarded_svm = (struct x402_client_svm_signer){
+			.address = svm->address,
+			.sign = sign_svm_alone,
+			.user = payer};
+}
+
+int cli_payer_load(
+	const struct cli_payer_flags *flags, struct cli_payer *ret_payer)
+{
+	int exit = find_payer(flags, ret_payer);
+	if (!exit)
+		guard(ret_payer);
+	return exit;
+}
+
+void cli_payer_svm(struct cli_payer *payer, struct x402_client_options *options)
+{
+	const char *node = payer->svm_rpc_url;
+	options->svm_key = NULL;
+	options->svm_signer = NULL;
+	/* The signer's key without a node: offers on Solana are passed over. */
+	if (!node || !*node)
+		return;
+	if (payer->svm_key.ptr)
+		options->svm_key =
+			(const struct x402_svm_secret *)payer->svm_key.ptr;
+	else if (payer->guarded_svm.sign)
+		options->svm_signer = &payer->guarded_svm;
+	options->svm_rpc_url = node;
 }
 
 void cli_payer_clear(struct cli_payer *payer)

@@ -88,9 +88,9 @@ void cli_put_int(struct x402_json *line, const char *key, int64_t value)
 		return;
 }
 
-/* For the MCP server: errors become answers there. */
-static bool keeping;
-static struct x402_json *kept;
+/* For the MCP server: errors become answers there, each of its own call. */
+static _Thread_local bool keeping;
+static _Thread_local struct x402_json *kept;
 
 void cli_errors_keep(void)
 {

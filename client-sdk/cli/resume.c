@@ -3,9 +3,11 @@
  * by a facilitator, by the chain, and, with -o, by showing the server the same
  * payment again and keeping what it delivers. Signs nothing.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lookup.h"
@@ -56,6 +58,25 @@ static void on_purchase(void *user, const struct x402_purchase *purchase)
 		resume->failed = true;
 }
 
+/* SVM_RPC_URL says which cluster it is by its first block. */
+static int find_cluster(char *network, size_t size,
+	struct x402_client_endpoint *ret_endpoint, size_t *ret_len)
+{
+	const char *rpc = getenv("SVM_RPC_URL");
+	struct x402_json *genesis = NULL;
+	if (!rpc || !*rpc)
+		return CLI_OK;
+	int exit = cli_rpc(rpc, "getGenesisHash", "[]", &genesis);
+	if (exit)
+		return exit;
+	const char *text = x402_json_string(genesis);
+	(void)snprintf(network, size, "solana:%.32s", text ? text : "");
+	x402_json_unref(genesis);
+	ret_endpoint[(*ret_len)++] = (struct x402_client_endpoint){
+		network, rpc};
+	return CLI_OK;
+}
+
 /* EVM_RPC_URL is of one chain: it says which. */
 static int find_chain(const struct cli_args *args, char *network, size_t size,
 	struct x402_client_endpoint *ret_endpoint, size_t *ret_len)
@@ -73,8 +94,8 @@ static int find_chain(const struct cli_args *args, char *network, size_t size,
 	(void)snprintf(network, size, "eip155:%llu",
 		strtoull(text ? text : "0", NULL, 16));
 	x402_json_unref(id);
-	*ret_endpoint = (struct x402_client_endpoint){network, rpc};
-	*ret_len = 1;
+	ret_endpoint[(*ret_len)++] = (struct x402_client_endpoint){
+		network, rpc};
 	return CLI_OK;
 }
 
@@ -82,18 +103,22 @@ static int run(struct resume *resume, const struct cli_args *args,
 	struct x402_client *client, struct x402_json *answer)
 {
 	char network[X402_NETWORK_SIZE];
-	struct x402_client_endpoint endpoint;
+	char cluster[X402_NETWORK_SIZE];
+	struct x402_client_endpoint endpoints[2];
 	struct x402_client_resumed resumed = {.looked_at = 0};
 	const char *facilitator = cli_arg(args, CLI_KEY_FACILITATOR);
-	struct x402_client_resume_options options = {.endpoints = &endpoint,
+	struct x402_client_resume_options options = {.endpoints = endpoints,
 		.block_tag = cli_arg(args, CLI_KEY_BLOCK),
 		.facilitator_url = facilitator ? facilitator
 					       : getenv("FACILITATOR_URL"),
 		.on_response = resume->directory ? on_response : NULL,
 		.on_purchase = on_purchase,
 		.user = resume};
-	int exit = find_chain(args, network, sizeof(network), &endpoint,
+	int exit = find_chain(args, network, sizeof(network), endpoints,
 		&options.endpoints_len);
+	if (!exit)
+		exit = find_cluster(cluster, sizeof(cluster), endpoints,
+			&options.endpoints_len);
 	if (exit)
 		return exit;
 	enum x402_err err = x402_client_resume(client, &options, &resumed);
@@ -118,7 +143,13 @@ int cli_resume(const struct cli_args *args, struct x402_json **ret_answer)
 	struct x402_json *answer = x402_json_new_object();
 	struct x402_client_options options = {.max_redirects = -1};
 	struct x402_client *client = NULL;
-	int exit = cli_journal_open(&options.journal);
+	int exit = CLI_OK;
+	if (resume.directory && mkdir(resume.directory, 0777) &&
+		errno != EEXIST)
+		exit = cli_error(CLI_USAGE, "output", "%s: %s",
+			resume.directory, strerror(errno));
+	if (!exit)
+		exit = cli_journal_open(&options.journal);
 	if (!exit && x402_client_new(&options, &client))
 		exit = cli_error(
 			CLI_GENERAL, "internal_error", "out of memory");

@@ -90,6 +90,7 @@ static int serve(const struct cli_args *args, const char *path,
 	if (!read_uids(args, uids, &serving.uids_len))
 		return CLI_USAGE;
 	options.wallet = x402_signer_client(wallet);
+	options.svm_wallet = x402_signer_svm_client(wallet);
 	enum x402_err err = x402_signer_core_new(
 		&options, &info, &serving.core);
 	if (!err)
@@ -99,6 +100,21 @@ static int serve(const struct cli_args *args, const char *path,
 		return cli_error(CLI_CONFIG, "signer", "%s",
 			info.text[0] ? info.text : x402_err_text(err));
 	return CLI_OK;
+}
+
+/* The key of Solana, where there is one: no node is asked from here. */
+static int add_svm_key(const struct cli_args *args, struct x402_signer *wallet)
+{
+	struct cli_payer payer = {
+		.flags = {.password = cli_arg(args, CLI_KEY_PASSWORD_FILE)}};
+	int exit = cli_svm_key_read(&payer);
+	if (!exit && payer.svm_key.ptr &&
+		x402_signer_add_svm_key(wallet,
+			(const struct x402_svm_secret *)payer.svm_key.ptr))
+		exit = cli_error(
+			CLI_GENERAL, "internal_error", "out of memory");
+	cli_payer_clear(&payer);
+	return exit;
 }
 
 static int run(const struct cli_args *args, const char *path)
@@ -120,6 +136,8 @@ static int run(const struct cli_args *args, const char *path)
 		exit = cli_error(CLI_CONFIG, "invalid_key",
 			"the key is not one of secp256k1");
 	x402_secret_clear(&key);
+	if (!exit)
+		exit = add_svm_key(args, wallet);
 	if (!exit && x402_session_state_directory(&state))
 		exit = cli_error(CLI_CONFIG, "signer",
 			"set X402_STATE_DIR or HOME: payments are counted "

@@ -5,11 +5,10 @@
  * pages (a foreign Origin or Host) are refused.
  *
  *   1. on_request   the door: path, method, Host, Origin, token
- *   2. work         off the loop, one call at a time: mcp_answer()
+ *   2. work         off the loop, a few at a time: mcp_answer()
  *   3. worked       the reply
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +37,6 @@ struct job {
 	struct http_exchange *exchange;
 	char *answer;
 };
-
-/* The tools are commands: they speak through one door. */
-static pthread_mutex_t one_call = PTHREAD_MUTEX_INITIALIZER;
 
 static void reply(struct http_exchange *exchange, int status, const char *json)
 {
@@ -116,9 +112,7 @@ static void work(uv_work_t *request)
 	struct job *job = request->data;
 	const struct http_request *message = http_exchange_request(
 		job->exchange);
-	(void)pthread_mutex_lock(&one_call);
 	job->answer = mcp_answer(x402_span(message->body, message->body_len));
-	(void)pthread_mutex_unlock(&one_call);
 }
 
 static void close_if_done(struct http *http)

@@ -15,19 +15,26 @@
 /* What fetch hands to a model: more would not fit into its context. */
 #define MCP_BODY_MAX_BYTES ((size_t)1024 * 1024)
 
-/* What all calls of a server share. Set once, before the first message. */
+/*
+ * What all calls of a server share. Set once, before the first message; each
+ * call works on a copy of flags.
+ */
 struct mcp_server {
 	struct cli_call flags; /* limits and payer of the command line */
 	struct cli_payer payer;
 };
 extern struct mcp_server mcp_server;
 
+/* Calls that run at once; more wait. A model asks for a handful at a time. */
+#define MCP_CALLS_MAX 8
+
 /*
  * Answer one message. NULL: there is nothing to answer (a notification, a
- * response). One call at a time: the tools are commands, and speak through
- * one door.
+ * response). Several threads may answer at once.
  */
 char *mcp_answer(struct x402_span message);
+/* Does this message call a tool? That takes its time; all else does not. */
+bool mcp_is_call(struct x402_span message);
 
 /* The value of tools/list. NULL when memory is out. */
 struct x402_json *mcp_tools_list(void);

@@ -123,6 +123,18 @@ static bool is_id(const struct x402_json *id)
 	return type == X402_JSON_STRING || type == X402_JSON_INTEGER;
 }
 
+bool mcp_is_call(struct x402_span message)
+{
+	struct x402_json_limits limits = {.max_bytes = MCP_MESSAGE_MAX_BYTES};
+	struct x402_json *json = NULL;
+	if (x402_json_parse(message, &limits, NULL, &json))
+		return false;
+	const char *method = x402_json_get_string(json, "method");
+	bool call = method && strcmp(method, "tools/call") == 0;
+	x402_json_unref(json);
+	return call;
+}
+
 char *mcp_answer(struct x402_span message)
 {
 	struct x402_json_limits limits = {.max_bytes = MCP_MESSAGE_MAX_BYTES};

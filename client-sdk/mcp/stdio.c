@@ -1,9 +1,12 @@
 /*
  * stdio.c: `x402 mcp`: the server on standard input and output, one message on
- * each line, as MCP clients start it. And what both carriers need at their
- * start: the limits and the payer.
+ * each line, as MCP clients start it. Calls of tools run on threads of their
+ * own, so that one that waits for its settlement holds up no other. And what
+ * both carriers need at their start: the limits and the payer.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,30 +17,124 @@
 /* Without --max-spend; the same as for one payment. */
 #define SPEND_DEFAULT_USD_MICROS X402_DEFAULT_MAX_USD_MICROS
 
-static bool write_line(const char *text)
+/* ---- Calls, each on a thread of its own. ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a call has */
+	unsigned running;
+	bool broken; /* nobody takes answers any more */
+} calls = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+
+struct call {
+	size_t len;
+	uint8_t message[];
+};
+
+/* One line, whole: answers of several calls must not mix. */
+static void write_line(const char *text)
 {
-	return fputs(text, stdout) >= 0 && fputc('\n', stdout) != EOF &&
-		fflush(stdout) == 0;
+	(void)pthread_mutex_lock(&calls.lock);
+	if (fputs(text, stdout) < 0 || fputc('\n', stdout) == EOF ||
+		fflush(stdout) != 0)
+		calls.broken = true;
+	(void)pthread_mutex_unlock(&calls.lock);
+}
+
+static void answer(struct x402_span message)
+{
+	char *text = mcp_answer(message);
+	if (text)
+		write_line(text);
+	free(text);
+}
+
+static void *run_call(void *user)
+{
+	struct call *call = user;
+	answer(x402_span(call->message, call->len));
+	free(call);
+	(void)pthread_mutex_lock(&calls.lock);
+	calls.running--;
+	(void)pthread_cond_signal(&calls.ended);
+	(void)pthread_mutex_unlock(&calls.lock);
+	return NULL;
+}
+
+/* Until no more than so many run. */
+static void wait_for_calls(unsigned left)
+{
+	(void)pthread_mutex_lock(&calls.lock);
+	while (calls.running > left)
+		(void)pthread_cond_wait(&calls.ended, &calls.lock);
+	(void)pthread_mutex_unlock(&calls.lock);
+}
+
+/* False: there is no thread for it. */
+static bool start_call(struct x402_span message)
+{
+	struct call *call = malloc(sizeof(*call) + message.len);
+	pthread_attr_t attributes;
+	pthread_t thread;
+	sigset_t signals;
+	sigset_t before;
+	if (!call)
+		return false;
+	call->len = message.len;
+	memcpy(call->message, message.ptr, message.len);
+	wait_for_calls(MCP_CALLS_MAX - 1);
+	(void)pthread_mutex_lock(&calls.lock);
+	calls.running++;
+	(void)pthread_mutex_unlock(&calls.lock);
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	/* Signals are for the thread that reads: they end its read. */
+	(void)sigfillset(&signals);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, &before);
+	bool ok = pthread_create(&thread, &attributes, run_call, call) == 0;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attributes);
+	if (ok)
+		return true;
+	free(call);
+	(void)pthread_mutex_lock(&calls.lock);
+	calls.running--;
+	(void)pthread_mutex_unlock(&calls.lock);
+	return false;
+}
+
+/* ---- Lines. ---- */
+
+static void take_line(struct x402_span line)
+{
+	if (line.len && !(mcp_is_call(line) && start_call(line)))
+		answer(line);
 }
 
 /* Every whole line; what is left stays in the buffer. */
-static bool answer_lines(struct x402_buf *in)
+static bool take_lines(struct x402_buf *in)
 {
 	for (;;) {
 		uint8_t *end = in->len ? memchr(in->ptr, '\n', in->len) : NULL;
 		if (!end)
 			return in->len <= MCP_MESSAGE_MAX_BYTES;
 		size_t len = (size_t)(end - in->ptr);
-		char *answer = len ? mcp_answer(x402_span(in->ptr, len)) : NULL;
-		bool ok = !answer || write_line(answer);
-		free(answer);
-		if (!ok)
-			return false;
+		take_line(x402_span(in->ptr, len));
 		memmove(in->ptr, end + 1, in->len - len - 1);
 		in->len -= len + 1;
 	}
 }
 
+static bool is_broken(void)
+{
+	(void)pthread_mutex_lock(&calls.lock);
+	bool broken = calls.broken;
+	(void)pthread_mutex_unlock(&calls.lock);
+	return broken;
+}
+
+/* The end of the input ends no call: what it has paid for is answered. */
 int mcp_stdio_run(void)
 {
 	struct x402_buf in = {0};
@@ -51,11 +148,12 @@ int mcp_stdio_run(void)
 		if (got <= 0)
 			break;
 		x402_buf_add(&in, x402_span(chunk, (size_t)got));
-		ok = !in.failed && answer_lines(&in);
+		ok = !in.failed && take_lines(&in) && !is_broken();
 	}
+	wait_for_calls(0);
 	free(chunk);
 	x402_buf_clear(&in);
-	if (!ok)
+	if (!ok || is_broken())
 		return cli_error(CLI_GENERAL, "mcp",
 			"a message was too long, or the client has gone");
 	return cli_interrupted() ? CLI_INTERRUPTED : CLI_OK;
@@ -117,6 +215,8 @@ int cli_mcp_run(const struct cli_command *command, int argc, char **argv)
 	struct x402_budget budget = {.scope = X402_BUDGET_ALL,
 		.window = X402_BUDGET_SESSION,
 		.max_usd_micros = mcp_server.flags.max_spend_usd_micros};
+	(void)cli_session_id(); /* one for all calls, made before they are two
+				 */
 	cli_process_payer = &mcp_server.payer;
 	cli_process_budget = &budget;
 	cli_process_public_only = mcp_server.flags.options.public_only;

@@ -54,6 +54,9 @@ enum x402_err x402__transfer_run(struct x402__transfer *transfer)
 			pause_transfer(transfer);
 			break;
 		case X402__FLOW_RESERVE:
+			x402__transfer_ask(transfer);
+			x402__transfers_journal(&transfer, 1);
+			break;
 		case X402__FLOW_COMMIT:
 			x402__transfers_journal(&transfer, 1);
 			break;
@@ -100,6 +103,21 @@ enum x402_err x402_client_perform(struct x402_client *client,
 
 /* ---- Clients and responses. ---- */
 
+/* Whoever pays on Solana; nobody is fine too. */
+static enum x402_err make_svm(
+	struct x402_client *client, const struct x402_client_options *options)
+{
+	struct x402_client_svm_signer signer;
+	if (options->svm_signer)
+		signer = *options->svm_signer;
+	else if (!options->svm_key)
+		return X402_OK;
+	else if (x402__svm_keyring_new(
+			 options->svm_key, &client->svm_keyring, &signer))
+		return X402_ERR_NOMEM;
+	return x402__svm_new(&signer, options->svm_rpc_url, &client->svm);
+}
+
 enum x402_err x402_client_new(const struct x402_client_options *options,
 	struct x402_client **ret_client)
 {
@@ -130,10 +148,10 @@ enum x402_err x402_client_new(const struct x402_client_options *options,
 		client->signer = *resolved.signer;
 		client->has_signer = true;
 	}
-	if (!err && resolved.svm_key)
-		err = x402__svm_new(
-			resolved.svm_key, resolved.svm_rpc_url, &client->svm);
+	if (!err)
+		err = make_svm(client, &resolved);
 	client->options.svm_key = NULL;
+	client->options.svm_signer = NULL;
 	client->options.key = NULL;
 	client->options.signer = NULL;
 	if (err) {
@@ -151,6 +169,7 @@ void x402_client_free(struct x402_client *client)
 	x402__operator_free(client->operator_);
 	curl_easy_cleanup(client->curl);
 	x402__keyring_free(client->keyring);
+	x402__keyring_free(client->svm_keyring);
 	x402__svm_free(client->svm);
 	free(client);
 	curl_global_cleanup();

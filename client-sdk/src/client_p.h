@@ -9,14 +9,17 @@
 #include "flow_p.h"
 #include "svm_p.h"
 
-struct x402__keyring; /* a key in locked memory, with its signing context */
+/* A key in locked memory, of EVM with its signing context, or of Solana. */
+struct x402__keyring;
 
 struct x402_client {
 	struct x402_client_options options; /* defaults filled in */
 	struct x402_client_signer signer;
 	bool has_signer;
 	struct x402__keyring *keyring;
+	struct x402__keyring *svm_keyring;
 	struct x402__svm *svm; /* or NULL */
+	struct x402_create_cache create_cache;
 	CURL *curl; /* for x402_client_fetch(): kept for its connections */
 	struct x402__operator *operator_; /* counters and circuits */
 };
@@ -28,6 +31,10 @@ struct x402_client {
 X402_MUST_USE enum x402_err x402__keyring_new(const struct x402_secret *key,
 	struct x402__keyring **ret_keyring,
 	struct x402_client_signer *ret_signer);
+/* The same for a key of Solana. NOMEM. */
+X402_MUST_USE enum x402_err x402__svm_keyring_new(
+	const struct x402_svm_secret *key, struct x402__keyring **ret_keyring,
+	struct x402_client_svm_signer *ret_signer);
 void x402__keyring_free(struct x402__keyring *keyring);
 /* L-039: bytes from the OS. */
 void x402__random(uint8_t *ret_bytes, size_t len);

@@ -75,7 +75,10 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 	struct x402_client_options out = X402_CLIENT_OPTIONS_INIT;
 	if (options)
 		out = *options;
-	if ((out.key && out.signer) || (out.svm_key && !out.svm_rpc_url) ||
+	if ((out.key && out.signer) || (out.svm_key && out.svm_signer) ||
+		(out.svm_key && !out.svm_rpc_url) ||
+		(out.svm_signer &&
+			(!out.svm_rpc_url || !out.svm_signer->sign)) ||
 		(out.signer && !out.signer->sign) || out.timeout_ms < 0 ||
 		out.connect_timeout_ms < 0 || out.breaker_open_ms < 0 ||
 		(out.budgets_len && !out.journal))

@@ -52,6 +52,7 @@ struct x402__flow {
 	const struct x402_client_options *options;
 	const struct x402_client_signer *signer; /* NULL: cannot pay */
 	struct x402__svm *svm;                   /* NULL: not on Solana */
+	struct x402_create_cache *cache;         /* or NULL */
 	const struct x402_client_request *request;
 
 	enum x402__flow_step step;

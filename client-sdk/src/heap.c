@@ -38,13 +38,9 @@ void *x402__heap_peek(const struct x402__heap *heap)
 	return heap->len ? heap->items[0] : NULL;
 }
 
-void *x402__heap_pop(struct x402__heap *heap)
+static void sink(struct x402__heap *heap, size_t at)
 {
-	if (!heap->len)
-		return NULL;
-	void *item = heap->items[0];
-	heap->items[0] = heap->items[--heap->len];
-	for (size_t at = 0;;) {
+	for (;;) {
 		size_t first = 2 * at + 1;
 		if (first >= heap->len)
 			break;
@@ -57,7 +53,25 @@ void *x402__heap_pop(struct x402__heap *heap)
 		swap(heap, at, first);
 		at = first;
 	}
+}
+
+void *x402__heap_pop(struct x402__heap *heap)
+{
+	if (!heap->len)
+		return NULL;
+	void *item = heap->items[0];
+	heap->items[0] = heap->items[--heap->len];
+	sink(heap, 0);
 	return item;
+}
+
+void x402__heap_change(struct x402__heap *heap,
+	void (*change)(void *item, void *user), void *user)
+{
+	for (size_t i = 0; i < heap->len; i++)
+		change(heap->items[i], user);
+	for (size_t i = heap->len / 2; i-- > 0;)
+		sink(heap, i);
 }
 
 void x402__heap_clear(struct x402__heap *heap)

@@ -19,6 +19,9 @@ X402_MUST_USE bool x402__heap_push(struct x402__heap *heap, void *item);
 /* NULL when it is empty. */
 void *x402__heap_peek(const struct x402__heap *heap);
 void *x402__heap_pop(struct x402__heap *heap);
+/* Change every item, whatever that does to the order; then it holds again. */
+void x402__heap_change(struct x402__heap *heap,
+	void (*change)(void *item, void *user), void *user);
 void x402__heap_clear(struct x402__heap *heap);
 
 #endif

@@ -12,6 +12,7 @@
 struct x402__keyring {
 	struct x402_secret *secret; /* sodium_malloc */
 	struct x402_secp256k1 *secp;
+	struct x402_svm_secret *svm_secret; /* sodium_malloc; then no other */
 };
 
 bool x402__random_init(void)
@@ -96,11 +97,49 @@ enum x402_err x402__keyring_new(const struct x402_secret *key,
 	return X402_OK;
 }
 
+static enum x402_err sign_svm(void *user,
+	const struct x402_client_signing *signing,
+	struct x402_buf *ret_signature)
+{
+	const struct x402__keyring *keyring = user;
+	uint8_t sig64[64];
+	if (signing->family != X402_FAMILY_SVM)
+		return X402_ERR_UNSUPPORTED;
+	enum x402_err err = x402_ed25519_sign(
+		keyring->svm_secret, signing->signable->svm_message, sig64);
+	if (err)
+		return err;
+	x402_buf_add(ret_signature, x402_span(sig64, sizeof(sig64)));
+	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
+}
+
+enum x402_err x402__svm_keyring_new(const struct x402_svm_secret *key,
+	struct x402__keyring **ret_keyring,
+	struct x402_client_svm_signer *ret_signer)
+{
+	struct x402__keyring *keyring = calloc(1, sizeof(*keyring));
+	if (!keyring)
+		return X402_ERR_NOMEM;
+	keyring->svm_secret = sodium_malloc(sizeof(*keyring->svm_secret));
+	if (!keyring->svm_secret) {
+		x402__keyring_free(keyring);
+		return X402_ERR_NOMEM;
+	}
+	*keyring->svm_secret = *key;
+	*ret_signer = (struct x402_client_svm_signer){
+		.address = x402_svm_secret_pubkey(key),
+		.sign = sign_svm,
+		.user = keyring};
+	*ret_keyring = keyring;
+	return X402_OK;
+}
+
 void x402__keyring_free(struct x402__keyring *keyring)
 {
 	if (!keyring)
 		return;
 	sodium_free(keyring->secret); /* wipes; takes NULL */
+	sodium_free(keyring->svm_secret);
 	x402_secp256k1_free(keyring->secp);
 	free(keyring);
 }

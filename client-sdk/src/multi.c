@@ -4,15 +4,16 @@
  *   queue (by priority) -> ready -> running in libcurl -> ready ...
  *                            |  ^
  *                            v  |
- *                          waiting (by time), then done
+ *                          waiting (by time, for a node), then done
  *
  * pump() is one turn: everything that became ready since the last one takes
  * its next step, and all of it together goes through the journal, so that one
  * fsync serves the whole turn. Callbacks of the caller run at the end of a
  * turn, when nothing is half done.
  */
+#include "ask_p.h"
 #include "heap_p.h"
-#include "transfer_p.h"
+#include "operate_p.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +23,36 @@
 /* Sockets that one epoll_wait() tells of. */
 #define EVENTS_MAX 64
 
+/* What a handle of libcurl's multi is at work for: its CURLOPT_PRIVATE. */
+struct owner {
+	bool is_question;
+};
+
+/* A node that is asked; nobody else waits for it. */
+struct question {
+	struct owner owner; /* first */
+	struct x402__ask ask;
+	struct x402_client_multi *multi;
+	/* One of the two. */
+	struct job *job;
+	struct balances *balances;
+	size_t index;
+	struct question *next;
+	struct question *previous;
+};
+
+/* A round of balances that is under way. */
+struct balances {
+	struct x402_client_balance *list;
+	size_t len;
+	size_t left;
+	bool pause;
+	void (*done)(void *user);
+	void *user;
+};
+
 struct job {
+	struct owner owner; /* first */
 	struct x402__transfer transfer;
 	struct x402_client_multi *multi;
 	struct x402_client_easy easy; /* curl NULL: a handle of ours */
@@ -31,6 +61,7 @@ struct job {
 	struct x402_client_done done;
 	CURL *own;
 	char *private_data; /* the caller's CURLOPT_PRIVATE */
+	int64_t added_with; /* this priority */
 	int64_t priority;
 	uint64_t serial;
 	int64_t due_ms;
@@ -45,7 +76,9 @@ struct x402_client_multi {
 	CURLM *curl;
 	struct x402__heap queue;   /* not begun */
 	struct x402__heap waiting; /* for their time */
-	struct job *jobs;          /* begun and not done */
+	struct question *questions;
+	size_t rounds;    /* of balances, under way */
+	struct job *jobs; /* begun and not done */
 	size_t jobs_len;
 	struct job **ready;
 	size_t ready_len;
@@ -218,7 +251,7 @@ static void send_job(struct job *job)
 	}
 	if (job->easy.curl)
 		curl_easy_getinfo(curl, CURLINFO_PRIVATE, &job->private_data);
-	curl_easy_setopt(curl, CURLOPT_PRIVATE, job);
+	curl_easy_setopt(curl, CURLOPT_PRIVATE, &job->owner);
 	if (curl_multi_add_handle(job->multi->curl, curl) != CURLM_OK) {
 		x402__flow_give_up(
 			&job->transfer.flow, X402_CLIENT_CAUSE_INTERNAL);
@@ -238,6 +271,100 @@ static void stop_job(struct job *job, CURLcode code)
 	make_ready(job->multi, job);
 }
 
+/* ---- Questions to nodes. ---- */
+
+static void unlink_question(struct question *question)
+{
+	if (question->next)
+		question->next->previous = question->previous;
+	if (question->previous)
+		question->previous->next = question->next;
+	else
+		question->multi->questions = question->next;
+}
+
+/* The last one of a round says what the round has found. */
+static void end_balance(
+	struct question *question, const struct x402_json *answer)
+{
+	struct balances *round = question->balances;
+	struct x402_client *client = question->multi->client;
+	round->pause |= x402__balance_answer(
+		client, &round->list[question->index], answer);
+	if (--round->left)
+		return;
+	x402__balances_judged(client, round->list, round->len, round->pause);
+	question->multi->rounds--;
+	if (round->done)
+		round->done(round->user);
+	free(round);
+}
+
+/* What it was asked for takes its next step; with or without an answer. */
+static void end_question(struct question *question, CURLcode code)
+{
+	struct x402_json *answers = NULL;
+	curl_multi_remove_handle(question->multi->curl, question->ask.curl);
+	unlink_question(question);
+	if (x402__ask_end(&question->ask, code, &answers))
+		answers = NULL;
+	if (question->job) {
+		x402__transfer_answered(&question->job->transfer, answers);
+		make_ready(question->multi, question->job);
+	} else {
+		end_balance(question, answers);
+	}
+	x402_json_unref(answers);
+	x402__ask_clear(&question->ask);
+	free(question);
+}
+
+/* body is taken. False: it cannot be asked, and nobody will be told. */
+static bool begin_question(struct x402_client_multi *multi, const char *url,
+	char *body_taken, const struct question *filled)
+{
+	struct question *question = malloc(sizeof(*question));
+	if (!question) {
+		free(body_taken);
+		return false;
+	}
+	*question = *filled;
+	question->owner.is_question = true;
+	question->multi = multi;
+	if (x402__ask_begin(&multi->client->operator_->breaker, url, body_taken,
+		    &question->ask)) {
+		free(question);
+		return false;
+	}
+	curl_easy_setopt(question->ask.curl, CURLOPT_PRIVATE, &question->owner);
+	if (curl_multi_add_handle(multi->curl, question->ask.curl) !=
+		CURLM_OK) {
+		x402__ask_clear(&question->ask);
+		free(question);
+		return false;
+	}
+	question->previous = NULL;
+	question->next = multi->questions;
+	if (question->next)
+		question->next->previous = question;
+	multi->questions = question;
+	return true;
+}
+
+/* True when the job waits for a node now. */
+static bool ask_for(struct job *job)
+{
+	struct question filled = {.job = job};
+	const char *url = NULL;
+	char *body = x402__transfer_question(&job->transfer, &url);
+	if (!body)
+		return false;
+	if (begin_question(job->multi, url, body, &filled))
+		return true;
+	x402__transfer_answered(&job->transfer, NULL);
+	return false;
+}
+
 static void read_ended(struct x402_client_multi *multi)
 {
 	int left = 0;
@@ -246,10 +373,16 @@ static void read_ended(struct x402_client_multi *multi)
 		char *data = NULL;
 		if (message->msg != CURLMSG_DONE)
 			continue;
+		CURLcode code = message->data.result;
 		curl_easy_getinfo(
 			message->easy_handle, CURLINFO_PRIVATE, &data);
-		/* Raw: what send_job() put there, on a handle of this multi. */
-		stop_job((struct job *)(void *)data, message->data.result);
+		/* Raw: what was put there, on a handle of this multi; each of
+		 * the two begins with its owner. */
+		const struct owner *owner = (const void *)data;
+		if (owner->is_question)
+			end_question((struct question *)(void *)data, code);
+		else
+			stop_job((struct job *)(void *)data, code);
 	}
 }
 
@@ -332,8 +465,12 @@ static void run_ready(struct x402_client_multi *multi)
 	struct x402__transfer **transfers = calloc(
 		len, sizeof(struct x402__transfer *));
 	if (list && transfers) {
-		memcpy(list, multi->ready, len * sizeof(struct job *));
+		size_t kept = 0;
+		for (size_t i = 0; i < len; i++)
+			if (multi->ending || !ask_for(multi->ready[i]))
+				list[kept++] = multi->ready[i];
 		multi->ready_len = 0;
+		len = kept;
 		for (size_t i = 0; i < len; i++)
 			transfers[i] = &list[i]->transfer;
 		x402__transfers_journal(transfers, len);
@@ -356,6 +493,14 @@ static void cancel_all(struct x402_client_multi *multi)
 		if (job->running)
 			stop_job(job, CURLE_ABORTED_BY_CALLBACK);
 	wake_waiting(multi);
+	for (struct question *next, *question = multi->questions; question;
+		question = next) {
+		next = question->next;
+		if (question->job)
+			x402__flow_give_up(&question->job->transfer.flow,
+				X402_CLIENT_CAUSE_CANCELLED);
+		end_question(question, CURLE_ABORTED_BY_CALLBACK);
+	}
 	for (size_t i = 0; i < multi->ready_len; i++)
 		x402__flow_give_up(&multi->ready[i]->transfer.flow,
 			X402_CLIENT_CAUSE_CANCELLED);
@@ -461,7 +606,7 @@ void x402_client_multi_free(struct x402_client_multi *multi)
 		return;
 	multi->pumping = true;
 	/* Callbacks may add; what they add is told the same. */
-	while (multi->queue.len || multi->jobs_len) {
+	while (multi->queue.len || multi->jobs_len || multi->questions) {
 		drop_queue(multi);
 		cancel_all(multi);
 		if (multi->ready_len)
@@ -479,9 +624,30 @@ void x402_client_multi_free(struct x402_client_multi *multi)
 	free(multi);
 }
 
+/* What it was added with, until the caller's score says otherwise. */
+static void score(struct x402_client_multi *multi, struct job *job)
+{
+	const struct x402_client_multi_options *options = &multi->options;
+	if (options->score)
+		job->priority = options->score(
+			options->user, job->done.user, job->added_with);
+}
+
+static void rescore(void *item, void *user)
+{
+	score(user, item);
+}
+
+void x402_client_multi_rescore(struct x402_client_multi *multi)
+{
+	x402__heap_change(&multi->queue, rescore, multi);
+}
+
 static enum x402_err add(struct x402_client_multi *multi, struct job *job)
 {
 	job->multi = multi;
+	job->priority = job->added_with;
+	score(multi, job);
 	job->serial = multi->serial++;
 	if (!x402__heap_push(&multi->queue, job)) {
 		free(job);
@@ -504,7 +670,7 @@ enum x402_err x402_client_multi_add(struct x402_client_multi *multi,
 		return X402_ERR_NOMEM;
 	job->easy = *easy;
 	job->done = done;
-	job->priority = easy->priority;
+	job->added_with = easy->priority;
 	return add(multi, job);
 }
 
@@ -519,13 +685,54 @@ enum x402_err x402_client_multi_fetch(struct x402_client_multi *multi,
 		return X402_ERR_NOMEM;
 	job->request = *request;
 	job->done = done;
-	job->priority = priority;
+	job->added_with = priority;
 	return add(multi, job);
+}
+
+enum x402_err x402_client_multi_check_balances(struct x402_client_multi *multi,
+	struct x402_client_balance *balances, size_t len,
+	struct x402_client_balances_done done)
+{
+	enum x402_err err = x402__balances_check(multi->client, balances, len);
+	if (!err && !len)
+		err = X402_ERR_INVALID_ARGUMENT;
+	struct balances *round = err ? NULL : calloc(1, sizeof(*round));
+	if (err)
+		return err;
+	if (!round)
+		return X402_ERR_NOMEM;
+	*round = (struct balances){.list = balances,
+		.len = len,
+		.left = len,
+		.done = done.call,
+		.user = done.user};
+	multi->rounds++;
+	for (size_t i = 0; i < len; i++) {
+		struct question filled = {.balances = round, .index = i};
+		char *body = x402__balance_question(
+			multi->client, &balances[i]);
+		if (body &&
+			begin_question(
+				multi, balances[i].rpc_url, body, &filled))
+			continue;
+		/* Told as one that could not be read, in its turn. */
+		round->left--;
+		round->pause |= x402__balance_answer(
+			multi->client, &balances[i], NULL);
+	}
+	if (round->left) {
+		if (!multi->pumping)
+			set_timer(multi);
+		return X402_OK;
+	}
+	multi->rounds--;
+	free(round);
+	return X402_ERR_NETWORK;
 }
 
 size_t x402_client_multi_pending(const struct x402_client_multi *multi)
 {
-	return multi->queue.len + multi->jobs_len;
+	return multi->queue.len + multi->jobs_len + multi->rounds;
 }
 
 enum x402_err x402_client_multi_action(

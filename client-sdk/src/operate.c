@@ -5,7 +5,7 @@
  */
 #include "operate_p.h"
 
-#include "prove_p.h"
+#include "ask_p.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,26 +153,30 @@ bool x402_client_is_paused(const struct x402_client *client)
 /* ---- Balances. ---- */
 
 /* balanceOf(payer) at the newest block. */
-static bool read_balance(struct x402__asker *asker,
-	const struct x402_client_balance *balance, const char *payer,
-	struct x402_u256 *ret_units)
+char *x402__balance_question(const struct x402_client *client,
+	const struct x402_client_balance *balance)
 {
-	char body[512];
+	char payer[X402_ADDRESS_TEXT_SIZE];
+	struct x402_buf body = {0};
+	x402_address_format(&client->signer.address, payer);
+	x402_buf_printf(&body,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_call\","
+		"\"params\":[{\"to\":\"%.60s\",\"data\":\"0x70a08231"
+		"000000000000000000000000%.40s\"},\"latest\"]}",
+		balance->asset, payer + 2);
+	return x402_buf_take_str(&body);
+}
+
+static bool read_balance(
+	const struct x402_json *answer, struct x402_u256 *ret_units)
+{
 	uint8_t word[32];
-	struct x402_json *json = NULL;
-	if (snprintf(body, sizeof(body),
-		    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_call\","
-		    "\"params\":[{\"to\":\"%.60s\",\"data\":\"0x70a08231"
-		    "000000000000000000000000%.40s\"},\"latest\"]}",
-		    balance->asset, payer + 2) >= (int)sizeof(body) ||
-		x402__ask(asker, balance->rpc_url, body, &json))
+	if (!answer ||
+		x402_hex_decode_fixed(x402_json_get_string(answer, "result"),
+			word, sizeof(word)))
 		return false;
-	bool ok = !x402_hex_decode_fixed(
-		x402_json_get_string(json, "result"), word, sizeof(word));
-	x402_json_unref(json);
-	if (ok)
-		*ret_units = x402_u256_from_be32(word);
-	return ok;
+	*ret_units = x402_u256_from_be32(word);
+	return true;
 }
 
 static bool is_below(const struct x402_u256 *units, const char *limit)
@@ -188,14 +192,13 @@ static bool is_number(const char *text)
 	return !text || !x402_u256_from_dec(text, &value);
 }
 
-/* True when there is too little to go on paying. */
-static bool check_one(struct x402_client *client, struct x402__asker *asker,
-	struct x402_client_balance *balance, const char *payer)
+bool x402__balance_answer(struct x402_client *client,
+	struct x402_client_balance *balance, const struct x402_json *answer)
 {
 	struct x402_u256 units;
 	bool was_low = balance->is_low;
 	balance->units[0] = '\0';
-	if (!read_balance(asker, balance, payer, &units))
+	if (!read_balance(answer, &units))
 		return client->operator_->paused;
 	x402_u256_to_dec(&units, balance->units);
 	balance->is_low = is_below(&units, balance->low);
@@ -206,38 +209,58 @@ static bool check_one(struct x402_client *client, struct x402__asker *asker,
 	return is_below(&units, balance->pause_below);
 }
 
-enum x402_err x402_client_check_balances(struct x402_client *client,
-	struct x402_client_balance *balances, size_t len)
+enum x402_err x402__balances_check(const struct x402_client *client,
+	const struct x402_client_balance *balances, size_t len)
 {
-	char payer[X402_ADDRESS_TEXT_SIZE];
-	struct x402__asker asker;
 	if (!client->has_signer)
 		return X402_ERR_KEY;
-	bool pauses = false;
 	for (size_t i = 0; i < len; i++) {
 		struct x402_address asset;
 		if (!is_number(balances[i].low) ||
 			!is_number(balances[i].pause_below) ||
+			!balances[i].rpc_url ||
 			x402_address_parse(balances[i].asset, &asset))
 			return X402_ERR_INVALID_ARGUMENT;
-		pauses |= balances[i].pause_below != NULL;
 	}
-	enum x402_err err = x402__asker_init(
-		&client->operator_->breaker, &asker);
+	return X402_OK;
+}
+
+/* What the caller paused by hand stays so, without a threshold. */
+void x402__balances_judged(struct x402_client *client,
+	const struct x402_client_balance *balances, size_t len, bool pause)
+{
+	bool pauses = false;
+	for (size_t i = 0; i < len; i++)
+		pauses |= balances[i].pause_below != NULL;
+	if (!pauses || pause == client->operator_->paused)
+		return;
+	x402_client_pause(client, pause, pause ? "the balance is low" : "");
+	x402__event_host(
+		client, pause ? "paying_paused" : "paying_resumed", "");
+}
+
+enum x402_err x402_client_check_balances(struct x402_client *client,
+	struct x402_client_balance *balances, size_t len)
+{
+	struct x402__asker asker;
+	bool pause = false;
+	enum x402_err err = x402__balances_check(client, balances, len);
+	if (!err)
+		err = x402__asker_init(&client->operator_->breaker, &asker);
 	if (err)
 		return err;
-	x402_address_format(&client->signer.address, payer);
-	bool pause = false;
-	for (size_t i = 0; i < len; i++)
-		pause |= check_one(client, &asker, &balances[i], payer);
-	x402__asker_clear(&asker);
-	/* What the caller paused by hand stays so, without a threshold. */
-	if (pauses && pause != client->operator_->paused) {
-		x402_client_pause(
-			client, pause, pause ? "the balance is low" : "");
-		x402__event_host(
-			client, pause ? "paying_paused" : "paying_resumed", "");
+	for (size_t i = 0; i < len; i++) {
+		struct x402_json *answer = NULL;
+		char *body = x402__balance_question(client, &balances[i]);
+		if (!body ||
+			x402__ask(&asker, balances[i].rpc_url, body, &answer))
+			answer = NULL;
+		pause |= x402__balance_answer(client, &balances[i], answer);
+		x402_json_unref(answer);
+		free(body);
 	}
+	x402__asker_clear(&asker);
+	x402__balances_judged(client, balances, len, pause);
 	return X402_OK;
 }
 

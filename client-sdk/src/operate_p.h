@@ -74,6 +74,20 @@ void x402__event_host(
 void x402__event_balance(const struct x402_client *client, const char *event,
 	const struct x402_client_balance *balance);
 
+/*
+ * Balances, in parts, for who waits and for who does not. check: KEY,
+ * INVALID_ARGUMENT. answer NULL: none came; true: too little to go on paying.
+ */
+X402_MUST_USE enum x402_err x402__balances_check(
+	const struct x402_client *client,
+	const struct x402_client_balance *balances, size_t len);
+char *x402__balance_question(const struct x402_client *client,
+	const struct x402_client_balance *balance);
+bool x402__balance_answer(struct x402_client *client,
+	struct x402_client_balance *balance, const struct x402_json *answer);
+void x402__balances_judged(struct x402_client *client,
+	const struct x402_client_balance *balances, size_t len, bool pause);
+
 /* The counters' side of the same. */
 void x402__count_done(struct x402__transfer *transfer);
 /* A wait that is a little longer than asked for, never shorter. */

@@ -14,6 +14,7 @@
 /* The library hands out a digest; a signer is told what it is for. */
 struct bridge {
 	const struct x402_client_signer *signer;
+	const struct x402_client_svm_signer *svm_signer;
 	struct x402_client_signing signing;
 };
 
@@ -30,7 +31,10 @@ static enum x402_err sign(void *user, const struct x402_signable *signable,
 static enum x402_err sign_svm(void *user, const struct x402_signable *signable,
 	struct x402_buf *ret_signature)
 {
-	return x402__svm_sign(user, signable->svm_message, ret_signature);
+	struct bridge *bridge = user;
+	bridge->signing.signable = signable;
+	return bridge->svm_signer->sign(
+		bridge->svm_signer->user, &bridge->signing, ret_signature);
 }
 
 /*
@@ -39,15 +43,15 @@ static enum x402_err sign_svm(void *user, const struct x402_signable *signable,
  */
 #define SVM_OPEN_S 900
 
-static void fill_svm(const struct x402__svm *svm,
-	const struct x402__inputs *inputs, struct x402_create_options *create)
+static void fill_svm(struct bridge *bridge, const struct x402__inputs *inputs,
+	struct x402_create_options *create)
 {
+	bridge->signing.family = X402_FAMILY_SVM;
 	create->has_svm = true;
-	create->svm_payer = *x402__svm_address(svm);
+	create->svm_payer = bridge->svm_signer->address;
 	create->svm_mint = inputs->svm.mint;
 	memcpy(create->svm_blockhash32, inputs->svm.blockhash32, 32);
 	create->sign = sign_svm;
-	create->user = (void *)svm;
 }
 
 static enum x402_err encode(struct x402__flow *flow, size_t index,
@@ -107,11 +111,14 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 		.now_unix_s = inputs->now_unix_s,
 		.sign = sign,
 		.user = &bridge,
+		.cache = flow->cache,
 	};
 	bool is_svm = x402__svm_is_offer(offer);
 	if (is_svm) {
 		valid_before = inputs->now_unix_s + SVM_OPEN_S;
-		fill_svm(flow->svm, inputs, &create);
+		bridge.signing.valid_before_unix_s = valid_before;
+		bridge.svm_signer = x402__svm_signer(flow->svm);
+		fill_svm(&bridge, inputs, &create);
 	} else {
 		create.payer = flow->signer->address;
 	}

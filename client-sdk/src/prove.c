@@ -12,102 +12,10 @@
 #include "operate_p.h"
 #include "text_p.h"
 
-#include <curl/curl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A status or two words; nobody has more to say. */
-#define ANSWER_MAX_BYTES ((size_t)256 * 1024)
-#define ASK_TIMEOUT_MS   10000L
-
-/* ---- Asking. ---- */
-
-/* A resume asks about many purchases: ten seconds for each is too long. */
-static const struct x402__breaker_rule ask_rule = {
-	.failures = 3, .open_ms = 30000};
-
-enum x402_err x402__asker_init(
-	struct x402__breaker *breaker, struct x402__asker *ret_asker)
-{
-	ret_asker->breaker = breaker;
-	ret_asker->curl = curl_easy_init();
-	return ret_asker->curl ? X402_OK : X402_ERR_NOMEM;
-}
-
-void x402__asker_clear(struct x402__asker *asker)
-{
-	curl_easy_cleanup(asker->curl);
-	asker->curl = NULL;
-}
-
-static size_t keep(char *data, size_t size, size_t count, void *user)
-{
-	struct x402_buf *buf = user;
-	size_t len = size * count;
-	if (len > ANSWER_MAX_BYTES - buf->len)
-		return 0;
-	x402_buf_add(buf, x402_span(data, len));
-	return buf->failed ? 0 : len;
-}
-
-static enum x402_err ask_once(struct x402__asker *asker, const char *url,
-	const char *body, struct x402_json **ret_json)
-{
-	CURL *curl = asker->curl;
-	struct x402_buf answer = {0};
-	struct curl_slist *headers = curl_slist_append(
-		NULL, "Content-Type: application/json");
-	long status = 0;
-	if (!headers)
-		return X402_ERR_NOMEM;
-	curl_easy_reset(curl);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ASK_TIMEOUT_MS);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
-	if (body) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	}
-	CURLcode code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	curl_slist_free_all(headers);
-	enum x402_err err = X402_ERR_NETWORK;
-	if (code == CURLE_OK && status == 404)
-		err = X402_ERR_NOT_FOUND;
-	else if (code == CURLE_OK && status == 200 &&
-		!x402_json_parse(x402_buf_span(&answer), NULL, NULL, ret_json))
-		err = X402_OK;
-	x402_buf_clear(&answer);
-	return err;
-}
-
-/* "http://host:port" of a URL: one circuit for all that is asked there. */
-static void name_origin(const char *url, char *ret_name, size_t size)
-{
-	const char *host = strstr(url, "://");
-	size_t len = host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#")
-			  : strlen(url);
-	snprintf(ret_name, size, "%.*s", (int)(len < size ? len : size - 1),
-		url);
-}
-
-enum x402_err x402__ask(struct x402__asker *asker, const char *url,
-	const char *body, struct x402_json **ret_json)
-{
-	char origin[272];
-	name_origin(url, origin, sizeof(origin));
-	if (!x402__breaker_allows(asker->breaker, origin, x402__now_ms()))
-		return X402_ERR_NETWORK;
-	enum x402_err err = ask_once(asker, url, body, ret_json);
-	(void)x402__breaker_note(asker->breaker, origin,
-		err != X402_ERR_NETWORK, &ask_rule, x402__now_ms());
-	return err;
-}
 
 /* ---- The facilitator. ---- */
 
@@ -202,60 +110,111 @@ static bool read_bool(const char *text, bool *ret_value)
 	return true;
 }
 
-/* The result with this id, whatever the order of the batch. */
-static const struct x402_json *result_of(
-	const struct x402_json *answers, int64_t id)
+/* What the contract says, and from when on it takes no more. */
+static bool read_state(const struct x402_json *answers,
+	const struct x402__prove_terms *terms, bool *ret_used)
 {
-	for (size_t i = 0; i < x402_json_size(answers); i++) {
-		const struct x402_json *answer = x402_json_at(answers, i);
-		int64_t said = 0;
-		if (x402_json_int64(x402_json_get(answer, "id"), &said) &&
-			said == id)
-			return x402_json_get(answer, "result");
-	}
-	return NULL;
+	uint8_t word[32];
+	const char *text = x402_json_string(x402__ask_result(answers, 1));
+	if (!terms->is_permit2)
+		return text && read_bool(text, ret_used);
+	return !x402_hex_decode_fixed(text, word, sizeof(word)) &&
+		!x402_permit2_state_read(
+			x402_span(word, sizeof(word)), &terms->nonce, ret_used);
 }
 
 enum x402_client_proof x402__prove_judge(
-	const struct x402_json *answers, uint64_t valid_before_unix_s)
+	const struct x402_json *answers, const struct x402__prove_terms *terms)
 {
 	bool used = false;
 	uint64_t time_unix_s = 0;
-	const char *state = x402_json_string(result_of(answers, 1));
-	if (!state || !read_bool(state, &used))
+	if (!read_state(answers, terms, &used))
 		return X402_CLIENT_PROOF_NONE;
 	/* We never cancel an authorization: used is charged. */
 	if (used)
 		return X402_CLIENT_PROOF_PAID;
-	if (!read_quantity(
-		    x402_json_get_string(result_of(answers, 2), "timestamp"),
+	if (!read_quantity(x402_json_get_string(
+				   x402__ask_result(answers, 2), "timestamp"),
 		    &time_unix_s))
 		return X402_CLIENT_PROOF_NONE;
-	/* The contract takes it while block.timestamp < validBefore. */
-	return time_unix_s >= valid_before_unix_s ? X402_CLIENT_PROOF_DEAD
-						  : X402_CLIENT_PROOF_NONE;
+	/* EIP-3009 takes it while block.timestamp < validBefore, Permit2 as
+	 * long as it is not above the deadline. */
+	bool over = terms->is_permit2
+		? time_unix_s > terms->valid_before_unix_s
+		: time_unix_s >= terms->valid_before_unix_s;
+	return over ? X402_CLIENT_PROOF_DEAD : X402_CLIENT_PROOF_NONE;
 }
 
-/* The call that asks for the authorization's state; false: no EIP-3009. */
-static bool state_call(
-	const struct x402_purchase *purchase, struct x402_buf *ret_hex)
+/* Who is asked what, and how the answer is read. False: no such kind. */
+struct state_question {
+	struct x402__prove_terms terms;
+	char to[X402_ADDRESS_TEXT_SIZE];
+	char *call; /* owned */
+};
+
+static bool take_call(
+	struct x402_buf *calldata, struct state_question *question)
 {
-	struct x402_payment_payload payload = {0};
+	struct x402_buf hex = {0};
+	x402_hex_encode_0x(x402_buf_span(calldata), &hex);
+	question->call = calldata->failed ? NULL : x402_buf_take_str(&hex);
+	x402_buf_clear(&hex);
+	x402_buf_clear(calldata);
+	return question->call != NULL;
+}
+
+static bool ask_eip3009(const struct x402_payment_payload *payload,
+	struct state_question *question)
+{
 	struct x402_eip3009_payload exact = {0};
 	struct x402_buf calldata = {0};
-	if (x402_payment_payload_decode(
-		    x402_span_str(purchase->header_text), NULL, &payload))
-		return false;
-	bool ok = !x402_eip3009_payload_read(payload.payload, NULL, &exact);
-	x402_payment_payload_clear(&payload);
-	if (!ok)
+	if (x402_eip3009_payload_read(payload->payload, NULL, &exact))
 		return false;
 	x402_eip3009_state_calldata(&exact.authorization.from,
 		exact.authorization.nonce32, &calldata);
-	x402_hex_encode_0x(x402_buf_span(&calldata), ret_hex);
-	x402_buf_clear(&calldata);
 	x402_eip3009_payload_clear(&exact);
-	return !ret_hex->failed;
+	return take_call(&calldata, question);
+}
+
+static bool ask_permit2(const struct x402_payment_payload *payload,
+	struct state_question *question)
+{
+	struct x402_permit2_payload permit = {0};
+	struct x402_buf calldata = {0};
+	if (x402_permit2_payload_read(payload->payload,
+		    strcmp(payload->scheme, "upto") == 0 ? X402_PERMIT2_UPTO
+							 : X402_PERMIT2_EXACT,
+		    NULL, &permit))
+		return false;
+	question->terms.is_permit2 = true;
+	question->terms.nonce = permit.authorization.nonce;
+	x402_address_format(x402_permit2_contract(), question->to);
+	x402_permit2_state_calldata(&permit.authorization.from,
+		&permit.authorization.nonce, &calldata);
+	x402_permit2_payload_clear(&permit);
+	return take_call(&calldata, question);
+}
+
+static bool make_question(const struct x402_purchase *purchase,
+	struct state_question *ret_question)
+{
+	struct state_question question = {
+		.terms = {
+			.valid_before_unix_s = purchase->valid_before_unix_s}};
+	struct x402_payment_payload payload = {0};
+	struct x402_address asset;
+	if (x402_address_parse(purchase->asset, &asset) ||
+		x402_payment_payload_decode(
+			x402_span_str(purchase->header_text), NULL, &payload))
+		return false;
+	x402_address_format(&asset, question.to);
+	bool ok = x402_json_has(payload.payload, "permit2Authorization")
+		? ask_permit2(&payload, &question)
+		: ask_eip3009(&payload, &question);
+	x402_payment_payload_clear(&payload);
+	if (ok)
+		*ret_question = question;
+	return ok;
 }
 
 /* The block that the proof is about: its number, as the node writes it. */
@@ -282,7 +241,7 @@ static bool find_block(struct x402__asker *asker, const char *url,
 /* State at a block, and that block's head, in one batch. */
 static enum x402_client_proof ask_at(struct x402__asker *asker,
 	const struct x402_client_endpoint *endpoint, const char *block,
-	const struct x402_purchase *purchase, const char *call)
+	const struct state_question *question)
 {
 	struct x402_buf body = {0};
 	struct x402_json *answers = NULL;
@@ -291,7 +250,7 @@ static enum x402_client_proof ask_at(struct x402__asker *asker,
 		"\"params\":[{\"to\":\"%s\",\"data\":\"%s\"},\"%s\"]},"
 		"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":"
 		"\"eth_getBlockByNumber\",\"params\":[\"%s\",false]}]",
-		purchase->asset, call, block, block);
+		question->to, question->call, block, block);
 	char *text = x402_buf_take_str(&body);
 	enum x402_err err = text
 		? x402__ask(asker, endpoint->url, text, &answers)
@@ -300,32 +259,40 @@ static enum x402_client_proof ask_at(struct x402__asker *asker,
 	if (err)
 		return X402_CLIENT_PROOF_NONE;
 	enum x402_client_proof proof = x402__prove_judge(
-		answers, purchase->valid_before_unix_s);
+		answers, &question->terms);
 	x402_json_unref(answers);
 	return proof;
 }
 
-enum x402_client_proof x402__prove_by_chain(struct x402__asker *asker,
+static enum x402_client_proof prove_by_evm(struct x402__asker *asker,
 	const struct x402_client_endpoint *endpoint, const char *block_tag,
-	const struct x402_purchase *purchase)
+	const struct state_question *question)
 {
-	struct x402_buf hex = {0};
 	char block[32];
 	enum x402_client_proof proof = X402_CLIENT_PROOF_NONE;
-	if (!state_call(purchase, &hex)) {
-		x402_buf_clear(&hex);
+	if (find_block(asker, endpoint->url, "latest", block))
+		proof = ask_at(asker, endpoint, block, question);
+	if (proof != X402_CLIENT_PROOF_DEAD || strcmp(block_tag, "latest") == 0)
 		return proof;
-	}
-	char *call = x402_buf_take_str(&hex);
-	if (call && find_block(asker, endpoint->url, "latest", block))
-		proof = ask_at(asker, endpoint, block, purchase, call);
 	/* Dead in the newest block is dead only if that block stays. */
-	if (proof == X402_CLIENT_PROOF_DEAD &&
-		strcmp(block_tag, "latest") != 0) {
-		proof = X402_CLIENT_PROOF_NONE;
-		if (find_block(asker, endpoint->url, block_tag, block))
-			proof = ask_at(asker, endpoint, block, purchase, call);
-	}
-	free(call);
+	return find_block(asker, endpoint->url, block_tag, block)
+		? ask_at(asker, endpoint, block, question)
+		: X402_CLIENT_PROOF_NONE;
+}
+
+enum x402_client_proof x402__prove_by_chain(struct x402__asker *asker,
+	const struct x402_client_endpoint *endpoint, const char *block_tag,
+	const struct x402_purchase *purchase,
+	char ret_transaction[X402_CLIENT_TRANSACTION_SIZE])
+{
+	struct state_question question;
+	if (strncmp(purchase->network, "solana:", 7) == 0)
+		return x402__prove_by_svm(
+			asker, endpoint->url, purchase, ret_transaction);
+	if (!make_question(purchase, &question))
+		return X402_CLIENT_PROOF_NONE;
+	enum x402_client_proof proof = prove_by_evm(
+		asker, endpoint, block_tag, &question);
+	free(question.call);
 	return proof;
 }

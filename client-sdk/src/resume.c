@@ -86,7 +86,7 @@ static enum x402_client_proof find_proof(struct resume *resume,
 	if (proof == X402_CLIENT_PROOF_NONE && endpoint)
 		proof = x402__prove_by_chain(&resume->asker, endpoint,
 			options->block_tag ? options->block_tag : "finalized",
-			purchase);
+			purchase, ret_transaction);
 	ret_transaction[X402_CLIENT_TRANSACTION_SIZE - 1] = '\0';
 	return proof;
 }

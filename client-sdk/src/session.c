@@ -58,6 +58,15 @@ enum x402_err x402_session_scope_network(
 enum x402_err x402_session_scope_payee(
 	struct x402_session_scope *scope, const char *address)
 {
+	if (strncmp(address, "0x", 2) != 0) {
+		if (scope->svm_payees_len >= X402_SESSION_LIST_MAX)
+			return X402_ERR_RANGE;
+		enum x402_err svm = x402_pubkey_parse(
+			address, &scope->svm_payees[scope->svm_payees_len]);
+		if (!svm)
+			scope->svm_payees_len++;
+		return svm;
+	}
 	if (scope->payees_len >= X402_SESSION_LIST_MAX)
 		return X402_ERR_RANGE;
 	enum x402_err err = x402_address_parse_checked(
@@ -96,6 +105,20 @@ static enum x402_err judge_host(const struct x402_session_scope *scope,
 	x402__http_url_clear(&parsed);
 	return found ? X402_OK
 		     : deny(info, "hosts", "this host is not in the scope");
+}
+
+static bool is_payee(const struct x402_session_scope *scope,
+	const struct x402_session_ask *ask)
+{
+	if (ask->no_payee || (!scope->payees_len && !scope->svm_payees_len))
+		return true;
+	for (size_t i = 0; ask->svm_pay_to && i < scope->svm_payees_len; i++)
+		if (x402_pubkey_equal(&scope->svm_payees[i], ask->svm_pay_to))
+			return true;
+	for (size_t i = 0; !ask->svm_pay_to && i < scope->payees_len; i++)
+		if (x402_address_equal(&scope->payees[i], &ask->pay_to))
+			return true;
+	return false;
 }
 
 /* Worth in micro-dollars, rounded up: a fraction must not be free. */
@@ -137,10 +160,7 @@ enum x402_err x402_session_judge(const struct x402_session_scope *scope,
 	if (!found)
 		return deny(
 			info, "networks", "this network is not in the scope");
-	found = scope->payees_len == 0;
-	for (size_t i = 0; i < scope->payees_len && !found; i++)
-		found = x402_address_equal(&scope->payees[i], &ask->pay_to);
-	if (!found)
+	if (!is_payee(scope, ask))
 		return deny(info, "payees", "this payee is not in the scope");
 	enum x402_err err = judge_host(scope, ask->url, info);
 	if (err)
@@ -196,11 +216,13 @@ static enum x402_err set_list(struct x402_json *json, const char *key,
 static enum x402_err set_payees(
 	struct x402_json *json, const struct x402_session_scope *scope)
 {
-	char texts[X402_SESSION_LIST_MAX][X402_ADDRESS_TEXT_SIZE];
+	char texts[2 * X402_SESSION_LIST_MAX][X402_PUBKEY_TEXT_SIZE];
+	size_t len = 0;
 	for (size_t i = 0; i < scope->payees_len; i++)
-		x402_address_format(&scope->payees[i], texts[i]);
-	return set_list(json, "payees", texts[0], X402_ADDRESS_TEXT_SIZE,
-		scope->payees_len);
+		x402_address_format(&scope->payees[i], texts[len++]);
+	for (size_t i = 0; i < scope->svm_payees_len; i++)
+		x402_pubkey_format(&scope->svm_payees[i], texts[len++]);
+	return set_list(json, "payees", texts[0], X402_PUBKEY_TEXT_SIZE, len);
 }
 
 /* Numbers that may be above 2^53 are strings, as everywhere in x402. */
@@ -403,7 +425,7 @@ static enum x402_err read_scope(const struct x402_json *json,
 	if (!read_list(json, "networks", scope, x402_session_scope_network))
 		return refuse(info, "networks", "a list of CAIP-2 networks");
 	if (!read_list(json, "payees", scope, x402_session_scope_payee))
-		return refuse(info, "payees", "a list of addresses");
+		return refuse(info, "payees", "a list of accounts");
 	return X402_OK;
 }
 

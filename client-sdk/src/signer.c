@@ -14,6 +14,7 @@
 
 #include "client_p.h"
 #include "signer_p.h"
+#include "signer_payment_p.h"
 #include "x402/encoding.h"
 #include "x402/json.h"
 
@@ -34,12 +35,30 @@ struct x402_signer {
 	struct x402_json *grant; /* NULL: no session */
 	struct x402_client_signer session;
 	struct x402__keyring *session_keyring;
+	/* Solana; sign NULL: no key of it. */
+	struct x402_client_svm_signer svm_client;
+	struct x402__keyring *svm_keyring;
 };
 
 const struct x402_client_signer *x402_signer_client(
 	const struct x402_signer *signer)
 {
 	return &signer->client;
+}
+
+const struct x402_client_svm_signer *x402_signer_svm_client(
+	const struct x402_signer *signer)
+{
+	return signer->svm_client.sign ? &signer->svm_client : NULL;
+}
+
+enum x402_err x402_signer_add_svm_key(
+	struct x402_signer *signer, const struct x402_svm_secret *key)
+{
+	if (signer->svm_client.sign)
+		return X402_ERR_CONFLICT;
+	return x402__svm_keyring_new(
+		key, &signer->svm_keyring, &signer->svm_client);
 }
 
 const char *x402_signer_reason(const struct x402_signer *signer)
@@ -53,6 +72,7 @@ void x402_signer_free(struct x402_signer *signer)
 		return;
 	x402__keyring_free(signer->keyring);
 	x402__keyring_free(signer->session_keyring);
+	x402__keyring_free(signer->svm_keyring);
 	x402_json_unref(signer->grant);
 	free(signer->path);
 	free(signer);
@@ -267,14 +287,6 @@ static enum x402_err ask(struct x402_signer *signer, const char *line,
 	return X402_ERR_POLICY;
 }
 
-static enum x402_err set_u256(
-	struct x402_json *json, const char *key, const struct x402_u256 *value)
-{
-	char text[X402_U256_DEC_SIZE];
-	x402_u256_to_dec(value, text);
-	return x402_json_set_string(json, key, text);
-}
-
 static enum x402_err set_hex(
 	struct x402_json *json, const char *key, struct x402_span bytes)
 {
@@ -284,74 +296,6 @@ static enum x402_err set_hex(
 	enum x402_err err = text ? x402_json_set_string(json, key, text)
 				 : X402_ERR_NOMEM;
 	free(text);
-	return err;
-}
-
-static enum x402_err make_domain(
-	const struct x402_signable *signable, struct x402_json *body)
-{
-	const struct x402_eip712_domain *domain = signable->domain;
-	struct x402_json *json = x402_json_new_object();
-	enum x402_err err = X402_ERR_NOMEM;
-	if (json)
-		err = x402_json_set_string(json, "name", domain->name);
-	if (!err)
-		err = x402_json_set_string(json, "version", domain->version);
-	if (!err && domain->chain_id > INT64_MAX)
-		err = X402_ERR_RANGE;
-	if (!err)
-		err = x402_json_set_int(
-			json, "chainId", (int64_t)domain->chain_id);
-	if (!err)
-		err = set_hex(json, "verifyingContract",
-			x402_span(domain->verifying_contract->bytes, 20));
-	enum x402_err taken = x402_json_set_take(body, "domain", json);
-	return err ? err : taken;
-}
-
-static enum x402_err make_message(
-	const struct x402_eip3009_authorization *auth, struct x402_json *body)
-{
-	struct x402_json *json = x402_json_new_object();
-	enum x402_err err = X402_ERR_NOMEM;
-	if (json)
-		err = set_hex(json, "from", x402_span(auth->from.bytes, 20));
-	if (!err)
-		err = set_hex(json, "to", x402_span(auth->to.bytes, 20));
-	if (!err)
-		err = set_u256(json, "value", &auth->value);
-	if (!err)
-		err = set_u256(json, "validAfter", &auth->valid_after);
-	if (!err)
-		err = set_u256(json, "validBefore", &auth->valid_before);
-	if (!err)
-		err = set_hex(json, "nonce", x402_span(auth->nonce32, 32));
-	enum x402_err taken = x402_json_set_take(body, "message", json);
-	return err ? err : taken;
-}
-
-static enum x402_err make_body(const struct x402_signer *signer,
-	const struct x402_client_signing *signing, char **ret_body)
-{
-	const struct x402_signable *signable = signing->signable;
-	struct x402_json *body = x402_json_new_object();
-	enum x402_err err = body ? x402_json_set_string(body, "kind", "eip3009")
-				 : X402_ERR_NOMEM;
-	if (!err)
-		err = x402_json_set_string(body, "url", signing->url);
-	if (!err && signer->grant)
-		err = x402_json_set_string(body, "session",
-			x402_json_get_string(signer->grant, "id"));
-	if (!err)
-		err = make_domain(signable, body);
-	if (!err)
-		err = make_message(signable->eip3009, body);
-	char *text = err ? NULL : x402_json_dump(body);
-	x402_json_unref(body);
-	if (!err && !text)
-		err = X402_ERR_NOMEM;
-	if (!err)
-		*ret_body = text;
 	return err;
 }
 
@@ -381,7 +325,10 @@ static enum x402_err make_line(const struct x402_signer *signer,
 	const struct x402_client_signing *signing, struct x402_buf *ret_line)
 {
 	char *body = NULL;
-	enum x402_err err = make_body(signer, signing, &body);
+	enum x402_err err = x402__signer_body(signing,
+		signer->grant ? x402_json_get_string(signer->grant, "id")
+			      : NULL,
+		&body);
 	struct x402_json *line = err ? NULL : x402_json_new_object();
 	if (!err)
 		err = line ? x402_json_set_string(line, "op", "sign")
@@ -401,22 +348,39 @@ static enum x402_err make_line(const struct x402_signer *signer,
 	return err;
 }
 
-/* Believe it only if it is our address's, over our digest. */
+static bool is_by_wallet(const struct x402_signer *signer,
+	const struct x402_client_signing *signing, struct x402_span signature)
+{
+	struct x402_address who;
+	if (signing->family == X402_FAMILY_SVM)
+		return signature.len == 64 &&
+			x402_ed25519_verify(signature.ptr,
+				signing->signable->svm_message,
+				&signer->svm_client.address);
+	return signature.len == 65 &&
+		!x402_recover_address(signing->digest32, signature.ptr, &who) &&
+		x402_address_equal(&who, &signer->client.address);
+}
+
+/* Believe it only if it is our wallet's, over what we want signed. */
 static enum x402_err take_signature(struct x402_signer *signer,
-	const struct x402_json *answer, const uint8_t digest32[32],
+	const struct x402_json *answer,
+	const struct x402_client_signing *signing,
 	struct x402_buf *ret_signature)
 {
-	uint8_t sig65[65];
-	struct x402_address who;
-	if (x402_hex_decode_fixed(x402_json_get_string(answer, "signature"),
-		    sig65, sizeof(sig65)) ||
-		x402_recover_address(digest32, sig65, &who) ||
-		!x402_address_equal(&who, &signer->client.address)) {
+	struct x402_buf bytes = {0};
+	enum x402_err err = x402_hex_decode(
+		x402_json_get_string(answer, "signature"), &bytes);
+	if (err == X402_ERR_NOMEM)
+		return err;
+	if (err || !is_by_wallet(signer, signing, x402_buf_span(&bytes))) {
 		(void)snprintf(signer->reason, sizeof(signer->reason),
 			"the signer signed something else");
+		x402_buf_clear(&bytes);
 		return X402_ERR_CRYPTO;
 	}
-	x402_buf_add(ret_signature, x402_span(sig65, sizeof(sig65)));
+	x402_buf_add(ret_signature, x402_buf_span(&bytes));
+	x402_buf_clear(&bytes);
 	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
 }
 
@@ -428,12 +392,6 @@ static enum x402_err sign_by_socket(void *user,
 	struct x402_buf buf = {0};
 	struct x402_json *answer = NULL;
 	signer->reason[0] = '\0';
-	if (signing->family != X402_FAMILY_EVM || !signing->signable ||
-		signing->signable->kind != X402_SIGNABLE_EIP3009) {
-		(void)snprintf(signer->reason, sizeof(signer->reason),
-			"a signer process signs EIP-3009 payments only");
-		return X402_ERR_UNSUPPORTED;
-	}
 	enum x402_err err = make_line(signer, signing, &buf);
 	char *line = x402_buf_take_str(&buf);
 	if (!err && !line)
@@ -441,8 +399,7 @@ static enum x402_err sign_by_socket(void *user,
 	if (!err)
 		err = ask(signer, line, &answer);
 	if (!err)
-		err = take_signature(
-			signer, answer, signing->digest32, ret_signature);
+		err = take_signature(signer, answer, signing, ret_signature);
 	x402_json_unref(answer);
 	free(line);
 	return err;
@@ -476,6 +433,14 @@ static enum x402_err ask_address(
 		x402_address_parse(x402_json_get_string(answer, "address"),
 			&signer->client.address))
 		err = X402_ERR_SCHEMA;
+	const char *solana = x402_json_get_string(answer, "solana");
+	if (!err && solana &&
+		x402_pubkey_parse(solana, &signer->svm_client.address))
+		err = X402_ERR_SCHEMA;
+	if (!err && solana) {
+		signer->svm_client.sign = sign_by_socket;
+		signer->svm_client.user = signer;
+	}
 	if (err)
 		x402_errinfo_set(info, "", "%s",
 			signer->reason[0] ? signer->reason

@@ -3,10 +3,10 @@
  * out, so that all of it can be tested and fuzzed. In order:
  *
  *   1. read_request()  the line: a body, and with a session its grant
- *   2. read_payment()  the body: typed data of a kind that we know
+ *   2. read_payment()  the body: a payment of a kind that we know
  *   3. judge()         our own policy, then the session's scope
  *   4. reserve()       count and total, durable before anything is signed
- *   5. sign()          over the digest that we made ourselves
+ *   5. sign()          over what we made ourselves
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -17,11 +17,10 @@
 #include "x402/json.h"
 #include "x402/signer.h"
 #include "signer_p.h"
+#include "signer_payment_p.h"
 
 /* Ledgers that are kept open; the one used longest ago goes first. */
 #define LEDGERS_MAX 32
-/* Longest name of a token's domain. */
-#define DOMAIN_TEXT_MAX ((size_t)128)
 
 struct open_ledger {
 	char id[X402_SESSION_ID_SIZE];
@@ -42,13 +41,8 @@ struct request {
 	struct x402_json *body;
 	bool has_session;
 	struct x402_session_grant grant;
-	struct x402_session_ask ask;
-	struct x402_eip3009_authorization authorization;
-	struct x402_eip712_domain domain;
-	struct x402_address contract;
-	char network[X402_NETWORK_SIZE];
-	struct x402_signable signable;
-	uint64_t valid_before;
+	struct x402__signer_payment payment;
+	uint64_t now_unix_s;
 	uint64_t usd_micros;
 };
 
@@ -151,118 +145,50 @@ static enum x402_err read_request(const struct x402_signer_core *core,
 
 /* ---- 2. The payment. ---- */
 
-static bool read_u256(const struct x402_json *json, const char *key,
-	struct x402_u256 *ret_value)
-{
-	const char *text = x402_json_get_string(json, key);
-	return text && x402_u256_from_dec(text, ret_value) == X402_OK;
-}
-
-static const char *read_text(const struct x402_json *json, const char *key)
-{
-	const char *text = x402_json_get_string(json, key);
-	return text && *text && strlen(text) <= DOMAIN_TEXT_MAX ? text : NULL;
-}
-
-static enum x402_err read_domain(
+static enum x402_err read_payment(const struct x402_signer_core *core,
 	struct request *request, struct x402_errinfo *info)
 {
-	const struct x402_json *json = x402_json_get(request->body, "domain");
-	int64_t chain_id = 0;
-	request->domain = (struct x402_eip712_domain){
-		.name = read_text(json, "name"),
-		.version = read_text(json, "version"),
-		.verifying_contract = &request->contract};
-	if (!request->domain.name || !request->domain.version ||
-		!x402_json_int64(x402_json_get(json, "chainId"), &chain_id) ||
-		chain_id < 1 ||
-		x402_address_parse(
-			x402_json_get_string(json, "verifyingContract"),
-			&request->contract))
-		return malformed(info, "domain",
-			"name, version, chainId and verifyingContract");
-	request->domain.chain_id = (uint64_t)chain_id;
-	(void)snprintf(request->network, sizeof(request->network),
-		"eip155:%" PRId64, chain_id);
-	request->ask.network = request->network;
-	request->ask.asset = x402_json_get_string(json, "verifyingContract");
-	return X402_OK;
-}
-
-static enum x402_err read_message(
-	struct request *request, struct x402_errinfo *info)
-{
-	const struct x402_json *json = x402_json_get(request->body, "message");
-	struct x402_eip3009_authorization *auth = &request->authorization;
-	if (x402_address_parse(
-		    x402_json_get_string(json, "from"), &auth->from) ||
-		x402_address_parse(
-			x402_json_get_string(json, "to"), &auth->to) ||
-		!read_u256(json, "value", &auth->value) ||
-		!read_u256(json, "validAfter", &auth->valid_after) ||
-		!read_u256(json, "validBefore", &auth->valid_before) ||
-		x402_hex_decode_fixed(x402_json_get_string(json, "nonce"),
-			auth->nonce32, 32) ||
-		!x402_u256_to_u64(&auth->valid_before, &request->valid_before))
-		return malformed(info, "message",
-			"from, to, value, validAfter, validBefore and nonce");
-	request->ask.pay_to = auth->to;
-	request->ask.value = auth->value;
-	request->ask.url = x402_json_get_string(request->body, "url");
-	return X402_OK;
-}
-
-static enum x402_err read_payment(
-	struct request *request, struct x402_errinfo *info)
-{
-	uint8_t separator32[32];
-	const char *kind = x402_json_get_string(request->body, "kind");
-	if (!kind || strcmp(kind, "eip3009") != 0) {
-		x402_errinfo_set(info, "kind", "expected eip3009");
-		return X402_ERR_UNSUPPORTED;
-	}
-	enum x402_err err = read_domain(request, info);
-	if (!err)
-		err = read_message(request, info);
-	if (err)
-		return err;
-	request->signable = (struct x402_signable){
-		.kind = X402_SIGNABLE_EIP3009,
-		.domain = &request->domain,
-		.eip3009 = &request->authorization};
-	x402_eip712_domain_separator(&request->domain, separator32);
-	x402_eip3009_digest(&request->authorization, separator32,
-		request->signable.digest32);
-	return X402_OK;
+	const struct x402_client_svm_signer *svm = core->options.svm_wallet;
+	struct x402__signer_wallets wallets = {
+		.evm = &core->options.wallet->address,
+		.svm = svm ? &svm->address : NULL};
+	return x402__signer_payment_read(
+		request->body, &wallets, info, &request->payment);
 }
 
 /* ---- 3. Policy and scope. ---- */
 
+/* What was signed is as good as cash until then. */
+static enum x402_err judge_validity(const struct x402_signer_core *core,
+	const struct request *request, struct x402_errinfo *info)
+{
+	uint64_t valid_before = request->payment.valid_before;
+	uint64_t now = request->now_unix_s;
+	/* A blockhash lives for a minute or two, whatever anybody says. */
+	if (request->payment.signable.kind == X402_SIGNABLE_SVM)
+		return X402_OK;
+	if (valid_before > now &&
+		valid_before - now <= core->options.max_validity_s)
+		return X402_OK;
+	x402_errinfo_set(info, "message.validBefore",
+		"expected an end at most %" PRIu64 " seconds from now",
+		core->options.max_validity_s);
+	return X402_ERR_POLICY;
+}
+
 static enum x402_err judge(const struct x402_signer_core *core,
 	struct request *request, struct x402_errinfo *info)
 {
-	const struct x402_signer_core_options *options = &core->options;
-	uint64_t now = request->ask.now_unix_s;
+	struct x402_session_ask *ask = &request->payment.ask;
 	uint64_t ignored;
-	if (!x402_address_equal(
-		    &request->authorization.from, &options->wallet->address)) {
-		x402_errinfo_set(
-			info, "message.from", "it is not this signer's wallet");
-		return X402_ERR_POLICY;
-	}
-	/* It is as good as cash until then. */
-	if (request->valid_before <= now ||
-		request->valid_before - now > options->max_validity_s) {
-		x402_errinfo_set(info, "message.validBefore",
-			"expected at most %" PRIu64 " seconds from now",
-			options->max_validity_s);
-		return X402_ERR_POLICY;
-	}
-	enum x402_err err = x402_session_judge(
-		&options->policy, &request->ask, info, &request->usd_micros);
+	ask->now_unix_s = request->now_unix_s;
+	enum x402_err err = judge_validity(core, request, info);
+	if (!err)
+		err = x402_session_judge(
+			&core->options.policy, ask, info, &request->usd_micros);
 	if (!err && request->has_session)
 		err = x402_session_judge(
-			&request->grant.scope, &request->ask, info, &ignored);
+			&request->grant.scope, ask, info, &ignored);
 	return err;
 }
 
@@ -300,6 +226,29 @@ static enum x402_err find_ledger(struct x402_signer_core *core, const char *id,
 	return X402_OK;
 }
 
+/* A permit takes nothing out; but nothing is signed for the revoked. */
+static enum x402_err check_revoked(
+	struct x402_session_ledger *ledger, struct x402_errinfo *info)
+{
+	struct x402_session_usage usage = {.count = 0};
+	enum x402_err err = x402_session_ledger_usage(ledger, info, &usage);
+	if (err || !usage.revoked)
+		return err;
+	x402_errinfo_set(info, "session", "it was revoked");
+	return X402_ERR_POLICY;
+}
+
+static enum x402_err reserve_in(struct x402_session_ledger *ledger,
+	const struct x402_session_scope *scope, const struct request *request,
+	struct x402_errinfo *info)
+{
+	const struct x402__signer_payment *payment = &request->payment;
+	if (payment->signable.kind == X402_SIGNABLE_EIP2612)
+		return check_revoked(ledger, info);
+	return x402_session_ledger_reserve(ledger, scope, payment->key32,
+		request->usd_micros, request->now_unix_s, info);
+}
+
 /*
  * The session first: when the policy then refuses, the session has one payment
  * less and nothing was signed, which errs on the safe side.
@@ -313,19 +262,13 @@ static enum x402_err reserve(struct x402_signer_core *core,
 	if (request->has_session) {
 		err = find_ledger(core, request->grant.id, info, &ledger);
 		if (!err)
-			err = x402_session_ledger_reserve(ledger,
-				&request->grant.scope,
-				request->signable.digest32, request->usd_micros,
-				request->ask.now_unix_s, info);
+			err = reserve_in(
+				ledger, &request->grant.scope, request, info);
 	}
 	if (err || (!policy->max_count && !policy->total_usd_micros))
 		return err;
 	err = find_ledger(core, "policy", info, &ledger);
-	if (!err)
-		err = x402_session_ledger_reserve(ledger, policy,
-			request->signable.digest32, request->usd_micros,
-			request->ask.now_unix_s, info);
-	return err;
+	return err ? err : reserve_in(ledger, policy, request, info);
 }
 
 /* ---- 5. The signature. ---- */
@@ -333,24 +276,67 @@ static enum x402_err reserve(struct x402_signer_core *core,
 static enum x402_err sign(const struct x402_signer_core *core,
 	const struct request *request, struct x402_buf *signature)
 {
+	const struct x402__signer_payment *payment = &request->payment;
 	const struct x402_client_signer *wallet = core->options.wallet;
-	struct x402_client_signing signing = {.family = X402_FAMILY_EVM,
-		.digest32 = request->signable.digest32,
-		.signable = &request->signable,
-		.url = request->ask.url,
-		.valid_before_unix_s = request->valid_before};
-	enum x402_err err = wallet->sign(wallet->user, &signing, signature);
+	const struct x402_client_svm_signer *svm = core->options.svm_wallet;
+	bool is_svm = payment->signable.kind == X402_SIGNABLE_SVM;
+	struct x402_client_signing signing = {
+		.family = is_svm ? X402_FAMILY_SVM : X402_FAMILY_EVM,
+		.digest32 = is_svm ? NULL : payment->signable.digest32,
+		.signable = &payment->signable,
+		.url = payment->ask.url,
+		.valid_before_unix_s = payment->valid_before};
+	enum x402_err err = is_svm
+		? svm->sign(svm->user, &signing, signature)
+		: wallet->sign(wallet->user, &signing, signature);
 	return !err && signature->failed ? X402_ERR_NOMEM : err;
 }
 
 /* ---- Answers. ---- */
 
-static void answer_ok(
-	struct x402_buf *answer, const char *key, struct x402_span bytes)
+static void answer_address(
+	const struct x402_signer_core *core, struct x402_buf *answer)
 {
-	x402_buf_printf(answer, "{\"ok\":true,\"%s\":\"", key);
-	x402_hex_encode_0x(bytes, answer);
+	const struct x402_client_svm_signer *svm = core->options.svm_wallet;
+	char text[X402_PUBKEY_TEXT_SIZE];
+	x402_buf_add_str(answer, "{\"ok\":true,\"address\":\"");
+	x402_hex_encode_0x(
+		x402_span(core->options.wallet->address.bytes, 20), answer);
+	if (svm) {
+		x402_pubkey_format(&svm->address, text);
+		x402_buf_printf(answer, "\",\"solana\":\"%s", text);
+	}
 	x402_buf_add_str(answer, "\"}\n");
+}
+
+/*
+ * The signature, and what was signed: for a log, which is the only account of
+ * it that does not come from who asked. Nothing here needs an escape: it was
+ * written by us, or held against an alphabet.
+ */
+static void answer_signature(const struct request *request,
+	struct x402_span signature, struct x402_buf *answer)
+{
+	const struct x402__signer_payment *payment = &request->payment;
+	static const char *const kinds[] = {[X402_SIGNABLE_EIP3009] = "eip3009",
+		[X402_SIGNABLE_PERMIT2] = "permit2",
+		[X402_SIGNABLE_EIP2612] = "eip2612",
+		[X402_SIGNABLE_SVM] = "solana"};
+	char amount[X402_U256_DEC_SIZE];
+	x402_u256_to_dec(&payment->ask.value, amount);
+	x402_buf_add_str(answer, "{\"ok\":true,\"signature\":\"");
+	x402_hex_encode_0x(signature, answer);
+	x402_buf_printf(answer,
+		"\",\"kind\":\"%s\",\"network\":\"%s\",\"asset\":\"%s\","
+		"\"amount\":\"%s\",\"usdMicros\":%" PRIu64,
+		kinds[payment->signable.kind], payment->network, payment->asset,
+		amount, request->usd_micros);
+	if (payment->pay_to[0])
+		x402_buf_printf(answer, ",\"payTo\":\"%s\"", payment->pay_to);
+	if (request->has_session)
+		x402_buf_printf(
+			answer, ",\"session\":\"%s\"", request->grant.id);
+	x402_buf_add_str(answer, "}\n");
 }
 
 static void answer_refusal(struct x402_buf *answer, enum x402_err err,
@@ -377,7 +363,7 @@ static enum x402_err do_sign(struct x402_signer_core *core,
 	struct x402_buf signature = {0};
 	enum x402_err err = read_request(core, info, request);
 	if (!err)
-		err = read_payment(request, info);
+		err = read_payment(core, request, info);
 	if (!err)
 		err = judge(core, request, info);
 	if (!err)
@@ -385,7 +371,7 @@ static enum x402_err do_sign(struct x402_signer_core *core,
 	if (!err)
 		err = sign(core, request, &signature);
 	if (!err)
-		answer_ok(answer, "signature", x402_buf_span(&signature));
+		answer_signature(request, x402_buf_span(&signature), answer);
 	x402_buf_clear(&signature);
 	return err;
 }
@@ -393,7 +379,7 @@ static enum x402_err do_sign(struct x402_signer_core *core,
 void x402_signer_core_answer(struct x402_signer_core *core,
 	struct x402_span line, uint64_t now_unix_s, struct x402_buf *answer)
 {
-	struct request request = {.ask = {.now_unix_s = now_unix_s}};
+	struct request request = {.now_unix_s = now_unix_s};
 	struct x402_errinfo info = {{0}, {0}};
 	struct x402_json_limits limits = {
 		.max_bytes = X402_SIGNER_LINE_MAX_BYTES};
@@ -401,14 +387,14 @@ void x402_signer_core_answer(struct x402_signer_core *core,
 		line, &limits, &info, &request.line);
 	const char *op = x402_json_get_string(request.line, "op");
 	if (!err && op && strcmp(op, "address") == 0)
-		answer_ok(answer, "address",
-			x402_span(core->options.wallet->address.bytes, 20));
+		answer_address(core, answer);
 	else if (!err && op && strcmp(op, "sign") == 0)
 		err = do_sign(core, &request, &info, answer);
 	else if (!err)
 		err = malformed(&info, "op", "address or sign");
 	if (err)
 		answer_refusal(answer, err, &info);
+	x402__signer_payment_clear(&request.payment);
 	x402_json_unref(request.body);
 	x402_json_unref(request.line);
 }

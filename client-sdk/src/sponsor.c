@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "prove_p.h"
+#include "ask_p.h"
 #include "sponsor_p.h"
 #include "x402/abi.h"
 #include "x402/encoding.h"
@@ -36,7 +36,7 @@ static void add_call(struct x402_buf *body, int id, const char *token,
 	x402_buf_add_str(body, "\"},\"latest\"]}");
 }
 
-static char *question_of(const struct x402_payment_requirements *offer,
+char *x402__sponsor_question(const struct x402_payment_requirements *offer,
 	const struct x402_address *payer)
 {
 	static const uint8_t allowance[4] = {0xdd, 0x62, 0xed, 0x3e};
@@ -62,24 +62,13 @@ static char *question_of(const struct x402_payment_requirements *offer,
 	return x402_buf_take_str(&body);
 }
 
-/* The result of the answer with this id; a batch may come in any order. */
-static const char *result_of(const struct x402_json *answers, int64_t id)
-{
-	for (size_t i = 0; i < x402_json_size(answers); i++) {
-		const struct x402_json *answer = x402_json_at(answers, i);
-		int64_t got;
-		if (x402_json_int64(x402_json_get(answer, "id"), &got) &&
-			got == id)
-			return x402_json_get_string(answer, "result");
-	}
-	return NULL;
-}
-
 static bool read_word(const struct x402_json *answers, int64_t id,
 	struct x402_u256 *ret_value)
 {
 	uint8_t word[32];
-	if (x402_hex_decode_fixed(result_of(answers, id), word, sizeof(word)))
+	if (x402_hex_decode_fixed(
+		    x402_json_string(x402__ask_result(answers, id)), word,
+		    sizeof(word)))
 		return false;
 	*ret_value = x402_u256_from_be32(word);
 	return true;
@@ -88,7 +77,8 @@ static bool read_word(const struct x402_json *answers, int64_t id,
 static bool is_chain(const struct x402_json *answers,
 	const struct x402_payment_requirements *offer)
 {
-	const char *text = result_of(answers, ID_CHAIN);
+	const char *text = x402_json_string(
+		x402__ask_result(answers, ID_CHAIN));
 	struct x402_network network;
 	char *end = NULL;
 	if (!text || strncmp(text, "0x", 2) != 0 ||
@@ -99,26 +89,16 @@ static bool is_chain(const struct x402_json *answers,
 	return end > text + 2 && !*end && id == network.chain_id;
 }
 
-void x402__sponsor_ask(struct x402__breaker *breaker, const char *rpc_url,
-	const struct x402_payment_requirements *offer,
-	const struct x402_address *payer, struct x402__sponsor_facts *ret_facts)
+void x402__sponsor_answer(const struct x402_payment_requirements *offer,
+	const struct x402_json *answers, struct x402__sponsor_facts *ret_facts)
 {
-	struct x402__asker asker;
-	struct x402_json *answers = NULL;
 	struct x402_u256 allowance;
 	struct x402_u256 amount;
-	char *question = question_of(offer, payer);
 	ret_facts->wanted = false;
-	if (question && !x402__asker_init(breaker, &asker)) {
-		if (!x402__ask(&asker, rpc_url, question, &answers) &&
-			is_chain(answers, offer) &&
-			read_word(answers, ID_ALLOWANCE, &allowance) &&
-			!x402_u256_from_dec(offer->amount, &amount) &&
-			x402_u256_cmp(&allowance, &amount) < 0)
-			ret_facts->wanted = read_word(
-				answers, ID_NONCES, &ret_facts->nonce);
-		x402__asker_clear(&asker);
-	}
-	x402_json_unref(answers);
-	free(question);
+	if (answers && is_chain(answers, offer) &&
+		read_word(answers, ID_ALLOWANCE, &allowance) &&
+		!x402_u256_from_dec(offer->amount, &amount) &&
+		x402_u256_cmp(&allowance, &amount) < 0)
+		ret_facts->wanted = read_word(
+			answers, ID_NONCES, &ret_facts->nonce);
 }

@@ -6,8 +6,6 @@
 
 #include "x402/scheme.h"
 
-struct x402__breaker;
-
 struct x402__sponsor_facts {
 	bool wanted; /* no allowance: send an EIP-2612 permit along */
 	struct x402_u256 nonce; /* nonces(payer) of the token */
@@ -16,13 +14,14 @@ struct x402__sponsor_facts {
 /* C-064: by Permit2, declared by the server, with the token's domain. */
 bool x402__sponsor_is_offered(const struct x402_payment_required *challenge,
 	const struct x402_payment_requirements *offer);
+/* What a node is asked for it, in one batch. Caller frees; NULL: no memory. */
+char *x402__sponsor_question(const struct x402_payment_requirements *offer,
+	const struct x402_address *payer);
 /*
- * Waits for the node. A node that does not answer, or is of another chain,
- * leaves it unwanted: the facilitator says then what is missing.
+ * A node that does not answer (NULL), or is of another chain, leaves it
+ * unwanted: the facilitator says then what is missing.
  */
-void x402__sponsor_ask(struct x402__breaker *breaker, const char *rpc_url,
-	const struct x402_payment_requirements *offer,
-	const struct x402_address *payer,
-	struct x402__sponsor_facts *ret_facts);
+void x402__sponsor_answer(const struct x402_payment_requirements *offer,
+	const struct x402_json *answers, struct x402__sponsor_facts *ret_facts);
 
 #endif

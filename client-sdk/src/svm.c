@@ -1,43 +1,47 @@
 /*
- * svm.c: a payer on Solana: its key in locked memory (R10), and the two facts
- * that a payment needs of the chain: the mint (C-071) and a fresh blockhash
- * (C-074). Both are asked in one request, before the journal is opened: no
- * transaction of the journal waits for a node. A mint does not change its
- * decimals or its program, so it is asked once.
+ * svm.c: a payer on Solana: who signs, and the two facts that a payment needs
+ * of the chain: the mint (C-071) and a fresh blockhash (C-074). Both are asked
+ * in one request, before the journal is opened: no transaction of the journal
+ * waits for a node. Who sends the question is the transfer's business; here it
+ * is made and its answer read.
+ *
+ * A mint does not change its decimals or its program, so it is asked once. A
+ * blockhash is good for a minute or more, so payments of the same moment share
+ * one; their memos keep them apart.
  */
 #include "svm_p.h"
 
-#include <sodium.h>
+#include "ask_p.h"
+
 #include <stdlib.h>
 
 #include "x402/encoding.h"
 
-#define RPC_TIMEOUT_MS 10000L
-/* An account of a mint with all its extensions, in base64, and room. */
-#define RPC_BYTES_MAX ((size_t)64 * 1024)
+/* How long a blockhash counts as fresh: little of the minute it lives. */
+#define BLOCKHASH_MS 2000
+/* Mints that are remembered; a payer holds few. */
+#define MINTS_MAX 8
 
 struct x402__svm {
-	struct x402_svm_secret *secret; /* sodium_malloc */
-	struct x402_pubkey address;
+	struct x402_client_svm_signer signer;
 	const char *rpc_url; /* borrowed */
-	bool has_mint;
-	struct x402_pubkey mint_key;
-	struct x402_svm_mint mint;
+	struct {
+		struct x402_pubkey key;
+		struct x402_svm_mint mint;
+	} mints[MINTS_MAX];
+	size_t mints_len;
+	size_t mints_next; /* forgotten next, when all places are taken */
+	uint8_t blockhash32[32];
+	int64_t blockhash_until_ms;
 };
 
-enum x402_err x402__svm_new(const struct x402_svm_secret *key,
+enum x402_err x402__svm_new(const struct x402_client_svm_signer *signer,
 	const char *rpc_url, struct x402__svm **ret_svm)
 {
 	struct x402__svm *svm = calloc(1, sizeof(*svm));
 	if (!svm)
 		return X402_ERR_NOMEM;
-	svm->secret = sodium_malloc(sizeof(*svm->secret));
-	if (!svm->secret) {
-		free(svm);
-		return X402_ERR_NOMEM;
-	}
-	*svm->secret = *key;
-	svm->address = x402_svm_secret_pubkey(key);
+	svm->signer = *signer;
 	svm->rpc_url = rpc_url;
 	*ret_svm = svm;
 	return X402_OK;
@@ -45,26 +49,18 @@ enum x402_err x402__svm_new(const struct x402_svm_secret *key,
 
 void x402__svm_free(struct x402__svm *svm)
 {
-	if (!svm)
-		return;
-	sodium_free(svm->secret); /* wipes */
 	free(svm);
 }
 
-const struct x402_pubkey *x402__svm_address(const struct x402__svm *svm)
+const struct x402_client_svm_signer *x402__svm_signer(
+	const struct x402__svm *svm)
 {
-	return &svm->address;
+	return &svm->signer;
 }
 
-enum x402_err x402__svm_sign(const struct x402__svm *svm,
-	struct x402_span message, struct x402_buf *ret_signature)
+const char *x402__svm_rpc_url(const struct x402__svm *svm)
 {
-	uint8_t sig64[64];
-	enum x402_err err = x402_ed25519_sign(svm->secret, message, sig64);
-	if (err)
-		return err;
-	x402_buf_add(ret_signature, x402_span(sig64, sizeof(sig64)));
-	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
+	return svm->rpc_url;
 }
 
 bool x402__svm_is_offer(const struct x402_payment_requirements *offer)
@@ -73,80 +69,32 @@ bool x402__svm_is_offer(const struct x402_payment_requirements *offer)
 	return caip2 && strncmp(caip2, "solana:", 7) == 0;
 }
 
-/* ---- Asking. ---- */
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *user)
+static const struct x402_svm_mint *known_mint(
+	const struct x402__svm *svm, const struct x402_pubkey *key)
 {
-	struct x402_buf *body = user;
-	if (body->len + size * count > RPC_BYTES_MAX)
-		return 0;
-	x402_buf_add(body, x402_span(bytes, size * count));
-	return body->failed ? 0 : size * count;
-}
-
-static bool post(const char *url, const char *question, struct x402_buf *body)
-{
-	CURL *curl = curl_easy_init();
-	struct curl_slist *headers = curl_slist_append(
-		NULL, "content-type: application/json");
-	if (curl && headers) {
-		curl_easy_setopt(curl, CURLOPT_URL, url);
-		curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, RPC_TIMEOUT_MS);
-		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, question);
-		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-		curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-	}
-	bool ok = curl && headers && curl_easy_perform(curl) == CURLE_OK;
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(curl);
-	return ok;
-}
-
-/* The result of the answer with this id; a batch may come in any order. */
-static const struct x402_json *result_of(
-	const struct x402_json *answers, int64_t id)
-{
-	for (size_t i = 0; i < x402_json_size(answers); i++) {
-		const struct x402_json *answer = x402_json_at(answers, i);
-		int64_t got;
-		if (x402_json_int64(x402_json_get(answer, "id"), &got) &&
-			got == id)
-			return x402_json_get(answer, "result");
-	}
+	for (size_t i = 0; i < svm->mints_len; i++)
+		if (x402_pubkey_equal(&svm->mints[i].key, key))
+			return &svm->mints[i].mint;
 	return NULL;
 }
 
-static bool read_blockhash(
-	const struct x402_json *answers, uint8_t ret_hash32[32])
+static void remember_mint(struct x402__svm *svm, const struct x402_pubkey *key,
+	const struct x402_svm_mint *mint)
 {
-	const struct x402_json *value = x402_json_get(
-		result_of(answers, 1), "value");
-	return !x402_base58_decode(
-		x402_json_get_string(value, "blockhash"), ret_hash32, 32);
+	size_t at = svm->mints_next;
+	if (known_mint(svm, key))
+		return; /* two asked at once */
+	svm->mints[at].key = *key;
+	svm->mints[at].mint = *mint;
+	svm->mints_next = (at + 1) % MINTS_MAX;
+	if (svm->mints_len < MINTS_MAX)
+		svm->mints_len++;
 }
 
-static bool read_mint(
-	const struct x402_json *answers, struct x402_svm_mint *ret_mint)
-{
-	const struct x402_json *value = x402_json_get(
-		result_of(answers, 2), "value");
-	const char *text = x402_json_string(
-		x402_json_at(x402_json_get(value, "data"), 0));
-	struct x402_pubkey owner;
-	struct x402_buf data = {0};
-	bool ok = text &&
-		!x402_pubkey_parse(
-			x402_json_get_string(value, "owner"), &owner) &&
-		!x402_base64_decode(x402_span_str(text), &data) &&
-		!x402_svm_mint_read(&owner, x402_buf_span(&data), ret_mint);
-	x402_buf_clear(&data);
-	return ok;
-}
+/* ---- The question. ---- */
 
-static char *question_of(const char *mint)
+/* mint NULL: only the blockhash. */
+static char *write_question(const char *mint)
 {
 	struct x402_buf buf = {0};
 	x402_buf_add_str(&buf,
@@ -163,36 +111,83 @@ static char *question_of(const char *mint)
 	return x402_buf_take_str(&buf);
 }
 
-enum x402_err x402__svm_ask(struct x402__svm *svm,
-	const struct x402_payment_requirements *offer,
-	struct x402_errinfo *info, struct x402__svm_facts *ret_facts)
+enum x402_err x402__svm_question(const struct x402__svm *svm,
+	const struct x402_payment_requirements *offer, int64_t now_ms,
+	struct x402_errinfo *info, struct x402__svm_facts *ret_facts,
+	char **ret_question)
 {
-	struct x402_pubkey mint;
-	struct x402_buf body = {0};
-	struct x402_json *answers = NULL;
-	if (x402_pubkey_parse(offer->asset, &mint)) {
+	struct x402_pubkey key;
+	char text[X402_PUBKEY_TEXT_SIZE];
+	if (x402_pubkey_parse(offer->asset, &key)) {
 		x402_errinfo_set(info, "asset", "expected a mint's account");
 		return X402_ERR_SCHEMA;
 	}
-	bool known = svm->has_mint && x402_pubkey_equal(&mint, &svm->mint_key);
-	char *question = question_of(known ? NULL : offer->asset);
-	bool ok = question && post(svm->rpc_url, question, &body) &&
-		!x402_json_parse(x402_buf_span(&body), NULL, NULL, &answers) &&
-		read_blockhash(answers, ret_facts->blockhash32);
-	if (!ok)
+	const struct x402_svm_mint *mint = known_mint(svm, &key);
+	*ret_question = NULL;
+	if (mint && now_ms < svm->blockhash_until_ms) {
+		ret_facts->mint = *mint;
+		memcpy(ret_facts->blockhash32, svm->blockhash32, 32);
+		return X402_OK;
+	}
+	x402_pubkey_format(&key, text);
+	*ret_question = write_question(mint ? NULL : text);
+	return *ret_question ? X402_OK : X402_ERR_NOMEM;
+}
+
+/* ---- The answer. ---- */
+
+static bool read_blockhash(
+	const struct x402_json *answers, uint8_t ret_hash32[32])
+{
+	const struct x402_json *value = x402_json_get(
+		x402__ask_result(answers, 1), "value");
+	return !x402_base58_decode(
+		x402_json_get_string(value, "blockhash"), ret_hash32, 32);
+}
+
+static bool read_mint(
+	const struct x402_json *answers, struct x402_svm_mint *ret_mint)
+{
+	const struct x402_json *value = x402_json_get(
+		x402__ask_result(answers, 2), "value");
+	const char *text = x402_json_string(
+		x402_json_at(x402_json_get(value, "data"), 0));
+	struct x402_pubkey owner;
+	struct x402_buf data = {0};
+	bool ok = text &&
+		!x402_pubkey_parse(
+			x402_json_get_string(value, "owner"), &owner) &&
+		!x402_base64_decode(x402_span_str(text), &data) &&
+		!x402_svm_mint_read(&owner, x402_buf_span(&data), ret_mint);
+	x402_buf_clear(&data);
+	return ok;
+}
+
+enum x402_err x402__svm_answer(struct x402__svm *svm,
+	const struct x402_payment_requirements *offer, int64_t now_ms,
+	const struct x402_json *answers, struct x402_errinfo *info,
+	struct x402__svm_facts *facts)
+{
+	struct x402_pubkey key;
+	struct x402_svm_mint mint;
+	if (!answers || x402_pubkey_parse(offer->asset, &key) ||
+		!read_blockhash(answers, facts->blockhash32)) {
 		x402_errinfo_set(info, "SVM_RPC_URL",
 			"the chain gave no blockhash; nothing was signed");
-	if (ok && !known) {
-		ok = read_mint(answers, &svm->mint);
-		svm->mint_key = mint;
-		svm->has_mint = ok;
-		if (!ok)
-			x402_errinfo_set(info, "asset",
-				"no mint whose transfers bring what they say");
+		return X402_ERR_CHAIN;
 	}
-	ret_facts->mint = svm->mint;
-	x402_json_unref(answers);
-	x402_buf_clear(&body);
-	free(question);
-	return ok ? X402_OK : X402_ERR_CHAIN;
+	memcpy(svm->blockhash32, facts->blockhash32, 32);
+	svm->blockhash_until_ms = now_ms + BLOCKHASH_MS;
+	const struct x402_svm_mint *known = known_mint(svm, &key);
+	if (!known && read_mint(answers, &mint)) {
+		remember_mint(svm, &key, &mint);
+		known = &mint;
+	}
+	if (!known) {
+		x402_errinfo_set(info, "asset",
+			"no mint whose transfers bring what they say");
+		return X402_ERR_CHAIN;
+	}
+	facts->mint = *known;
+	return X402_OK;
 }

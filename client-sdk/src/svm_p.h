@@ -6,9 +6,9 @@
 
 #include <curl/curl.h>
 
-#include "x402/scheme.h"
+#include "x402/client.h"
 
-struct x402__svm; /* a key in locked memory, and a node to ask */
+struct x402__svm; /* who signs, and a node to ask */
 
 /* What a payment needs of the chain. */
 struct x402__svm_facts {
@@ -16,17 +16,32 @@ struct x402__svm_facts {
 	uint8_t blockhash32[32];
 };
 
-/* key is copied; rpc_url must outlive it. NOMEM. */
-X402_MUST_USE enum x402_err x402__svm_new(const struct x402_svm_secret *key,
-	const char *rpc_url, struct x402__svm **ret_svm);
+/* signer is copied; rpc_url must outlive it. NOMEM. */
+X402_MUST_USE enum x402_err x402__svm_new(
+	const struct x402_client_svm_signer *signer, const char *rpc_url,
+	struct x402__svm **ret_svm);
 void x402__svm_free(struct x402__svm *svm);
-const struct x402_pubkey *x402__svm_address(const struct x402__svm *svm);
+const struct x402_client_svm_signer *x402__svm_signer(
+	const struct x402__svm *svm);
+const char *x402__svm_rpc_url(const struct x402__svm *svm);
 bool x402__svm_is_offer(const struct x402_payment_requirements *offer);
-/* Waits for the node, up to ten seconds. SCHEMA, CHAIN; info says why. */
-X402_MUST_USE enum x402_err x402__svm_ask(struct x402__svm *svm,
-	const struct x402_payment_requirements *offer,
-	struct x402_errinfo *info, struct x402__svm_facts *ret_facts);
-X402_MUST_USE enum x402_err x402__svm_sign(const struct x402__svm *svm,
-	struct x402_span message, struct x402_buf *ret_signature);
+
+/*
+ * What the node has to be asked for this offer; *ret_question NULL: nothing,
+ * the facts are known. Caller frees. SCHEMA with info for an asset that is no
+ * mint, NOMEM.
+ */
+X402_MUST_USE enum x402_err x402__svm_question(const struct x402__svm *svm,
+	const struct x402_payment_requirements *offer, int64_t now_ms,
+	struct x402_errinfo *info, struct x402__svm_facts *ret_facts,
+	char **ret_question);
+/*
+ * What the node said; answers NULL: nothing. Remembers it. CHAIN with info
+ * when it is not enough to sign by.
+ */
+X402_MUST_USE enum x402_err x402__svm_answer(struct x402__svm *svm,
+	const struct x402_payment_requirements *offer, int64_t now_ms,
+	const struct x402_json *answers, struct x402_errinfo *info,
+	struct x402__svm_facts *facts);
 
 #endif

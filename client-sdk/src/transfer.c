@@ -10,6 +10,7 @@
  */
 #include "transfer_p.h"
 
+#include "ask_p.h"
 #include "journal_p.h"
 #include "operate_p.h"
 
@@ -81,6 +82,8 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	transfer->method[0] = '\0';
 	transfer->purchase = 0;
 	transfer->signed_now = false;
+	transfer->asked = false;
+	transfer->sponsor.wanted = false;
 	transfer->whole = false;
 	if (easy)
 		request_of(transfer, easy);
@@ -95,6 +98,7 @@ void x402__transfer_init(struct x402__transfer *transfer,
 		x402__flow_init(
 			&transfer->flow, options, signer, &transfer->request);
 	transfer->flow.svm = client->svm;
+	transfer->flow.cache = &client->create_cache;
 	transfer->exchange = (struct x402__exchange){
 		.options = options,
 		.easy = easy,
@@ -396,40 +400,79 @@ static void refuse_paused(struct x402__transfer *const *list, size_t len)
 	}
 }
 
-static void ask_sponsor(struct x402__transfer *transfer)
+/* ---- What a node has to be asked. ---- */
+
+static char *question_of_svm(
+	struct x402__transfer *transfer, const char **ret_url)
 {
-	const struct x402__flow *flow = &transfer->flow;
-	const char *rpc_url = transfer->client->options.evm_rpc_url;
-	const struct x402_payment_requirements *offer =
-		&flow->challenge.accepts[flow->offer_index];
-	if (rpc_url && flow->signer &&
-		x402__sponsor_is_offered(&flow->challenge, offer))
-		x402__sponsor_ask(&transfer->client->operator_->breaker,
-			rpc_url, offer, &flow->signer->address,
-			&transfer->sponsor);
+	struct x402__flow *flow = &transfer->flow;
+	struct x402_errinfo info = {{0}, {0}};
+	char *question = NULL;
+	*ret_url = x402__svm_rpc_url(flow->svm);
+	if (x402__svm_question(flow->svm,
+		    &flow->challenge.accepts[flow->offer_index], x402__now_ms(),
+		    &info, &transfer->svm, &question))
+		x402__flow_refuse(flow, X402_CLIENT_CAUSE_SIGNER, &info);
+	return question;
 }
 
-/* Before the journal is opened: nothing waits for a node inside it. */
-static void ask_chains(struct x402__transfer *const *list, size_t len)
+char *x402__transfer_question(
+	struct x402__transfer *transfer, const char **ret_url)
 {
-	for (size_t i = 0; i < len; i++) {
-		struct x402__flow *flow = &list[i]->flow;
-		struct x402_errinfo info = {{0}, {0}};
-		if (flow->step != X402__FLOW_RESERVE || flow->present_only)
-			continue;
-		if (!flow->svm ||
-			!x402__svm_is_offer(
-				&flow->challenge.accepts[flow->offer_index])) {
-			ask_sponsor(list[i]);
-			continue;
-		}
-		if (x402__svm_ask(flow->svm,
-			    &flow->challenge.accepts[flow->offer_index], &info,
-			    &list[i]->svm))
-			x402__flow_refuse(
-				flow, X402_CLIENT_CAUSE_SIGNER, &info);
-	}
+	struct x402__flow *flow = &transfer->flow;
+	const struct x402_client *client = transfer->client;
+	if (flow->step != X402__FLOW_RESERVE || flow->present_only ||
+		transfer->asked || client->operator_->paused)
+		return NULL;
+	const struct x402_payment_requirements *offer =
+		&flow->challenge.accepts[flow->offer_index];
+	transfer->asked = true;
+	if (x402__svm_is_offer(offer))
+		return flow->svm ? question_of_svm(transfer, ret_url) : NULL;
+	*ret_url = client->options.evm_rpc_url;
+	return *ret_url && flow->signer &&
+			x402__sponsor_is_offered(&flow->challenge, offer)
+		? x402__sponsor_question(offer, &flow->signer->address)
+		: NULL;
 }
+
+void x402__transfer_answered(
+	struct x402__transfer *transfer, const struct x402_json *answers)
+{
+	struct x402__flow *flow = &transfer->flow;
+	struct x402_errinfo info = {{0}, {0}};
+	if (flow->step != X402__FLOW_RESERVE)
+		return;
+	const struct x402_payment_requirements *offer =
+		&flow->challenge.accepts[flow->offer_index];
+	if (!x402__svm_is_offer(offer))
+		x402__sponsor_answer(offer, answers, &transfer->sponsor);
+	else if (x402__svm_answer(flow->svm, offer, x402__now_ms(), answers,
+			 &info, &transfer->svm))
+		x402__flow_refuse(flow, X402_CLIENT_CAUSE_SIGNER, &info);
+}
+
+void x402__transfer_ask(struct x402__transfer *transfer)
+{
+	struct x402__breaker *breaker = &transfer->client->operator_->breaker;
+	struct x402__asker asker;
+	struct x402_json *answers = NULL;
+	const char *url = NULL;
+	char *question = x402__transfer_question(transfer, &url);
+	if (!question)
+		return;
+	if (!x402__asker_init(breaker, &asker)) {
+		/* Nothing said is an answer too. */
+		if (x402__ask(&asker, url, question, &answers))
+			answers = NULL;
+		x402__asker_clear(&asker);
+	}
+	free(question);
+	x402__transfer_answered(transfer, answers);
+	x402_json_unref(answers);
+}
+
+/* ---- All of the journal. ---- */
 
 void x402__transfers_journal(struct x402__transfer *const *list, size_t len)
 {
@@ -437,7 +480,6 @@ void x402__transfers_journal(struct x402__transfer *const *list, size_t len)
 		return;
 	if (list[0]->client->operator_->paused)
 		refuse_paused(list, len);
-	ask_chains(list, len);
 	struct x402_journal *journal = list[0]->client->options.journal;
 	if (!journal) {
 		pass_all(list, len);

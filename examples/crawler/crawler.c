@@ -75,6 +75,7 @@ struct crawl {
 	struct origin *origins;
 	struct x402_client_balance balance; /* asset NULL: not watched */
 	time_t balance_at;
+	bool asking; /* for the balance: the answer is still out */
 	/* What came of it. */
 	unsigned paid;
 	unsigned free_;
@@ -342,13 +343,30 @@ static void add_pages(struct crawl *crawl)
 
 /* ---- The run. ---- */
 
+static void on_balance(void *user)
+{
+	struct crawl *crawl = user;
+	crawl->asking = false;
+}
+
+/* Before the first page it is waited for; after that nobody waits. */
 static enum x402_err watch_balance(struct crawl *crawl)
 {
+	struct x402_client_balances_done done = {on_balance, crawl};
 	time_t now = time(NULL);
-	if (!crawl->balance.asset || now < crawl->balance_at + BALANCE_EVERY_S)
+	bool first = crawl->balance_at == 0;
+	if (!crawl->balance.asset || crawl->asking ||
+		now < crawl->balance_at + BALANCE_EVERY_S)
 		return X402_OK;
 	crawl->balance_at = now;
-	return x402_client_check_balances(crawl->client, &crawl->balance, 1);
+	if (first)
+		return x402_client_check_balances(
+			crawl->client, &crawl->balance, 1);
+	enum x402_err err = x402_client_multi_check_balances(
+		crawl->multi, &crawl->balance, 1, done);
+	crawl->asking = err == X402_OK;
+	/* A node that does not answer changes nothing. */
+	return err == X402_ERR_NETWORK ? X402_OK : err;
 }
 
 static enum x402_err run(struct crawl *crawl)

@@ -19,6 +19,7 @@ before(async () => {
     '/echo': (req, res, s) => res.end(JSON.stringify({ method: req.method,
       type: req.headers['content-type'], extra: req.headers['x-extra'],
       body: s.seen.at(-1).body })),
+    '/slow': async (req, res, s) => { await s.held; res.end('at last'); },
     '/binary': (req, res) => res.end(Buffer.from([0, 1, 2, 255])),
     '/lost': (req, res, s) => {
       if (req.headers['payment-signature']) {
@@ -217,6 +218,37 @@ test('stdio_fetch_sends_what_is_asked_and_reads_no_files', async (t) => {
   assert.equal(file.isError, true);
   const binary = await call(client, 'fetch', { url: `${shop.url}/binary` });
   assert.equal(binary.bodyBase64, Buffer.from([0, 1, 2, 255]).toString('base64'));
+});
+
+for (const [name, connect] of [['stdio', overStdio], ['http', overHttp]]) {
+  test(`${name}_a_call_that_waits_holds_up_no_other_and_the_limit_holds_for_all`, async (t) => {
+    const { client } = await connect(t, ['--max-spend', '0.003usd']);
+    shop.payments.length = 0;
+    let release;
+    shop.held = new Promise((done) => { release = done; });
+    const slow = call(client, 'fetch', { url: `${shop.url}/slow` });
+    await client.ping();
+    // Six at once for a budget of three: no two of them see the same dollar.
+    const all = await Promise.all(Array.from({ length: 6 }, (_, i) =>
+      call(client, 'fetch', { url: `${shop.url}/paid?at=${name}-${i}` })));
+    assert.equal(all.filter((one) => !one.isError).length, 3, JSON.stringify(all));
+    for (const one of all.filter((each) => each.isError)) assert.equal(one.code, 'budget_exceeded');
+    assert.equal(shop.payments.length, 3);
+    release();
+    assert.equal((await slow).body, 'at last');
+  });
+}
+
+test('stdio_end_of_input_waits_for_what_is_under_way', async () => {
+  const home = makeHome();
+  shop.held = undefined;
+  const line = (id, url) => JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call',
+    params: { name: 'fetch', arguments: { url } } });
+  const result = await run(home, ['mcp'], { env: money,
+    input: `${line(1, `${shop.url}/paid?end=1`)}\n${line(2, `${shop.url}/free`)}\n` });
+  assert.equal(result.code, 0, result.stderr);
+  const answers = result.stdout.trim().split('\n').map((text) => JSON.parse(text)).sort((a, b) => a.id - b.id);
+  assert.deepEqual(answers.map((one) => [one.id, one.result.isError]), [[1, false], [2, false]]);
 });
 
 test('stdio_lost_reply_is_unknown_and_the_same_payment_is_shown_again', async (t) => {

@@ -147,7 +147,14 @@ const methods = {
   getTokenAccountBalance: ([text, config]) => context(tokenBalance(text), config?.commitment),
   getMinimumBalanceForRentExemption: ([size]) => Number(ledger.rent(size)),
   getSignatureStatuses: ([list]) => context(list.map((text) => ledger.status(text)), 'processed'),
-  getSignaturesForAddress: ([text]) => ledger.signaturesOf(key(text)),
+  getSignaturesForAddress: ([text, config]) => {
+    if (config?.minContextSlot > Number(ledger.at(config.commitment))) throw new RpcError(-32016, 'Minimum context slot has not been reached');
+    return ledger.signaturesOf(key(text), config);
+  },
+  getTransaction: ([signature]) => ledger.transaction(signature),
+  isBlockhashValid: ([hash, config]) => context(ledger.isValid(hash, config?.commitment), config?.commitment),
+  getBlockTime: ([slot]) => ledger.timeOf(slot),
+  getFirstAvailableBlock: () => Number(ledger.first),
   simulateTransaction: simulate,
   sendTransaction: send,
   devnet_setTokenBalance: ([owner, mint, amount]) => setTokenBalance(key(owner), key(mint), amount),
@@ -162,6 +169,8 @@ const methods = {
     for (let i = 0; i < 2 * MAX_AGE + 2 * FINAL; i++) ledger.tick();
     return Number(ledger.slot);
   },
+  devnet_advanceTime: ([seconds]) => (ledger.ahead += seconds),
+  devnet_forget: () => (ledger.forget(), null),
   devnet_holdSlots: ([held = true]) => (ledger.held = Boolean(held)),
   devnet_dropNext: ([count = 1]) => (ledger.dropping = count),
 };

@@ -3,7 +3,8 @@
 //
 // Real: decoding, signatures, locks, programs, fees, rent, compute units.
 // Modelled here: slots, the queue of blockhashes (150 heights), commitment of what
-// landed (confirmed one slot later, finalized 32 slots later), duplicates by message.
+// landed (confirmed one slot later, finalized 32 slots later), duplicates by message,
+// the time of a slot (the real one, moved on by devnet_advanceTime).
 // Accounts and simulations always show the newest state.
 import {createHash, randomBytes} from 'node:crypto';
 import {getAddressDecoder, getAddressEncoder, getBase58Decoder, getBase58Encoder} from '@solana/kit';
@@ -79,20 +80,60 @@ function errorJson(error) {
 export class Ledger {
   #svm = new LiteSVM().withBlockhashCheck(false).withTransactionHistory(0n);
   #hashes = []; // {hash, slot}, oldest first
-  #landed = new Map(); // signature -> {slot, err, keys}
+  #landed = new Map(); // signature -> {slot, err, keys, signatures, time}
+  #times = new Map(); // slot -> unix seconds
+  #first; // the oldest slot that is kept
+  ahead = 0; // of real time, in seconds
   #messages = new Map(); // hash of a message -> slot
   slot = 447_552_000n;
   held = false; // time stands still
   dropping = 0; // transactions that get a signature and never land
 
   constructor() {
-    for (let i = 0; i < 200; i++) this.tick();
+    // Two hundred slots of the past, ten seconds each: a node with a history.
+    for (let i = 200; i > 0; i--) {
+      this.ahead = -10 * i;
+      this.tick();
+    }
+    this.ahead = 0;
   }
 
   tick() {
     this.slot += 1n;
+    this.#first ??= this.slot;
+    this.#times.set(this.slot, this.now());
     this.#hashes.push({hash: base58(randomBytes(32)), slot: this.slot});
     if (this.#hashes.length > 400) this.#hashes.shift();
+  }
+
+  now() {
+    return Math.floor(Date.now() / 1000) + this.ahead;
+  }
+
+  timeOf(slot) {
+    return this.#times.get(BigInt(slot)) ?? null;
+  }
+
+  get first() {
+    return this.#first;
+  }
+
+  /** As a node that keeps little: what came before now is gone. */
+  forget() {
+    this.#first = this.slot;
+    this.#landed.clear();
+  }
+
+  isValid(hash, commitment) {
+    const at = this.at(commitment);
+    const entry = this.#hashes.find((each) => each.hash === hash);
+    return Boolean(entry) && entry.slot <= at && at - entry.slot <= BigInt(MAX_AGE);
+  }
+
+  transaction(signature) {
+    const landed = this.#landed.get(signature);
+    return landed ? {slot: Number(landed.slot), blockTime: landed.time, version: 0, meta: {err: landed.err},
+      transaction: {signatures: landed.signatures}} : null;
   }
 
   at(commitment) {
@@ -168,7 +209,8 @@ export class Ledger {
     const {err} = this.#run('sendVersionedTransaction', transaction.bytes, true);
     if (err && this.lamports(transaction.keys[0]) === before) return signature; // not even its fee was paid
     this.#messages.set(transaction.messageHash, this.slot);
-    this.#landed.set(signature, {slot: this.slot, err, keys: transaction.keys});
+    this.#landed.set(signature, {slot: this.slot, err, keys: transaction.keys, time: this.now(),
+      signatures: transaction.signatures.map(base58)});
     return signature;
   }
 
@@ -181,9 +223,12 @@ export class Ledger {
       confirmationStatus: age >= BigInt(FINAL) ? 'finalized' : age >= 1n ? 'confirmed' : 'processed'};
   }
 
-  signaturesOf(key) {
-    return [...this.#landed].filter(([, landed]) => landed.keys.includes(key)).reverse()
-      .map(([signature, landed]) => ({signature, slot: Number(landed.slot), err: landed.err, memo: null, blockTime: null,
+  signaturesOf(key, {commitment = 'processed', before, limit = 1000} = {}) {
+    const all = [...this.#landed].reverse()
+      .filter(([, landed]) => landed.keys.includes(key) && landed.slot <= this.at(commitment));
+    const from = before === undefined ? 0 : all.findIndex(([signature]) => signature === before) + 1;
+    return all.slice(from, from + limit)
+      .map(([signature, landed]) => ({signature, slot: Number(landed.slot), err: landed.err, memo: null, blockTime: landed.time,
         confirmationStatus: this.status(signature).confirmationStatus}));
   }
 

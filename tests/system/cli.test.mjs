@@ -290,7 +290,6 @@ test('resume_without_a_key_shows_the_same_payment_again', async (t) => {
     { env: { EVM_PRIVATE_KEY: KEY } });
   assert.equal(lost.code, 11, lost.stderr);
   broken = false;
-  fs.mkdirSync(own.path('answers'));
   const resumed = await run(own, ['resume', '-o', own.path('answers')]);
   assert.equal(resumed.code, 0, resumed.stdout + resumed.stderr);
   assert.equal(resumed.answer.delivered, 1);

@@ -18,13 +18,14 @@
 
 static enum x402_client_proof judge(const char *text)
 {
+	struct x402__prove_terms terms = {.valid_before_unix_s = VALID_BEFORE};
 	struct x402_json *json = NULL;
 	enum x402_client_proof proof;
 
 	assert_int_equal(
 		x402_json_parse(x402_span_str(text), NULL, NULL, &json),
 		X402_OK);
-	proof = x402__prove_judge(json, VALID_BEFORE);
+	proof = x402__prove_judge(json, &terms);
 	x402_json_unref(json);
 	return proof;
 }
@@ -87,6 +88,49 @@ static void test_prove_unreadable_answers_prove_nothing(void **state)
 		assert_int_equal(judge(texts[i]), X402_CLIENT_PROOF_NONE);
 }
 
+/* Permit2: a bit of a word, and the deadline's own second still counts. */
+static enum x402_client_proof judge_permit2(const char *text, uint64_t nonce)
+{
+	struct x402__prove_terms terms = {.is_permit2 = true,
+		.nonce = x402_u256_from_u64(nonce),
+		.valid_before_unix_s = VALID_BEFORE};
+	struct x402_json *json = NULL;
+	enum x402_client_proof proof;
+
+	assert_int_equal(
+		x402_json_parse(x402_span_str(text), NULL, NULL, &json),
+		X402_OK);
+	proof = x402__prove_judge(json, &terms);
+	x402_json_unref(json);
+	return proof;
+}
+
+static void test_prove_permit2_reads_its_own_bit(void **state)
+{
+	(void)state;
+	static const char third[] = ANSWERS(
+		"0x0000000000000000000000000000000000000000000000000000000000"
+		"000008",
+		"0x69000000");
+
+	assert_int_equal(judge_permit2(third, 3), X402_CLIENT_PROOF_PAID);
+	assert_int_equal(judge_permit2(third, 0x103), X402_CLIENT_PROOF_PAID);
+	assert_int_equal(judge_permit2(third, 2), X402_CLIENT_PROOF_DEAD);
+	assert_int_equal(judge_permit2(ANSWERS("0x08", "0x69000000"), 3),
+		X402_CLIENT_PROOF_NONE);
+}
+
+static void test_prove_permit2_lives_through_its_last_second(void **state)
+{
+	(void)state;
+	assert_int_equal(judge_permit2(ANSWERS(UNUSED, "0x68000000"), 3),
+		X402_CLIENT_PROOF_NONE);
+	assert_int_equal(judge_permit2(ANSWERS(UNUSED, "0x68000001"), 3),
+		X402_CLIENT_PROOF_DEAD);
+	assert_int_equal(
+		judge_permit2(ANSWERS(UNUSED, ""), 3), X402_CLIENT_PROOF_NONE);
+}
+
 static void test_ask_who_does_not_answer_is_left_alone(void **state)
 {
 	(void)state;
@@ -117,6 +161,9 @@ int main(void)
 		cmocka_unit_test(test_prove_unused_is_dead_from_its_end_on),
 		cmocka_unit_test(test_prove_order_of_the_batch_does_not_matter),
 		cmocka_unit_test(test_prove_unreadable_answers_prove_nothing),
+		cmocka_unit_test(test_prove_permit2_reads_its_own_bit),
+		cmocka_unit_test(
+			test_prove_permit2_lives_through_its_last_second),
 		cmocka_unit_test(test_ask_who_does_not_answer_is_left_alone),
 	};
 

@@ -245,6 +245,18 @@ struct x402_client_signer {
 	void *user; /* must outlive the client */
 };
 
+/*
+ * A signer on Solana: signs signing->signable->svm_message by Ed25519, 64
+ * bytes. Errors as above.
+ */
+struct x402_client_svm_signer {
+	struct x402_pubkey address; /* the payer */
+	enum x402_err (*sign)(void *user,
+		const struct x402_client_signing *signing,
+		struct x402_buf *ret_signature);
+	void *user; /* must outlive the client */
+};
+
 /* Headers that a hook adds to the next request. */
 struct x402_client_headers;
 /* Copies both. INVALID_ARGUMENT for what may not be in a header; NOMEM. */
@@ -288,11 +300,12 @@ struct x402_client_options {
 	const struct x402_secret *key;
 	const struct x402_client_signer *signer;
 	/*
-	 * Who pays on Solana (copied, kept in locked memory), and the node
-	 * that is asked for a blockhash and the mint: both or neither.
-	 * Without them offers on Solana are passed over.
+	 * Who pays on Solana: a key (copied, kept in locked memory) or a signer
+	 * (copied); and the node that is asked for a blockhash and the mint.
+	 * Without a payer and a node offers on Solana are passed over.
 	 */
 	const struct x402_svm_secret *svm_key;
+	const struct x402_client_svm_signer *svm_signer;
 	const char *svm_rpc_url;
 	/*
 	 * A node of an EVM chain. Where a server takes EIP-2612 permits, it is

@@ -29,6 +29,7 @@
 #include <curl/curl.h>
 
 #include "x402/client.h"
+#include "x402/operate.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -97,6 +98,15 @@ struct x402_client_multi_options {
 	unsigned max_queue;            /* default X402_CLIENT_QUEUE */
 	unsigned max_host_connections; /* default: no limit */
 	/*
+	 * Optional: what is worth fetching first; higher begins earlier.
+	 * Asked when a transfer is queued, with the priority that it was added
+	 * with and the user pointer of its struct x402_client_done; asked again
+	 * for all that wait by x402_client_multi_rescore(), since freshness
+	 * changes with time. x402_client_score() is one. May not call the
+	 * multi.
+	 */
+	int64_t (*score)(void *user, void *done_user, int64_t priority);
+	/*
 	 * To live in an event loop of yours, set both, as with libcurl:
 	 * watch fd for what (CURL_POLL_IN, _OUT, _INOUT, _REMOVE) and call
 	 * x402_client_multi_action(); call it with CURL_SOCKET_TIMEOUT after
@@ -147,7 +157,24 @@ X402_API X402_MUST_USE enum x402_err x402_client_multi_fetch(
 	const struct x402_client_request *request, int64_t priority,
 	struct x402_client_done done);
 
-/* Transfers that are queued, in flight or waiting. */
+/* Ask the options' score anew for everything that is still queued. */
+X402_API void x402_client_multi_rescore(struct x402_client_multi *multi);
+
+/*
+ * x402_client_check_balances() of x402/operate.h without waiting: done is
+ * called from a later turn, when all were asked; `done.call` may be NULL.
+ * balances must stay until then. KEY, INVALID_ARGUMENT (also for none at
+ * all), NOMEM; NETWORK when none of them can be asked now: done is not called.
+ */
+struct x402_client_balances_done {
+	void (*call)(void *user);
+	void *user;
+};
+X402_API X402_MUST_USE enum x402_err x402_client_multi_check_balances(
+	struct x402_client_multi *multi, struct x402_client_balance *balances,
+	size_t len, struct x402_client_balances_done done);
+
+/* Transfers that are queued, in flight or waiting; balances too. */
 X402_API size_t x402_client_multi_pending(
 	const struct x402_client_multi *multi);
 /*

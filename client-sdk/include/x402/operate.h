@@ -58,7 +58,8 @@ struct x402_client_balance {
  * to on_event when that changes, as balances[].is_low tells from the call
  * before: keep the array. One that cannot be read changes nothing. KEY when
  * the client has no payer, INVALID_ARGUMENT for text that is no number.
- * Waits for the network: up to 10 seconds for each.
+ * Waits for the network, up to 10 seconds for each; on an event loop use
+ * x402_client_multi_check_balances().
  */
 X402_API X402_MUST_USE enum x402_err x402_client_check_balances(
 	struct x402_client *client, struct x402_client_balance *balances,

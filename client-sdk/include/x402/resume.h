@@ -8,7 +8,10 @@
  *
  * A purchase is proven paid when the chain says that its authorization is
  * used; it is proven dead when it is unused in a block past its validBefore.
- * Everything else stays unknown.
+ * On Solana: paid when the transaction is there, dead when its blockhash is
+ * over in a finalized block 15 minutes later and the payer's transactions,
+ * looked through after that, hold none with its signature. Everything else
+ * stays unknown. An upto payment that only the chain proves counts its most.
  *
  * Thread rule: as in client.h; it uses the client and its journal.
  */

@@ -17,6 +17,7 @@
 
 #include "x402/amount.h"
 #include "x402/json.h"
+#include "x402/svm.h"
 #include "x402/wallet.h"
 
 #ifdef __cplusplus
@@ -42,8 +43,11 @@ struct x402_session_scope {
 	/* CAIP-2 ids or patterns ("eip155:*"). */
 	char networks[X402_SESSION_LIST_MAX][X402_NETWORK_SIZE];
 	size_t networks_len;
+	/* Of both families; with neither list any payee will do. */
 	struct x402_address payees[X402_SESSION_LIST_MAX];
 	size_t payees_len;
+	struct x402_pubkey svm_payees[X402_SESSION_LIST_MAX];
+	size_t svm_payees_len;
 };
 /*
  * Add to a list. SYNTAX for what can be none; RANGE when the list is full.
@@ -61,6 +65,10 @@ struct x402_session_ask {
 	const char *network; /* CAIP-2 */
 	const char *asset;
 	struct x402_address pay_to;
+	/* On Solana, instead of pay_to. */
+	const struct x402_pubkey *svm_pay_to;
+	/* It pays nobody by itself (a permit for Permit2). */
+	bool no_payee;
 	struct x402_u256 value; /* atomic units */
 	uint64_t now_unix_s;
 };

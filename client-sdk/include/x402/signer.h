@@ -4,8 +4,10 @@
  * process behind a unix socket that keeps the key to itself. And that process:
  * what it answers, and the loop that serves it.
  *
- * It signs typed data that it understands and hashes itself (EIP-3009
- * transfers), never a digest that somebody hands over.
+ * It signs payments that it understands and puts together itself: EIP-3009
+ * transfers, transfers through Permit2 (exact and upto), EIP-2612 permits for
+ * Permit2, and the one transfer of Solana that payers sign. Never a digest or
+ * bytes that somebody hands over.
  *
  * Not for: budgets by hour or host of one process; those are the client's.
  * Thread rule: a signer or core belongs to one thread at a time.
@@ -46,6 +48,14 @@ X402_API X402_MUST_USE enum x402_err x402_signer_from_keystore(
 	const struct x402_signer_keystore_options *options,
 	struct x402_errinfo *info, struct x402_signer **ret_signer);
 
+/*
+ * A key of Solana beside it: x402_signer_svm_client() signs with it. Copied
+ * into locked memory. NOMEM, INTERNAL; CONFLICT when there is one already, as
+ * with a signer process that has its own.
+ */
+X402_API X402_MUST_USE enum x402_err x402_signer_add_svm_key(
+	struct x402_signer *signer, const struct x402_svm_secret *key);
+
 struct x402_signer_socket_options {
 	const char *path; /* Required, copied */
 	/* Optional: the file of x402_session_issue; must be private. */
@@ -68,6 +78,12 @@ X402_API X402_MUST_USE enum x402_err x402_signer_from_socket(
 /* For x402_client_options.signer; lives as long as the signer. */
 X402_API const struct x402_client_signer *x402_signer_client(
 	const struct x402_signer *signer);
+/*
+ * For x402_client_options.svm_signer; NULL when it has no key of Solana. Lives
+ * as long as the signer.
+ */
+X402_API const struct x402_client_svm_signer *x402_signer_svm_client(
+	const struct x402_signer *signer);
 /* Why the last signature was refused; "" when it was not. Never NULL. */
 X402_API const char *x402_signer_reason(const struct x402_signer *signer);
 /* Wipes what it holds. NULL allowed. */
@@ -85,6 +101,8 @@ struct x402_signer_core; /* opaque */
 struct x402_signer_core_options {
 	/* Required: who signs in the end; must outlive the core. */
 	const struct x402_client_signer *wallet;
+	/* Optional: who signs on Solana; must outlive the core. */
+	const struct x402_client_svm_signer *svm_wallet;
 	/* Its own policy: holds for all, sessions too. Copied. */
 	struct x402_session_scope policy;
 	/* Refuse whoever brings no session. */
