@@ -18,6 +18,8 @@
 #define REQUEST_MAX_BYTES 4096
 /* One that does not speak is not waited for. */
 #define CLIENT_TIMEOUT_S 2
+/* Before a place for its connection is looked for again. */
+#define FULL_US 100000
 
 enum x402_err x402__operator_new(struct x402__operator **ret_operator)
 {
@@ -154,10 +156,12 @@ static void *listen_thread(void *user)
 	for (;;) {
 		int fd = accept4(
 			client->operator_->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
-			continue;
+		if (fd < 0 && errno == EINVAL)
+			return NULL; /* shut down */
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			(void)usleep(FULL_US); /* a crawl has all of them */
 		if (fd < 0)
-			return NULL;
+			continue;
 		(void)setsockopt(
 			fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 		(void)setsockopt(

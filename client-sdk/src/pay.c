@@ -89,7 +89,7 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	const struct x402__inputs *inputs)
 {
 	struct x402_client_payment *payment = &flow->payment;
-	if (payment->header_text || flow->brought)
+	if (payment->header_text || flow->brought || flow->present_only)
 		return X402_ERR_INTERNAL;
 	const struct x402_payment_requirements *offer =
 		&flow->challenge.accepts[index];

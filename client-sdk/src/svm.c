@@ -7,7 +7,8 @@
  *
  * A mint does not change its decimals or its program, so it is asked once. A
  * blockhash is good for a minute or more, so payments of the same moment share
- * one; their memos keep them apart.
+ * one; their memos keep them apart. Where the server gives the memo, two that
+ * share a blockhash would be one transaction: there each has its own.
  */
 #include "svm_p.h"
 
@@ -124,7 +125,8 @@ enum x402_err x402__svm_question(const struct x402__svm *svm,
 	}
 	const struct x402_svm_mint *mint = known_mint(svm, &key);
 	*ret_question = NULL;
-	if (mint && now_ms < svm->blockhash_until_ms) {
+	bool own = x402_json_has(offer->extra, "memo");
+	if (mint && !own && now_ms < svm->blockhash_until_ms) {
 		ret_facts->mint = *mint;
 		memcpy(ret_facts->blockhash32, svm->blockhash32, 32);
 		return X402_OK;
