@@ -97,6 +97,24 @@ static void tell_state(
 		gw_exchange_now(exchange));
 }
 
+/*
+ * The origin has broken off. While the request's body was on its way it may
+ * have had enough of that body, which nobody can tell from a crash; then it
+ * counts for nothing, or strangers could shut the shop with their uploads.
+ */
+static void tell_broken(struct gw_exchange *exchange)
+{
+	CURLcode code = exchange->call_code;
+	bool connected = code != CURLE_COULDNT_CONNECT &&
+		code != CURLE_COULDNT_RESOLVE_HOST;
+	bool uploading = exchange->has_body &&
+		(!exchange->body_whole || code == CURLE_SEND_ERROR ||
+			exchange->body_at < exchange->body.len);
+
+	tell_state(exchange,
+		connected && uploading ? GW_UPSTREAM_NEUTRAL : GW_UPSTREAM_BAD);
+}
+
 void gw_relay_close(struct gw_exchange *exchange)
 {
 	tell_state(exchange, GW_UPSTREAM_NEUTRAL);
@@ -333,7 +351,7 @@ static void on_call_ended(struct gw_exchange *exchange)
 	bool well = exchange->call_code == CURLE_OK && exchange->head_told;
 
 	if (!exchange->head_told) {
-		tell_state(exchange, GW_UPSTREAM_BAD);
+		tell_broken(exchange);
 		fail(exchange, 502, "the origin gave no answer");
 	} else if (!exchange->answering) {
 		return; /* the gate has the word; gw_relay_answer looks here */
@@ -342,7 +360,7 @@ static void on_call_ended(struct gw_exchange *exchange)
 	} else if (!exchange->head_sent) {
 		lose(exchange);
 	} else {
-		tell_state(exchange, GW_UPSTREAM_BAD);
+		tell_broken(exchange);
 		exchange->result = GW_RESULT_UPSTREAM;
 		truncate_answer(exchange, "origin_broke");
 	}

@@ -1,0 +1,176 @@
+// The provider's attacks of demands.md, 33 to 45, by number, against
+// x402-gateway in front of an origin that sells nothing itself; and what a
+// proxy can be made to do to the server behind it.
+//
+//   node --test tests/system/gateway_attacks.test.mjs
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+
+import { attack } from './attacks.table.mjs';
+import { contentRoutes, startGateway, startOrigin } from './gateway_site.lib.mjs';
+import { PAYEE, challenge, pay, request, startFacilitator } from
+  './provider.lib.mjs';
+
+attack('x402-gateway', async ({ f, dir, directory }) => {
+  const origin = await startOrigin();
+  const gateway = await startGateway(`
+    public_origin = "http://127.0.0.1:PORT"
+    facilitators = {"${f.url}"}
+    network = "eip155:84532" pay_to = "${PAYEE}" cors_origin = "*"
+    journal = "${path.join(dir, 'journal')}"
+    body_max = 262144
+    upstream "site" { url = "${origin.url}" }
+    ${contentRoutes}
+    crawler "GreedyBot" { policy = block }
+    crawler "SignedBot" { policy = allow directory = "${directory}" }`);
+  const stop = gateway.stop;
+  gateway.stop = async () => {
+    const ended = await stop();
+    await origin.stop();
+    // The origin never sees what opens a door.
+    for (const one of origin.asked)
+      for (const name of ['payment-signature', 'x-payment', 'x402-pass',
+        'sign-in-with-x'])
+        assert.equal(one.headers[name], undefined, name);
+    return ended;
+  };
+  return gateway;
+}, { finishes: true });
+
+// What a client can do to the way between the two.
+describe('attacks on what crosses x402-gateway', () => {
+  let f;
+  let origin;
+  let gateway;
+  before(async () => {
+    f = await startFacilitator();
+    origin = await startOrigin();
+    gateway = await startGateway(`
+      public_origin = "http://127.0.0.1:PORT"
+      facilitators = {"${f.url}"} journal = "DIR/journal"
+      network = "eip155:84532" pay_to = "${PAYEE}"
+      upstream "site" { url = "${origin.url}" breaker_failures = 3
+        breaker_open_ms = 60000 }
+      route "/film" { price = "$0.01" } route "/health" { free = true }
+      route "/upload" { free = true }`);
+  });
+  beforeEach(() => { f.reset(); origin.handler = null; origin.asked = []; });
+  after(async () => {
+    const ended = await gateway.stop();
+    await origin.stop();
+    await f.stop();
+    assert.deepEqual(ended, { code: 0, signal: null }, gateway.log);
+    assert.doesNotMatch(gateway.log, /ERROR|runtime error/);
+  });
+
+  // An origin that answers before it has read the request's body, with a film
+  // whose end takes its time.
+  const FILM = 'The guest was late. '.repeat(50000);
+  async function earlyOrigin() {
+    const sockets = new Set();
+    const server = net.createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n' +
+          `Content-Length: ${FILM.length}\r\n\r\n${FILM.slice(0, -10)}`);
+      });
+    });
+    await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    return { url: `http://127.0.0.1:${server.address().port}`,
+      stop: () => new Promise((done) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(done);
+      }) };
+  }
+
+  // A film is asked for with a body that never ends well; gives what was read.
+  const watch = (g, payment) => new Promise((done) => {
+    let text = '';
+    let broken = false;
+    const socket = net.connect(g.port, '127.0.0.1', () => socket.write(
+      `POST /film HTTP/1.1\r\nHost: 127.0.0.1:${g.port}\r\n` +
+      `PAYMENT-SIGNATURE: ${payment}\r\nTransfer-Encoding: chunked\r\n\r\n` +
+      '5\r\nhello\r\n'));
+    socket.on('data', (data) => {
+      text += data;
+      if (!broken && text.length > FILM.length - 100) {
+        broken = true;
+        socket.write('not a chunk\r\n');
+      }
+      if (/^HTTP\/1.1 4/.test(text)) socket.end();
+    });
+    socket.setTimeout(3000, () => socket.destroy());
+    socket.on('error', () => {});
+    socket.on('close', () => done(text));
+  });
+
+  test('a body that breaks after the film was seen: it was seen', async () => {
+    const early = await earlyOrigin();
+    const g = await startGateway(`
+      public_origin = "http://127.0.0.1:PORT" journal = "DIR/journal"
+      facilitators = {"${f.url}"} network = "eip155:84532" pay_to = "${PAYEE}"
+      upstream "early" { url = "${early.url}" breaker_failures = 1
+        breaker_open_ms = 60000 }
+      route "/film" { price = "$0.01" }`);
+    const payment = pay(await challenge(g, '/film', { method: 'POST' }));
+    const first = await watch(g, payment);
+    assert.match(first, /^HTTP\/1.1 200/);
+    assert.ok(first.length > FILM.length - 100);
+    const again = await watch(g, payment);
+    assert.doesNotMatch(again, /The guest was late/, 'seen twice');
+    assert.equal(f.count('settle'), 1);
+    // Nor is the origin to blame for what the client did.
+    const other = pay(await challenge(g, '/film', { method: 'POST' }));
+    assert.match(await watch(g, other), /^HTTP\/1.1 200/);
+    await g.stop();
+    await early.stop();
+  });
+
+  test('clients who break off their uploads do not close the shop',
+    async () => {
+      for (let i = 0; i < 6; i++)
+        await new Promise((done) => {
+          const socket = net.connect(gateway.port, '127.0.0.1', () => {
+            socket.write('POST /upload HTTP/1.1\r\nHost: x\r\n' +
+              'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
+            setTimeout(() => i % 2 ? socket.destroy()
+              : socket.write('not a chunk\r\n'), 50);
+          });
+          socket.setTimeout(1000, () => socket.destroy());
+          socket.on('data', () => {});
+          socket.on('error', () => {});
+          socket.on('close', done);
+        });
+      assert.equal((await request(gateway, '/health')).status, 200);
+    });
+
+  test('an origin that will not read an upload is not down', async () => {
+    // It answers and hangs up, as servers do with what is too large for them.
+    const rude = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (data) => {
+        if (/^POST/.test(data)) {
+          socket.resetAndDestroy?.() ?? socket.destroy();
+          return;
+        }
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      });
+    });
+    await new Promise((done) => rude.listen(0, '127.0.0.1', done));
+    const g = await startGateway(`
+      network = "eip155:84532" pay_to = "${PAYEE}"
+      upstream "rude" { url = "http://127.0.0.1:${rude.address().port}"
+        breaker_failures = 2 breaker_open_ms = 60000 }
+      route "/upload" { free = true }`);
+    for (let i = 0; i < 5; i++)
+      await request(g, '/upload', { method: 'POST',
+        body: 'x'.repeat(3000000) }).catch(() => {});
+    assert.equal((await request(g, '/upload')).status, 200);
+    await g.stop();
+    await new Promise((done) => rude.close(done));
+  });
+});
