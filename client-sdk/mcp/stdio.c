@@ -19,18 +19,21 @@
 
 /* ---- Calls, each on a thread of its own. ---- */
 
+/* A place for a call; its thread is joined before the place is used again. */
+struct call {
+	pthread_t thread;
+	bool taken;
+	bool ended;
+	struct x402_buf message;
+};
+
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t ended; /* a call has */
-	unsigned running;
+	struct call places[MCP_CALLS_MAX];
 	bool broken; /* nobody takes answers any more */
 } calls = {
 	.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
-
-struct call {
-	size_t len;
-	uint8_t message[];
-};
 
 /* One line, whole: answers of several calls must not mix. */
 static void write_line(const char *text)
@@ -53,55 +56,64 @@ static void answer(struct x402_span message)
 static void *run_call(void *user)
 {
 	struct call *call = user;
-	answer(x402_span(call->message, call->len));
-	free(call);
+	answer(x402_buf_span(&call->message));
 	(void)pthread_mutex_lock(&calls.lock);
-	calls.running--;
+	call->ended = true;
 	(void)pthread_cond_signal(&calls.ended);
 	(void)pthread_mutex_unlock(&calls.lock);
 	return NULL;
 }
 
-/* Until no more than so many run. */
-static void wait_for_calls(unsigned left)
+/* Under the lock: a place where nothing runs, or NULL. */
+static struct call *find_place(void)
 {
+	for (size_t i = 0; i < MCP_CALLS_MAX; i++)
+		if (!calls.places[i].taken || calls.places[i].ended)
+			return &calls.places[i];
+	return NULL;
+}
+
+static void leave(struct call *call)
+{
+	if (call->taken)
+		(void)pthread_join(call->thread, NULL);
+	x402_buf_clear(&call->message);
+	call->taken = call->ended = false;
+}
+
+/* Only the thread that reads takes and leaves places. */
+static struct call *wait_for_place(void)
+{
+	struct call *place;
 	(void)pthread_mutex_lock(&calls.lock);
-	while (calls.running > left)
+	while (!(place = find_place()))
 		(void)pthread_cond_wait(&calls.ended, &calls.lock);
 	(void)pthread_mutex_unlock(&calls.lock);
+	leave(place);
+	return place;
+}
+
+static void wait_for_calls(void)
+{
+	for (size_t i = 0; i < MCP_CALLS_MAX; i++)
+		leave(&calls.places[i]);
 }
 
 /* False: there is no thread for it. */
 static bool start_call(struct x402_span message)
 {
-	struct call *call = malloc(sizeof(*call) + message.len);
-	pthread_attr_t attributes;
-	pthread_t thread;
+	struct call *call = wait_for_place();
 	sigset_t signals;
 	sigset_t before;
-	if (!call)
+	x402_buf_add(&call->message, message);
+	if (call->message.failed)
 		return false;
-	call->len = message.len;
-	memcpy(call->message, message.ptr, message.len);
-	wait_for_calls(MCP_CALLS_MAX - 1);
-	(void)pthread_mutex_lock(&calls.lock);
-	calls.running++;
-	(void)pthread_mutex_unlock(&calls.lock);
-	(void)pthread_attr_init(&attributes);
-	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	/* Signals are for the thread that reads: they end its read. */
 	(void)sigfillset(&signals);
 	(void)pthread_sigmask(SIG_BLOCK, &signals, &before);
-	bool ok = pthread_create(&thread, &attributes, run_call, call) == 0;
+	call->taken = pthread_create(&call->thread, NULL, run_call, call) == 0;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attributes);
-	if (ok)
-		return true;
-	free(call);
-	(void)pthread_mutex_lock(&calls.lock);
-	calls.running--;
-	(void)pthread_mutex_unlock(&calls.lock);
-	return false;
+	return call->taken;
 }
 
 /* ---- Lines. ---- */
@@ -150,7 +162,7 @@ int mcp_stdio_run(void)
 		x402_buf_add(&in, x402_span(chunk, (size_t)got));
 		ok = !in.failed && take_lines(&in) && !is_broken();
 	}
-	wait_for_calls(0);
+	wait_for_calls();
 	free(chunk);
 	x402_buf_clear(&in);
 	if (!ok || is_broken())
