@@ -6,6 +6,10 @@
  *
  *   PAY_TO=0x... FACILITATOR_ADDRESS=0x... ./api-metering
  *   curl -d 'a short prompt' http://127.0.0.1:4022/words
+ *   curl -N -d 'a short prompt' 'http://127.0.0.1:4022/stream?words=2'
+ *
+ * /stream says its words one by one. Its money moves before the first of them,
+ * so it costs as many as were asked for, and says no more than those.
  *
  * FACILITATOR_ADDRESS is the one that the facilitator's /supported gives for
  * upto: no other can take the money. See site.h for the rest.
@@ -23,14 +27,15 @@
 #define ANSWER_SIZE 4096
 
 /* The model: says the prompt's words backwards, each with its number. */
-static unsigned long generate(struct x402_span prompt, char answer[ANSWER_SIZE])
+static unsigned long generate(
+	struct x402_span prompt, unsigned long most, char answer[ANSWER_SIZE])
 {
 	unsigned long words = 0;
 	size_t at = prompt.len;
 	size_t used = 0;
 
 	answer[0] = '\0';
-	while (at > 0 && words < WORDS_MAX) {
+	while (at > 0 && words < most) {
 		size_t end;
 		int n;
 
@@ -64,9 +69,98 @@ static void serve_words(void *user, struct x402_uv_request *request)
 		site_reply(request, 405, "text/plain", "POST a prompt\n", NULL);
 		return;
 	}
-	words = generate(x402_uv_request_body(request), answer);
+	words = generate(x402_uv_request_body(request), WORDS_MAX, answer);
 	snprintf(amount, sizeof(amount), "%lu", words * WORD_PRICE);
 	site_reply(request, 200, "text/plain; charset=utf-8", answer, amount);
+}
+
+/* ---- The same, word by word. ---- */
+
+/* So that one can watch it. */
+#define WORD_MS       20
+#define WORDS_DEFAULT 10UL
+
+struct stream {
+	uv_timer_t timer;
+	struct x402_uv_request *request;
+	char answer[ANSWER_SIZE];
+	const char *at; /* the next line of it */
+};
+
+static void on_stream_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void on_word(uv_timer_t *timer)
+{
+	struct stream *stream = timer->data;
+	size_t len = strcspn(stream->at, "\n");
+
+	len += stream->at[len] == '\n';
+	if (len > 0 &&
+		x402_uv_stream_write(
+			stream->request, x402_span(stream->at, len))) {
+		stream->at += len;
+		return;
+	}
+	/* All said, or nobody listens. */
+	x402_uv_stream_end(stream->request);
+	uv_close((uv_handle_t *)timer, on_stream_closed);
+}
+
+/* The money has moved; NULL: it has not, and nobody gets a word. */
+static void on_open(void *user, struct x402_uv_request *request)
+{
+	struct stream *stream = user;
+
+	if (!request) {
+		free(stream);
+		return;
+	}
+	stream->request = request;
+	stream->timer.data = stream;
+	uv_timer_init(x402_uv_request_loop(request), &stream->timer);
+	uv_timer_start(&stream->timer, on_word, 0, WORD_MS);
+}
+
+/* "words=N" of the query, from 1 to WORDS_MAX. */
+static unsigned long asked_words(const struct x402_uv_request *request)
+{
+	const char *query = x402_uv_request_query(request);
+	unsigned long words = strncmp(query, "words=", 6) == 0
+		? strtoul(query + 6, NULL, 10)
+		: WORDS_DEFAULT;
+
+	return words < 1 || words > WORDS_MAX ? WORDS_MAX : words;
+}
+
+static void serve_stream(void *user, struct x402_uv_request *request)
+{
+	unsigned long words = asked_words(request);
+	char override[64];
+	const struct x402_gate_header headers[] = {
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Settlement-Overrides", override}};
+	const struct x402_uv_response head = {
+		.status = 200, .headers = headers, .headers_len = 2};
+	struct stream *stream;
+
+	(void)user;
+	if (strcmp(x402_uv_request_method(request), "POST") != 0) {
+		site_reply(request, 405, "text/plain", "POST a prompt\n", NULL);
+		return;
+	}
+	stream = calloc(1, sizeof(*stream));
+	if (!stream) {
+		site_reply(request, 500, "text/plain", "out of memory\n", NULL);
+		return;
+	}
+	(void)generate(x402_uv_request_body(request), words, stream->answer);
+	stream->at = stream->answer;
+	snprintf(override, sizeof(override), "{\"amount\":\"%lu\"}",
+		words * WORD_PRICE);
+	x402_uv_reply_stream(request, &head, on_open, stream);
 }
 
 int main(void)
@@ -75,10 +169,11 @@ int main(void)
 	struct site_config config;
 	char extra[128];
 	struct x402_provider_price price;
-	struct x402_provider_route route;
+	struct x402_provider_route routes[2];
 	struct x402_provider_options options = {
-		.routes = &route, .routes_len = 1};
-	const struct x402_uv_handler handler = {serve_words, NULL};
+		.routes = routes, .routes_len = 2};
+	const struct x402_uv_handler handlers[] = {
+		{serve_words, NULL}, {serve_stream, NULL}};
 
 	if (!site_config_read(&config) || !facilitator) {
 		fprintf(stderr,
@@ -93,9 +188,11 @@ int main(void)
 		.pay_to = config.pay_to,
 		.price = MOST,
 		.extra_json = extra};
-	route = (struct x402_provider_route){.pattern = "POST /words",
+	routes[0] = (struct x402_provider_route){.pattern = "POST /words",
 		.prices = &price,
 		.prices_len = 1,
 		.description = "Words, a hundredth of a cent each"};
-	return site_run("api-metering", &options, &handler);
+	routes[1] = routes[0];
+	routes[1].pattern = "POST /stream";
+	return site_run("api-metering", &options, handlers);
 }

@@ -105,6 +105,7 @@ static char *well_known;
 static char *openapi;
 /* Who has paid for an article may come back to it for a day. */
 #define ARTICLE_PASS_S (24 * 60 * 60)
+#define QUOTE_REPLAY_S (60 * 60)
 
 /* A page of the site's own, with a price in it. */
 static const char embed_page[] =
@@ -191,6 +192,9 @@ static void write_routes(const struct prices *prices, bool v1,
 		"The quotation of the day", v1);
 	routes[QUOTE].mime_type = "application/json";
 	routes[QUOTE].extensions_json = quote_extensions;
+	/* Who lost the answer asks again under his name for it. */
+	routes[QUOTE].identifier = X402_PROVIDER_IDENTIFIER_OPTIONAL;
+	routes[QUOTE].replay_s = QUOTE_REPLAY_S;
 	routes[PAID] = sold("GET /paid", &prices->tenth, "interop", v1);
 	routes[PAID_POST] = sold(
 		"POST /paid-post", &prices->tenth, "interop", v1);

@@ -1,20 +1,13 @@
 /*
- * site.c: bind, make the price list, serve, and end when every request under
- * way has been answered.
+ * site.c: what the environment says, into x402_uv_run().
  */
 #include "site.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_PORT 4022
-
-struct site {
-	struct x402_uv_server *server;
-	uv_signal_t signals[2];
-};
 
 const char *site_env(const char *name, const char *fallback)
 {
@@ -32,80 +25,32 @@ bool site_config_read(struct site_config *ret_config)
 	return ret_config->pay_to != NULL;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_listening(void *user, uint16_t port)
 {
-	struct site *site = handle->data;
-
-	(void)number;
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&site->signals[i], NULL);
-	x402_uv_server_drain(site->server);
-}
-
-static void watch_signals(uv_loop_t *loop, struct site *site)
-{
-	static const int numbers[] = {SIGTERM, SIGINT};
-
-	signal(SIGPIPE, SIG_IGN);
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(loop, &site->signals[i]);
-		site->signals[i].data = site;
-		uv_signal_start_oneshot(
-			&site->signals[i], on_signal, numbers[i]);
-	}
-}
-
-/* Bound first: the price list needs the port's number. */
-static bool open_site(const char *name, struct x402_provider_options *options,
-	const struct x402_uv_handler *handlers, uv_loop_t *loop,
-	struct site *site, struct x402_provider **ret_provider)
-{
-	const char *port = site_env("PORT", NULL);
-	const struct x402_uv_options server = {.loop = loop,
-		.port = port ? (uint16_t)strtoul(port, NULL, 10)
-			     : DEFAULT_PORT};
-	struct x402_errinfo info = {{0}, {0}};
-	char origin[64];
-	enum x402_err err = x402_uv_server_new(&server, &info, &site->server);
-
-	if (err == X402_OK) {
-		snprintf(origin, sizeof(origin), "http://127.0.0.1:%u",
-			x402_uv_server_port(site->server));
-		options->public_origin = site_env("PUBLIC_ORIGIN", origin);
-		options->facilitator_url = site_env("FACILITATOR_URL", NULL);
-		err = x402_provider_new(options, &info, ret_provider);
-	}
-	if (err == X402_OK)
-		err = x402_uv_server_start(site->server, *ret_provider,
-			handlers, options->routes_len);
-	if (err != X402_OK)
-		fprintf(stderr, "%s: %s: %s\n", name, info.field, info.text);
-	return err == X402_OK;
+	(void)user;
+	printf("listening url=http://127.0.0.1:%u\n", port);
+	fflush(stdout);
 }
 
 int site_run(const char *name, struct x402_provider_options *options,
 	const struct x402_uv_handler *handlers)
 {
-	struct x402_provider *provider = NULL;
-	struct site site = {.server = NULL};
-	uv_loop_t loop;
-	bool open;
+	const char *port = site_env("PORT", NULL);
+	const struct x402_uv_program program = {
+		.port = port ? (uint16_t)strtoul(port, NULL, 10) : DEFAULT_PORT,
+		.shop = options,
+		.handlers = handlers,
+		.on_listening = on_listening,
+	};
+	struct x402_errinfo info;
+	enum x402_err err;
 
-	uv_loop_init(&loop);
-	open = open_site(name, options, handlers, &loop, &site, &provider);
-	if (open) {
-		watch_signals(&loop, &site);
-		printf("listening url=http://127.0.0.1:%u\n",
-			x402_uv_server_port(site.server));
-		fflush(stdout);
-	} else if (site.server) {
-		x402_uv_server_drain(site.server);
-	}
-	uv_run(&loop, UV_RUN_DEFAULT);
-	x402_uv_server_free(site.server);
-	x402_provider_free(provider);
-	uv_loop_close(&loop);
-	return open ? 0 : 2;
+	options->public_origin = site_env("PUBLIC_ORIGIN", NULL);
+	options->facilitator_url = site_env("FACILITATOR_URL", NULL);
+	err = x402_uv_run(&program, &info);
+	if (err != X402_OK)
+		fprintf(stderr, "%s: %s: %s\n", name, info.field, info.text);
+	return err == X402_OK ? 0 : 2;
 }
 
 void site_reply(struct x402_uv_request *request, unsigned status,

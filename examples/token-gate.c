@@ -6,6 +6,8 @@
  *   PAY_TO=0x... RPC_URL=http://127.0.0.1:8545 TOKEN=0x... ./token-gate
  *
  * TOKEN is an ERC-20 or ERC-721; MIN how much of it, default 1 atomic unit.
+ * With HOLDERS_PRICE ("$0.001") holders pay that in place of nothing. A wallet
+ * that is a contract signs in as well: RPC_URL is asked about its signature.
  * See site.h for the rest.
  */
 #include <stdio.h>
@@ -30,7 +32,9 @@ int main(void)
 	const struct x402_provider_holder holder = {
 		.rpc_url = site_env("RPC_URL", NULL),
 		.token = site_env("TOKEN", NULL),
-		.min = site_env("MIN", "1")};
+		.min = site_env("MIN", "1"),
+		.price = site_env("HOLDERS_PRICE", NULL)};
+	struct x402_provider_rpc rpc = {.url = site_env("RPC_URL", NULL)};
 	struct x402_provider_price price;
 	struct x402_provider_route route;
 	struct x402_provider_options options = {
@@ -51,5 +55,8 @@ int main(void)
 		.description = "The club",
 		.holders = &holder,
 		.holders_len = 1};
+	rpc.network = config.network;
+	options.rpcs = &rpc;
+	options.rpcs_len = 1;
 	return site_run("token-gate", &options, &handler);
 }

@@ -4,8 +4,9 @@
  *   x402__crawler_decides()    a crawler that is blocked, or allowed
  *   a payment that it brings   is dealt with as one, whatever else it has
  *   x402__pass_taken()         it was paid before (pass.c)
- *   x402__siwx_has_paid()      likewise, and the wallet proves it (siwx.c)
- *   x402__holder_decides()     it holds a token (holder.c)
+ *   x402__siwx_proof()         a wallet signs in (siwx_proof.c); then
+ *     x402__siwx_has_paid()    it has paid before
+ *     x402__holder_decides()   it holds a token (holder.c)
  *   quota_taken()              the first requests of a day are free
  *
  * What is granted here is never for a shared cache.
@@ -61,53 +62,67 @@ static bool from_browser(const struct x402_gate_request *request)
 		x402__value_has(agent, "mozilla");
 }
 
-/* An address may have a whole network of IPv6 ones: they count as one. */
-static size_t client_part(const char *client)
-{
-	size_t len = strlen(client);
-	int colons = 0;
-
-	for (size_t i = 0; i < len; i++)
-		if (client[i] == ':' && ++colons == 4)
-			return i;
-	return len;
-}
-
 static bool quota_taken(struct x402_gate *gate)
 {
 	uint64_t day = gate->now_unix_s / DAY_S;
 	size_t route = x402_gate_route(gate);
 	struct x402_keccak hash;
+	uint8_t household16[16];
 	uint8_t key32[32];
 
-	if (gate->route->free_per_day == 0 || !*gate->client)
+	if (gate->route->free_per_day == 0 ||
+		!x402__networks_household(gate->client, household16))
 		return false;
 	x402_keccak_init(&hash);
 	x402_keccak_update(&hash, x402_span(gate->provider->secret32, 32));
 	x402_keccak_update(&hash, x402_span(&day, sizeof(day)));
 	x402_keccak_update(&hash, x402_span(&route, sizeof(route)));
-	x402_keccak_update(
-		&hash, x402_span(gate->client, client_part(gate->client)));
+	x402_keccak_update(&hash, x402_span(household16, 16));
 	x402_keccak_final(&hash, key32);
 	return x402__counters_take(gate->provider->counters, key32,
 		gate->route->free_per_day, (day + 1) * DAY_S, gate->now_unix_s);
 }
 
-/* The wallet is proven: has it paid, or does it hold? */
-static bool signed_in(struct x402_gate *gate,
-	const struct x402_address *address,
-	struct x402_gate_decision *ret_decision)
+void x402__gate_unfavoured(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
-	if (gate->route->siwx_s && x402__siwx_has_paid(gate, address)) {
-		gate->from = *address;
-		x402_address_format(&gate->from, gate->payer);
+	if (quota_taken(gate))
+		x402__gate_answer_pass(
+			gate, X402_GATE_ACCESS_QUOTA, ret_decision);
+	else
+		x402__gate_end_challenge(
+			gate, "Payment required", ret_decision);
+}
+
+void x402__gate_signed_in(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
+{
+	if (x402__siwx_has_paid(gate))
 		x402__gate_answer_pass(
 			gate, X402_GATE_ACCESS_SIGNED_IN, ret_decision);
-		return true;
-	}
-	if (gate->route->holders_len == 0)
+	else if (gate->route->holders_len)
+		x402__holder_decides(gate, ret_decision);
+	else
+		x402__gate_unfavoured(gate, ret_decision);
+}
+
+/* True when a wallet signs in, or a contract is asked whether it does. */
+static bool signs_in(struct x402_gate *gate,
+	const struct x402_gate_request *request,
+	struct x402_gate_decision *ret_decision)
+{
+	if (!gate->route->siwx_s && !gate->route->holders_len)
 		return false;
-	x402__holder_decides(gate, address, ret_decision);
+	switch (x402__siwx_proof(gate, request, ret_decision)) {
+	case X402__SIWX_NONE:
+	case X402__SIWX_REFUSED:
+		return false;
+	case X402__SIWX_PROVEN:
+		x402__gate_signed_in(gate, ret_decision);
+		return true;
+	case X402__SIWX_ASK:
+		break;
+	}
 	return true;
 }
 
@@ -115,8 +130,6 @@ bool x402__gate_access(struct x402_gate *gate,
 	const struct x402_gate_request *request,
 	struct x402_gate_decision *ret_decision)
 {
-	struct x402_address address;
-
 	gate->wants_page = gate->provider->page && from_browser(request);
 	if (x402__crawler_decides(gate, request, ret_decision))
 		return true;
@@ -127,9 +140,7 @@ bool x402__gate_access(struct x402_gate *gate,
 			gate, X402_GATE_ACCESS_PASS, ret_decision);
 		return true;
 	}
-	if ((gate->route->siwx_s || gate->route->holders_len) &&
-		x402__siwx_proven(gate, request, &address) &&
-		signed_in(gate, &address, ret_decision))
+	if (signs_in(gate, request, ret_decision))
 		return true;
 	if (quota_taken(gate)) {
 		x402__gate_answer_pass(

@@ -364,8 +364,25 @@ void x402__bot_proof_free(struct x402__bot_proof *proof)
 
 /* ---- Keys. ---- */
 
-static bool read_key(const struct x402_json *jwk, struct x402_pubkey *ret_key,
-	char ret_id[64])
+/* More than this is no second of this millennium: milliseconds then. */
+#define SECONDS_MAX ((int64_t)100000000000)
+
+/* nbf and exp of a key, where it has them; other things than numbers: false. */
+static bool read_time(const struct x402_json *jwk, const char *name,
+	uint64_t missing, uint64_t *ret_unix_s)
+{
+	int64_t value;
+
+	*ret_unix_s = missing;
+	if (!x402_json_get(jwk, name))
+		return true;
+	if (!x402_json_int64(x402_json_get(jwk, name), &value) || value < 0)
+		return false;
+	*ret_unix_s = (uint64_t)(value > SECONDS_MAX ? value / 1000 : value);
+	return true;
+}
+
+static bool read_key(const struct x402_json *jwk, struct x402__bot_key *ret_key)
 {
 	const char *kty = x402_json_get_string(jwk, "kty");
 	const char *crv = x402_json_get_string(jwk, "crv");
@@ -375,13 +392,15 @@ static bool read_key(const struct x402_json *jwk, struct x402_pubkey *ret_key,
 
 	if (!kty || !crv || !x || strcmp(kty, "OKP") != 0 ||
 		strcmp(crv, "Ed25519") != 0 ||
-		!decode_url(x, strlen(x), ret_key->bytes, 32))
+		!decode_url(x, strlen(x), ret_key->key.bytes, 32) ||
+		!read_time(jwk, "nbf", 0, &ret_key->from_unix_s) ||
+		!read_time(jwk, "exp", UINT64_MAX, &ret_key->to_unix_s))
 		return false;
 	/* RFC 8037 A.3: the thumbprint is over these members, so written. */
 	x402_buf_printf(&canonical,
 		"{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"%s\"}", x);
 	x402_sha256(x402_buf_span(&canonical), hash32);
-	encode_url(hash32, ret_id);
+	encode_url(hash32, ret_key->id);
 	x402_buf_clear(&canonical);
 	return true;
 }
@@ -399,18 +418,33 @@ void x402__bot_keys_read(struct x402_span text, struct x402__bot_keys *ret_keys)
 		i < x402_json_size(list) && ret_keys->len < X402__BOT_KEYS_MAX;
 		i++)
 		if (read_key(x402_json_at(list, i),
-			    &ret_keys->keys[ret_keys->len],
-			    ret_keys->ids[ret_keys->len]))
+			    &ret_keys->keys[ret_keys->len]))
 			ret_keys->len++;
 	x402_json_unref(json);
 }
 
-bool x402__bot_proof_holds(
+static const struct x402__bot_key *find_key(
 	const struct x402__bot_proof *proof, const struct x402__bot_keys *keys)
 {
 	for (size_t i = 0; i < keys->len; i++)
-		if (strcmp(keys->ids[i], proof->keyid) == 0)
-			return x402_ed25519_verify(proof->sig64,
-				x402_span_str(proof->base), &keys->keys[i]);
-	return false;
+		if (strcmp(keys->keys[i].id, proof->keyid) == 0)
+			return &keys->keys[i];
+	return NULL;
+}
+
+bool x402__bot_key_listed(
+	const struct x402__bot_proof *proof, const struct x402__bot_keys *keys)
+{
+	return find_key(proof, keys) != NULL;
+}
+
+bool x402__bot_proof_holds(const struct x402__bot_proof *proof,
+	const struct x402__bot_keys *keys, uint64_t now_unix_s)
+{
+	const struct x402__bot_key *key = find_key(proof, keys);
+
+	return key && key->from_unix_s <= now_unix_s &&
+		now_unix_s < key->to_unix_s &&
+		x402_ed25519_verify(
+			proof->sig64, x402_span_str(proof->base), &key->key);
 }

@@ -204,7 +204,7 @@ static bool proof_taken(
 {
 	uint8_t key32[32];
 
-	if (!x402__bot_proof_holds(gate->bot_proof, keys))
+	if (!x402__bot_proof_holds(gate->bot_proof, keys, gate->now_unix_s))
 		return false;
 	x402_keccak256(x402_span(gate->bot_proof->sig64, 64), key32);
 	return x402__counters_take(gate->provider->counters, key32, 1,
@@ -238,6 +238,7 @@ static bool begin_proof(struct x402_gate *gate,
 	struct x402__crawler *crawler = gate->crawler;
 	const char *host = strstr(gate->url, "://") + 3;
 	struct x402__bot_keys keys;
+	bool asks;
 
 	gate->bot_proof = x402__bot_proof_read(request, crawler->directory,
 		x402_span(host, strcspn(host, "/?#")), gate->now_unix_s);
@@ -245,8 +246,15 @@ static bool begin_proof(struct x402_gate *gate,
 		return false;
 	pthread_mutex_lock(&gate->provider->lock);
 	keys = crawler->keys;
+	/* A key that is new since; but not with each request that makes one
+	 * up. */
+	asks = keys.until_unix_s < gate->now_unix_s ||
+		(!x402__bot_key_listed(gate->bot_proof, &keys) &&
+			keys.asked_unix_s + KEYS_FAILURE_S <= gate->now_unix_s);
+	if (asks)
+		crawler->keys.asked_unix_s = gate->now_unix_s;
 	pthread_mutex_unlock(&gate->provider->lock);
-	if (keys.until_unix_s < gate->now_unix_s)
+	if (asks)
 		return ask_directory(gate, ret_decision);
 	return proof_taken(gate, &keys) &&
 		decide(gate, crawler->policy, ret_decision);
@@ -261,6 +269,7 @@ void x402__crawler_answered(struct x402_gate *gate,
 
 	if (good)
 		x402__bot_keys_read(answer->body, &keys);
+	keys.asked_unix_s = gate->now_unix_s;
 	keys.until_unix_s = gate->now_unix_s +
 		(keys.len > 0 ? KEYS_LIFE_S : KEYS_FAILURE_S);
 	pthread_mutex_lock(&gate->provider->lock);

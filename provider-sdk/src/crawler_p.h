@@ -32,7 +32,10 @@ void x402__bot_proof_free(struct x402__bot_proof *proof);
 /* From the directory's JSON: those that are for us. */
 void x402__bot_keys_read(
 	struct x402_span json, struct x402__bot_keys *ret_keys);
-bool x402__bot_proof_holds(
+bool x402__bot_proof_holds(const struct x402__bot_proof *proof,
+	const struct x402__bot_keys *keys, uint64_t now_unix_s);
+/* Is its key among them, whether or not it is good just now? */
+bool x402__bot_key_listed(
 	const struct x402__bot_proof *proof, const struct x402__bot_keys *keys);
 
 /* True when the request is decided, or an ASK was made. */
@@ -51,10 +54,9 @@ X402_MUST_USE enum x402_err x402__holders_read(
 	struct x402_errinfo *info, const char *field,
 	struct x402__holder **ret_holders);
 void x402__holders_free(struct x402__holder *holders, size_t len);
-/* Is who has signed in a holder? PASS, an ASK, or the price. */
-void x402__holder_decides(struct x402_gate *gate,
-	const struct x402_address *address,
-	struct x402_gate_decision *ret_decision);
+/* Does gate->from hold what it needs? An ASK, or what follows from it. */
+void x402__holder_decides(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision);
 void x402__holder_answered(struct x402_gate *gate,
 	const struct x402_gate_facilitator_answer *answer,
 	struct x402_gate_decision *ret_decision);

@@ -14,9 +14,15 @@
 #define X402__BOT_KEYS_MAX 16
 /* The keys of a directory. */
 struct x402__bot_keys {
-	struct x402_pubkey keys[X402__BOT_KEYS_MAX];
-	char ids[X402__BOT_KEYS_MAX][64];
+	struct x402__bot_key {
+		struct x402_pubkey key;
+		char id[64];
+		/* What its owner says; 0 and UINT64_MAX where he does not. */
+		uint64_t from_unix_s;
+		uint64_t to_unix_s;
+	} keys[X402__BOT_KEYS_MAX];
 	size_t len;
+	uint64_t asked_unix_s;
 	uint64_t until_unix_s; /* fresh so long */
 };
 
@@ -41,6 +47,7 @@ void x402__crawlers_clear(struct x402__crawlers *crawlers);
 
 struct x402__holder {
 	char *rpc_url;
+	char *price; /* NULL: free */
 	struct x402_address token;
 	struct x402_u256 min;
 };

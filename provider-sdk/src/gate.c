@@ -51,6 +51,7 @@ void x402_gate_free(struct x402_gate *gate)
 	free(gate->receipt);
 	free(gate->transaction);
 	free(gate->cache_control);
+	x402_buf_clear(&gate->replay);
 	free(gate->ask_body);
 	free(gate->ask_url);
 	x402__bot_proof_free(gate->bot_proof);
@@ -184,8 +185,12 @@ bool x402__gate_client(const struct x402_provider *provider,
 		&provider->proxies, request->peer, forwarded, ret_client);
 }
 
-/* Method, path and query: what a price was quoted for. */
-static void hash_resource(struct x402_gate *gate)
+/*
+ * Method, path and query: what a price was quoted for. The body as well, where
+ * the caller says the price and may have made it from the body: a price quoted
+ * for a small upload does not buy a large one.
+ */
+static void hash_resource(struct x402_gate *gate, struct x402_span body)
 {
 	const char *const parts[] = {
 		gate->method, gate->path.strict, gate->query};
@@ -195,6 +200,8 @@ static void hash_resource(struct x402_gate *gate)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		x402_keccak_update(
 			&hash, x402_span(parts[i], strlen(parts[i]) + 1));
+	if (gate->route && gate->route->price_at_request)
+		x402_keccak_update(&hash, body);
 	x402_keccak_final(&hash, gate->resource32);
 }
 
@@ -251,12 +258,12 @@ static void begin_new(
 		x402__gate_post(gate, X402__GATE_SETTLING_FIRST, ret_decision);
 }
 
-static void begin_claim(struct x402_gate *gate, uint64_t now,
-	struct x402_gate_decision *ret_decision)
+void x402__gate_begin_claim(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
 	char *receipt = NULL;
 
-	switch (x402__gate_remember_claim(gate, now, &receipt)) {
+	switch (x402__gate_remember_claim(gate, gate->now_unix_s, &receipt)) {
 	case X402_CLAIM_NEW:
 		gate->claimed = true;
 		begin_new(gate, ret_decision);
@@ -265,6 +272,7 @@ static void begin_claim(struct x402_gate *gate, uint64_t now,
 		free(receipt);
 		gate->claimed = true;
 		gate->maybe_moved = true;
+		gate->asked_before = true;
 		recall(gate);
 		x402__gate_post(gate, X402__GATE_SETTLING_FIRST, ret_decision);
 		return;
@@ -272,6 +280,8 @@ static void begin_claim(struct x402_gate *gate, uint64_t now,
 		gate->claimed = true;
 		gate->settled = true;
 		gate->receipt = receipt;
+		recall(gate);
+		x402__gate_recall_receipt(gate);
 		x402__gate_run_handler(gate, ret_decision);
 		return;
 	case X402_CLAIM_BUSY:
@@ -302,13 +312,60 @@ static bool find_price(struct x402_gate *gate,
 	return false;
 }
 
+/*
+ * The response that a payment has bought, again; this one is not charged. The
+ * first one is delivered by it, if it was not: it must not be served, nor made
+ * good, a second time.
+ */
+static void replay(struct x402_gate *gate, const struct x402_claim_name *name,
+	struct x402_buf *response, struct x402_gate_decision *ret_decision)
+{
+	char *receipt = NULL;
+
+	memcpy(gate->key.payment32, name->payment32, 32);
+	memcpy(gate->key.request32, name->request32, 32);
+	switch (x402__gate_remember_claim(gate, gate->now_unix_s, &receipt)) {
+	case X402_CLAIM_NEW: /* forgotten meanwhile */
+		x402__gate_remember_end(gate, X402_CLAIM_END_FORGET);
+		break;
+	case X402_CLAIM_UNKNOWN: /* its settlement could not be written down */
+		x402__gate_remember_end(gate, X402_CLAIM_END_UNKNOWN);
+		break;
+	case X402_CLAIM_PAID:
+		x402__gate_remember_end(gate, X402_CLAIM_END_SPENT);
+		break;
+	case X402_CLAIM_SPENT:
+		break;
+	case X402_CLAIM_BUSY:
+		answer_spent(gate, receipt, ret_decision);
+		return;
+	case X402_CLAIM_FULL:
+		free(receipt);
+		x402__gate_end_error(gate, 503,
+			"the payment could not be looked up", ret_decision);
+		return;
+	}
+	free(receipt);
+	x402__replay_answer(gate, response, ret_decision);
+}
+
 /* E-PI */
 static bool identifier_good(
 	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
-	switch (x402__identifier_check(gate)) {
+	struct x402_claim_name name = {.until_unix_s = 0};
+	struct x402_buf response = {0};
+	enum x402__identifier outcome = x402__identifier_check(
+		gate, &name, &response);
+
+	if (outcome == X402__IDENTIFIER_HAD)
+		replay(gate, &name, &response, ret_decision);
+	x402_buf_clear(&response);
+	switch (outcome) {
 	case X402__IDENTIFIER_GOOD:
 		return true;
+	case X402__IDENTIFIER_HAD:
+		return false;
 	case X402__IDENTIFIER_BAD:
 		x402__gate_end_error(gate, 400,
 			"expected a payment-identifier of 16 to 128 letters, "
@@ -333,7 +390,10 @@ static void begin_paid(struct x402_gate *gate,
 
 	switch (x402__gate_read_payment(gate, request, &reason)) {
 	case X402__PAYMENT_NONE:
-		x402__gate_end_challenge(gate, reason, ret_decision);
+		/* Who could not sign in is told why, and what it costs. */
+		x402__gate_end_challenge(gate,
+			gate->siwx_reason ? gate->siwx_reason : reason,
+			ret_decision);
 		return;
 	case X402__PAYMENT_REFUSED:
 		x402__gate_say(gate, X402_GATE_EVENT_REFUSED, reason);
@@ -344,8 +404,12 @@ static void begin_paid(struct x402_gate *gate,
 		x402__gate_end_error(gate, 400, reason, ret_decision);
 		return;
 	case X402__PAYMENT_GOOD:
-		if (identifier_good(gate, ret_decision))
-			begin_claim(gate, request->now_unix_s, ret_decision);
+		if (!identifier_good(gate, ret_decision))
+			return;
+		if (gate->must_hold)
+			x402__holder_decides(gate, ret_decision);
+		else
+			x402__gate_begin_claim(gate, ret_decision);
 		return;
 	case X402__PAYMENT_FAULT:
 		break;
@@ -359,6 +423,7 @@ void x402_gate_begin(struct x402_gate *gate,
 	struct x402_gate_decision *ret_decision)
 {
 	enum x402_err err = x402__path_read(request->target, &gate->path);
+	bool one_meaning;
 
 	gate->method = strdup(request->method);
 	gate->query = strndup(
@@ -378,10 +443,11 @@ void x402_gate_begin(struct x402_gate *gate,
 	}
 	/* Unknown stays "". */
 	(void)x402__gate_client(gate->provider, request, gate->client);
-	hash_resource(gate);
 	/* The raw target is the caller's: gone after this call. */
 	err = write_url(gate, request);
-	if (!choose_route(gate)) {
+	one_meaning = choose_route(gate);
+	hash_resource(gate, request->body);
+	if (!one_meaning) {
 		x402__gate_end_error(gate, 400,
 			"expected a path with one meaning only", ret_decision);
 	} else if (!gate->route || gate->route->terms_len == 0) {
@@ -438,7 +504,9 @@ void x402_gate_on_handler(struct x402_gate *gate,
 		on_handler_failed(gate, result, ret_decision);
 		return;
 	}
+	x402__replay_note(gate, result);
 	if (gate->settled) {
+		x402__replay_store(gate);
 		gate->state = X402__GATE_DELIVERING;
 		x402__gate_answer_deliver(
 			gate, result->cache_control, ret_decision);

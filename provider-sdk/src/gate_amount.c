@@ -62,6 +62,11 @@ bool x402__charge_amount(const struct x402_payment_requirements *offer,
 	return true;
 }
 
+bool x402__charges_nothing(const struct x402_gate *gate)
+{
+	return strcmp(gate->amount, "0") == 0;
+}
+
 void x402_gate_read_override(
 	const char *header, char ret_amount[X402_PROVIDER_PRICE_SIZE])
 {

@@ -82,6 +82,12 @@ static void finish_answer(struct x402_gate *gate, unsigned status,
 	add_cors(gate, decision);
 }
 
+static const char *receipt_name(const struct x402_gate *gate)
+{
+	return gate->version == X402_V1 ? X402_HEADER_X_PAYMENT_RESPONSE
+					: X402_HEADER_PAYMENT_RESPONSE;
+}
+
 void x402__gate_answer_error(struct x402_gate *gate,
 	enum x402_gate_action action, unsigned status, const char *text,
 	struct x402_gate_decision *ret_decision)
@@ -96,6 +102,9 @@ void x402__gate_answer_error(struct x402_gate *gate,
 	body = x402__gate_keep(gate, x402_buf_take_str(&buf));
 	finish_answer(gate, status,
 		body ? body : "{\"error\":\"out of memory\"}", ret_decision);
+	/* P-150: whose money has moved is told so, whatever went wrong. */
+	if (gate->settled)
+		x402__gate_add(ret_decision, receipt_name(gate), gate->receipt);
 }
 
 /* A v1 client reads the body; the v2 header goes along (P-131). */
@@ -195,12 +204,6 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 	x402__crawler_add_price(gate, "crawler-price", ret_decision);
 }
 
-static const char *receipt_name(const struct x402_gate *gate)
-{
-	return gate->version == X402_V1 ? X402_HEADER_X_PAYMENT_RESPONSE
-					: X402_HEADER_PAYMENT_RESPONSE;
-}
-
 void x402__gate_answer_unsettled(struct x402_gate *gate,
 	enum x402_gate_action action, const char *receipt, const char *reason,
 	struct x402_gate_decision *ret_decision)
@@ -295,10 +298,20 @@ void x402__gate_answer_deliver(struct x402_gate *gate,
 	add_cors(gate, ret_decision);
 	if (gate->settled && gate->offer)
 		x402__crawler_add_price(gate, "crawler-charged", ret_decision);
-	if (gate->settled && !gate->failed) {
+	/* What cost nothing is no key for later (upto, F-079). */
+	if (gate->settled && !gate->failed && !x402__charges_nothing(gate)) {
 		x402__siwx_remember(gate);
 		x402__pass_give(gate, ret_decision);
 	}
+}
+
+void x402__gate_answer_replayed(struct x402_gate *gate, const char *receipt,
+	struct x402_gate_decision *decision)
+{
+	x402__gate_add(decision, receipt_name(gate), receipt);
+	x402__gate_add(decision, "Cache-Control", "private, no-store");
+	x402__gate_add(decision, "Vary", VARY_TEXT);
+	add_cors(gate, decision);
 }
 
 /* Nothing of it is for a shared cache: the next one may have no pass. */

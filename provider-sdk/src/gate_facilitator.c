@@ -11,6 +11,7 @@
  * a 502 and nothing is given away (P-127, P-145).
  */
 #include "crawler_p.h"
+#include "siwx_p.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -153,7 +154,7 @@ static bool settlement_proven(const struct x402_gate *gate, unsigned status,
 	const struct x402_settle_response *response)
 {
 	/* F-079: nothing used, nothing sent. */
-	bool nothing = strcmp(gate->amount, "0") == 0;
+	bool nothing = x402__charges_nothing(gate);
 
 	return is_success(status) && (nothing || *response->transaction) &&
 		strlen(response->transaction) <= X402__REASON_MAX &&
@@ -188,6 +189,7 @@ static void on_success(struct x402_gate *gate,
 		x402__gate_run_handler(gate, ret_decision);
 		return;
 	}
+	x402__replay_store(gate);
 	gate->state = X402__GATE_DELIVERING;
 	x402__gate_answer_deliver(gate, gate->cache_control, ret_decision);
 }
@@ -200,6 +202,7 @@ static void on_pending(struct x402_gate *gate,
 	 * again. */
 	if (!gate->pending_retried) {
 		gate->pending_retried = true;
+		gate->asked_before = true;
 		x402__gate_post(gate, gate->state, ret_decision);
 	} else if (!*response->transaction ||
 		strlen(response->transaction) > X402__REASON_MAX) {
@@ -254,7 +257,9 @@ static void on_settled(struct x402_gate *gate,
 		0) {
 		on_pending(gate, &response, ret_decision);
 	} else {
-		gate->maybe_moved = !is_final(reason);
+		/* Who was asked twice may call his own first try a duplicate,
+		 * or its money a lack of funds: not forgotten. */
+		gate->maybe_moved = gate->asked_before || !is_final(reason);
 		x402__gate_say(gate, X402_GATE_EVENT_UNSETTLED, reason);
 		x402__gate_end_unsettled(gate, reason, &response, ret_decision);
 	}
@@ -272,6 +277,10 @@ void x402_gate_on_facilitator(struct x402_gate *gate,
 		gate->now_unix_s = answer->now_unix_s;
 	if (gate->state == X402__GATE_CRAWLER) {
 		x402__crawler_answered(gate, answer, ret_decision);
+		return;
+	}
+	if (gate->state == X402__GATE_SIWX) {
+		x402__siwx_answered(gate, answer, ret_decision);
 		return;
 	}
 	if (gate->state == X402__GATE_HOLDER) {

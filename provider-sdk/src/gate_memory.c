@@ -3,6 +3,7 @@
  * given (provider_memory.h) or in the one that it has (payments.c).
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gate_p.h"
 
@@ -28,6 +29,9 @@ void x402_gate_note(
 	if (gate->offer_prices)
 		snprintf(ret_note->price, sizeof(ret_note->price), "%s",
 			gate->offer_prices->text);
+	/* What cost nothing is no key for later. */
+	if (gate->route && gate->route->siwx_s && !x402__charges_nothing(gate))
+		x402__scope_write(gate, ret_note->scope16);
 }
 
 bool x402__gate_remember_asking(struct x402_gate *gate)
@@ -52,6 +56,19 @@ bool x402__gate_recall(struct x402_gate *gate, struct x402_claim_note *ret_note)
 
 	/* A list that has become shorter since. */
 	return found && ret_note->facilitator < provider->facilitators_len;
+}
+
+void x402__gate_recall_receipt(struct x402_gate *gate)
+{
+	struct x402_settle_response first = {0};
+
+	if (!gate->receipt ||
+		x402_settle_response_decode(
+			x402_span_str(gate->receipt), NULL, &first) != X402_OK)
+		return;
+	free(gate->transaction);
+	gate->transaction = strdup(first.transaction);
+	x402_settle_response_clear(&first);
 }
 
 void x402__gate_remember_settled(struct x402_gate *gate)

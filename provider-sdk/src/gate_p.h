@@ -6,6 +6,7 @@
  *   gate_memory.c   who holds the payment, and what became of it
  *   gate_end.c      the ways out, each with its bookkeeping
  *   access.c        may it pass without paying?
+ *   gate_call.c     reads of a chain, for access.c
  *   gate_amount.c   what is charged, where the handler may say so
  *   gate_answer.c   what the client and the facilitator are told
  * Private to the provider SDK.
@@ -19,6 +20,7 @@
 enum x402__gate_state {
 	X402__GATE_NEW,
 	X402__GATE_CRAWLER, /* asked for a crawler's keys */
+	X402__GATE_SIWX,    /* asked a contract about a signature */
 	X402__GATE_HOLDER,  /* asked for a balance */
 	X402__GATE_VERIFYING,
 	X402__GATE_SETTLING_FIRST, /* asked before; settle, then handler */
@@ -54,7 +56,9 @@ struct x402_gate {
 	bool is_crawler;               /* says so, or is known as one */
 	struct x402__crawler *crawler; /* which one it says */
 	struct x402__bot_proof *bot_proof;
+	const char *siwx_reason;     /* a proof was refused for it, or NULL */
 	size_t holder;               /* the rule that is asked about */
+	bool must_hold;              /* paid at the price of holders */
 	bool wants_page;             /* a browser asks, and there is a page */
 	bool named;                  /* we hold its payment-identifier */
 	bool failed;                 /* the handler did: no pass for it */
@@ -79,9 +83,14 @@ struct x402_gate {
 	bool claimed;
 	bool settled;     /* money has moved for this claim */
 	bool maybe_moved; /* asked to settle; outcome unknown */
-	char *receipt;    /* header text of the settlement */
+	/* ... and asked before that: a no to the second question says nothing
+	 * about the first. */
+	bool asked_before;
+	char *receipt; /* header text of the settlement */
 	char *transaction;
-	char *cache_control; /* the handler's, until it is delivered */
+	char *cache_control;    /* the handler's, until it is delivered */
+	struct x402_buf replay; /* its response, where that is kept */
+	uint8_t terms32[32];    /* what is bought, on which terms */
 
 	/* The talk with the facilitator. */
 	char *ask_body;
@@ -96,6 +105,22 @@ struct x402_gate {
 	char *kept[X402__GATE_KEPT_MAX];
 	size_t kept_len;
 };
+
+/* ---- gate.c ---- */
+
+/* Claim a payment that is good as far as we know, and ask about it. */
+void x402__gate_begin_claim(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision);
+
+/* ---- gate_call.c ---- */
+
+/* eth_call; calldata is cleared. False when memory is out. */
+bool x402__gate_ask_call(struct x402_gate *gate, const char *url,
+	const struct x402_address *to, struct x402_buf *calldata,
+	uint32_t timeout_ms, struct x402_gate_decision *ret_decision);
+/* The word that it returned; false for anything else. */
+bool x402__gate_read_call(const struct x402_gate_facilitator_answer *answer,
+	uint8_t ret_word32[32]);
 
 /* ---- gate_payment.c ---- */
 
@@ -123,6 +148,8 @@ enum x402_claim x402__gate_remember_claim(
 X402_MUST_USE bool x402__gate_remember_asking(struct x402_gate *gate);
 bool x402__gate_recall(
 	struct x402_gate *gate, struct x402_claim_note *ret_note);
+/* Of a payment that had settled: its transaction, for who asks. */
+void x402__gate_recall_receipt(struct x402_gate *gate);
 void x402__gate_remember_settled(struct x402_gate *gate);
 void x402__gate_remember_end(struct x402_gate *gate, enum x402_claim_end end);
 
@@ -135,6 +162,8 @@ void x402__gate_remember_end(struct x402_gate *gate, enum x402_claim_end end);
 bool x402__charge_amount(const struct x402_payment_requirements *offer,
 	unsigned decimals, const char *asked,
 	char ret_amount[X402_U256_DEC_SIZE]);
+/* A handler of upto may have used nothing (F-079). */
+bool x402__charges_nothing(const struct x402_gate *gate);
 
 /* ---- access.c ---- */
 
@@ -147,6 +176,12 @@ bool x402__gate_brings_payment(const struct x402_gate_request *request);
 bool x402__gate_client(const struct x402_provider *provider,
 	const struct x402_gate_request *request,
 	char ret_client[X402__IP_TEXT_SIZE]);
+/* A wallet is proven: has it paid, or does it hold? */
+void x402__gate_signed_in(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision);
+/* None of it: a free request of the day, or the price. */
+void x402__gate_unfavoured(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision);
 /* Is needle in a header's value, without regard to case? */
 bool x402__value_has(struct x402_span value, const char *needle);
 /* The only value of a header. */
@@ -168,19 +203,48 @@ bool x402__pass_taken(
 
 enum x402__identifier {
 	X402__IDENTIFIER_GOOD,
-	X402__IDENTIFIER_BAD,  /* answer 400 */
-	X402__IDENTIFIER_TAKEN /* answer 409 */
+	X402__IDENTIFIER_BAD,   /* answer 400 */
+	X402__IDENTIFIER_TAKEN, /* answer 409 */
+	X402__IDENTIFIER_HAD    /* bought before, and the response is there */
 };
 /* Append the member "payment-identifier" of a challenge's extensions. */
 void x402__identifier_declare(
 	const struct x402__route *route, struct x402_buf *buf);
-/* Of a payment that has been read. */
-enum x402__identifier x402__identifier_check(const struct x402_gate *gate);
+/* Is there a name, where names count? False also for a malformed one. */
+bool x402__identifier_given(const struct x402_gate *gate);
+/* Of a payment that has been read. Of HAD the payment that has the name, and
+ * the response that it bought; clear that in any case. */
+enum x402__identifier x402__identifier_check(struct x402_gate *gate,
+	struct x402_claim_name *ret_name, struct x402_buf *ret_response);
+/* Have these very bytes bought a response that is still there? */
+bool x402__identifier_had(struct x402_gate *gate);
 /* Before it is asked to settle. False when the name is another payment's, or
  * cannot be remembered. */
 bool x402__identifier_take(struct x402_gate *gate);
 /* It was refused for good: the buyer may sign anew under the same name. */
 void x402__identifier_give_back(struct x402_gate *gate);
+/* Keep what was bought under the name. */
+void x402__identifier_keep(struct x402_gate *gate, struct x402_span response);
+
+/* ---- replay.c ---- */
+
+/* A handler is done; its response may have to be sent again one day. */
+void x402__replay_note(
+	struct x402_gate *gate, const struct x402_gate_handler_result *result);
+/* The money has moved: keep it. Before it leaves. */
+void x402__replay_store(struct x402_gate *gate);
+/* Is there a response, and is its time not over? */
+bool x402__replay_is_fresh(
+	const struct x402_gate *gate, struct x402_span response);
+/* Send it again; response is taken over. */
+void x402__replay_answer(struct x402_gate *gate, struct x402_buf *response,
+	struct x402_gate_decision *ret_decision);
+
+/* ---- gate_signed.c ---- */
+
+/* Is the payment signed by the payer's own key, as far as that can be known
+ * without a chain? Also false for contract wallets. */
+bool x402__gate_payer_signed(const struct x402_gate *gate);
 
 /* ---- sign.c ---- */
 
@@ -262,6 +326,9 @@ void x402__gate_answer_preflight(
 /* Let the handler's response out, with the receipt if there is one. */
 void x402__gate_answer_deliver(struct x402_gate *gate,
 	const char *cache_control, struct x402_gate_decision *ret_decision);
+/* The headers of a response that was bought before. */
+void x402__gate_answer_replayed(struct x402_gate *gate, const char *receipt,
+	struct x402_gate_decision *decision);
 /* Let the handler run for a reason that is no payment. */
 void x402__gate_answer_pass(struct x402_gate *gate,
 	enum x402_gate_access access, struct x402_gate_decision *ret_decision);

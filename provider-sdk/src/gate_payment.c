@@ -277,7 +277,6 @@ static enum x402__payment_outcome identify_svm(
 		err = x402_svm_transaction_read(
 			x402_buf_span(&wire), &transaction);
 	if (err == X402_OK && transaction.required_signatures == 2) {
-		gate->is_svm = true;
 		gate->expires_unix_s = gate->now_unix_s + SVM_OPEN_S;
 		x402_pubkey_format(&transaction.keys[1], gate->payer);
 		x402_keccak_init(&hash);
@@ -307,9 +306,18 @@ static enum x402__payment_outcome identify(
 	const char *transaction = x402_json_get_string(json, "transaction");
 	enum x402_err err;
 
-	if (gate->v2.network && strncmp(gate->v2.network, "solana:", 7) == 0)
+	gate->is_svm = gate->v2.network &&
+		strncmp(gate->v2.network, "solana:", 7) == 0;
+	if (gate->is_svm)
 		return identify_svm(
 			gate, transaction ? transaction : "", ret_reason);
+	/* L-016: of two authorizations one server would judge the one, and the
+	 * next one the other. */
+	if (permit2 && x402_json_has(json, "authorization")) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
+		return X402__PAYMENT_REFUSED;
+	}
 	err = permit2 ? read_permit2(json, upto, &by) : read_eip3009(json, &by);
 
 	if (err == X402_ERR_NOMEM)
@@ -388,7 +396,28 @@ static enum x402__payment_outcome match_old(
 	return match_take(gate, prices);
 }
 
-/* Today's price, yesterday's, one that was quoted, one that was paid. */
+/* What holders pay. That the payer is one is found out before the claim. */
+static enum x402__payment_outcome match_holders(struct x402_gate *gate)
+{
+	const struct x402__route *route = gate->route;
+	enum x402__payment_outcome outcome = X402__PAYMENT_NONE;
+
+	for (size_t i = 0;
+		outcome == X402__PAYMENT_NONE && i < route->holders_len; i++) {
+		struct x402__prices *prices = NULL;
+
+		if (!route->holders[i].price)
+			continue;
+		if (x402__pricing_at(gate->provider, gate->route,
+			    route->holders[i].price, NULL, &prices) == X402_OK)
+			outcome = match_take(gate, prices);
+		gate->must_hold = outcome == X402__PAYMENT_GOOD;
+	}
+	return outcome;
+}
+
+/* Today's price, yesterday's, one that was quoted, one that was paid, and that
+ * of holders. */
 static enum x402__payment_outcome match_offer(struct x402_gate *gate,
 	const struct x402_gate_request *request, struct x402_span text,
 	const char **ret_reason)
@@ -412,6 +441,8 @@ static enum x402__payment_outcome match_offer(struct x402_gate *gate,
 	if (outcome == X402__PAYMENT_NONE)
 		outcome = match_take(
 			gate, remembered(gate, request->body, text));
+	if (outcome == X402__PAYMENT_NONE)
+		outcome = match_holders(gate);
 	/* A wrong value has its own reason, which the scheme says. */
 	if (outcome == X402__PAYMENT_NONE)
 		outcome = match_in(gate, gate->prices, true);
@@ -489,6 +520,21 @@ static enum x402__payment_outcome check_echo(
 	return echoed ? X402__PAYMENT_GOOD : X402__PAYMENT_REFUSED;
 }
 
+/* What a purchase is, whoever signs for it and when (E-PI). */
+static void hash_terms(struct x402_gate *gate, struct x402_span body)
+{
+	const char *const words[] = {gate->method, gate->path.strict,
+		gate->query, gate->v2.scheme, gate->v2.network, gate->v2.asset,
+		gate->v2.amount, gate->v2.pay_to};
+	struct x402_keccak hash;
+
+	x402_keccak_init(&hash);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		hash_part(&hash, x402_span_str(words[i]));
+	hash_part(&hash, body);
+	x402_keccak_final(&hash, gate->terms32);
+}
+
 static enum x402__payment_outcome verify_offline(
 	struct x402_gate *gate, uint64_t now, const char **ret_reason)
 {
@@ -529,7 +575,7 @@ static bool was_asked_for(
 	if (identify(gate, &unused) != X402__PAYMENT_GOOD)
 		return false;
 	hash_request(gate, body, text);
-	return x402__gate_recall(gate, &note);
+	return x402__gate_recall(gate, &note) || x402__identifier_had(gate);
 }
 
 enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
@@ -561,7 +607,9 @@ enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 		outcome = verify_offline(gate, request->now_unix_s, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
 		outcome = identify(gate, ret_reason);
-	if (outcome == X402__PAYMENT_GOOD)
+	if (outcome == X402__PAYMENT_GOOD) {
 		hash_request(gate, request->body, text);
+		hash_terms(gate, request->body);
+	}
 	return outcome;
 }

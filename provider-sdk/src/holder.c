@@ -1,15 +1,19 @@
 /*
- * holder.c: holders of a token go free. Who they are they prove by signing in
- * (siwx.c), never by writing an address into a header; what they hold is read
- * from the chain, by an ASK to the operator's own RPC endpoint, and remembered
- * for a minute. ERC-20 and ERC-721 answer the same balanceOf.
+ * holder.c: holders of a token go free, or pay less. Who they are they prove by
+ * signing in (siwx.c), or by signing the payment, never by writing an address
+ * into a header; what they hold is read from the chain, by an ASK to the
+ * operator's own RPC endpoint, and remembered for a minute. ERC-20 and ERC-721
+ * answer the same balanceOf.
+ *
+ *   x402__holder_decides()   a wallet has signed in, or a payment was made at
+ *                            the holders' price (must_hold)
+ *   x402__holder_answered()  a balance
  *
  * An endpoint that is down or talks nonsense opens nothing: who holds pays
  * then, like everyone else.
  */
 #include "crawler_p.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "x402/abi.h"
@@ -42,7 +46,8 @@ enum x402_err x402__holders_read(const struct x402_provider_holder *from,
 			break;
 		}
 		holders[i].rpc_url = strdup(from[i].rpc_url);
-		if (!holders[i].rpc_url)
+		holders[i].price = from[i].price ? strdup(from[i].price) : NULL;
+		if (!holders[i].rpc_url || (from[i].price && !holders[i].price))
 			err = X402_ERR_NOMEM;
 	}
 	if (err != X402_OK) {
@@ -55,8 +60,10 @@ enum x402_err x402__holders_read(const struct x402_provider_holder *from,
 
 void x402__holders_free(struct x402__holder *holders, size_t len)
 {
-	for (size_t i = 0; holders && i < len; i++)
+	for (size_t i = 0; holders && i < len; i++) {
 		free(holders[i].rpc_url);
+		free(holders[i].price);
+	}
 	free(holders);
 }
 
@@ -106,44 +113,74 @@ static bool ask_balance(
 	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
 	const struct x402__holder *holder = &gate->route->holders[gate->holder];
-	struct x402_gate_ask *ask = &ret_decision->ask;
 	struct x402_buf calldata = {0};
-	struct x402_buf body = {0};
-	char token[X402_ADDRESS_TEXT_SIZE];
 	uint8_t selector4[4];
-	const char *text;
+	bool asked;
 
-	x402__gate_start(gate, X402_GATE_ASK, ret_decision);
 	x402_abi_selector("balanceOf(address)", selector4);
 	x402_abi_add_selector(&calldata, selector4);
 	x402_abi_add_address(&calldata, &gate->from);
-	x402_address_format(&holder->token, token);
-	x402_buf_printf(&body,
-		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_call\","
-		"\"params\":[{\"to\":\"%s\",\"data\":\"",
-		token);
-	x402_hex_encode_0x(x402_buf_span(&calldata), &body);
-	x402_buf_add_str(&body, "\"},\"latest\"]}");
-	body.failed = body.failed || calldata.failed;
-	x402_buf_clear(&calldata);
-	text = x402__gate_keep(gate, x402_buf_take_str(&body));
-	if (!text)
-		return false;
-	ask->method = "POST";
-	ask->url = holder->rpc_url;
-	ask->body = x402_span_str(text);
-	ask->timeout_ms = RPC_TIMEOUT_MS;
-	ask->headers[ask->headers_len++] = (struct x402_gate_header){
-		"Content-Type", "application/json"};
-	gate->state = X402__GATE_HOLDER;
-	return true;
+	asked = x402__gate_ask_call(gate, holder->rpc_url, &holder->token,
+		&calldata, RPC_TIMEOUT_MS, ret_decision);
+	if (asked)
+		gate->state = X402__GATE_HOLDER;
+	return asked;
 }
 
-static void pass(
+/* What a holder pays, in place of what everyone else does. */
+static void offer_cheaper(struct x402_gate *gate, const char *price,
+	struct x402_gate_decision *ret_decision)
+{
+	struct x402__prices *prices = NULL;
+
+	if (x402__pricing_at(gate->provider, gate->route, price, NULL,
+		    &prices) != X402_OK) {
+		x402__gate_end_error(gate, 500,
+			"no price could be made for this request",
+			ret_decision);
+		return;
+	}
+	x402__prices_unref(gate->prices);
+	gate->prices = prices;
+	x402__gate_end_challenge(gate, "Payment required", ret_decision);
+}
+
+static void holds(
 	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
-	x402_address_format(&gate->from, gate->payer);
-	x402__gate_answer_pass(gate, X402_GATE_ACCESS_HOLDER, ret_decision);
+	const char *price = gate->route->holders[gate->holder].price;
+
+	if (gate->must_hold)
+		x402__gate_begin_claim(gate, ret_decision);
+	else if (price)
+		offer_cheaper(gate, price, ret_decision);
+	else
+		x402__gate_answer_pass(
+			gate, X402_GATE_ACCESS_HOLDER, ret_decision);
+}
+
+static void holds_nothing(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
+{
+	const char *reason = x402_reason_wire(
+		X402_REASON_NO_MATCHING_REQUIREMENTS);
+
+	if (!gate->must_hold) {
+		x402__gate_unfavoured(gate, ret_decision);
+		return;
+	}
+	/* P-123: the holders' price, from somebody who is none. */
+	x402__gate_say(gate, X402_GATE_EVENT_REFUSED, reason);
+	x402__gate_end_challenge(gate, reason, ret_decision);
+}
+
+/* Of a payment, the rules at whose price it was made. */
+static bool is_about(const struct x402_gate *gate, size_t rule)
+{
+	const char *price = gate->route->holders[rule].price;
+
+	return !gate->must_hold ||
+		(price && strcmp(price, gate->offer_prices->text) == 0);
 }
 
 /* From the current rule on. */
@@ -151,42 +188,27 @@ static void go_on(
 	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
 	for (; gate->holder < gate->route->holders_len; gate->holder++) {
+		if (!is_about(gate, gate->holder))
+			continue;
 		if (known(gate, true)) {
-			pass(gate, ret_decision);
+			holds(gate, ret_decision);
 			return;
 		}
 		if (!known(gate, false) && ask_balance(gate, ret_decision))
 			return;
 	}
-	x402__gate_end_challenge(gate, "Payment required", ret_decision);
+	holds_nothing(gate, ret_decision);
 }
 
-void x402__holder_decides(struct x402_gate *gate,
-	const struct x402_address *address,
-	struct x402_gate_decision *ret_decision)
+void x402__holder_decides(
+	struct x402_gate *gate, struct x402_gate_decision *ret_decision)
 {
-	gate->from = *address;
 	gate->holder = 0;
-	go_on(gate, ret_decision);
-}
-
-/* A whole word, as balanceOf answers; anything else is no balance. */
-static bool read_balance(const struct x402_gate_facilitator_answer *answer,
-	struct x402_u256 *ret_balance)
-{
-	struct x402_json *json = NULL;
-	uint8_t word32[32];
-	bool good;
-
-	if (answer->transport != X402_OK || answer->status != 200 ||
-		x402_json_parse(answer->body, NULL, NULL, &json) != X402_OK)
-		return false;
-	good = x402_hex_decode_fixed(x402_json_get_string(json, "result"),
-		       word32, sizeof(word32)) == X402_OK;
-	x402_json_unref(json);
-	if (good)
-		*ret_balance = x402_u256_from_be32(word32);
-	return good;
+	/* These tokens are of chains whose accounts are no Solana ones. */
+	if (gate->is_svm)
+		holds_nothing(gate, ret_decision);
+	else
+		go_on(gate, ret_decision);
 }
 
 void x402__holder_answered(struct x402_gate *gate,
@@ -195,17 +217,20 @@ void x402__holder_answered(struct x402_gate *gate,
 {
 	const struct x402__holder *holder = &gate->route->holders[gate->holder];
 	struct x402_u256 balance;
+	uint8_t word32[32];
 
-	if (!read_balance(answer, &balance)) {
+	/* A whole word, as balanceOf answers; anything else is no balance. */
+	if (!x402__gate_read_call(answer, word32)) {
 		/* Not remembered: it is a fault, and no verdict (R9). */
 		x402__gate_say(gate, X402_GATE_EVENT_FAULT,
 			"the balance of a token could not be read");
-	} else if (x402_u256_cmp(&balance, &holder->min) >= 0) {
-		learn(gate, true);
-		pass(gate, ret_decision);
-		return;
 	} else {
-		learn(gate, false);
+		balance = x402_u256_from_be32(word32);
+		learn(gate, x402_u256_cmp(&balance, &holder->min) >= 0);
+		if (x402_u256_cmp(&balance, &holder->min) >= 0) {
+			holds(gate, ret_decision);
+			return;
+		}
 	}
 	gate->holder++;
 	go_on(gate, ret_decision);

@@ -1,6 +1,7 @@
 /*
- * journal_p.h: the journal as its two files share it:
- *   journal_sqlite.c  opening, and the verbs of a memory
+ * journal_p.h: the journal as its files share it:
+ *   journal_sqlite.c  opening, and the verbs about payments
+ *   journal_names.c   the verbs about names (E-PI)
  *   journal_report.c  what people ask of it
  * Private to the provider SDK.
  */
@@ -24,6 +25,10 @@ enum x402__journal_verb {
 	X402__JOURNAL_LET_GO,
 	X402__JOURNAL_RECALL,
 	X402__JOURNAL_HAS_PAID, /* not about one payment */
+	X402__JOURNAL_NAME_TAKE,
+	X402__JOURNAL_NAME_FIND,
+	X402__JOURNAL_NAME_KEEP,
+	X402__JOURNAL_NAME_DROP,
 	X402__JOURNAL_VERBS
 };
 
@@ -35,6 +40,17 @@ struct x402_provider_journal {
 	uint8_t secret32[32];
 	struct x402_provider_memory memory;
 };
+
+/* To its end; the row's lock goes with it. With the journal's lock held. */
+bool x402__journal_done(sqlite3_stmt *stmt);
+/*
+ * The same, without waiting for the disk: what is lost in a power cut then is
+ * not lost for anybody. A write that is waited for takes it along.
+ */
+bool x402__journal_done_soon(
+	struct x402_provider_journal *journal, sqlite3_stmt *stmt);
+/* The verbs of journal_names.c. */
+void x402__journal_add_names(struct x402_provider_memory *memory);
 
 /* A statement's outcome; logs nothing. */
 enum x402_err x402__journal_err(int rc);

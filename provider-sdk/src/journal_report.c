@@ -64,14 +64,12 @@ enum x402_err x402_provider_journal_each(struct x402_provider_journal *journal,
 
 /* ---- Making good. ---- */
 
-/* Mark the row that stmt stands on. */
-static int mark(struct x402_provider_journal *journal, sqlite3_stmt *stmt)
+/* Run a statement about the payment of the row that stmt stands on. */
+static int about_row(struct x402_provider_journal *journal, const char *sql,
+	sqlite3_stmt *stmt)
 {
 	sqlite3_stmt *update = NULL;
-	int rc = sqlite3_prepare_v2(journal->db,
-		"UPDATE payments SET state = 4 WHERE payment = ?1 AND state = "
-		"2",
-		-1, &update, NULL);
+	int rc = sqlite3_prepare_v2(journal->db, sql, -1, &update, NULL);
 
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_blob(update, 1, sqlite3_column_blob(stmt, 11),
@@ -80,6 +78,21 @@ static int mark(struct x402_provider_journal *journal, sqlite3_stmt *stmt)
 	}
 	sqlite3_finalize(update);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* What is paid back is not sent again under its name either; that first, so
+ * that a crash in between costs the buyer a response and nobody money. */
+static int mark(struct x402_provider_journal *journal, sqlite3_stmt *stmt)
+{
+	int rc = about_row(journal,
+		"UPDATE names SET response = NULL WHERE payment = ?1", stmt);
+
+	if (rc == SQLITE_OK)
+		rc = about_row(journal,
+			"UPDATE payments SET state = 4"
+			" WHERE payment = ?1 AND state = 2",
+			stmt);
+	return rc;
 }
 
 /* One owed payment behind the given one. SQLITE_ROW when there was one. */
@@ -325,6 +338,15 @@ enum x402_err x402_provider_journal_prune(struct x402_provider_journal *journal,
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(stmt, 1, (int64_t)before_unix_s);
 		sqlite3_bind_int64(stmt, 2, (int64_t)now_unix_s);
+		rc = sqlite3_step(stmt);
+	}
+	sqlite3_finalize(stmt);
+	stmt = NULL;
+	if (rc == SQLITE_DONE)
+		rc = sqlite3_prepare_v2(journal->db,
+			"DELETE FROM names WHERE until < ?1", -1, &stmt, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_int64(stmt, 1, (int64_t)now_unix_s);
 		rc = sqlite3_step(stmt);
 	}
 	sqlite3_finalize(stmt);

@@ -11,6 +11,8 @@
  *             is lost in a crash the buyer may read once more, no more
  *             FORGET: delete; else: only let go
  *
+ * Names of purchases are in the same file (journal_names.c).
+ *
  * The write-ahead log with synchronous FULL makes a commit durable. A second
  * process is kept out by a lock on a file beside, so that readers are not.
  */
@@ -26,9 +28,16 @@
 #include <unistd.h>
 
 #define APPLICATION_ID 0x78343032 /* "x402" */
-#define VERSION        1
+#define VERSION        2
 /* A report reads while the shop writes; neither takes long. */
 #define BUSY_TIMEOUT_MS 5000
+
+#define NAMES                                                            \
+	"CREATE TABLE names(name BLOB PRIMARY KEY, terms BLOB NOT NULL," \
+	" payment BLOB NOT NULL, request BLOB NOT NULL,"                 \
+	" until INTEGER NOT NULL, response BLOB) STRICT;"                \
+	"CREATE INDEX names_by_until ON names(until);"                   \
+	"CREATE INDEX names_by_payment ON names(payment);"
 
 static const char schema[] =
 	"CREATE TABLE payments(payment BLOB PRIMARY KEY, request BLOB NOT NULL,"
@@ -37,12 +46,18 @@ static const char schema[] =
 	" route TEXT NOT NULL, url TEXT NOT NULL, network TEXT NOT NULL,"
 	" asset TEXT NOT NULL, amount TEXT NOT NULL, payer TEXT NOT NULL,"
 	" tx TEXT NOT NULL DEFAULT '', receipt TEXT,"
-	" facilitator INTEGER NOT NULL, price TEXT NOT NULL)"
+	" facilitator INTEGER NOT NULL, price TEXT NOT NULL, scope BLOB)"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX payments_by_state ON payments(state, asked);"
 	"CREATE INDEX payments_by_payer ON payments(payer, settled);"
 	"CREATE INDEX payments_by_settled ON payments(settled);"
-	"CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB) STRICT;";
+	"CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB) STRICT;" NAMES;
+
+/* From version 1, which did not know what a payment had been for: who signs in
+ * has paid since. */
+static const char from_1[] =
+	"BEGIN; ALTER TABLE payments ADD COLUMN scope BLOB;" NAMES
+	"PRAGMA user_version = 2; COMMIT";
 
 static const char *const verbs[X402__JOURNAL_VERBS] = {
 	[X402__JOURNAL_HOLDS] = "SELECT 1 FROM held.claims WHERE payment = ?1",
@@ -55,9 +70,9 @@ static const char *const verbs[X402__JOURNAL_VERBS] = {
 	[X402__JOURNAL_ASKING] =
 		"INSERT INTO payments(payment, request, state, asked, expires,"
 		" route, url, network, asset, amount, payer, facilitator, "
-		"price)"
+		"price, scope)"
 		" VALUES(?1, ?2, 1, ?3, (SELECT expires FROM held.claims"
-		" WHERE payment = ?1), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+		" WHERE payment = ?1), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 		" ON CONFLICT(payment) DO NOTHING",
 	[X402__JOURNAL_SETTLED] = "UPDATE payments SET state = 2, settled = ?2,"
 				  " receipt = ?3, tx = ?4 WHERE payment = ?1",
@@ -70,8 +85,19 @@ static const char *const verbs[X402__JOURNAL_VERBS] = {
 		" WHERE payment = ?1 AND request = ?2",
 	[X402__JOURNAL_HAS_PAID] =
 		"SELECT 1 FROM payments WHERE payer = ?1 AND settled >= ?2"
-		" AND state IN (2, 3) AND (?3 = 2 OR (?3 = 1 AND route = ?4)"
-		" OR (?3 = 0 AND url = ?4)) LIMIT 1",
+		" AND state IN (2, 3) AND scope = ?3 LIMIT 1",
+	/* One payment's, or one whose time is over. */
+	[X402__JOURNAL_NAME_TAKE] =
+		"INSERT INTO names(name, terms, payment, request, until)"
+		" VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(name) DO UPDATE"
+		" SET terms = ?2, payment = ?3, request = ?4, until = ?5,"
+		" response = NULL WHERE until < ?6",
+	[X402__JOURNAL_NAME_FIND] =
+		"SELECT terms, payment, request, until, response FROM names"
+		" WHERE name = ?1 AND until >= ?2",
+	[X402__JOURNAL_NAME_KEEP] = "UPDATE names SET response = ?2"
+				    " WHERE name = ?1 AND response IS NULL",
+	[X402__JOURNAL_NAME_DROP] = "DELETE FROM names WHERE name = ?1",
 };
 
 static uint64_t now_s(void)
@@ -110,13 +136,25 @@ static void bind_text(sqlite3_stmt *stmt, int index, const char *text)
 	sqlite3_bind_text(stmt, index, text, -1, SQLITE_STATIC);
 }
 
-/* To its end; the row's lock goes with it. */
-static bool done(sqlite3_stmt *stmt)
+bool x402__journal_done(sqlite3_stmt *stmt)
 {
 	int rc = sqlite3_step(stmt);
 
 	sqlite3_reset(stmt);
 	return rc == SQLITE_DONE;
+}
+
+bool x402__journal_done_soon(
+	struct x402_provider_journal *journal, sqlite3_stmt *stmt)
+{
+	bool done;
+
+	sqlite3_exec(
+		journal->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+	done = x402__journal_done(stmt);
+	sqlite3_exec(
+		journal->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
+	return done;
 }
 
 /* What a row that is there says to a new claim. */
@@ -167,7 +205,7 @@ static enum x402_claim claim_locked(struct x402_provider_journal *journal,
 	sqlite3_bind_int64(stmt, 3,
 		expires_unix_s > INT64_MAX ? INT64_MAX
 					   : (int64_t)expires_unix_s);
-	return done(stmt) ? claim : X402_CLAIM_FULL;
+	return x402__journal_done(stmt) ? claim : X402_CLAIM_FULL;
 }
 
 static enum x402_claim on_claim(void *user, const struct x402_gate *gate,
@@ -211,7 +249,8 @@ static bool on_asking(void *user, const struct x402_gate *gate,
 	bind_text(stmt, 9, x402_gate_payer(gate));
 	sqlite3_bind_int64(stmt, 10, note.facilitator);
 	bind_text(stmt, 11, note.price);
-	written = done(stmt);
+	sqlite3_bind_blob(stmt, 12, note.scope16, 16, SQLITE_STATIC);
+	written = x402__journal_done(stmt);
 	pthread_mutex_unlock(&journal->lock);
 	return written;
 }
@@ -260,7 +299,7 @@ static void on_settled(void *user, const struct x402_gate *gate,
 	bind_text(stmt, 4, x402_gate_transaction(gate));
 	/* A disk that fails here leaves UNKNOWN: the buyer who comes back is
 	 * settled again, which the facilitator answers from its own record. */
-	(void)done(stmt);
+	(void)x402__journal_done(stmt);
 	pthread_mutex_unlock(&journal->lock);
 }
 
@@ -274,35 +313,30 @@ static void on_end(void *user, const struct x402_gate *gate,
 	(void)receipt;
 	pthread_mutex_lock(&journal->lock);
 	if (end == X402_CLAIM_END_SPENT) {
-		sqlite3_exec(journal->db, "PRAGMA synchronous = NORMAL", NULL,
-			NULL, NULL);
-		(void)done(verb(journal, X402__JOURNAL_SPENT, key));
-		sqlite3_exec(journal->db, "PRAGMA synchronous = FULL", NULL,
-			NULL, NULL);
+		(void)x402__journal_done_soon(
+			journal, verb(journal, X402__JOURNAL_SPENT, key));
 	} else if (end == X402_CLAIM_END_FORGET) {
-		(void)done(verb(journal, X402__JOURNAL_FORGET, key));
+		(void)x402__journal_done(
+			verb(journal, X402__JOURNAL_FORGET, key));
 	}
-	(void)done(verb(journal, X402__JOURNAL_LET_GO, key));
+	(void)x402__journal_done(verb(journal, X402__JOURNAL_LET_GO, key));
 	pthread_mutex_unlock(&journal->lock);
 }
 
 static bool on_has_paid(void *user, const struct x402_gate *gate,
-	const char *payer, int scope, uint64_t since_unix_s)
+	const char *payer, const uint8_t scope16[16], uint64_t since_unix_s)
 {
 	struct x402_provider_journal *journal = user;
 	sqlite3_stmt *stmt = journal->verbs[X402__JOURNAL_HAS_PAID];
 	bool found;
 
+	(void)gate;
 	pthread_mutex_lock(&journal->lock);
 	sqlite3_reset(stmt);
 	bind_text(stmt, 1, payer);
 	/* Never what was only asked for: settled is 0 then. */
 	sqlite3_bind_int64(stmt, 2, since_unix_s ? (int64_t)since_unix_s : 1);
-	sqlite3_bind_int(stmt, 3, scope);
-	bind_text(stmt, 4,
-		scope == X402_PROVIDER_SCOPE_RESOURCE
-			? x402_gate_url(gate)
-			: x402_gate_pattern(gate));
+	sqlite3_bind_blob(stmt, 3, scope16, 16, SQLITE_STATIC);
 	found = sqlite3_step(stmt) == SQLITE_ROW;
 	sqlite3_reset(stmt);
 	pthread_mutex_unlock(&journal->lock);
@@ -404,6 +438,13 @@ static enum x402_err check_kind(struct x402_provider_journal *journal,
 		return create_tables(journal, info);
 	if (id == APPLICATION_ID && version == VERSION)
 		return X402_OK;
+	/* What reports ask for is in both. */
+	if (id == APPLICATION_ID && version == 1)
+		return read_only ||
+				sqlite3_exec(journal->db, from_1, NULL, NULL,
+					NULL) == SQLITE_OK
+			? X402_OK
+			: fail(journal, info, "upgrading");
 	x402_errinfo_set(info, "journal",
 		id == APPLICATION_ID ? "its version is %d, expected %d"
 				     : "not a journal of payments",
@@ -452,6 +493,7 @@ static enum x402_err prepare(
 		.user = journal,
 		.secret32 = journal->secret32,
 	};
+	x402__journal_add_names(&journal->memory);
 	return read_secret(journal, info);
 }
 

@@ -478,10 +478,11 @@ static enum MHD_Result first_call(struct x402_microhttpd *adapter,
 	if (has_payment(connection) || !has_body(connection))
 		return MHD_YES;
 	begin(request, method);
-	/* Say no before a body is sent; let the handler's wait for it. */
-	return request->decision.action == X402_GATE_PASS
-		? MHD_YES
-		: send_answer(request);
+	/* Say no before a body is sent. What may yet be a yes, once a balance
+	 * or a key was asked for, waits for the body as a handler does. */
+	return request->decision.action == X402_GATE_ANSWER
+		? send_answer(request)
+		: MHD_YES;
 }
 
 enum MHD_Result x402_microhttpd_access(void *adapter_cls,

@@ -113,12 +113,32 @@ bool x402__networks_have(
 		have_ip(networks, ip16);
 }
 
-static void write_ip(const uint8_t ip16[16], char ret_text[X402__IP_TEXT_SIZE])
+/* An address of IPv4, as IPv6 writes it. */
+static bool is_mapped(const uint8_t ip16[16])
 {
 	bool v4 = ip16[10] == 0xff && ip16[11] == 0xff;
 
 	for (size_t i = 0; i < 10; i++)
 		v4 = v4 && ip16[i] == 0;
+	return v4;
+}
+
+bool x402__networks_household(const char *address, uint8_t ret_ip16[16])
+{
+	bool v4;
+
+	if (!read_ip(address, strlen(address), ret_ip16, &v4))
+		return false;
+	/* Somebody who has one address of IPv6 has the 64 bits behind it. */
+	if (!is_mapped(ret_ip16))
+		memset(ret_ip16 + 8, 0, 8);
+	return true;
+}
+
+static void write_ip(const uint8_t ip16[16], char ret_text[X402__IP_TEXT_SIZE])
+{
+	bool v4 = is_mapped(ip16);
+
 	/* One spelling for one address: it is a key for counters. */
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip16 + 12 : ip16, ret_text,
 		X402__IP_TEXT_SIZE);

@@ -35,6 +35,12 @@ bool x402__networks_have(
 	const struct x402__networks *networks, const char *address);
 
 /*
+ * What counts as one client: the address, or of IPv6 its /64, in which a
+ * single household has as many addresses as it likes. False for no address.
+ */
+bool x402__networks_household(const char *address, uint8_t ret_ip16[16]);
+
+/*
  * The client of a request that came from peer. forwarded is the
  * X-Forwarded-For list: read from its right end, as long as the one who wrote
  * an entry is a proxy of ours; what a stranger wrote further left is not

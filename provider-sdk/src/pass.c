@@ -3,7 +3,8 @@
  * signed itself. There is one form of token and one way to sign it, so nothing
  * in a token chooses how it is checked (attack 43):
  *
- *   version 1, uses 4, expires 8, epoch 4, id 8, scope 16, payer 20, mac 16
+ *   version 1, uses 4, expires 8, epoch 4, id 8, scope 16, family 1,
+ *   payer 32, mac 16
  *
  * in hex. The mac is over the provider's secret, what the token is for, its
  * origin and the fields before it. Id is the payment's, so that a second copy
@@ -15,8 +16,8 @@
 
 #include "gate_p.h"
 
-#define VERSION     1
-#define FIELDS_SIZE 61
+#define VERSION     2
+#define FIELDS_SIZE 74
 #define MAC_SIZE    16
 #define TOKEN_SIZE  (FIELDS_SIZE + MAC_SIZE)
 #define TEXT_LEN    (2 * (size_t)TOKEN_SIZE)
@@ -29,7 +30,8 @@ struct pass {
 	uint32_t epoch;
 	uint8_t id8[8];
 	uint8_t scope16[16];
-	struct x402_address payer;
+	bool is_svm;
+	uint8_t payer32[32]; /* of EVM its last 20 bytes */
 };
 
 static void put(uint8_t **at, uint64_t value, int bytes)
@@ -76,7 +78,8 @@ static void write_token(const struct x402_provider *provider,
 	put(&at, pass->epoch, 4);
 	memcpy(at, pass->id8, 8);
 	memcpy(at + 8, pass->scope16, 16);
-	memcpy(at + 24, pass->payer.bytes, 20);
+	at[24] = pass->is_svm;
+	memcpy(at + 25, pass->payer32, 32);
 	sign(provider, token, token + FIELDS_SIZE);
 }
 
@@ -103,8 +106,14 @@ static bool read_token(const struct x402_provider *provider,
 	ret_pass->epoch = (uint32_t)get(&at, 4);
 	memcpy(ret_pass->id8, at, 8);
 	memcpy(ret_pass->scope16, at + 8, 16);
-	memcpy(ret_pass->payer.bytes, at + 24, 20);
+	ret_pass->is_svm = at[24];
+	memcpy(ret_pass->payer32, at + 25, 32);
 	return true;
+}
+
+static void add_word(struct x402_keccak *hash, const char *word)
+{
+	x402_keccak_update(hash, x402_span(word, strlen(word) + 1));
 }
 
 /* What a pass of this route is good for, as 16 bytes. */
@@ -119,15 +128,14 @@ void x402__scope_write(const struct x402_gate *gate, uint8_t ret_scope16[16])
 	x402_keccak_update(&hash, x402_span(&kind, 1));
 	switch (route->pass_scope) {
 	case X402_PROVIDER_SCOPE_RESOURCE:
-		x402_keccak_update(&hash,
-			x402_span(gate->path.strict,
-				strlen(gate->path.strict) + 1));
-		x402_keccak_update(&hash, x402_span_str(gate->query));
+		/* With its route: another method of the same path may be
+		 * another route, at another price (P5). */
+		add_word(&hash, route->pattern.text);
+		add_word(&hash, gate->path.strict);
+		add_word(&hash, gate->query);
 		break;
 	case X402_PROVIDER_SCOPE_ROUTE:
-		x402_keccak_update(&hash, x402_span_str(route->pattern.method));
-		x402_keccak_update(&hash, x402_span(" ", 1));
-		x402_keccak_update(&hash, x402_span_str(route->pattern.path));
+		add_word(&hash, route->pattern.text);
 		break;
 	case X402_PROVIDER_SCOPE_SITE:
 		break;
@@ -153,6 +161,30 @@ static bool over_https(const struct x402_gate *gate)
 	return strncmp(gate->url, "https:", 6) == 0;
 }
 
+static void write_payer(const struct x402_gate *gate, struct pass *pass)
+{
+	struct x402_pubkey key;
+
+	if (!gate->is_svm)
+		memcpy(pass->payer32 + 12, gate->from.bytes, 20);
+	else if (x402_pubkey_parse(gate->payer, &key) == X402_OK)
+		memcpy(pass->payer32, key.bytes, 32);
+}
+
+static void read_payer(struct x402_gate *gate, const struct pass *pass)
+{
+	struct x402_pubkey key;
+
+	gate->is_svm = pass->is_svm;
+	if (pass->is_svm) {
+		memcpy(key.bytes, pass->payer32, 32);
+		x402_pubkey_format(&key, gate->payer);
+		return;
+	}
+	memcpy(gate->from.bytes, pass->payer32 + 12, 20);
+	x402_address_format(&gate->from, gate->payer);
+}
+
 void x402__pass_give(
 	struct x402_gate *gate, struct x402_gate_decision *decision)
 {
@@ -161,7 +193,7 @@ void x402__pass_give(
 		.uses = route->pass_uses,
 		.expires_unix_s = gate->now_unix_s + route->pass_s,
 		.epoch = gate->provider->pass_epoch,
-		.payer = gate->from,
+		.is_svm = gate->is_svm,
 	};
 	uint8_t token[TOKEN_SIZE];
 	struct x402_buf text = {0};
@@ -170,6 +202,7 @@ void x402__pass_give(
 	if (route->pass_s == 0)
 		return;
 	memcpy(pass.id8, gate->key.payment32, 8);
+	write_payer(gate, &pass);
 	x402__scope_write(gate, pass.scope16);
 	write_token(gate->provider, &pass, token);
 	write_hex(&text, token, TOKEN_SIZE);
@@ -204,12 +237,11 @@ static bool good_here(struct x402_gate *gate, struct x402_span text)
 		/* Under the payment's id, which is a hash already. */
 		memcpy(key32, pass.id8, 8);
 		memcpy(key32 + 8, pass.scope16, 16);
-		if (!x402__counters_take(provider->counters, key32, pass.uses,
+		if (!x402__counters_take(provider->bought, key32, pass.uses,
 			    pass.expires_unix_s, gate->now_unix_s))
 			return false;
 	}
-	gate->from = pass.payer;
-	x402_address_format(&gate->from, gate->payer);
+	read_payer(gate, &pass);
 	return true;
 }
 

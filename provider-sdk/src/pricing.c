@@ -12,6 +12,7 @@
  * is told the new price, nothing worse.
  */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "gate_p.h"
 
@@ -19,6 +20,7 @@
 static const char *param_price(
 	const struct x402__route *route, const struct x402_gate *gate)
 {
+	const char *in_other_case = NULL;
 	struct x402_span value;
 
 	if (!route->price_param ||
@@ -27,11 +29,18 @@ static const char *param_price(
 	for (size_t i = 0; i < route->param_prices_len; i++) {
 		const struct x402__param_price *one = &route->param_prices[i];
 
-		if (strlen(one->value) == value.len &&
-			memcmp(one->value, value.ptr, value.len) == 0)
+		if (strlen(one->value) != value.len)
+			continue;
+		if (memcmp(one->value, value.ptr, value.len) == 0)
 			return one->price;
+		/* Paths match in any case: a handler may read them so, too,
+		 * and REPORT must not be cheaper than report. */
+		if (!in_other_case &&
+			strncasecmp(one->value, (const char *)value.ptr,
+				value.len) == 0)
+			in_other_case = one->price;
 	}
-	return NULL;
+	return in_other_case;
 }
 
 static struct x402__prices *take_current(

@@ -326,7 +326,12 @@ static enum x402_err read_terms(const struct x402_provider_route *from,
 	route->free_per_day = from->free_per_day;
 	route->siwx_s = from->siwx_s;
 	route->identifier = from->identifier;
+	route->replay_s = from->replay_s;
 	route->crawlers_only = from->crawlers_only;
+	if (from->replay_s && from->identifier == X402_PROVIDER_IDENTIFIER_OFF)
+		return refuse(info, field,
+			"replay_s: expected identifier as well: what is "
+			"repeated has a name");
 	if (from->pass_uses && !from->pass_s)
 		return refuse(info, field,
 			"pass_uses: expected pass_s as well: a pass ends");
@@ -366,6 +371,22 @@ static enum x402_err read_texts(const struct x402_provider_route *from,
 	return route->extensions ? X402_OK : X402_ERR_NOMEM;
 }
 
+static enum x402_err check_holder_prices(const struct x402__route *route,
+	struct x402_errinfo *info, const char *field)
+{
+	enum x402_err err = X402_OK;
+
+	for (size_t i = 0; err == X402_OK && i < route->holders_len; i++) {
+		struct x402__prices *probe = NULL;
+
+		if (route->holders[i].price)
+			err = x402__prices_new(route, route->holders[i].price,
+				info, field, &probe);
+		x402__prices_unref(probe);
+	}
+	return err;
+}
+
 static enum x402_err read_route(const struct x402_provider_route *from,
 	size_t index, struct x402_errinfo *info, struct x402__route *route)
 {
@@ -388,6 +409,8 @@ static enum x402_err read_route(const struct x402_provider_route *from,
 			field, &route->holders);
 		route->holders_len = err == X402_OK ? from->holders_len : 0;
 	}
+	if (err == X402_OK)
+		err = check_holder_prices(route, info, field);
 	if (err == X402_OK)
 		err = x402__crawlers_read(from->crawlers, from->crawlers_len,
 			info, &route->crawlers);
@@ -414,6 +437,15 @@ static enum x402_err read_routes(const struct x402_provider_options *options,
 
 		if (err != X402_OK)
 			return err;
+		/* E-SIWX: a text with a stranger's Host in it would be signed
+		 * on his site and opened here. */
+		if (!provider->public_origin &&
+			(options->routes[i].siwx_s ||
+				options->routes[i].holders_len))
+			return refuse(info, "public_origin",
+				"expected, where wallets sign in: what they "
+				"sign must name our origin, and not the Host "
+				"of a request");
 		if (!provider->quotes && provider->routes[i].quote_s) {
 			provider->quotes = calloc(
 				X402__QUOTES_MAX, sizeof(*provider->quotes));
@@ -434,6 +466,16 @@ static enum x402_err read_memory(const struct x402_provider_memory *memory,
 		!memory->count != !memory->uncount)
 		return refuse(info, "memory",
 			"expected count, counted and uncount, or none of them");
+	if (!memory->name_take != !memory->name_find ||
+		!memory->name_take != !memory->name_keep ||
+		!memory->name_take != !memory->name_drop)
+		return refuse(info, "memory",
+			"expected all verbs about names, or none");
+	for (size_t i = 0; i < provider->routes_len; i++)
+		if (provider->routes[i].replay_s && memory->count &&
+			!memory->name_take)
+			return refuse(info, "memory",
+				"expected verbs about names, for replay_s");
 	if (!memory->recall && provider->facilitators_len > 1)
 		return refuse(info, "memory",
 			"expected recall, since there are several "
@@ -442,6 +484,32 @@ static enum x402_err read_memory(const struct x402_provider_memory *memory,
 	memcpy(provider->secret32, memory->secret32, 32);
 	/* The caller's copy may be gone tomorrow. */
 	provider->memory.secret32 = NULL;
+	return X402_OK;
+}
+
+static enum x402_err read_rpcs(const struct x402_provider_options *options,
+	struct x402_errinfo *info, struct x402_provider *provider)
+{
+	if (options->rpcs_len > X402__RPCS_MAX)
+		return refuse(info, "rpcs", "more than 32");
+	for (size_t i = 0; i < options->rpcs_len; i++) {
+		const struct x402_provider_rpc *from = &options->rpcs[i];
+		struct x402__rpc *rpc = &provider->rpcs[i];
+		struct x402_network network;
+
+		if (!from->network || !from->url ||
+			strncmp(from->network, "eip155:", 7) != 0 ||
+			x402_network_parse(from->network, &network) !=
+				X402_OK ||
+			!x402__url_valid(from->url, true))
+			return refuse(info, "rpcs",
+				"expected networks such as eip155:8453, each "
+				"with an http:// or https:// url");
+		provider->rpcs_len++;
+		if (!copy_str(from->network, &rpc->network) ||
+			!copy_str(from->url, &rpc->url))
+			return X402_ERR_NOMEM;
+	}
 	return X402_OK;
 }
 
@@ -459,10 +527,15 @@ static enum x402_err read_extras(const struct x402_provider_options *options,
 		memcpy(provider->secret32, options->secret32, 32);
 	provider->pass_epoch = options->pass_epoch;
 	provider->counters = x402__counters_new(options->memory);
-	if (!provider->counters)
+	provider->bought = x402__counters_new(options->memory);
+	provider->names = x402__names_new(
+		X402__NAMES_MAX, X402__NAMES_BYTES_MAX);
+	if (!provider->counters || !provider->bought || !provider->names)
 		return X402_ERR_NOMEM;
 	err = x402__crawlers_read(options->crawlers, options->crawlers_len,
 		info, &provider->crawlers);
+	if (err == X402_OK)
+		err = read_rpcs(options, info, provider);
 	if (err != X402_OK)
 		return err;
 	if (options->signing_key) {
@@ -566,12 +639,18 @@ void x402_provider_free(struct x402_provider *provider)
 		facilitator_clear(&provider->facilitators[i]);
 	free(provider->facilitators);
 	x402__networks_clear(&provider->proxies);
+	for (size_t i = 0; i < provider->rpcs_len; i++) {
+		free(provider->rpcs[i].network);
+		free(provider->rpcs[i].url);
+	}
 	free(provider->quotes);
 	free(provider->public_origin);
 	free(provider->cors_origin);
 	x402__payments_free(provider->payments);
 	x402__crawlers_clear(&provider->crawlers);
 	x402__counters_free(provider->counters);
+	x402__counters_free(provider->bought);
+	x402__names_free(provider->names);
 	x402_secp256k1_free(provider->secp);
 	x402_secret_clear(&provider->signing_key);
 	x402__page_free(provider->page);

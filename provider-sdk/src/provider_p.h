@@ -12,6 +12,7 @@
 
 #include "counters_p.h"
 #include "crawlers_p.h"
+#include "names_p.h"
 #include "networks_p.h"
 #include "page_p.h"
 #include "payments_p.h"
@@ -59,6 +60,7 @@ struct x402__route {
 	struct x402__holder *holders;
 	size_t holders_len;
 	enum x402_provider_identifier identifier;
+	uint32_t replay_s;
 	bool crawlers_only;
 	struct x402__crawlers crawlers; /* none: the provider's */
 
@@ -78,6 +80,13 @@ struct x402__facilitator {
 	uint64_t shunned_until_s; /* atomic: was down, ask others first */
 };
 
+/* As many chains as one shop sells on. */
+#define X402__RPCS_MAX 32
+struct x402__rpc {
+	char *network;
+	char *url;
+};
+
 /* Which price was told to which request. */
 struct x402__quote {
 	uint8_t request32[32];
@@ -93,6 +102,8 @@ struct x402_provider {
 	char *public_origin; /* NULL: from a proxy we trust, or from Host */
 	bool trust_host;
 	struct x402__networks proxies;
+	struct x402__rpc rpcs[X402__RPCS_MAX];
+	size_t rpcs_len;
 	char *cors_origin;
 	uint32_t verify_timeout_ms;
 	uint32_t settle_timeout_ms;
@@ -108,8 +119,12 @@ struct x402_provider {
 	struct x402_secp256k1 *secp; /* NULL: nothing is signed */
 	struct x402_secret signing_key;
 	struct x402__crawlers crawlers;
+	/* Two tables: favours for strangers, who could fill one, and what
+	 * buyers have paid for. */
 	struct x402__counters *counters;
-	struct x402__page *page; /* NULL: none */
+	struct x402__counters *bought;
+	struct x402__names *names; /* where the memory knows none */
+	struct x402__page *page;   /* NULL: none */
 
 	pthread_mutex_t lock;
 	struct x402__quote *quotes; /* NULL: no route quotes */

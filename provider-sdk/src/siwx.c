@@ -1,12 +1,13 @@
 /*
- * siwx.c: E-SIWX, the server's side, without a store of challenges.
+ * siwx.c: E-SIWX, what is said and what is remembered, without a store of
+ * challenges. Proofs are judged in siwx_proof.c.
  *
  * A nonce carries its own proof: the second it was made in, two bytes of a
  * counter, and a mac over both and the resource. So everything in a message
- * but address and chain is ours to say, and write_message() writes the text
- * that must have been signed from our own values; what the client sends along
- * is not read, and cannot disagree (attack: a proof for another domain). A
- * proof that was seen is counted until it has expired, so it is good once.
+ * but address and chain is ours to say, and x402__siwx_message() writes the
+ * text that must have been signed from our own values; what the client sends
+ * along is not read, and cannot disagree (attack: a proof for another domain).
+ * A proof that was seen is counted until it has expired, so it is good once.
  */
 #include "siwx_p.h"
 
@@ -74,8 +75,7 @@ static void make_nonce(
 	x402_buf_clear(&hex);
 }
 
-/* Ours, for this resource, and not too old. */
-static bool read_nonce(const struct x402_gate *gate, const char *nonce,
+bool x402__siwx_read_nonce(const struct x402_gate *gate, const char *nonce,
 	uint64_t *ret_issued_unix_s)
 {
 	char hex[2 + X402__SIWX_NONCE_SIZE] = "0x";
@@ -106,24 +106,24 @@ static struct x402_span domain_of(const struct x402_gate *gate)
 	return x402_span(host, strcspn(host, "/?#"));
 }
 
-/* EIP-4361, the order and blank lines as the text that wallets show. */
-static void write_message(const struct x402_gate *gate, const char *address,
-	const char *chain_id, const char *nonce, struct x402_buf *out)
+void x402__siwx_message(const struct x402_gate *gate,
+	const struct x402__siwx_claim *claim, struct x402_buf *out)
 {
 	uint64_t issued_unix_s = 0;
 	char issued[32];
 	char expires[32];
 
-	(void)read_nonce(gate, nonce, &issued_unix_s);
+	(void)x402__siwx_read_nonce(gate, claim->nonce, &issued_unix_s);
 	write_time(issued_unix_s, issued);
 	write_time(issued_unix_s + X402__SIWX_LIFE_S, expires);
 	x402_buf_add(out, domain_of(gate));
 	x402_buf_printf(out,
-		" wants you to sign in with your Ethereum account:\n%s\n\n"
+		" wants you to sign in with your %s account:\n%s\n\n"
 		"%s\n\nURI: %s\nVersion: 1\nChain ID: %s\nNonce: %s\n"
 		"Issued At: %s\nExpiration Time: %s\nResources:\n- %s",
-		address, STATEMENT, gate->url, chain_id, nonce, issued, expires,
-		gate->url);
+		claim->is_svm ? "Solana" : "Ethereum", claim->address,
+		STATEMENT, gate->url, claim->chain_id, claim->nonce, issued,
+		expires, gate->url);
 }
 
 /* Each network of the route once. */
@@ -134,7 +134,7 @@ static void add_chains(const struct x402_gate *gate, struct x402_buf *buf)
 
 	for (size_t i = 0; i < route->terms_len; i++) {
 		const char *network = route->terms[i].network;
-		bool said = strncmp(network, "eip155:", 7) != 0;
+		bool said = false;
 
 		for (size_t j = 0; j < i; j++)
 			said = said ||
@@ -144,7 +144,10 @@ static void add_chains(const struct x402_gate *gate, struct x402_buf *buf)
 		x402_buf_add_str(
 			buf, first ? "{\"chainId\":" : ",{\"chainId\":");
 		x402__json_string_add(buf, network);
-		x402_buf_add_str(buf, ",\"type\":\"eip191\"}");
+		x402_buf_add_str(buf,
+			strncmp(network, "solana:", 7) == 0
+				? ",\"type\":\"ed25519\"}"
+				: ",\"type\":\"eip191\"}");
 		first = false;
 	}
 }
@@ -181,96 +184,10 @@ void x402__siwx_challenge(struct x402_gate *gate, struct x402_buf *buf)
 	free(domain_text);
 }
 
-/* ---- Proofs. ---- */
-
-/* EIP-191: who signed this text. */
-static bool recover(const char *text, size_t len, const char *signature,
-	struct x402_address *ret_address)
-{
-	uint8_t sig65[65];
-	uint8_t hash32[32];
-	char prefix[48];
-	struct x402_keccak hash;
-	int n = snprintf(prefix, sizeof(prefix),
-		"\x19"
-		"Ethereum Signed Message:\n%zu",
-		len);
-
-	if (x402_hex_decode_fixed(signature, sig65, sizeof(sig65)) != X402_OK)
-		return false;
-	x402_keccak_init(&hash);
-	x402_keccak_update(&hash, x402_span(prefix, (size_t)n));
-	x402_keccak_update(&hash, x402_span(text, len));
-	x402_keccak_final(&hash, hash32);
-	return x402_recover_address(hash32, sig65, ret_address) == X402_OK;
-}
-
-/* Of a chain that the route is sold on; no other is anybody's business. */
-static const char *chain_reference(
-	const struct x402_gate *gate, const char *chain)
-{
-	for (size_t i = 0; chain && i < gate->route->terms_len; i++)
-		if (strcmp(gate->route->terms[i].network, chain) == 0 &&
-			strncmp(chain, "eip155:", 7) == 0)
-			return chain + 7;
-	return NULL;
-}
-
-static bool proof_holds(struct x402_gate *gate, const struct x402_json *proof,
-	struct x402_address *ret_address)
-{
-	const char *nonce = x402_json_get_string(proof, "nonce");
-	const char *chain = chain_reference(
-		gate, x402_json_get_string(proof, "chainId"));
-	struct x402_address claimed;
-	struct x402_address signer;
-	char address[X402_ADDRESS_TEXT_SIZE];
-	uint64_t issued = 0;
-	struct x402_buf text = {0};
-	uint8_t seen32[32];
-	bool good;
-
-	if (!chain || !read_nonce(gate, nonce, &issued) ||
-		x402_address_parse(x402_json_get_string(proof, "address"),
-			&claimed) != X402_OK)
-		return false;
-	x402_address_format(&claimed, address);
-	write_message(gate, address, chain, nonce, &text);
-	good = !text.failed &&
-		recover((const char *)text.ptr, text.len,
-			x402_json_get_string(proof, "signature"), &signer) &&
-		x402_address_equal(&signer, &claimed);
-	x402_buf_clear(&text);
-	if (!good)
-		return false;
-	x402_keccak256(x402_span_str(nonce), seen32);
-	if (!x402__counters_take(gate->provider->counters, seen32, 1,
-		    issued + X402__SIWX_LIFE_S, gate->now_unix_s))
-		return false;
-	*ret_address = claimed;
-	return true;
-}
-
-bool x402__siwx_proven(struct x402_gate *gate,
-	const struct x402_gate_request *request,
-	struct x402_address *ret_address)
-{
-	struct x402_json *proof = NULL;
-	struct x402_span value;
-	bool good;
-
-	if (!x402__one_header(request, X402__SIWX_HEADER, &value) ||
-		x402_header_decode(value, NULL, &proof) != X402_OK)
-		return false;
-	good = proof_holds(gate, proof, ret_address);
-	x402_json_unref(proof);
-	return good;
-}
-
 /* ---- Who has paid. ---- */
 
-static void paid_key(const struct x402_gate *gate,
-	const struct x402_address *address, uint8_t ret_key32[32])
+/* By the payer's text, EIP-55 or base58. */
+static void paid_key(const struct x402_gate *gate, uint8_t ret_key32[32])
 {
 	struct x402_keccak hash;
 	uint8_t scope16[16];
@@ -280,7 +197,7 @@ static void paid_key(const struct x402_gate *gate,
 	x402_keccak_update(&hash, x402_span(gate->provider->secret32, 32));
 	x402_keccak_update(&hash, x402_span("x402 paid", 10));
 	x402_keccak_update(&hash, x402_span(scope16, 16));
-	x402_keccak_update(&hash, x402_span(address->bytes, 20));
+	x402_keccak_update(&hash, x402_span_str(gate->payer));
 	x402_keccak_final(&hash, ret_key32);
 }
 
@@ -290,28 +207,28 @@ void x402__siwx_remember(struct x402_gate *gate)
 
 	if (gate->route->siwx_s == 0)
 		return;
-	paid_key(gate, &gate->from, key32);
+	paid_key(gate, key32);
 	/* No room: this one must pay again, which is what the price is. */
-	(void)x402__counters_take(gate->provider->counters, key32, 1,
+	(void)x402__counters_take(gate->provider->bought, key32, 1,
 		gate->now_unix_s + gate->route->siwx_s, gate->now_unix_s);
 }
 
-bool x402__siwx_has_paid(
-	struct x402_gate *gate, const struct x402_address *address)
+bool x402__siwx_has_paid(struct x402_gate *gate)
 {
 	const struct x402_provider_memory *memory = &gate->provider->memory;
 	uint32_t since = gate->route->siwx_s;
-	char payer[X402_ADDRESS_TEXT_SIZE];
+	uint8_t scope16[16];
 	uint8_t key32[32];
 
-	paid_key(gate, address, key32);
+	if (since == 0)
+		return false;
+	paid_key(gate, key32);
 	if (x402__counters_have(
-		    gate->provider->counters, key32, gate->now_unix_s))
+		    gate->provider->bought, key32, gate->now_unix_s))
 		return true;
-	x402_address_format(address, payer);
+	x402__scope_write(gate, scope16);
 	return memory->has_paid &&
-		memory->has_paid(memory->user, gate, payer,
-			gate->route->pass_scope,
+		memory->has_paid(memory->user, gate, gate->payer, scope16,
 			gate->now_unix_s > since ? gate->now_unix_s - since
 						 : 0);
 }

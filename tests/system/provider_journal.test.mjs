@@ -20,6 +20,18 @@ const build = process.env.X402_BUILD_DIR ?? path.join(top, 'build/asan');
 const dir = mkdtempSync(path.join(tmpdir(), 'x402-journal-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
+test('x402-revenue describes itself in one way', async () => {
+  const help = await revenue('--help');
+  const page = (await revenue('--man')).replaceAll('\\-', '-')
+    .replaceAll(/\\f[BIR]/g, '');
+  const options = [...help.matchAll(/^  --([a-z]+)(?: ([A-Z]+))?$/gm)];
+  assert.ok(options.length >= 6, help);
+  for (const [, name, value] of options)
+    assert.ok(page.includes(`.TP\n--${name}${value ? ` ${value}` : ''}\n`), name);
+  assert.match(await revenue('--version'), /^x402-revenue \d/);
+  await assert.rejects(revenue('--help', 'x'), { code: 2 });
+});
+
 const revenue = async (...args) => (await promisify(execFile)(
   path.join(build, 'provider-sdk/x402-revenue'), args)).stdout;
 
@@ -93,6 +105,32 @@ for (const name of ['content-site', 'content-site-microhttpd'])
       assert.equal(f.count('settle'), 1);
     });
 
+    test('a named purchase is answered again, after a kill too', async () => {
+      const target = '/api/quote';
+      const named = (required) => {
+        const id = required.extensions['payment-identifier'];
+        id.info.id = 'purchase-0001-abcdef';
+        return pay(required);
+      };
+      const headers = paying(named(await challenge(site, target)));
+      const first = await request(site, target, { headers });
+      assert.equal(first.status, 200);
+      await kill();
+      await open();
+      const again = await request(site, target, { headers });
+      // Not with libmicrohttpd, which keeps a response's body to itself.
+      const kept = name === 'content-site';
+      assert.equal(again.status, kept ? 200 : 402);
+      if (kept) assert.equal(again.text, first.text);
+      assert.equal(again.headers['payment-response'] !== undefined, true);
+      // The name alone is no key: a signature that nobody can judge here.
+      const other = await request(site, target,
+        { headers: paying(named(await challenge(site, target))) });
+      assert.equal(other.status, 409);
+      assert.doesNotMatch(other.text, /quote"/);
+      assert.equal(f.count('settle'), 1);
+    });
+
     test('a second shop on the same journal is refused', async () => {
       await assert.rejects(startSite(name, { FACILITATOR_URL: f.url,
         X402_JOURNAL: journal }), /another process has it open/);
@@ -105,12 +143,20 @@ for (const name of ['content-site', 'content-site-microhttpd'])
         { headers: paying(pay(await challenge(site, ARTICLE))) });
       const total = (await revenue(journal, '--by', 'route')).split('\t');
       assert.deepEqual([total[0], total[3], total[4]],
-        ['GET /articles/[slug]', '3', '30000\n']);
+        ['GET /api/quote', '1', '1000\nGET /articles/[slug]']);
+      assert.deepEqual(total.slice(-2), ['3', '30000\n']);
       const lines = (await revenue(journal, '--list', 'all')).trim()
         .split('\n').map((line) => JSON.parse(line));
       assert.deepEqual(lines.map((line) => line.state),
-        ['delivered', 'delivered', 'delivered']);
+        ['delivered', 'delivered', 'delivered', 'delivered']);
       assert.equal(lines[0].url, `https://shop.example${ARTICLE}`);
-      await assert.rejects(revenue(path.join(dir, 'none')));
+      const year = new Date().getUTCFullYear();
+      assert.equal((await revenue(journal, '--from', `${year}-01-01`))
+        .split('\t')[3], '4');
+      assert.equal(await revenue(journal, '--from', `${year + 1}-01-01`), '');
+      assert.equal(await revenue(journal, '--to', `${year - 1}-01-01`), '');
+      for (const bad of ['2026-02-30', '2026-13-01', 'today', '-1', ''])
+        await assert.rejects(revenue(journal, '--from', bad), { code: 2 }, bad);
+      await assert.rejects(revenue(path.join(dir, 'none')), { code: 1 });
     });
   });

@@ -5,6 +5,11 @@
 #include "gate_house.h"
 #include "gate_p.h"
 
+static const struct x402_provider_price upto = {.scheme = "upto",
+	.network = "eip155:84532",
+	.pay_to = PAY_TO,
+	.price = "$0.01",
+	.extra_json = "{\"facilitatorAddress\":\"" PAY_TO "\"}"};
 static const struct x402_provider_route routes[] = {
 	{.pattern = "GET /a/[slug]",
 		.prices = &house_cent,
@@ -35,6 +40,18 @@ static const struct x402_provider_route routes[] = {
 		.prices = &house_cent,
 		.prices_len = 1,
 		.settle = X402_PROVIDER_SETTLE_BEFORE,
+		.pass_s = 100},
+	{.pattern = "GET /methods",
+		.prices = &house_cent,
+		.prices_len = 1,
+		.pass_s = 100},
+	{.pattern = "POST /methods",
+		.prices = house_two,
+		.prices_len = 2,
+		.pass_s = 100},
+	{.pattern = "GET /upto",
+		.prices = &upto,
+		.prices_len = 1,
 		.pass_s = 100},
 };
 static const uint8_t secret[32] = {1, 2, 3};
@@ -414,6 +431,134 @@ static void test_counters_drop_forgets_its_own_only(void **state)
 	x402__counters_free(counters);
 }
 
+/* The same path by another method is another route, at another price. */
+static void test_pass_is_for_its_route(void **state)
+{
+	struct house house;
+	char *pass;
+
+	(void)state;
+	open_shop(&house, "https://shop.example", 0);
+	pass = buy(&house, "/methods", 200);
+	assert_int_equal(
+		with_header(&house, "/methods", "X402-Pass", pass, NOW),
+		X402_GATE_PASS);
+	assert_int_equal(house_begin(&house,
+				 &(struct house_request){.method = "POST",
+					 .target = "/methods",
+					 .names = {"X402-Pass"},
+					 .values = {pass}}),
+		X402_GATE_ANSWER);
+	assert_int_equal(house.decision.status, 402);
+	free(pass);
+	house_close(&house);
+}
+
+/* upto may cost nothing: then it opens nothing later either. */
+static void test_pass_is_not_for_nothing(void **state)
+{
+	struct x402_gate_handler_result result = {
+		.status = 200, .amount = "0", .now_unix_s = NOW};
+	struct house house;
+	char *payment;
+
+	(void)state;
+	open_shop(&house, "https://shop.example", 0);
+	for (int i = 0; i < 2; i++) {
+		payment = house_pay(&house, "/upto");
+		assert_int_equal(
+			house_send(&house, "/upto", payment), X402_GATE_ASK);
+		house_answer(&house, 200, HOUSE_VALID);
+		x402_gate_on_handler(house.gate, &result, &house.decision);
+		assert_int_equal(house_answer(&house, 200,
+					 i ? HOUSE_SETTLED
+					   : "{\"success\":true,\"transaction\""
+					     ":\"\",\"network\":"
+					     "\"eip155:84532\"}"),
+			X402_GATE_DELIVER);
+		assert_int_equal(
+			decision_header(&house.decision, "X402-Pass") != NULL,
+			i);
+		free(payment);
+		result.amount = "1";
+	}
+	house_close(&house);
+}
+
+/* P-150: whoever's money has moved gets the receipt. */
+static void test_handler_that_threw_after_settling_gives_the_receipt(
+	void **state)
+{
+	struct house house;
+	char *payment;
+
+	(void)state;
+	open_shop(&house, "https://shop.example", 0);
+	payment = house_pay(&house, "/before");
+	house_send(&house, "/before", payment);
+	assert_int_equal(house_answer(&house, 200, HOUSE_SETTLED),
+		X402_GATE_RUN_HANDLER);
+	assert_int_equal(house_handled(&house, 0), X402_GATE_WITHHOLD);
+	assert_int_equal(house.decision.status, 500);
+	assert_non_null(
+		decision_header(&house.decision, X402_HEADER_PAYMENT_RESPONSE));
+	/* And it is told its transaction again, and served, next time. */
+	assert_int_equal(
+		house_send(&house, "/before", payment), X402_GATE_RUN_HANDLER);
+	assert_string_equal(x402_gate_transaction(house.gate), TX);
+	free(payment);
+	house_close(&house);
+}
+
+/* However its text is cut: a prefix that ends in zeros is written short. */
+static void test_quota_of_a_short_network_is_one(void **state)
+{
+	static const char *const same[] = {"2001:db8::a:b:c:d", "2001:db8::1",
+		"2001:db8::ffff:0:0:9", "2001:db8:0:0:1::"};
+	struct house house;
+
+	(void)state;
+	open_shop(&house, "https://shop.example", 0);
+	for (size_t i = 0; i < ARRAY_LEN(same); i++)
+		assert_int_equal(from_peer(&house, same[i], NOW),
+			i < 2 ? X402_GATE_PASS : X402_GATE_ANSWER);
+	assert_int_equal(
+		from_peer(&house, "2001:db8:0:1::1", NOW), X402_GATE_PASS);
+	house_close(&house);
+}
+
+/* Strangers who fill one table take nothing from those who have paid. */
+static void test_pass_of_uses_is_not_crowded_out(void **state)
+{
+	struct house house;
+	struct x402__counters *counters;
+	uint8_t key32[32] = {0};
+	uint8_t pass8[8];
+	char *pass;
+
+	(void)state;
+	open_shop(&house, "https://shop.example", 0);
+	pass = buy(&house, "/route/one", 200);
+	counters = house.provider->counters;
+	/* Everywhere that the pass's count could be. */
+	memcpy(pass8, house.gate->key.payment32, 8);
+	for (uint64_t i = 0; i < 64; i++) {
+		uint64_t at;
+
+		memcpy(&at, pass8, sizeof(at));
+		at = at + i - 16;
+		memcpy(key32, &at, sizeof(at));
+		for (key32[31] = 1; key32[31] < 20; key32[31]++)
+			(void)x402__counters_take(
+				counters, key32, 1, NOW + 99, NOW);
+	}
+	assert_int_equal(
+		with_header(&house, "/route/two", "X402-Pass", pass, NOW),
+		X402_GATE_PASS);
+	free(pass);
+	house_close(&house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +574,12 @@ int main(void)
 		cmocka_unit_test(test_counters_are_bounded),
 		cmocka_unit_test(test_counters_of_a_memory_are_the_memorys),
 		cmocka_unit_test(test_counters_drop_forgets_its_own_only),
+		cmocka_unit_test(test_pass_is_for_its_route),
+		cmocka_unit_test(test_pass_is_not_for_nothing),
+		cmocka_unit_test(
+			test_handler_that_threw_after_settling_gives_the_receipt),
+		cmocka_unit_test(test_quota_of_a_short_network_is_one),
+		cmocka_unit_test(test_pass_of_uses_is_not_crowded_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,10 @@ static const struct x402_provider_holder holders[] = {
 		.min = "1000"},
 	{.rpc_url = "https://rpc.example/two",
 		.token = "0x5FbDB2315678afecb367f032d93F642f64180aa3"}};
+static const struct x402_provider_holder cheaper = {
+	.rpc_url = "https://rpc.example/three",
+	.token = "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+	.price = "$0.001"};
 static const struct x402_provider_crawler route_crawlers[] = {
 	{.user_agent = "ListBot", .policy = X402_PROVIDER_BLOCK}};
 static const struct x402_provider_route routes[] = {
@@ -51,6 +55,11 @@ static const struct x402_provider_route routes[] = {
 		.holders = holders,
 		.holders_len = 2},
 	{.pattern = "GET /free"},
+	{.pattern = "GET /less",
+		.prices = &house_cent,
+		.prices_len = 1,
+		.holders = &cheaper,
+		.holders_len = 1},
 };
 
 static void open_shop(struct house *house)
@@ -587,7 +596,7 @@ static void test_manifests_say_what_is_sold(void **state)
 	assert_int_equal(
 		x402_json_parse(x402_span_str(text), NULL, NULL, &json),
 		X402_OK);
-	assert_int_equal(x402_json_size(x402_json_get(json, "resources")), 4);
+	assert_int_equal(x402_json_size(x402_json_get(json, "resources")), 5);
 	assert_string_equal(
 		x402_json_get_string(
 			x402_json_at(x402_json_get(json, "resources"), 0),
@@ -673,6 +682,199 @@ static void test_crawler_name_is_wanted_where_it_can_open(void **state)
 	house_close(&house);
 }
 
+/* ---- Holders who pay less. ---- */
+
+static enum x402_gate_action sign_in_at(struct house *house, const char *target)
+{
+	char *proof = prove(house, target);
+	enum x402_gate_action action = house_begin(house,
+		&(struct house_request){.target = target,
+			.names = {"SIGN-IN-WITH-X"},
+			.values = {proof}});
+
+	free(proof);
+	return action;
+}
+
+/* The last challenge's first offer, paid; caller frees. */
+static char *pay_offered(struct house *house, const char *amount)
+{
+	struct x402_payment_required required;
+	char *payment;
+
+	assert_int_equal(house->decision.status, 402);
+	house_challenge(house, &required);
+	assert_string_equal(required.accepts[0].amount, amount);
+	payment = house_pay_offer(house, &required, 0);
+	x402_payment_required_clear(&required);
+	return payment;
+}
+
+static void test_holder_is_told_and_pays_less(void **state)
+{
+	struct house house;
+	char *payment;
+
+	(void)state;
+	open_shop(&house);
+	assert_int_equal(sign_in_at(&house, "/less"), X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(&house, 200, WORD("0001")), X402_GATE_ANSWER);
+	payment = pay_offered(&house, "1000");
+	/* Known to hold: nobody is asked but the facilitator. */
+	assert_int_equal(house_send(&house, "/less", payment), X402_GATE_ASK);
+	assert_non_null(strstr(house.decision.ask.url, "/verify"));
+	assert_int_equal(
+		house_answer(&house, 200, HOUSE_VALID), X402_GATE_RUN_HANDLER);
+	assert_string_equal(x402_gate_amount(house.gate), "1000");
+	assert_int_equal(house_handled(&house, 200), X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(&house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
+	free(payment);
+	/* The price of everyone else is as it was. */
+	house_get(&house, "/less");
+	payment = pay_offered(&house, "10000");
+	assert_int_equal(house_send(&house, "/less", payment), X402_GATE_ASK);
+	assert_non_null(strstr(house.decision.ask.url, "/verify"));
+	free(payment);
+	house_close(&house);
+}
+
+/* The price for holders, from who is none; what it costs is asked of a chain
+ * before anybody is asked to verify. */
+static void test_holders_price_is_not_for_others(void **state)
+{
+	static const char *const answers[] = {WORD("0000"), "{}"};
+	struct house house;
+	char *payment;
+
+	(void)state;
+	open_shop(&house);
+	assert_int_equal(sign_in_at(&house, "/less"), X402_GATE_ASK);
+	house_answer(&house, 200, WORD("0001"));
+	payment = pay_offered(&house, "1000");
+	house_close(&house);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		open_shop(&house);
+		assert_int_equal(
+			house_send(&house, "/less", payment), X402_GATE_ASK);
+		assert_string_equal(
+			house.decision.ask.url, "https://rpc.example/three");
+		assert_int_equal(house_answer(&house, 200, answers[i]),
+			X402_GATE_ANSWER);
+		assert_challenge_error(
+			&house, "No matching payment requirements");
+		/* Paid once it does hold. */
+		assert_int_equal(
+			house_begin(&house,
+				&(struct house_request){.target = "/less",
+					.names = {"PAYMENT-SIGNATURE"},
+					.values = {payment},
+					.now = NOW + 20}),
+			X402_GATE_ASK);
+		assert_int_equal(
+			house_answer(&house, 200, WORD("0001")), X402_GATE_ASK);
+		assert_non_null(strstr(house.decision.ask.url, "/verify"));
+		house_close(&house);
+	}
+	free(payment);
+}
+
+static void test_holders_are_checked(void **state)
+{
+	static const struct x402_provider_holder bad[] = {
+		{.rpc_url = "https://rpc.example",
+			.token = PAY_TO,
+			.price = "0"},
+		{.rpc_url = "https://rpc.example",
+			.token = PAY_TO,
+			.price = "cheap"},
+		{.rpc_url = "rpc.example", .token = PAY_TO},
+		{.rpc_url = "https://rpc.example", .token = "0x1"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct x402_provider_route route = {.pattern = "GET /x",
+			.prices = &house_cent,
+			.prices_len = 1,
+			.holders = &bad[i],
+			.holders_len = 1};
+		struct x402_provider_options options = house_options();
+		struct x402_provider *provider = NULL;
+
+		options.routes = &route;
+		options.routes_len = 1;
+		assert_int_equal(x402_provider_new(&options, NULL, &provider),
+			X402_ERR_INVALID_ARGUMENT);
+	}
+}
+
+/* What the directory says about its keys' times (attack 42: expired key). */
+static void test_botauth_key_has_its_time(void **state)
+{
+	static const struct {
+		const char *times;
+		bool good;
+	} rows[] = {{"\"exp\":1795240001", true}, {"\"exp\":1795240000", false},
+		{"\"exp\":1795240001000", true},
+		{"\"exp\":1795239999999", false}, {"\"nbf\":1795240000", true},
+		{"\"nbf\":1795240001", false}, {"\"exp\":\"never\"", false},
+		{"\"nbf\":null", true}, {"\"use\":\"sig\"", true}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bot bot;
+		struct house house;
+		char input[512];
+		char signature[160];
+		char directory[400];
+
+		bot_init(&bot, 1);
+		open_shop(&house);
+		snprintf(directory, sizeof(directory),
+			"{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":"
+			"\"%s\",%s}]}",
+			bot.x, rows[i].times);
+		assert_int_equal(come(&house,
+					 sign_visit(&bot, &(struct signing){0},
+						 input, signature)),
+			X402_GATE_ASK);
+		if ((house_answer(&house, 200, directory) == X402_GATE_PASS) !=
+			rows[i].good)
+			fail_msg("%s", rows[i].times);
+		house_close(&house);
+	}
+}
+
+/* A crawler that has changed its keys is not charged for an hour. */
+static void test_botauth_new_key_is_asked_for(void **state)
+{
+	struct bot old;
+	struct bot new;
+	struct house house;
+	char input[512];
+	char signature[160];
+	struct visit visit;
+
+	(void)state;
+	bot_init(&old, 1);
+	bot_init(&new, 2);
+	open_shop(&house);
+	visit = sign_visit(&old, &(struct signing){0}, input, signature);
+	assert_int_equal(come(&house, visit), X402_GATE_ASK);
+	house_answer(&house, 200, old.directory);
+	visit = sign_visit(&new,
+		&(struct signing){.created = NOW, .expires = NOW + 600}, input,
+		signature);
+	/* Not at once: who makes keys up would have us ask each time. */
+	assert_int_equal(come(&house, visit), X402_GATE_ANSWER);
+	visit.headers.now = NOW + 60;
+	assert_int_equal(come(&house, visit), X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(&house, 200, new.directory), X402_GATE_PASS);
+	house_close(&house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -690,6 +892,11 @@ int main(void)
 		cmocka_unit_test(test_holder_of_nothing_pays),
 		cmocka_unit_test(test_holder_address_in_a_header_is_nothing),
 		cmocka_unit_test(test_manifests_say_what_is_sold),
+		cmocka_unit_test(test_holder_is_told_and_pays_less),
+		cmocka_unit_test(test_holders_price_is_not_for_others),
+		cmocka_unit_test(test_holders_are_checked),
+		cmocka_unit_test(test_botauth_key_has_its_time),
+		cmocka_unit_test(test_botauth_new_key_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

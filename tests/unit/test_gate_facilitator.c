@@ -693,6 +693,118 @@ static void test_gate_out_of_turn_is_closed(void **state)
 	house_close(&house);
 }
 
+/* A no to the second question says nothing about the first: its own first try
+ * may be what the facilitator calls a duplicate. */
+static void test_gate_refused_after_unknown_stays_unknown(void **state)
+{
+	static const char *const reasons[] = {"duplicate_settlement",
+		"insufficient_funds", "invalid_exact_evm_nonce_already_used"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(reasons) * 2; i++) {
+		bool pending = i % 2;
+		struct house house;
+		char *payment;
+		char refusal[256];
+
+		snprintf(refusal, sizeof(refusal),
+			"{\"success\":false,\"errorReason\":\"%s\","
+			"\"transaction\":\"\",\"network\":\"eip155:84532\"}",
+			reasons[i / 2]);
+		house_open(&house);
+		payment = house_pay(&house, "/articles/a");
+		to_settlement(&house, payment);
+		if (pending) {
+			house_answer(&house, 200, HOUSE_PENDING);
+		} else {
+			house_transport(&house, X402_ERR_TIMEOUT);
+			house_send(&house, "/articles/a", payment);
+		}
+		house_answer(&house, 200, refusal);
+		assert_int_equal(house.decision.status, 402);
+		/* Still owed an answer: settled first, when it comes again. */
+		assert_int_equal(house_send(&house, "/articles/a", payment),
+			X402_GATE_ASK);
+		assert_non_null(strstr(house.decision.ask.url, "/settle"));
+		assert_int_equal(house_answer(&house, 200, HOUSE_SETTLED),
+			X402_GATE_RUN_HANDLER);
+		free(payment);
+		house_close(&house);
+	}
+}
+
+/* ... while a no to the only question is one. */
+static void test_gate_refused_at_once_is_verified_anew(void **state)
+{
+	struct house house;
+	char *payment;
+
+	(void)state;
+	house_open(&house);
+	payment = house_pay(&house, "/articles/a");
+	to_settlement(&house, payment);
+	house_answer(&house, 200,
+		"{\"success\":false,\"errorReason\":\"insufficient_funds\","
+		"\"transaction\":\"\",\"network\":\"eip155:84532\"}");
+	assert_int_equal(
+		house_send(&house, "/articles/a", payment), X402_GATE_ASK);
+	assert_non_null(strstr(house.decision.ask.url, "/verify"));
+	free(payment);
+	house_close(&house);
+}
+
+/*
+ * One authorization for us and another one for the next server: the payment
+ * that is claimed would not be the one that is settled, and a new claim would
+ * be had for each made-up second one.
+ */
+static void test_gate_two_authorizations_are_none(void **state)
+{
+	struct house house;
+	struct x402_json *json = NULL;
+	struct x402_json *payload;
+	struct x402_json *second;
+	char *payment;
+	char *both = NULL;
+
+	(void)state;
+	house_open(&house);
+	payment = house_pay(&house, "/articles/a");
+	assert_int_equal(
+		x402_header_decode(x402_span_str(payment), NULL, &json),
+		X402_OK);
+	assert_int_equal(
+		x402_json_parse(
+			x402_span_str(
+				"{\"permitted\":{\"token\":"
+				"\"0x036CbD53842c5426634e7929541eC2318f3dCF7e\""
+				","
+				"\"amount\":\"10000\"},\"from\":"
+				"\"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC\""
+				","
+				"\"spender\":\"0x402085c248EeA27D92E8b30b2C58ed"
+				"07f9E20001\",\"nonce\":\"7\",\"deadline\":"
+				"\"1795240060\",\"witness\":{\"to\":\"" PAY_TO
+				"\",\"validAfter\":\"0\"}}"),
+			NULL, NULL, &second),
+		X402_OK);
+	payload = x402_json_copy(x402_json_get(json, "payload"));
+	assert_int_equal(
+		x402_json_set_take(payload, "permit2Authorization", second),
+		X402_OK);
+	assert_int_equal(x402_json_set_take(json, "payload", payload), X402_OK);
+	assert_int_equal(x402_header_encode(json, &both), X402_OK);
+	assert_int_equal(
+		house_send(&house, "/articles/a", both), X402_GATE_ANSWER);
+	assert_challenge_error(&house, "unsupported_payload_type");
+	assert_int_equal(
+		house_send(&house, "/articles/a", payment), X402_GATE_ASK);
+	x402_json_unref(json);
+	free(both);
+	free(payment);
+	house_close(&house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -718,6 +830,9 @@ int main(void)
 		cmocka_unit_test(test_gate_moved_facilitator_is_followed),
 		cmocka_unit_test(test_gate_bad_redirects_are_502),
 		cmocka_unit_test(test_gate_out_of_turn_is_closed),
+		cmocka_unit_test(test_gate_refused_after_unknown_stays_unknown),
+		cmocka_unit_test(test_gate_refused_at_once_is_verified_anew),
+		cmocka_unit_test(test_gate_two_authorizations_are_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,11 @@ static const struct x402_provider_route routes[] = {
 		.prices = &house_cent,
 		.prices_len = 1,
 		.identifier = X402_PROVIDER_IDENTIFIER_OPTIONAL},
+	{.pattern = "GET /kept",
+		.prices = &house_cent,
+		.prices_len = 1,
+		.identifier = X402_PROVIDER_IDENTIFIER_OPTIONAL,
+		.replay_s = 3600},
 };
 
 static void open_shop(struct house *house)
@@ -199,6 +204,177 @@ static void test_identifier_refused_is_free_again(void **state)
 	house_close(&house);
 }
 
+/* ---- The first response again. ---- */
+
+static const struct x402_gate_header article_headers[] = {
+	{"Content-Type", "text/plain"}, {"Set-Cookie", "a=b"},
+	{"ETag", "\"1\""}, {"X-Other", "x"}};
+
+/* Buy under a name, with a response of some size. */
+static void sell(
+	struct house *house, const char *payment, const char *body, size_t len)
+{
+	struct x402_gate_handler_result result = {
+		.status = 203,
+		.now_unix_s = NOW,
+		.has_body = true,
+		.body = x402_span(body, len),
+		.headers = article_headers,
+		.headers_len = ARRAY_LEN(article_headers),
+	};
+
+	assert_int_equal(house_send(house, "/kept", payment), X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(house, 200, HOUSE_VALID), X402_GATE_RUN_HANDLER);
+	x402_gate_on_handler(house->gate, &result, &house->decision);
+	assert_int_equal(house->decision.action, X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
+	x402_gate_delivered(house->gate);
+}
+
+static enum x402_gate_action send_at(
+	struct house *house, const char *payment, uint64_t now)
+{
+	return house_begin(house,
+		&(struct house_request){.target = "/kept",
+			.names = {"PAYMENT-SIGNATURE"},
+			.values = {payment},
+			.now = now});
+}
+
+static void assert_replayed(struct house *house, const char *body)
+{
+	struct x402_settle_response receipt;
+
+	assert_int_equal(house->decision.action, X402_GATE_ANSWER);
+	assert_int_equal(house->decision.status, 203);
+	assert_body(house, body);
+	assert_string_equal(decision_header(&house->decision, "Content-Type"),
+		"text/plain");
+	assert_string_equal(decision_header(&house->decision, "ETag"), "\"1\"");
+	assert_null(decision_header(&house->decision, "Set-Cookie"));
+	assert_null(decision_header(&house->decision, "X-Other"));
+	assert_non_null(strstr(
+		decision_header(&house->decision, "Cache-Control"), "private"));
+	house_receipt(house, X402_HEADER_PAYMENT_RESPONSE, &receipt);
+	assert_true(receipt.success);
+	assert_string_equal(receipt.transaction, TX);
+	x402_settle_response_clear(&receipt);
+}
+
+static void test_replay_of_the_same_and_of_a_new_signature(void **state)
+{
+	struct house house;
+	char *first;
+	char *second;
+
+	(void)state;
+	open_shop(&house);
+	first = pay_as(&house, "/kept", ID);
+	sell(&house, first, "bought", 6);
+	send_at(&house, first, NOW);
+	assert_replayed(&house, "bought");
+	second = pay_as(&house, "/kept", ID);
+	send_at(&house, second, NOW);
+	assert_replayed(&house, "bought");
+	/* Also when the time of the authorization is over, the response's is
+	 * not. */
+	send_at(&house, first, NOW + 900);
+	assert_replayed(&house, "bought");
+	free(second);
+	free(first);
+	house_close(&house);
+}
+
+/* A name is no key: the purchase and the wallet must be the same. */
+static void test_replay_is_not_for_others(void **state)
+{
+	struct house house;
+	struct house thief;
+	char *first;
+	char *second;
+
+	(void)state;
+	open_shop(&house);
+	first = pay_as(&house, "/kept", ID);
+	sell(&house, first, "bought", 6);
+	/* Another query of the same route: another purchase. */
+	second = pay_as(&house, "/kept?x=1", ID);
+	house_begin(&house,
+		&(struct house_request){.target = "/kept?x=1",
+			.names = {"PAYMENT-SIGNATURE"},
+			.values = {second}});
+	assert_int_equal(house.decision.status, 409);
+	free(second);
+	/* The name and payer of somebody else, signed by a key that is not
+	 * his: a contract's, for all that we know. */
+	open_shop(&thief);
+	assert_int_equal(
+		x402_secret_parse("0x7c852118294e51e653712a81e05800f419141751be"
+				  "58f605c371e15141b007a6",
+			&house.secret),
+		X402_OK);
+	second = pay_as(&house, "/kept", ID);
+	send_at(&house, second, NOW);
+	assert_int_equal(house.decision.status, 409);
+	free(second);
+	/* A payer of his own has names of his own. */
+	assert_int_equal(
+		x402_secret_address(house.secp, &house.secret, &house.payer),
+		X402_OK);
+	second = pay_as(&house, "/kept", ID);
+	assert_int_equal(send_at(&house, second, NOW), X402_GATE_ASK);
+	free(second);
+	house_close(&thief);
+	free(first);
+	house_close(&house);
+}
+
+static void test_replay_keeps_what_is_small_and_was_paid(void **state)
+{
+	struct house house;
+	char *large = calloc(1, X402_GATE_REPLAY_BODY_MAX + 1);
+	char *first;
+
+	(void)state;
+	open_shop(&house);
+	first = pay_as(&house, "/kept", ID);
+	sell(&house, first, large, X402_GATE_REPLAY_BODY_MAX + 1);
+	send_at(&house, first, NOW);
+	assert_int_equal(house.decision.status, 402);
+	free(first);
+	/* Refused: nothing was bought, nothing is sent again. */
+	first = pay_as(&house, "/kept", ID "2");
+	house_send(&house, "/kept", first);
+	house_answer(&house, 200, HOUSE_VALID);
+	house_handled(&house, 200);
+	house_answer(&house, 200,
+		"{\"success\":false,\"errorReason\":\"insufficient_funds\","
+		"\"transaction\":\"\",\"network\":\"eip155:84532\"}");
+	assert_int_equal(send_at(&house, first, NOW), X402_GATE_ASK);
+	free(first);
+	free(large);
+	house_close(&house);
+}
+
+/* Under names only, and a name for it must be wanted. */
+static void test_replay_needs_names(void **state)
+{
+	struct x402_provider_route route = {.pattern = "GET /x",
+		.prices = &house_cent,
+		.prices_len = 1,
+		.replay_s = 60};
+	struct x402_provider_options options = house_options();
+	struct x402_provider *provider = NULL;
+
+	(void)state;
+	options.routes = &route;
+	options.routes_len = 1;
+	assert_int_equal(x402_provider_new(&options, NULL, &provider),
+		X402_ERR_INVALID_ARGUMENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +384,11 @@ int main(void)
 		cmocka_unit_test(test_identifier_of_two_at_once_charges_one),
 		cmocka_unit_test(
 			test_identifier_pending_is_asked_again_under_its_name),
+		cmocka_unit_test(
+			test_replay_of_the_same_and_of_a_new_signature),
+		cmocka_unit_test(test_replay_is_not_for_others),
+		cmocka_unit_test(test_replay_keeps_what_is_small_and_was_paid),
+		cmocka_unit_test(test_replay_needs_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

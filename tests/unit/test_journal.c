@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "gate_house.h"
 #include "x402/provider_journal.h"
 
@@ -500,6 +502,316 @@ static void test_journal_entry_as_json(void **state)
 	free(line);
 }
 
+/* ---- Who has paid, and for what. ---- */
+
+#define ID "purchase-0001-abcdef"
+
+static const struct x402_provider_route own_routes[] = {
+	{.pattern = "GET /cheap", .prices = &house_cent, .prices_len = 1},
+	{.pattern = "GET /dear",
+		.prices = house_two,
+		.prices_len = 2,
+		.siwx_s = 1000000000,
+		.pass_scope = X402_PROVIDER_SCOPE_SITE},
+	{.pattern = "GET /page",
+		.prices = &house_cent,
+		.prices_len = 1,
+		.siwx_s = 1000000000},
+	{.pattern = "POST /page",
+		.prices = house_two,
+		.prices_len = 2,
+		.siwx_s = 1000000000},
+	{.pattern = "GET /named",
+		.prices = &house_cent,
+		.prices_len = 1,
+		.identifier = X402_PROVIDER_IDENTIFIER_REQUIRED,
+		.replay_s = 3600},
+};
+
+static void open_own(struct shop *shop)
+{
+	struct x402_provider_options options = house_options();
+	struct x402_errinfo info = {{0}, {0}};
+
+	options.routes = own_routes;
+	options.routes_len = ARRAY_LEN(own_routes);
+	if (x402_provider_journal_open(
+		    shop->path, false, &info, &shop->journal) != X402_OK)
+		fail_msg("%s", info.text);
+	options.memory = x402_provider_journal_memory(shop->journal);
+	house_open_with(&shop->house, &options);
+}
+
+static void begin_own(struct shop *shop)
+{
+	memset(shop, 0, sizeof(*shop));
+	snprintf(shop->path, sizeof(shop->path), "/tmp/x402-journal-%d",
+		(int)getpid());
+	remove_all(shop);
+	open_own(shop);
+}
+
+static void buy_target(struct shop *shop, const char *target)
+{
+	struct house *house = &shop->house;
+	char *payment = house_pay(house, target);
+
+	house_send(house, target, payment);
+	house_answer(house, 200, HOUSE_VALID);
+	house_handled(house, 200);
+	assert_int_equal(
+		house_answer(house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
+	x402_gate_delivered(house->gate);
+	free(payment);
+}
+
+/* What the journal says of the house's payer at a target. */
+static bool has_paid(struct shop *shop, const char *method, const char *target)
+{
+	const struct x402_provider_memory *memory =
+		x402_provider_journal_memory(shop->journal);
+	struct house *house = &shop->house;
+	struct x402_claim_note note;
+
+	house_begin(house,
+		&(struct house_request){.method = method, .target = target});
+	x402_gate_note(house->gate, &note);
+	return memory->has_paid(
+		memory->user, house->gate, house->payer_text, note.scope16, 1);
+}
+
+/* What was paid elsewhere is not for the dear page, after a restart either. */
+static void test_journal_has_paid_is_by_scope(void **state)
+{
+	struct shop shop;
+
+	(void)state;
+	begin_own(&shop);
+	buy_target(&shop, "/cheap");
+	buy_target(&shop, "/page");
+	close_shop(&shop);
+	open_own(&shop);
+	assert_false(has_paid(&shop, "GET", "/dear"));
+	assert_true(has_paid(&shop, "GET", "/page"));
+	assert_false(has_paid(&shop, "POST", "/page"));
+	assert_false(has_paid(&shop, "GET", "/page?x"));
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* ---- Names. ---- */
+
+static char *pay_named(struct house *house)
+{
+	char *plain = house_pay(house, "/named");
+	struct x402_json *json = NULL;
+	struct x402_json *extensions = NULL;
+	char *text = NULL;
+
+	assert_int_equal(
+		x402_header_decode(x402_span_str(plain), NULL, &json), X402_OK);
+	assert_int_equal(
+		x402_json_parse(
+			x402_span_str("{\"payment-identifier\":{\"info\":{"
+				      "\"required\":true,\"id\":\"" ID "\"}}}"),
+			NULL, NULL, &extensions),
+		X402_OK);
+	assert_int_equal(
+		x402_json_set_take(json, "extensions", extensions), X402_OK);
+	assert_int_equal(x402_header_encode(json, &text), X402_OK);
+	x402_json_unref(json);
+	free(plain);
+	return text;
+}
+
+static void send_named(struct house *house, const char *payment)
+{
+	house_begin(house,
+		&(struct house_request){.target = "/named",
+			.names = {"PAYMENT-SIGNATURE"},
+			.values = {payment}});
+}
+
+static void test_journal_sends_a_named_response_again(void **state)
+{
+	struct shop shop;
+	struct house *house = &shop.house;
+	struct x402_gate_handler_result result = {.status = 200,
+		.now_unix_s = NOW,
+		.has_body = true,
+		.body = x402_span_str("bought once")};
+	uint8_t nonce;
+	char *first;
+	char *second;
+
+	(void)state;
+	begin_own(&shop);
+	first = pay_named(house);
+	second = pay_named(house);
+	nonce = house->nonce;
+	send_named(house, first);
+	house_answer(house, 200, HOUSE_VALID);
+	x402_gate_on_handler(house->gate, &result, &house->decision);
+	house_answer(house, 200, HOUSE_SETTLED);
+	x402_gate_delivered(house->gate);
+	for (int i = 0; i < 2; i++) {
+		send_named(house, i ? second : first);
+		assert_int_equal(house->decision.action, X402_GATE_ANSWER);
+		assert_int_equal(house->decision.status, 200);
+		assert_body(house, "bought once");
+		/* And after the process has ended, a new signature, too. */
+		close_shop(&shop);
+		open_own(&shop);
+		house->nonce = nonce;
+	}
+	send_named(house, second);
+	assert_body(house, "bought once");
+	/* Its time ends, and pruning takes it away. */
+	assert_int_equal(
+		x402_provider_journal_prune(shop.journal, NOW, NOW + 90000),
+		X402_OK);
+	send_named(house, second);
+	assert_int_equal(house->decision.action, X402_GATE_ASK);
+	free(first);
+	free(second);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* Asked to settle, and then the process dies: another signature under the name
+ * is not charged before the first one's fate is known. */
+static void test_journal_name_outlives_the_process(void **state)
+{
+	struct shop shop;
+	struct house *house = &shop.house;
+	char *first;
+	char *second;
+
+	(void)state;
+	begin_own(&shop);
+	first = pay_named(house);
+	second = pay_named(house);
+	send_named(house, first);
+	house_answer(house, 200, HOUSE_VALID);
+	assert_int_equal(house_handled(house, 200), X402_GATE_ASK);
+	close_shop(&shop);
+	open_own(&shop);
+	send_named(house, second);
+	assert_int_equal(house->decision.status, 409);
+	send_named(house, first);
+	assert_int_equal(house->decision.action, X402_GATE_ASK);
+	assert_non_null(strstr(house->decision.ask.url, "/settle"));
+	free(first);
+	free(second);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* Paid, kept, and the client gone before it left. */
+static char *buy_named_undelivered(struct shop *shop)
+{
+	struct x402_gate_handler_result result = {.status = 200,
+		.now_unix_s = NOW,
+		.has_body = true,
+		.body = x402_span_str("bought once")};
+	struct house *house = &shop->house;
+	char *payment = pay_named(house);
+
+	send_named(house, payment);
+	house_answer(house, 200, HOUSE_VALID);
+	x402_gate_on_handler(house->gate, &result, &house->decision);
+	house_answer(house, 200, HOUSE_SETTLED);
+	x402_gate_free(house->gate);
+	house->gate = NULL;
+	return payment;
+}
+
+/* Sent again under its name, it is delivered, and not made good as well. */
+static void test_journal_response_sent_again_is_delivered(void **state)
+{
+	struct seen seen = {0};
+	struct shop shop;
+	char *first;
+	char *second;
+
+	(void)state;
+	begin_own(&shop);
+	first = buy_named_undelivered(&shop);
+	second = pay_named(&shop.house);
+	send_named(&shop.house, second);
+	assert_body(&shop.house, "bought once");
+	assert_int_equal(x402_provider_journal_compensate(
+				 shop.journal, UINT32_MAX, make_good, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 0);
+	free(first);
+	free(second);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* And what was made good is not sent again. */
+static void test_journal_response_made_good_is_not_sent(void **state)
+{
+	struct seen seen = {0};
+	struct shop shop;
+	char *first;
+	char *second;
+
+	(void)state;
+	begin_own(&shop);
+	first = buy_named_undelivered(&shop);
+	assert_int_equal(x402_provider_journal_compensate(
+				 shop.journal, UINT32_MAX, make_good, &seen),
+		X402_OK);
+	assert_int_equal(seen.calls, 1);
+	send_named(&shop.house, first);
+	assert_int_equal(shop.house.decision.status, 402);
+	second = pay_named(&shop.house);
+	send_named(&shop.house, second);
+	assert_int_equal(shop.house.decision.status, 409);
+	free(first);
+	free(second);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
+/* A file of the version before: opened, and nothing lost. */
+static void test_journal_of_version_1_is_taken_over(void **state)
+{
+	struct shop shop;
+	sqlite3 *db = NULL;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	payment = house_pay(&shop.house, "/articles/a");
+	go(&shop, payment, DELIVERED);
+	close_shop(&shop);
+	assert_int_equal(sqlite3_open(shop.path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				 "ALTER TABLE payments DROP COLUMN scope;"
+				 "DROP TABLE names; PRAGMA user_version = 1",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	/* Reports read it as it is. */
+	assert_int_equal(x402_provider_journal_open(
+				 shop.path, true, NULL, &shop.journal),
+		X402_OK);
+	x402_provider_journal_close(shop.journal);
+	open_at(&shop);
+	house_send(&shop.house, "/articles/a", payment);
+	assert_int_equal(shop.house.decision.status, 402);
+	assert_non_null(decision_header(
+		&shop.house.decision, X402_HEADER_PAYMENT_RESPONSE));
+	free(payment);
+	payment = house_pay(&shop.house, "/articles/b");
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +831,12 @@ int main(void)
 		cmocka_unit_test(test_journal_is_for_one_writer),
 		cmocka_unit_test(test_journal_refuses_what_is_none),
 		cmocka_unit_test(test_journal_entry_as_json),
+		cmocka_unit_test(test_journal_has_paid_is_by_scope),
+		cmocka_unit_test(test_journal_sends_a_named_response_again),
+		cmocka_unit_test(test_journal_name_outlives_the_process),
+		cmocka_unit_test(test_journal_response_sent_again_is_delivered),
+		cmocka_unit_test(test_journal_response_made_good_is_not_sent),
+		cmocka_unit_test(test_journal_of_version_1_is_taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

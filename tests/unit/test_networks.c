@@ -89,6 +89,31 @@ static void test_networks_client_is_the_last_that_ours_saw(void **state)
 	x402__networks_clear(&list);
 }
 
+static void test_household_is_an_address_or_a_64(void **state)
+{
+	static const struct {
+		const char *a;
+		const char *b;
+		bool same;
+	} rows[] = {{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+		{"2001:db8::1", "2001:db8:0:0:ffff:1:2:3", true},
+		{"2001:db8:0:1::1", "2001:db8:0:2::1", false}};
+	uint8_t a16[16];
+	uint8_t b16[16];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_true(x402__networks_household(rows[i].a, a16));
+		assert_true(x402__networks_household(rows[i].b, b16));
+		assert_int_equal(memcmp(a16, b16, 16) == 0, rows[i].same);
+	}
+	assert_false(x402__networks_household("", a16));
+	assert_false(x402__networks_household("unix", a16));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +121,7 @@ int main(void)
 		cmocka_unit_test(test_networks_read_refuses_nonsense),
 		cmocka_unit_test(
 			test_networks_client_is_the_last_that_ours_saw),
+		cmocka_unit_test(test_household_is_an_address_or_a_64),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,11 @@ static const struct x402_provider_route routes[] = {
 		.prices = &house_cent,
 		.prices_len = 1,
 		.settle = X402_PROVIDER_SETTLE_RESERVE},
+	{.pattern = "POST /quoted",
+		.prices = &no_price,
+		.prices_len = 1,
+		.price_at_request = true,
+		.quote_s = 60},
 	{.pattern = "GET /own",
 		.prices = &own_asset,
 		.prices_len = 1,
@@ -641,6 +646,61 @@ static void test_origin_from_our_proxy_only(void **state)
 	house_close(&house);
 }
 
+/* Paths match in any case, so a price must too. */
+static void test_price_by_parameter_in_any_case(void **state)
+{
+	struct house house;
+
+	(void)state;
+	open_priced(&house, 0);
+	house_get(&house, "/sized/LARGE");
+	assert_amount(&house, "500000");
+	house_get(&house, "/Sized/Large");
+	assert_amount(&house, "500000");
+	house_get(&house, "/sized/larg");
+	assert_amount(&house, "10000");
+	house_close(&house);
+}
+
+/* The caller may have made the price from the body. */
+static void test_quote_is_for_its_body(void **state)
+{
+	static const char *const bodies[] = {"small", "large"};
+	struct x402_payment_required required;
+	struct house house;
+	char *payment = NULL;
+
+	(void)state;
+	open_priced(&house, 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct house_request from = {.target = "/quoted",
+			.names = {payment ? X402_HEADER_PAYMENT_SIGNATURE
+					  : NULL},
+			.values = {payment}};
+		struct x402_gate_request request = {.method = "POST",
+			.target = x402_span_str("/quoted"),
+			.header = house_header,
+			.header_user = &from,
+			.body = x402_span_str(bodies[i]),
+			.now_unix_s = NOW,
+			.price = i ? "$5" : "$0.01"};
+
+		x402_gate_free(house.gate);
+		assert_int_equal(
+			x402_gate_new(house.provider, &house.gate), X402_OK);
+		x402_gate_begin(house.gate, &request, &house.decision);
+		assert_int_equal(house.decision.action, X402_GATE_ANSWER);
+		house_challenge(&house, &required);
+		assert_string_equal(
+			required.accepts[0].amount, i ? "5000000" : "10000");
+		if (!payment)
+			payment = house_pay_offer(&house, &required, 0);
+		x402_payment_required_clear(&required);
+	}
+	free(payment);
+	house_close(&house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -663,6 +723,8 @@ int main(void)
 		cmocka_unit_test(test_read_override),
 		cmocka_unit_test(test_exact_charges_no_other_amount),
 		cmocka_unit_test(test_origin_from_our_proxy_only),
+		cmocka_unit_test(test_price_by_parameter_in_any_case),
+		cmocka_unit_test(test_quote_is_for_its_body),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,17 +25,27 @@ static void open_shop(struct house *house)
 	house_open_with(house, &options);
 }
 
-static void buy(struct house *house, const char *target)
+/* payer: what the facilitator says it was. */
+static void buy_as(struct house *house, const char *target, const char *payer)
 {
 	char *payment = house_pay(house, target);
+	char settled[256];
 
+	snprintf(settled, sizeof(settled),
+		"{\"success\":true,\"transaction\":\"" TX
+		"\",\"network\":\"eip155:84532\",\"payer\":\"%s\"}",
+		payer);
 	house_send(house, target, payment);
 	house_answer(house, 200, HOUSE_VALID);
 	house_handled(house, 200);
-	assert_int_equal(
-		house_answer(house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
+	assert_int_equal(house_answer(house, 200, settled), X402_GATE_DELIVER);
 	x402_gate_delivered(house->gate);
 	free(payment);
+}
+
+static void buy(struct house *house, const char *target)
+{
+	buy_as(house, target, house->payer_text);
 }
 
 struct change {
@@ -230,6 +240,336 @@ static void test_siwx_nonsense_is_unpaid(void **state)
 	house_close(&house);
 }
 
+/* ---- Contract wallets. ---- */
+
+#define WALLET "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+
+#define WORD_OF(start)                                        \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"0x" start \
+	"00000000000000000000000000000000000000000000000000000000\"}"
+
+static const struct x402_provider_rpc rpcs[] = {
+	{"eip155:84532", "https://rpc.example/base"}};
+
+static void open_with_rpc(struct house *house)
+{
+	struct x402_provider_options options = {
+		.public_origin = "https://shop.example",
+		.routes = routes,
+		.routes_len = ARRAY_LEN(routes),
+		.rpcs = rpcs,
+		.rpcs_len = 1,
+	};
+
+	house_open_with(house, &options);
+}
+
+/* A contract's address, under a signature that no key of its own made. */
+static const struct change contract = {.address = WALLET};
+
+static void pretend_paid(struct house *house)
+{
+	struct x402_address payer = house->payer;
+
+	assert_int_equal(x402_address_parse(WALLET, &house->payer), X402_OK);
+	buy_as(house, "/a/one", WALLET);
+	house->payer = payer;
+}
+
+static void test_siwx_contract_wallet_is_asked(void **state)
+{
+	struct house house;
+	char *proof;
+
+	(void)state;
+	open_with_rpc(&house);
+	pretend_paid(&house);
+	proof = prove(&house, "/a/one", NOW, &contract);
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_ASK);
+	assert_string_equal(house.decision.ask.url, "https://rpc.example/base");
+	/* isValidSignature(bytes32,bytes), of 65 bytes, to the wallet. */
+	assert_non_null(strstr((const char *)house.decision.ask.body.ptr,
+		"\"to\":\"" WALLET "\",\"data\":\"0x1626ba7e"));
+	assert_int_equal(
+		house_answer(&house, 200, WORD_OF("1626ba7e")), X402_GATE_PASS);
+	assert_int_equal(
+		x402_gate_access_of(house.gate), X402_GATE_ACCESS_SIGNED_IN);
+	assert_string_equal(x402_gate_payer(house.gate), WALLET);
+	/* One question for one challenge. */
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_ANSWER);
+	assert_challenge_error(&house, "invalid_siwx_nonce");
+	free(proof);
+	house_close(&house);
+}
+
+static void test_siwx_contract_wallet_that_says_no(void **state)
+{
+	static const struct {
+		unsigned status;
+		const char *body;
+		const char *reason;
+	} rows[] = {{200, WORD_OF("ffffffff"), "invalid_siwx_signature"},
+		{200, WORD_OF("1626ba7f"), "invalid_siwx_signature"},
+		{200, "{\"result\":\"0x\"}", "invalid_siwx_verifier_error"},
+		{200, "{\"result\":\"0x1626ba7e\"}",
+			"invalid_siwx_verifier_error"},
+		{200, "{\"error\":{\"code\":3}}",
+			"invalid_siwx_verifier_error"},
+		{500, WORD_OF("1626ba7e"), "invalid_siwx_verifier_error"},
+		{200, "<html>", "invalid_siwx_verifier_error"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct house house;
+		char *proof;
+
+		open_with_rpc(&house);
+		pretend_paid(&house);
+		proof = prove(&house, "/a/one", NOW, &contract);
+		assert_int_equal(
+			come(&house, "/a/one", proof, NOW), X402_GATE_ASK);
+		assert_int_equal(
+			house_answer(&house, rows[i].status, rows[i].body),
+			X402_GATE_ANSWER);
+		assert_challenge_error(&house, rows[i].reason);
+		assert_string_equal(x402_gate_payer(house.gate), "");
+		free(proof);
+		house_close(&house);
+	}
+}
+
+/* It says yes, but has not paid. */
+static void test_siwx_contract_wallet_pays_first(void **state)
+{
+	struct house house;
+	char *proof;
+
+	(void)state;
+	open_with_rpc(&house);
+	proof = prove(&house, "/a/one", NOW, &contract);
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_ASK);
+	assert_int_equal(house_answer(&house, 200, WORD_OF("1626ba7e")),
+		X402_GATE_ANSWER);
+	assert_challenge_error(&house, "Payment required");
+	free(proof);
+	house_close(&house);
+}
+
+/* Without an endpoint it is told so, and nobody is asked. */
+static void test_siwx_contract_wallet_without_endpoint_is_refused(void **state)
+{
+	struct x402_payment_required required;
+	struct house house;
+	char *proof;
+
+	(void)state;
+	open_shop(&house);
+	proof = prove(&house, "/a/one", NOW, &contract);
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_ANSWER);
+	house_challenge(&house, &required);
+	assert_non_null(strstr(required.error, "contract wallet cannot"));
+	x402_payment_required_clear(&required);
+	free(proof);
+	house_close(&house);
+}
+
+static void test_siwx_options_are_checked(void **state)
+{
+	static const struct x402_provider_rpc bad[] = {
+		{"base", "https://rpc.example"}, {"eip155:1", "rpc.example"},
+		{"eip155:1", NULL}, {NULL, "https://rpc.example"},
+		{"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+			"https://rpc.example"}};
+	struct x402_provider_options options = {
+		.trust_host = true, .routes = routes, .routes_len = 2};
+	struct x402_provider *provider = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+
+	(void)state;
+	/* A text with a stranger's Host in it would be signed elsewhere. */
+	assert_int_equal(x402_provider_new(&options, &info, &provider),
+		X402_ERR_INVALID_ARGUMENT);
+	assert_string_equal(info.field, "public_origin");
+	options.public_origin = "https://shop.example";
+	options.rpcs_len = 1;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		options.rpcs = &bad[i];
+		assert_int_equal(x402_provider_new(&options, &info, &provider),
+			X402_ERR_INVALID_ARGUMENT);
+		assert_string_equal(info.field, "rpcs");
+	}
+}
+
+/* ---- Solana. ---- */
+
+#define SOLANA "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
+
+static const struct x402_provider_price svm_cent = {.network = SOLANA,
+	.pay_to = "2wKupLR9q6wXYppw8Gr2NvWxKBUqm4PPJKkQfoxHDBg4",
+	.price = "$0.01",
+	.extra_json = "{\"feePayer\":"
+		      "\"EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd\"}"};
+static const struct x402_provider_route svm_routes[] = {
+	{.pattern = "GET /a/[slug]",
+		.prices = &svm_cent,
+		.prices_len = 1,
+		.siwx_s = 1000}};
+
+struct svm_proof {
+	const char *chain;
+	bool other_key;
+	bool other_text;
+	bool cut;
+};
+
+static char *prove_svm(struct house *house,
+	const struct x402_svm_secret *secret, const struct svm_proof *how)
+{
+	struct x402_payment_required required;
+	const struct x402_json *extension;
+	const struct x402_json *info;
+	const struct x402_json *chains;
+	struct x402_json *proof = x402_json_new_object();
+	struct x402_buf text = {0};
+	struct x402_pubkey key;
+	char address[X402_PUBKEY_TEXT_SIZE];
+	char signature[X402_SVM_SIGNATURE_TEXT_SIZE];
+	uint8_t sig64[64];
+	char *header = NULL;
+
+	assert_int_equal(house_get(house, "/a/one"), X402_GATE_ANSWER);
+	house_challenge(house, &required);
+	extension = x402_json_get(required.extensions, "sign-in-with-x");
+	info = x402_json_get(extension, "info");
+	chains = x402_json_get(extension, "supportedChains");
+	assert_string_equal(
+		x402_json_get_string(x402_json_at(chains, 0), "chainId"),
+		SOLANA);
+	assert_string_equal(
+		x402_json_get_string(x402_json_at(chains, 0), "type"),
+		"ed25519");
+	memcpy(key.bytes, secret->seed_and_key64 + 32, 32);
+	if (how->other_key)
+		key.bytes[0] ^= 1;
+	x402_pubkey_format(&key, address);
+	x402_buf_printf(&text,
+		"%s wants you to sign in with your Solana account:\n%s\n\n"
+		"%s\n\nURI: %s\nVersion: 1\nChain ID: %s\nNonce: %s\n"
+		"Issued At: %s\nExpiration Time: %s\nResources:\n- %s%s",
+		x402_json_get_string(info, "domain"), address,
+		x402_json_get_string(info, "statement"),
+		x402_json_get_string(info, "uri"), SOLANA + 7,
+		x402_json_get_string(info, "nonce"),
+		x402_json_get_string(info, "issuedAt"),
+		x402_json_get_string(info, "expirationTime"),
+		x402_json_get_string(info, "uri"), how->other_text ? "." : "");
+	assert_int_equal(x402_ed25519_sign(secret, x402_buf_span(&text), sig64),
+		X402_OK);
+	x402_buf_clear(&text);
+	x402_base58_encode(sig64, how->cut ? 63 : 64, signature);
+	assert_int_equal(x402_json_set_string(proof, "nonce",
+				 x402_json_get_string(info, "nonce")),
+		X402_OK);
+	assert_int_equal(x402_json_set_string(proof, "chainId",
+				 how->chain ? how->chain : SOLANA),
+		X402_OK);
+	assert_int_equal(
+		x402_json_set_string(proof, "address", address), X402_OK);
+	assert_int_equal(
+		x402_json_set_string(proof, "signature", signature), X402_OK);
+	assert_int_equal(x402_header_encode(proof, &header), X402_OK);
+	x402_json_unref(proof);
+	x402_payment_required_clear(&required);
+	return header;
+}
+
+/* A memory in which everybody has paid for everything. */
+static bool everybody_paid(void *user, const struct x402_gate *gate,
+	const char *payer, const uint8_t scope16[16], uint64_t since_unix_s)
+{
+	(void)gate;
+	(void)scope16;
+	assert_int_equal(since_unix_s, NOW - 1000);
+	snprintf(user, X402_PUBKEY_TEXT_SIZE, "%s", payer);
+	return true;
+}
+static enum x402_claim no_claim(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key, uint64_t expires, uint64_t now,
+	char **ret_receipt)
+{
+	(void)user;
+	(void)gate;
+	(void)key;
+	(void)expires;
+	(void)now;
+	*ret_receipt = NULL;
+	return X402_CLAIM_FULL;
+}
+static bool no_asking(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key)
+{
+	(void)user;
+	(void)gate;
+	(void)key;
+	return false;
+}
+static void no_settled(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key, const char *receipt)
+{
+	(void)user;
+	(void)gate;
+	(void)key;
+	(void)receipt;
+}
+static void no_end(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key, enum x402_claim_end end,
+	const char *receipt)
+{
+	(void)end;
+	no_settled(user, gate, key, receipt);
+}
+
+static void test_siwx_solana_by_its_key(void **state)
+{
+	static const struct svm_proof rows[] = {{.chain = NULL},
+		{.other_key = true}, {.other_text = true}, {.cut = true},
+		{.chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		{.chain = "eip155:84532"}};
+	static const uint8_t secret32[32] = {9};
+	static const uint8_t seed32[32] = {1};
+	char payer[X402_PUBKEY_TEXT_SIZE] = "";
+	const struct x402_provider_memory memory = {.claim = no_claim,
+		.asking = no_asking,
+		.settled = no_settled,
+		.end = no_end,
+		.has_paid = everybody_paid,
+		.user = payer,
+		.secret32 = secret32};
+	struct x402_provider_options options = {
+		.public_origin = "https://shop.example",
+		.routes = svm_routes,
+		.routes_len = 1,
+		.memory = &memory,
+	};
+	struct x402_svm_secret secret;
+	struct house house;
+
+	(void)state;
+	assert_int_equal(x402_svm_secret_from_seed(seed32, &secret), X402_OK);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *proof;
+
+		house_open_with(&house, &options);
+		proof = prove_svm(&house, &secret, &rows[i]);
+		assert_int_equal(come(&house, "/a/one", proof, NOW),
+			i == 0 ? X402_GATE_PASS : X402_GATE_ANSWER);
+		if (i == 0)
+			assert_string_equal(x402_gate_payer(house.gate), payer);
+		free(proof);
+		house_close(&house);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +578,13 @@ int main(void)
 		cmocka_unit_test(test_siwx_refuses_what_it_did_not_say),
 		cmocka_unit_test(test_siwx_ends_with_its_time),
 		cmocka_unit_test(test_siwx_nonsense_is_unpaid),
+		cmocka_unit_test(test_siwx_contract_wallet_is_asked),
+		cmocka_unit_test(test_siwx_contract_wallet_that_says_no),
+		cmocka_unit_test(test_siwx_contract_wallet_pays_first),
+		cmocka_unit_test(
+			test_siwx_contract_wallet_without_endpoint_is_refused),
+		cmocka_unit_test(test_siwx_options_are_checked),
+		cmocka_unit_test(test_siwx_solana_by_its_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,15 +122,28 @@ struct x402_provider_crawler {
 	const char *directory;
 };
 
-/* Who holds a token goes free, after signing in with the wallet (E-SIWX). */
+/* Who holds a token goes free or pays less, after signing in with the wallet
+ * (E-SIWX). Of several the first that is held counts: the best one first. */
 struct x402_provider_holder {
 	const char *rpc_url; /* Required: of the token's chain, your own */
 	const char *token;   /* Required: ERC-20 or ERC-721 */
 	const char *min;     /* Optional, default "1": atomic units */
+	/* Optional: what holders pay, "$0.001"; NULL: nothing. Who has signed
+	 * in is told this price, and must hold when the payment comes. */
+	const char *price;
 };
 
-/* E-PI: may, or must, a buyer name the purchase? A name belongs to one payment:
- * another one under it is 409 before money moves. */
+/* An endpoint of your own for a chain. */
+struct x402_provider_rpc {
+	const char *network; /* Required: "eip155:8453" */
+	const char *url;     /* Required: JSON-RPC over HTTP */
+};
+
+/*
+ * E-PI: may, or must, a buyer name the purchase? A name belongs to one payment.
+ * Another one under it is 409 before money moves, or, where replay_s is given
+ * and it is the same purchase by the same wallet, the first response again.
+ */
 enum x402_provider_identifier {
 	X402_PROVIDER_IDENTIFIER_OFF,
 	X402_PROVIDER_IDENTIFIER_OPTIONAL,
@@ -216,6 +229,14 @@ struct x402_provider_route {
 	size_t holders_len;
 	/* Optional, default OFF. */
 	enum x402_provider_identifier identifier;
+	/*
+	 * Optional, with identifier: for so many seconds the response to a
+	 * named purchase is kept, and sent again to who repeats it under its
+	 * name: with the very same payment, or with a new one of the same
+	 * wallet's key, which is then not charged. Needs the response in
+	 * x402_gate_handler_result. 0: it is not kept.
+	 */
+	uint32_t replay_s;
 	/* Optional: only who says to be a crawler pays; people go free. */
 	bool crawlers_only;
 	/* Optional, in place of the options' list for this route. */
@@ -313,6 +334,13 @@ struct x402_provider_options {
 	/* Required. */
 	const struct x402_provider_route *routes;
 	size_t routes_len;
+	/*
+	 * Optional: of the chains that are named here contract wallets may sign
+	 * in as well (ERC-1271): the wallet is asked, by an ASK. Without one
+	 * only accounts with a key of their own can.
+	 */
+	const struct x402_provider_rpc *rpcs;
+	size_t rpcs_len;
 	/* Optional: value of Access-Control-Allow-Origin, "*" for all; NULL
 	 * leaves CORS to the program. */
 	const char *cors_origin;
@@ -427,7 +455,9 @@ struct x402_gate_header {
 	const char *name;
 	const char *value;
 };
-#define X402_GATE_HEADERS_MAX 12
+#define X402_GATE_HEADERS_MAX 16
+/* What is left of them beside the gate's own. */
+#define X402_GATE_REPLAY_HEADERS_MAX 8
 
 /* An HTTP request to the facilitator, or where the options name others to a
  * crawler's directory or an RPC endpoint; to be sent as it is. */
@@ -514,7 +544,19 @@ struct x402_gate_handler_result {
 	 */
 	const char *amount;
 	uint64_t now_unix_s; /* Required */
+	/*
+	 * Optional: the response itself, for replay_s; borrowed for the call.
+	 * Kept are the headers that describe its content, up to
+	 * X402_GATE_REPLAY_HEADERS_MAX, and bodies of up to
+	 * X402_GATE_REPLAY_BODY_MAX bytes; a longer one is not kept at all.
+	 */
+	bool has_body;
+	struct x402_span body;
+	const struct x402_gate_header *headers;
+	size_t headers_len;
 };
+/* Larger ones are files: cheap to make again, dear to keep. */
+#define X402_GATE_REPLAY_BODY_MAX ((size_t)256 * 1024)
 /*
  * After RUN_HANDLER, and only then. A status of 400 and above is not settled
  * (P-129): DELIVER, and the same payment may be presented again. Never send a

@@ -68,11 +68,26 @@ struct x402_claim_note {
 	char amount[X402_U256_DEC_SIZE];
 	/* The price that the offer was made from; "" as the options list it. */
 	char price[X402_CLAIM_PRICE_SIZE];
+	/* What who pays may come back to by signing in (has_paid); zeros where
+	 * that is nothing. */
+	uint8_t scope16[16];
 };
 
-/* Required members all but recall, has_paid and those that count. The gate
- * answers x402_gate_payer(), _amount(), _asset(), _network(), _url() and, from
- * asking on, _note() in each of them. */
+/* A buyer's name for a purchase (E-PI), and the payment that has it. */
+struct x402_claim_name {
+	uint8_t name32[32];    /* of this route and payer, hashed */
+	uint8_t terms32[32];   /* what is bought, on which terms, hashed */
+	uint8_t payment32[32]; /* as in the key */
+	uint8_t request32[32];
+	uint64_t until_unix_s; /* do not forget it before */
+};
+
+/*
+ * Required members all but recall, has_paid, those that count and those about
+ * names, of which two there are all or none. The gate answers
+ * x402_gate_payer(), _amount(), _asset(), _network(), _url() and, from asking
+ * on, _note() in each of them.
+ */
 struct x402_provider_memory {
 	/*
 	 * Claim a payment for a request, atomically across all who share the
@@ -101,16 +116,17 @@ struct x402_provider_memory {
 		const struct x402_claim_key *key,
 		struct x402_claim_note *ret_note);
 	/*
-	 * Optional: has this address paid, since a time, for the request's URL
-	 * (scope 0), its route (1), or anything (2)? For who signs in.
+	 * Optional: has this address had a payment settled, since a time,
+	 * whose note said scope16? For who signs in.
 	 */
 	bool (*has_paid)(void *user, const struct x402_gate *gate,
-		const char *payer, int scope, uint64_t since_unix_s);
+		const char *payer, const uint8_t scope16[16],
+		uint64_t since_unix_s);
 	/*
 	 * Optional, all three or none: small counts under a key, which end by
 	 * themselves (uses of a pass, free requests of a day, proofs that were
-	 * seen, names of purchases). Without them each process counts for
-	 * itself, and what is good once is good once in each of them.
+	 * seen). Without them each process counts for itself, and what is good
+	 * once is good once in each of them.
 	 *
 	 * count: one more, until a time that the first one sets; atomically
 	 * across all who share the memory. False, and nothing is counted, when
@@ -123,6 +139,30 @@ struct x402_provider_memory {
 		void *user, const uint8_t key32[32], uint64_t now_unix_s);
 	void (*uncount)(
 		void *user, const uint8_t key32[32], uint64_t now_unix_s);
+	/*
+	 * Names of purchases. Without these, names are counted where the memory
+	 * counts, and keep no responses (replay_s is refused); else they are
+	 * the process's own.
+	 *
+	 * Give a payment its name, before it is asked to settle: true when it
+	 * is now, or was already, this payment's; false when it is another's,
+	 * or cannot be written down.
+	 */
+	bool (*name_take)(void *user, const struct x402_gate *gate,
+		const struct x402_claim_name *name, uint64_t now_unix_s);
+	/* Whose is it? False: nobody's. *ret_response, empty before, is added
+	 * what name_keep was given, where it was. */
+	bool (*name_find)(void *user, const struct x402_gate *gate,
+		const uint8_t name32[32], uint64_t now_unix_s,
+		struct x402_claim_name *ret_name,
+		struct x402_buf *ret_response);
+	/* The response that was bought, when the money has moved and before it
+	 * leaves. A memory without room for it drops it. */
+	void (*name_keep)(void *user, const struct x402_gate *gate,
+		const uint8_t name32[32], struct x402_span response);
+	/* The payment was refused for good: the name is free again. */
+	void (*name_drop)(void *user, const struct x402_gate *gate,
+		const uint8_t name32[32]);
 	void (*settled)(void *user, const struct x402_gate *gate,
 		const struct x402_claim_key *key, const char *receipt);
 	/* receipt may be NULL. */

@@ -9,6 +9,8 @@
  *   x402_uv_server_drain()  no new requests; those under way are finished
  *   x402_uv_server_free()   after the loop has nothing left to do
  *
+ * or all of it in one call, x402_uv_run().
+ *
  * The n-th handler serves the n-th route of the price list, and only that, so
  * that what is served is what was matched and paid for.
  *
@@ -78,11 +80,38 @@ X402_API X402_MUST_USE enum x402_err x402_uv_server_start(
 	const struct x402_uv_handler *handlers, size_t handlers_len);
 /*
  * Stop accepting, finish every request, a settlement under way above all, and
- * let the loop run out. Calling it again does nothing.
+ * let the loop run out. While a stream goes on, which has been paid for, new
+ * requests get 503. Calling it again does nothing.
  */
 X402_API void x402_uv_server_drain(struct x402_uv_server *server);
 /* Only before start, or when the loop has run out after drain. NULL allowed. */
 X402_API void x402_uv_server_free(struct x402_uv_server *server);
+
+/* ---- A whole program. ---- */
+
+struct x402_uv_program {
+	const char *host; /* as in x402_uv_options */
+	uint16_t port;
+	size_t body_max;
+	/* Required. Without a public_origin buyers on this machine see
+	 * http://127.0.0.1 and the port; where host is another address, a
+	 * public_origin is required as ever. */
+	const struct x402_provider_options *shop;
+	/* Required: one for each of its routes. */
+	const struct x402_uv_handler *handlers;
+	/* Optional: it listens. */
+	void (*on_listening)(void *user, uint16_t port);
+	void *user;
+};
+
+/*
+ * Sell until TERM or INT, then finish what was begun: a loop, a server, a price
+ * list, and this call returns. What those can give; info (may be NULL) says
+ * what is wrong and where. The process ignores SIGPIPE from here on. Not for
+ * programs that have a loop of their own: see above.
+ */
+X402_API X402_MUST_USE enum x402_err x402_uv_run(
+	const struct x402_uv_program *program, struct x402_errinfo *info);
 
 /* ---- For handlers. ---- */
 
@@ -100,6 +129,8 @@ X402_API struct x402_span x402_uv_request_body(
 /* A header's only value; NULL when it is absent or came twice. */
 X402_API const char *x402_uv_request_header(
 	const struct x402_uv_request *request, const char *name);
+/* The server's, for timers and the like. */
+X402_API uv_loop_t *x402_uv_request_loop(const struct x402_uv_request *request);
 /* Parameters, payer, amount: see provider.h. */
 X402_API const struct x402_gate *x402_uv_request_gate(
 	const struct x402_uv_request *request);
@@ -122,6 +153,29 @@ struct x402_uv_response {
  */
 X402_API void x402_uv_reply(struct x402_uv_request *request,
 	const struct x402_uv_response *response);
+
+/*
+ * Answer in parts, where the end is not known yet: in place of x402_uv_reply.
+ * head is a response without its body. The money moves first (P-144), so for
+ * an offer of upto the head must say all that the stream will cost: what a
+ * handler finds out while it writes cannot be charged any more.
+ *
+ * on_open is called once, never within this call: with the request when the
+ * head has left, for as many writes as there are and one end; with NULL when
+ * nothing was sold, or nobody is there any more: the request is gone then.
+ */
+X402_API void x402_uv_reply_stream(struct x402_uv_request *request,
+	const struct x402_uv_response *head,
+	void (*on_open)(void *user, struct x402_uv_request *request),
+	void *user);
+/*
+ * Some bytes, copied. False: nobody reads them; go on to the end. A client that
+ * leaves more than 64 KiB unread is cut off.
+ */
+X402_API bool x402_uv_stream_write(
+	struct x402_uv_request *request, struct x402_span bytes);
+/* The request is gone afterwards. */
+X402_API void x402_uv_stream_end(struct x402_uv_request *request);
 
 #ifdef __cplusplus
 }

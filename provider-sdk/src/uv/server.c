@@ -8,6 +8,7 @@
  *     ask()             the facilitator, which comes back in on_asked()
  *     serve()           the handler, which comes back in x402_uv_reply()
  *   keep_response()     what the handler said, copied, until it may leave
+ *   open_stream()       or its head alone; the rest comes in parts
  *   send_answer(), send_kept()
  *
  * When the buyer hangs up, on_gone() notes it and nothing else: before
@@ -29,6 +30,7 @@
 #define CONNECTIONS_MAX_DEFAULT 4096
 
 struct x402_uv_server {
+	uv_loop_t *loop;
 	struct http_server *http;
 	struct x402__transfers *transfers;
 	struct x402__resolver *resolver;
@@ -36,8 +38,10 @@ struct x402_uv_server {
 	struct x402_uv_handler *handlers;
 	size_t handlers_len;
 	size_t open; /* requests that are not answered yet */
+	size_t streams;
 	bool draining;
-	bool drained; /* the HTTP server is done */
+	bool drain_begun; /* no stream was left: nothing is cut off */
+	bool drained;     /* the HTTP server is done */
 };
 
 /* The handler's response while it waits. */
@@ -55,6 +59,9 @@ struct x402_uv_request {
 	struct x402_gate *gate;
 	struct x402_gate_decision decision;
 	bool gone; /* the client has left */
+	bool streaming;
+	void (*on_open)(void *user, struct x402_uv_request *request);
+	void *on_open_user;
 	struct kept kept;
 	struct x402__curl_ask ask;
 	CURL *easy;
@@ -111,12 +118,15 @@ static void reply(struct x402_uv_request *request,
 	request_free(request);
 }
 
+static void tell_nothing_is_sold(const struct x402_uv_request *request);
+
 /* An answer of the gate's, as it is. */
 static void send_answer(struct x402_uv_request *request)
 {
 	const struct x402_gate_decision *decision = &request->decision;
 	struct http_response response;
 
+	tell_nothing_is_sold(request);
 	http_response_init(&response, (int)decision->status);
 	for (size_t i = 0; i < decision->headers_len; i++)
 		http_response_header(&response, decision->headers[i].name,
@@ -124,11 +134,14 @@ static void send_answer(struct x402_uv_request *request)
 	reply(request, &response, decision->body);
 }
 
+static void tell_nothing_is_sold(const struct x402_uv_request *request);
+
 static void send_error(
 	struct x402_uv_request *request, int status, const char *json)
 {
 	struct http_response response;
 
+	tell_nothing_is_sold(request);
 	http_response_init(&response, status);
 	http_response_header(&response, "Content-Type", "application/json");
 	reply(request, &response, x402_span_str(json));
@@ -146,21 +159,102 @@ static bool overridden(
 	return x402_gate_header_is_ours(name);
 }
 
-/* The handler's response, with what the gate adds; PASS adds nothing. */
+/* The handler's head, with what the gate adds; PASS adds nothing. */
+static void write_head(
+	const struct x402_uv_request *request, struct http_response *response)
+{
+	const struct x402_gate_decision *decision = &request->decision;
+	const struct kept *kept = &request->kept;
+
+	http_response_init(response, (int)kept->status);
+	for (size_t i = 0; i < kept->headers_len; i++)
+		if (!overridden(decision, kept->headers[i].name))
+			http_response_header(response, kept->headers[i].name,
+				kept->headers[i].value);
+	for (size_t i = 0; i < decision->headers_len; i++)
+		http_response_header(response, decision->headers[i].name,
+			decision->headers[i].value);
+}
+
+/*
+ * Callbacks never run inside the call that started the work: on_open comes in
+ * a turn of the loop of its own.
+ */
+struct opening {
+	uv_timer_t timer;
+	void (*on_open)(void *user, struct x402_uv_request *request);
+	void *user;
+	struct x402_uv_request *request; /* NULL: nothing was sold */
+};
+
+static void on_opening_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void on_opening(uv_timer_t *timer)
+{
+	struct opening *opening = timer->data;
+
+	uv_close((uv_handle_t *)timer, on_opening_closed);
+	opening->on_open(opening->user, opening->request);
+}
+
+static bool call_open(
+	const struct x402_uv_request *from, struct x402_uv_request *request)
+{
+	struct opening *opening = calloc(1, sizeof(*opening));
+
+	if (!opening)
+		return false;
+	opening->on_open = from->on_open;
+	opening->user = from->on_open_user;
+	opening->request = request;
+	opening->timer.data = opening;
+	/* Neither fails on a loop that runs. */
+	(void)uv_timer_init(from->server->loop, &opening->timer);
+	(void)uv_timer_start(&opening->timer, on_opening, 0, 0);
+	return true;
+}
+
+/* Of a stream that its handler is waiting to write. */
+static void tell_nothing_is_sold(const struct x402_uv_request *request)
+{
+	/* Without memory for it the handler waits in vain, as it would for a
+	 * client that never reads. */
+	if (request->on_open)
+		(void)call_open(request, NULL);
+}
+
+static void open_stream(struct x402_uv_request *request)
+{
+	struct http_response head;
+
+	if (request->gone || !call_open(request, request)) {
+		/* Paid, perhaps, and to be had again. */
+		send_error(request, 499, "{\"error\":\"nobody is there\"}");
+		return;
+	}
+	write_head(request, &head);
+	request->streaming = true;
+	request->server->streams++;
+	if (request->decision.action == X402_GATE_DELIVER)
+		x402_gate_delivered(request->gate);
+	(void)http_exchange_stream_start(request->exchange, &head);
+	http_response_clear(&head);
+}
+
 static void send_kept(struct x402_uv_request *request)
 {
 	const struct x402_gate_decision *decision = &request->decision;
 	const struct kept *kept = &request->kept;
 	struct http_response response;
 
-	http_response_init(&response, (int)kept->status);
-	for (size_t i = 0; i < kept->headers_len; i++)
-		if (!overridden(decision, kept->headers[i].name))
-			http_response_header(&response, kept->headers[i].name,
-				kept->headers[i].value);
-	for (size_t i = 0; i < decision->headers_len; i++)
-		http_response_header(&response, decision->headers[i].name,
-			decision->headers[i].value);
+	if (request->on_open) {
+		open_stream(request);
+		return;
+	}
+	write_head(request, &response);
 	/* A client that left before the first byte has read nothing: the gate
 	 * then remembers the payment as undelivered. */
 	if (decision->action == X402_GATE_DELIVER && !request->gone)
@@ -286,7 +380,7 @@ static const char *kept_header(const struct kept *kept, const char *name)
 	return NULL;
 }
 
-void x402_uv_reply(struct x402_uv_request *request,
+static void answer_with(struct x402_uv_request *request,
 	const struct x402_uv_response *response)
 {
 	struct x402_gate_handler_result result = {.now_unix_s = now_s()};
@@ -316,8 +410,50 @@ void x402_uv_reply(struct x402_uv_request *request,
 		x402_gate_read_override(override, amount);
 		result.amount = amount;
 	}
+	result.headers = request->kept.headers;
+	result.headers_len = whole ? request->kept.headers_len : 0;
+	/* A stream is gone when it is over: nothing to send again. */
+	result.has_body = whole && !request->on_open;
+	result.body = x402_buf_span(&request->kept.body);
 	x402_gate_on_handler(request->gate, &result, &request->decision);
 	decide(request);
+}
+
+void x402_uv_reply(struct x402_uv_request *request,
+	const struct x402_uv_response *response)
+{
+	answer_with(request, response);
+}
+
+void x402_uv_reply_stream(struct x402_uv_request *request,
+	const struct x402_uv_response *head,
+	void (*on_open)(void *user, struct x402_uv_request *request),
+	void *user)
+{
+	request->on_open = on_open;
+	request->on_open_user = user;
+	answer_with(request, head);
+}
+
+bool x402_uv_stream_write(
+	struct x402_uv_request *request, struct x402_span bytes)
+{
+	/* An empty chunk would be the end of it. */
+	return bytes.len == 0 ||
+		http_exchange_stream_write(
+			request->exchange, bytes.ptr, bytes.len);
+}
+
+static void drain_if_quiet(struct x402_uv_server *server);
+
+void x402_uv_stream_end(struct x402_uv_request *request)
+{
+	struct x402_uv_server *server = request->server;
+
+	http_exchange_stream_end(request->exchange);
+	server->streams--;
+	request_free(request);
+	drain_if_quiet(server);
 }
 
 /* ---- What the HTTP server tells. ---- */
@@ -381,7 +517,9 @@ static void on_request(void *user, struct http_exchange *exchange)
 	char address[X402_PROVIDER_ADDRESS_SIZE];
 	struct http_response response;
 
+	/* Draining waits for streams: who comes now comes too late. */
 	if (!request || !server->provider ||
+		(server->draining && !server->drain_begun) ||
 		x402_gate_new(server->provider, &request->gate) != X402_OK) {
 		free(request);
 		http_response_init(&response, 503);
@@ -453,8 +591,10 @@ enum x402_err x402_uv_server_new(const struct x402_uv_options *options,
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return X402_ERR_INTERNAL;
 	server = calloc(1, sizeof(*server));
-	if (server)
+	if (server) {
+		server->loop = options->loop;
 		server->transfers = x402__transfers_new(options->loop);
+	}
 	err = server && server->transfers ? open_resolver(options, info, server)
 					  : X402_ERR_NOMEM;
 	if (err == X402_OK)
@@ -504,12 +644,20 @@ static void on_drained(void *user)
 	close_if_done(server);
 }
 
+/* The HTTP server ends streams by itself when it drains; these are paid for,
+ * so it is not told before the last one is over. */
+static void drain_if_quiet(struct x402_uv_server *server)
+{
+	if (!server->draining || server->drain_begun || server->streams > 0)
+		return;
+	server->drain_begun = true;
+	http_server_drain(server->http, on_drained, server);
+}
+
 void x402_uv_server_drain(struct x402_uv_server *server)
 {
-	if (server->draining)
-		return;
 	server->draining = true;
-	http_server_drain(server->http, on_drained, server);
+	drain_if_quiet(server);
 }
 
 void x402_uv_server_free(struct x402_uv_server *server)
@@ -551,6 +699,11 @@ const char *x402_uv_request_header(
 	const char *value = http_request_header(request->http, name, &doubled);
 
 	return doubled ? NULL : value;
+}
+
+uv_loop_t *x402_uv_request_loop(const struct x402_uv_request *request)
+{
+	return request->server->loop;
 }
 
 const struct x402_gate *x402_uv_request_gate(
