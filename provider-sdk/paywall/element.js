@@ -37,12 +37,18 @@ class X402Pay extends HTMLElement {
       const res = await fetch(url, {
         headers: { Accept: '*/*' }, cache: 'no-store',
       });
+      // src has changed since: what came is for nobody any more.
+      if (url !== this.loaded) return;
       const header = res.headers.get('PAYMENT-REQUIRED');
-      if (res.ok) return this.show(res, null);
+      if (res.ok) return await this.show(url, res, null);
       if (res.status !== 402 || !header)
         throw new Error('status ' + res.status);
       this.price(url, unb64(header));
-    } catch (error) { this.fail(error); }
+    } catch (error) {
+      if (url !== this.loaded) return;
+      this.loaded = null; // who sets src again tries again
+      this.fail(error);
+    }
   }
 
   price(url, required) {
@@ -61,7 +67,7 @@ class X402Pay extends HTMLElement {
       try {
         const { res, receipt } = await pay(url, required, offer,
           (text) => { line.textContent = text; });
-        await this.show(res, receipt);
+        await this.show(url, res, receipt);
       } catch (error) {
         line.textContent = error.message;
         this.tell('error', { message: error.message });
@@ -71,10 +77,12 @@ class X402Pay extends HTMLElement {
     this.draw(button, line);
   }
 
-  async show(res, receipt) {
+  async show(url, res, receipt) {
     const type = res.headers.get('Content-Type') ?? '';
     const text = await res.text();
+    // What was paid for is told in any case, and drawn where it is wanted.
     if (!this.tell('paid', { text, type, receipt })) return;
+    if (url !== this.loaded) return;
     const out = document.createElement('div');
     out.part = 'content';
     out.style.whiteSpace = 'pre-wrap';

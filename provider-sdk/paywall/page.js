@@ -4,6 +4,8 @@ const $ = (id) => document.getElementById(id);
 const button = $('pay');
 const required = unb64(button.dataset.required);
 const say = (text) => { $('say').textContent = text; };
+// Nothing to press where there is nothing that this page can pay.
+button.hidden = !document.querySelector('[name=offer]');
 
 async function show(res) {
   // A pass came along: the article itself, as the server means it.

@@ -120,7 +120,10 @@ static const char *network_name(const char *caip2)
 		{"eip155:43113", "Avalanche Fuji (test)"},
 		{"eip155:84532", "Base Sepolia (test)"},
 		{"eip155:11155111", "Sepolia (test)"},
-		{"eip155:80002", "Polygon Amoy (test)"}};
+		{"eip155:80002", "Polygon Amoy (test)"},
+		{"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "Solana"},
+		{"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+			"Solana devnet (test)"}};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i][0], caip2) == 0)
@@ -164,6 +167,29 @@ static bool for_wallets(const struct x402_json *terms)
 		strncmp(network, "eip155:", 7) == 0;
 }
 
+/* A choice, or a line where no wallet in a browser can pay it. */
+static void add_offer(struct x402_buf *out, const struct x402__offer *offer,
+	const struct x402_json *terms, size_t index, bool *first)
+{
+	bool choice = for_wallets(terms);
+
+	if (choice) {
+		x402_buf_printf(out,
+			"<label><input type=\"radio\" name=\"offer\" "
+			"value=\"%zu\"%s>",
+			index, *first ? " checked" : "");
+		*first = false;
+	} else {
+		x402_buf_add_str(out, "<p>");
+	}
+	x402_buf_add_str(out, "<b>");
+	add_amount(out, offer, terms);
+	x402_buf_add_str(out, "</b> on ");
+	add_escaped(out, network_name(x402_json_get_string(terms, "network")));
+	x402_buf_add_str(out,
+		choice ? "</label>\n" : " <small>(for programs)</small></p>\n");
+}
+
 static void add_offers(struct x402_buf *out, const struct filling *filling)
 {
 	const struct x402__prices *prices = filling->gate->prices;
@@ -177,19 +203,7 @@ static void add_offers(struct x402_buf *out, const struct filling *filling)
 			out->failed = true;
 			return;
 		}
-		if (for_wallets(terms)) {
-			x402_buf_printf(out,
-				"<label><input type=\"radio\" name=\"offer\" "
-				"value=\"%zu\"%s><b>",
-				i, first ? " checked" : "");
-			add_amount(out, &prices->offers[i], terms);
-			x402_buf_add_str(out, "</b> on ");
-			add_escaped(out,
-				network_name(x402_json_get_string(
-					terms, "network")));
-			x402_buf_add_str(out, "</label>\n");
-			first = false;
-		}
+		add_offer(out, &prices->offers[i], terms, i, &first);
 		x402_json_unref(terms);
 	}
 	if (first)

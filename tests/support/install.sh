@@ -61,6 +61,7 @@ npm_tree() {
 }
 npm_tree tests/devnet
 [ "$what" = --run ] || npm_tree tests/interop
+[ "$what" = --run ] || npm_tree tests/page
 # litesvm's binaries for other platforms are in no lock made here, and npm ci
 # refuses a lock without them.
 [ "$what" = --run ] || npm_tree tests/svm 'install --no-save'

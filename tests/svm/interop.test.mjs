@@ -2,9 +2,10 @@
 // Solana. Balances are checked on the chain; who plays what is in the titles.
 import assert from 'node:assert/strict';
 import {createServer} from 'node:http';
+import {createRequire} from 'node:module';
 import {once} from 'node:events';
 import {after, before, test} from 'node:test';
-import {fileURLToPath} from 'node:url';
+import {fileURLToPath, pathToFileURL} from 'node:url';
 import {createKeyPairSignerFromBytes} from '@solana/kit';
 import {x402Client, x402HTTPClient} from '@x402/core/client';
 import {HTTPFacilitatorClient, x402ResourceServer} from '@x402/core/server';
@@ -13,6 +14,10 @@ import {ExactSvmScheme as ServerScheme} from '@x402/svm/exact/server';
 import {programs, run, scratchDir, start} from '../devnet/lib.mjs';
 import {fromBase58} from './ledger.mjs';
 import {balance, NETWORK, offer, startDaemon, startDevnet} from './svm.lib.mjs';
+
+// One copy of the extensions for all tests, with the other interoperability tests.
+const {createSIWxClientHook} = await import(pathToFileURL(createRequire(new URL('../interop/package.json', import.meta.url))
+  .resolve('@x402/extensions').replace('/dist/cjs/', '/dist/esm/').replace(/index\.js$/, 'index.mjs')).href);
 
 let devnet;
 const ours = {};
@@ -96,6 +101,45 @@ async function moves(amount, pay, mint = devnet.usdc) {
   assert.equal(had[0] - await balance(devnet, payer.address, mint), amount);
   return result;
 }
+
+const browser = {accept: 'text/html,*/*;q=0.8', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)'};
+
+test('the page for people says what a Solana offer costs, and the reference reads its header', async () => {
+  const site = await startSite(ours.facilitator.url);
+  const page = await fetch(`${site.url}/api/quote`, {headers: browser});
+  const text = await page.text();
+  assert.equal(page.status, 402);
+  assert.match(page.headers.get('content-type'), /^text\/html/);
+  assert.match(text, /<b>0\.001 USDC<\/b> on Solana devnet/);
+  assert.match(text, /No offer that a browser can pay/);
+  assert.doesNotMatch(text, /type="radio"/);
+  assert.ok(text.includes(devnet.accounts.payee.address));
+  const required = new x402HTTPClient(new x402Client()).getPaymentRequiredResponse((name) => page.headers.get(name), {});
+  assert.equal(required.accepts[0].network, NETWORK);
+  assert.equal(required.accepts[0].extra.feePayer, devnet.accounts.facilitator.address);
+  await site.stop();
+});
+
+test('who has paid on Solana signs in with the reference client, with that wallet alone', async () => {
+  const site = await startSite(ours.facilitator.url);
+  const url = `${site.url}/articles/the-long-wait-of-402`;
+  const signIn = async (account) => {
+    const signer = await createKeyPairSignerFromBytes(fromBase58(account.secretKey));
+    const challenge = await fetch(url);
+    const paymentRequired = new x402HTTPClient(new x402Client()).getPaymentRequiredResponse(
+      (name) => challenge.headers.get(name), {});
+    const answer = await createSIWxClientHook(signer)({paymentRequired, requestUrl: url});
+    assert.ok(answer, 'the reference refuses our challenge');
+    return fetch(url, {headers: answer.headers});
+  };
+  assert.equal((await signIn(devnet.accounts.payer)).status, 402, 'not paid yet');
+  await moves(10000n, () => fetchPaid(url));
+  const again = await moves(0n, () => signIn(devnet.accounts.payer));
+  assert.equal(again.status, 200, await again.clone().text());
+  assert.match(await again.text(), /The guest was late/);
+  assert.equal((await signIn(devnet.accounts.payer2)).status, 402, 'somebody else');
+  await site.stop();
+});
 
 for (const [name, facilitatorUrl] of [['our', () => ours.facilitator.url], ['reference', () => reference.facilitator.url]]) {
   test(`our client, our provider, ${name} facilitator`, async () => {
