@@ -2,6 +2,7 @@
  * payment-identifier: one name, one payment. What must not happen: a second
  * authorization under a name that was charged already is charged, too.
  */
+#include "counters_p.h"
 #include "gate_house.h"
 
 #define ID "purchase-0001-abcdef"
@@ -204,6 +205,122 @@ static void test_identifier_refused_is_free_again(void **state)
 	house_close(&house);
 }
 
+/* ---- A memory that counts for several processes, and knows no names. ---- */
+
+static struct x402__counter places[X402__COUNTERS_MAX];
+
+static bool count(void *user, const uint8_t key32[32], uint32_t limit,
+	uint64_t until_unix_s, uint64_t now_unix_s)
+{
+	return x402__counter_take(user, key32, limit, until_unix_s, now_unix_s);
+}
+static bool counted(void *user, const uint8_t key32[32], uint64_t now_unix_s)
+{
+	return x402__counter_have(user, key32, now_unix_s);
+}
+static void uncount(void *user, const uint8_t key32[32], uint64_t now_unix_s)
+{
+	x402__counter_drop(user, key32, now_unix_s);
+}
+static enum x402_claim claim_anew(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key, uint64_t expires, uint64_t now,
+	char **ret_receipt)
+{
+	(void)user;
+	(void)gate;
+	(void)key;
+	(void)expires;
+	(void)now;
+	*ret_receipt = NULL;
+	return X402_CLAIM_NEW;
+}
+static bool asking(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key)
+{
+	(void)user;
+	(void)gate;
+	(void)key;
+	return true;
+}
+static void settled(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key, const char *receipt)
+{
+	(void)user;
+	(void)gate;
+	(void)key;
+	(void)receipt;
+}
+static void ended(void *user, const struct x402_gate *gate,
+	const struct x402_claim_key *key, enum x402_claim_end end,
+	const char *receipt)
+{
+	(void)end;
+	settled(user, gate, key, receipt);
+}
+
+static const uint8_t secret32[32] = {5};
+static const struct x402_provider_memory counting = {.claim = claim_anew,
+	.asking = asking,
+	.settled = settled,
+	.end = ended,
+	.count = count,
+	.counted = counted,
+	.uncount = uncount,
+	.user = places,
+	.secret32 = secret32};
+
+/* Two processes: a name that is taken in the one is taken in the other. */
+static void test_identifier_is_counted_for_all(void **state)
+{
+	struct x402_provider_options options = house_options();
+	struct house one;
+	struct house other;
+	char *first;
+	char *second;
+
+	(void)state;
+	options.routes = routes;
+	options.routes_len = 2;
+	options.memory = &counting;
+	house_open_with(&one, &options);
+	house_open_with(&other, &options);
+	other.nonce = 100;
+	first = pay_as(&one, "/must", ID);
+	second = pay_as(&other, "/must", ID);
+	house_send(&one, "/must", first);
+	house_answer(&one, 200, HOUSE_VALID);
+	assert_int_equal(house_handled(&one, 200), X402_GATE_ASK);
+	house_send(&other, "/must", second);
+	assert_int_equal(other.decision.status, 409);
+	/* Its own payment, in whichever of them. */
+	assert_int_equal(house_send(&other, "/must", first), X402_GATE_ASK);
+	/* Refused: free again for all. */
+	house_answer(&one, 200,
+		"{\"success\":false,\"errorReason\":\"insufficient_funds\","
+		"\"transaction\":\"\",\"network\":\"eip155:84532\"}");
+	assert_int_equal(house_send(&other, "/must", second), X402_GATE_ASK);
+	free(first);
+	free(second);
+	house_close(&one);
+	house_close(&other);
+}
+
+/* What it cannot do is said at once. */
+static void test_replay_needs_a_memory_of_names(void **state)
+{
+	struct x402_provider_options options = house_options();
+	struct x402_provider *provider = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+
+	(void)state;
+	options.routes = routes;
+	options.routes_len = ARRAY_LEN(routes);
+	options.memory = &counting;
+	assert_int_equal(x402_provider_new(&options, &info, &provider),
+		X402_ERR_INVALID_ARGUMENT);
+	assert_string_equal(info.field, "memory");
+}
+
 /* ---- The first response again. ---- */
 
 static const struct x402_gate_header article_headers[] = {
@@ -388,6 +505,8 @@ int main(void)
 			test_replay_of_the_same_and_of_a_new_signature),
 		cmocka_unit_test(test_replay_is_not_for_others),
 		cmocka_unit_test(test_replay_keeps_what_is_small_and_was_paid),
+		cmocka_unit_test(test_identifier_is_counted_for_all),
+		cmocka_unit_test(test_replay_needs_a_memory_of_names),
 		cmocka_unit_test(test_replay_needs_names),
 	};
 
