@@ -150,6 +150,55 @@ static void test_many_pipelined_requests_are_all_answered(void **state)
 	finish(&bench);
 }
 
+#define LARGE_LEN  100000
+#define LARGE_MANY 12
+
+static void script_large(struct bench *bench)
+{
+	static char body[LARGE_LEN + 1];
+	int fd = dial(bench);
+
+	memset(body, 'x', LARGE_LEN);
+	for (int i = 0; i < LARGE_MANY; i++) {
+		say(fd,
+			"POST /held HTTP/1.1\r\nHost: a\r\n"
+			"Content-Length: 100000\r\n\r\n");
+		say(fd, body);
+	}
+	hear(bench, fd, "Content-Length: 4", LARGE_MANY);
+	close(fd);
+}
+
+/* What is held when nothing more has come for a while, and then answered. */
+static void answer_when_quiet(uv_timer_t *timer)
+{
+	struct bench *bench = timer->data;
+	static int before;
+
+	if (bench->held_len != before || !bench->held_len) {
+		before = bench->held_len;
+		return;
+	}
+	assert_in_range(bench->held_len, 1, 7);
+	before = 0;
+	while (bench->held_len)
+		answer(bench->held[--bench->held_len], "then");
+}
+
+/* Few of the largest bodies are held, and all of them answered in the end. */
+static void test_pipelined_bodies_are_held_a_few_at_a_time(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	start(&bench, &options, script_large);
+	uv_timer_start(&bench.later, answer_when_quiet, 50, 50);
+	run(&bench);
+	assert_int_equal(bench.requests, LARGE_MANY);
+	finish(&bench);
+}
+
 static void stop_when_cancelled(uv_timer_t *timer)
 {
 	struct bench *bench = timer->data;
@@ -455,6 +504,8 @@ int main(void)
 		cmocka_unit_test(test_answers_of_one_turn_leave_together),
 		cmocka_unit_test(test_answer_before_a_stop_still_leaves),
 		cmocka_unit_test(test_many_pipelined_requests_are_all_answered),
+		cmocka_unit_test(
+			test_pipelined_bodies_are_held_a_few_at_a_time),
 		cmocka_unit_test(test_client_that_left_is_told_of_once),
 		cmocka_unit_test(test_slow_header_is_ended),
 		cmocka_unit_test(test_refused_request_ends_the_connection),

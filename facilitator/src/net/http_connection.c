@@ -28,6 +28,11 @@
  * connections should not wait for its own answers...
  */
 #define PIPELINE_MAX 128
+/*
+ * ...or requests of so many bytes: the largest body a hundred times, on each of
+ * thousands of connections, would be more than a machine has.
+ */
+#define UNANSWERED_MAX_BYTES ((size_t)512 * 1024)
 /* ...or so many bytes of answers unsent. */
 #define UNSENT_MAX_BYTES ((size_t)1024 * 1024)
 /* After a refusal: time for the answer to arrive before the reset. */
@@ -38,6 +43,7 @@ struct http_exchange {
 	struct http_connection *connection; /* NULL: the client is gone */
 	struct http_exchange *next;         /* in order of arrival */
 	struct http_request request;
+	size_t held_bytes; /* of the request, in connection->held_bytes */
 	struct http_bytes answer;
 	bool held;      /* its user will still answer, or end the stream */
 	bool streaming; /* begun; parts of the answer may leave */
@@ -61,6 +67,7 @@ struct http_connection {
 	struct http_exchange *first; /* oldest unanswered */
 	struct http_exchange *last;
 	size_t exchanges_len;
+	size_t held_bytes;       /* of requests that are not answered */
 	struct http_bytes input; /* read, but not parsed while paused */
 	struct http_bytes out;   /* answers, not yet given to the kernel */
 	struct http_bytes writing;
@@ -171,6 +178,14 @@ static void free_exchange(struct http_exchange *exchange)
 	free(exchange);
 }
 
+/* Its request counts no more: it is answered, or nobody waits for it. */
+static void release_bytes(struct http_exchange *exchange)
+{
+	if (exchange->connection)
+		exchange->connection->held_bytes -= exchange->held_bytes;
+	exchange->held_bytes = 0;
+}
+
 static void tell_cancelled(struct http_exchange *exchange)
 {
 	void (*tell)(void *user) = exchange->on_cancelled;
@@ -189,6 +204,7 @@ static void abandon_exchanges(struct http_connection *connection)
 	while (exchange) {
 		struct http_exchange *next = exchange->next;
 
+		release_bytes(exchange);
 		exchange->connection = NULL;
 		exchange->next = NULL;
 		if (exchange->held)
@@ -382,6 +398,7 @@ static void gather_answers(struct http_connection *connection)
 		if (!connection->first)
 			connection->last = NULL;
 		connection->exchanges_len--;
+		release_bytes(exchange);
 		exchange->connection = NULL;
 		if (!exchange->held)
 			free_exchange(exchange);
@@ -398,6 +415,7 @@ static bool may_read(const struct http_connection *connection)
 {
 	return !connection->closed && !connection->closing &&
 		connection->exchanges_len < PIPELINE_MAX &&
+		connection->held_bytes < UNANSWERED_MAX_BYTES &&
 		connection->out.len + connection->writing.len <
 		UNSENT_MAX_BYTES;
 }
@@ -480,6 +498,8 @@ static struct http_exchange *open_exchange(
 	exchange->connection = connection;
 	exchange->held = true;
 	exchange->request = *request;
+	exchange->held_bytes = request->memory_len;
+	connection->held_bytes += exchange->held_bytes;
 	exchange->keep_alive = request->keep_alive;
 	exchange->head = strcmp(request->method, "HEAD") == 0;
 	if (connection->last)
@@ -716,6 +736,7 @@ void http_exchange_reply(
 	framing.date = http__server_date(exchange->server);
 	http_response_write(response, &framing, &exchange->answer);
 	/* The request is done with; only its answer may have to wait. */
+	release_bytes(exchange);
 	http_request_clear(&exchange->request);
 	flush_soon(connection);
 }

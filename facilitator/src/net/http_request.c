@@ -482,8 +482,9 @@ static enum http_parse take_request(
 {
 	size_t array = parser->slots_len * sizeof(struct http_header);
 	size_t target_len = strlen(parser->text + parser->target) + 1;
-	char *block = malloc(
-		array + parser->text_len + target_len + parser->body_len + 1);
+	size_t block_len = array + parser->text_len + target_len +
+		parser->body_len + 1;
+	char *block = malloc(block_len);
 	struct http_header *headers = (struct http_header *)(void *)block;
 	char *text = block + array;
 	char *copy = text + parser->text_len;
@@ -511,6 +512,7 @@ static enum http_parse take_request(
 	ret_request->keep_alive = parser->keep_alive;
 	ret_request->http_1_0 = llhttp_get_http_minor(&parser->llhttp) == 0;
 	ret_request->memory = block;
+	ret_request->memory_len = block_len;
 	ret_request->chunked = count_header(
 				       parser, "Transfer-Encoding", &value) > 0;
 	if (!ret_request->chunked)

@@ -42,6 +42,7 @@ struct http_request {
 	bool chunked;
 	uint64_t content_length; /* 0 with chunked */
 	void *memory;            /* private: the one block behind all of it */
+	size_t memory_len;
 };
 
 /*
