@@ -134,6 +134,111 @@ static void test_store_dead_authorization_is_never_claimed(void **state)
 	assert_true(reserve(f, &unseen)->reply.claimed);
 }
 
+/* A clock that was years ahead for a moment. */
+static void test_store_clock_ahead_shuts_no_door(void **state)
+{
+	const uint64_t ahead_s = UINT64_C(1) << 40;
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+	struct fac_payment next = mortal(2);
+
+	settle_one(f);
+	assert_int_equal(forget(f, ahead_s)->reply.number, 1);
+	assert_int_equal(reserve(f, &payment)->reply.err, X402_ERR_POLICY);
+	next.valid_before_unix_s = ENDS_S + 1;
+	assert_true(reserve(f, &next)->reply.claimed);
+	/* The same for what is retired. */
+	assert_int_equal(ask(f, fac_verb_retire(ahead_s, 10))->reply.number, 1);
+	assert_int_equal(reserve(f, &payment)->reply.err, X402_ERR_POLICY);
+	next = mortal(3);
+	next.valid_before_unix_s = ENDS_S + 1;
+	assert_true(reserve(f, &next)->reply.claimed);
+}
+
+/* Nor does one that was never claimed, retired with its row. */
+static void test_store_retired_row_shuts_the_door_behind_it(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = mortal(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_EXPIRED, 0);
+
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	assert_int_equal(ask(f, fac_verb_retire(DEAD_S, 10))->reply.number, 1);
+	assert_int_equal(reserve(f, &payment)->reply.err, X402_ERR_POLICY);
+	payment.valid_before_unix_s = ENDS_S + 1;
+	assert_true(reserve(f, &payment)->reply.claimed);
+}
+
+/* Whoever asks and leaves, again and again, makes no history without end. */
+static void test_store_history_of_a_cancelled_row_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+
+	for (unsigned i = 0; i < 60; i++) {
+		assert_true(reserve(f, &payment)->reply.claimed);
+		assert_int_equal(
+			err_of(f, fac_verb_release(key_of(1), ME, "left")),
+			X402_OK);
+	}
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_in_range(by_key(f, 1)->reply.events_len, 3,
+		FAC_CANCELLED_EVENTS_MAX + 1);
+}
+
+/* SQL of a test's own, past the store. */
+static void both_exec(
+	const struct fixture *f, const char *sqlite, const char *postgres)
+{
+	sqlite3 *db;
+
+	if (postgres_uri()) {
+		postgres_exec(f, postgres);
+		return;
+	}
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sqlite, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+#define EE20     "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+#define SQL_0120 "0101010101010101010101010101010101010101"
+
+/* Each has to be added up for the next one, by the thread of all payments. */
+static void test_store_holds_of_one_payer_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_store_hold hold = {.network = NETWORK,
+		.amount = x402_u256_from_u64(1),
+		.balance = x402_u256_from_u64(1000000),
+		.until_ms = INT64_MAX};
+	const struct heard *heard;
+
+	memset(hold.key32, 5, 32);
+	memset(hold.asset.bytes, 0xee, 20);
+	memset(hold.payer.bytes, 1, 20);
+	both_exec(f,
+		"WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1"
+		" FROM n WHERE i < 1099) INSERT INTO holds (key, network,"
+		" asset, payer, amount, made_ms, until_ms)"
+		" SELECT CAST(i AS BLOB), '" NETWORK "', x'" EE20
+		"', x'" SQL_0120 "', '1', 1, 1 << 60 FROM n",
+		"INSERT INTO holds (key, network, asset, payer, amount,"
+		" made_ms, until_ms) SELECT int8send(i), '" NETWORK "',"
+		" '\\x" EE20 "', '\\x" SQL_0120 "', 1, 1, 1::bigint << 60"
+		" FROM generate_series(100, 1099) AS i");
+	/* A thousand are added up; the next one is one too many. */
+	assert_true(ask(f, fac_verb_hold(&hold))->reply.claimed);
+	memset(hold.key32, 6, 32);
+	heard = ask(f, fac_verb_hold(&hold));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	assert_non_null(strstr(heard->reply.message, "too many"));
+	memset(hold.payer.bytes, 2, 20);
+	assert_true(ask(f, fac_verb_hold(&hold))->reply.claimed);
+}
+
 static void test_store_same_nonce_with_a_later_end_is_another_row(void **state)
 {
 	struct fixture *f = *state;
@@ -381,6 +486,10 @@ int main(void)
 		STORE_TEST(test_store_keeps_a_payment_of_solana),
 		STORE_TEST(
 			test_store_dead_claim_is_forgotten_and_its_row_is_found),
+		STORE_TEST(test_store_clock_ahead_shuts_no_door),
+		STORE_TEST(test_store_retired_row_shuts_the_door_behind_it),
+		STORE_TEST(test_store_history_of_a_cancelled_row_is_bounded),
+		STORE_TEST(test_store_holds_of_one_payer_are_bounded),
 		STORE_TEST(test_store_dead_authorization_is_never_claimed),
 		STORE_TEST(
 			test_store_same_nonce_with_a_later_end_is_another_row),

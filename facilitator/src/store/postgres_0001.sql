@@ -413,6 +413,11 @@ BEGIN
       tx = NULL, block_number = 0, created_ms = x402_now(),
       updated_ms = x402_now() WHERE sequence = v_sequence;
     UPDATE claims SET look_s = a_valid_before WHERE key = a_key;
+    -- Whoever asks and leaves, again and again, makes its history no longer
+    -- than FAC_CANCELLED_EVENTS_MAX.
+    DELETE FROM payment_events WHERE payment = v_sequence AND sequence <=
+      (SELECT sequence FROM payment_events WHERE payment = v_sequence
+        ORDER BY sequence DESC LIMIT 1 OFFSET 32);
   END IF;
   INSERT INTO payment_events (payment, state, at_ms)
     VALUES (v_sequence, 'reserved', x402_now());
@@ -621,6 +626,8 @@ DECLARE
   v record;
   v_now bigint := x402_now();
   v_taken numeric;
+  v_payments bigint;
+  v_holds bigint;
 BEGIN
   SELECT sequence, state INTO v FROM payments
     WHERE sequence = x402_of_key(a_key);
@@ -629,14 +636,22 @@ BEGIN
       ARRAY[v.sequence]);
     RETURN;
   END IF;
-  SELECT coalesce(sum(amount), 0) INTO v_taken FROM (
+  SELECT coalesce(sum(amount), 0), count(*) INTO v_taken, v_payments FROM (
     SELECT p.amount FROM payments AS p WHERE p.network = a_network
       AND p.asset = a_asset AND p.payer = a_payer
       AND p.state IN ('reserved', 'signed', 'broadcast', 'replaced')
-    UNION ALL
-    SELECT h.amount FROM holds AS h WHERE h.network = a_network
+      LIMIT 1001) AS taken;
+  SELECT v_taken + coalesce(sum(amount), 0), count(*) INTO v_taken, v_holds
+    FROM (SELECT h.amount FROM holds AS h WHERE h.network = a_network
       AND h.asset = a_asset AND h.payer = a_payer AND NOT h.used
-      AND h.key <> a_key AND h.until_ms > v_now) AS taken;
+      AND h.key <> a_key AND h.until_ms > v_now LIMIT 1001) AS taken;
+  -- FAC_HOLD_ROWS_MAX of either: more would take too long to add up.
+  IF v_payments > 1000 OR v_holds > 1000 THEN
+    RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0,
+      'too many payments of this payer are promised already',
+      ARRAY[v.sequence]);
+    RETURN;
+  END IF;
   IF v_taken + a_amount > a_balance THEN
     RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0,
       v_taken || ' of a balance of ' || a_balance || ' is promised already',
@@ -1034,16 +1049,21 @@ CREATE FUNCTION x402_forget_claims(a_dead_before bigint, a_limit bigint)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_due bytea[];
+  v_last bigint;
 BEGIN
-  UPDATE heartbeat SET forgotten_s = a_dead_before
-    WHERE one = 1 AND forgotten_s < a_dead_before;
   v_due := ARRAY(SELECT key FROM claims WHERE look_s < a_dead_before
     ORDER BY look_s LIMIT a_limit);
   -- One whose success nobody was told stays: it may still be asked for.
-  DELETE FROM claims AS c USING payments AS p WHERE c.key = ANY (v_due)
-    AND p.sequence = c.payment AND p.valid_before < a_dead_before
-    AND (p.credited OR p.state NOT IN ('settled', 'provisioned'))
-    AND x402_is_done(p.sequence);
+  WITH gone AS (DELETE FROM claims AS c USING payments AS p
+      WHERE c.key = ANY (v_due)
+      AND p.sequence = c.payment AND p.valid_before < a_dead_before
+      AND (p.credited OR p.state NOT IN ('settled', 'provisioned'))
+      AND x402_is_done(p.sequence) RETURNING p.valid_before)
+    SELECT max(valid_before) INTO v_last FROM gone;
+  -- By what was forgotten and not by the clock: one that was ahead for a
+  -- moment would shut the door for as long as it was ahead.
+  UPDATE heartbeat SET forgotten_s = v_last + 1
+    WHERE one = 1 AND forgotten_s <= v_last;
   -- What could not go is looked at again in an hour.
   UPDATE claims SET look_s = a_dead_before + 3600 WHERE key = ANY (v_due);
   DELETE FROM holds WHERE key IN (SELECT key FROM holds
@@ -1066,8 +1086,10 @@ BEGIN
     WHERE p.valid_before < a_dead_before AND x402_is_done(p.sequence)
     ORDER BY p.sequence LIMIT a_limit);
   v_count := cardinality(v_gone);
-  UPDATE heartbeat SET forgotten_s = a_dead_before
-    WHERE one = 1 AND forgotten_s < a_dead_before;
+  UPDATE heartbeat SET forgotten_s = g.last + 1
+    FROM (SELECT max(valid_before) AS last FROM payments
+      WHERE sequence = ANY (v_gone)) AS g
+    WHERE one = 1 AND forgotten_s <= g.last;
   DELETE FROM claims AS c USING payments AS p
     WHERE p.sequence = ANY (v_gone) AND c.key = p.key
     AND c.payment = p.sequence;

@@ -81,12 +81,16 @@ enum x402_err fac_sqlite_check_lease(
 
 /* ---- Holds. ---- */
 
-/* Adds the amounts of stmt's rows. False: they are more than 2^256. */
+/*
+ * Adds the amounts of stmt's rows. fits false: they are more than 2^256, or
+ * more than FAC_HOLD_ROWS_MAX.
+ */
 static enum x402_err sum_rows(
 	sqlite3_stmt *stmt, struct x402_u256 *sum, bool *ret_fits)
 {
 	enum x402_err err;
 	bool row = true;
+	size_t rows = 0;
 
 	*ret_fits = true;
 	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
@@ -96,7 +100,8 @@ static enum x402_err sum_rows(
 		fac_sqlite_text(stmt, 0, text, sizeof(text));
 		if (x402_u256_from_dec(text, &amount))
 			return X402_ERR_STORE;
-		if (!x402_u256_add(sum, &amount, sum))
+		if (!x402_u256_add(sum, &amount, sum) ||
+			++rows > FAC_HOLD_ROWS_MAX)
 			*ret_fits = false;
 	}
 	return err;
@@ -111,9 +116,10 @@ static enum x402_err sum_taken(struct fac_sqlite *db,
 		fac_sqlite_bound(db,
 			"SELECT amount FROM payments WHERE network = ?1"
 			" AND asset = ?2 AND payer = ?3 AND state IN"
-			" ('reserved', 'signed', 'broadcast', 'replaced')",
-			"taa", hold->network, hold->asset.bytes,
-			hold->payer.bytes),
+			" ('reserved', 'signed', 'broadcast', 'replaced')"
+			" LIMIT ?4",
+			"taai", hold->network, hold->asset.bytes,
+			hold->payer.bytes, (uint64_t)FAC_HOLD_ROWS_MAX + 1),
 		ret_sum, ret_fits);
 
 	if (err)
@@ -122,9 +128,10 @@ static enum x402_err sum_taken(struct fac_sqlite *db,
 		fac_sqlite_bound(db,
 			"SELECT amount FROM holds WHERE network = ?1"
 			" AND asset = ?2 AND payer = ?3 AND used = 0"
-			" AND key <> ?4 AND until_ms > ?5",
-			"taaki", hold->network, hold->asset.bytes,
-			hold->payer.bytes, hold->key32, fac_sqlite_now_ms()),
+			" AND key <> ?4 AND until_ms > ?5 LIMIT ?6",
+			"taakii", hold->network, hold->asset.bytes,
+			hold->payer.bytes, hold->key32, fac_sqlite_now_ms(),
+			(uint64_t)FAC_HOLD_ROWS_MAX + 1),
 		ret_sum, &fits);
 	*ret_fits &= fits;
 	return err;
@@ -167,7 +174,12 @@ enum x402_err fac_sqlite_hold(struct fac_sqlite *db, struct fac_verb *verb)
 		return err;
 	x402_u256_to_dec(&sum, taken);
 	x402_u256_to_dec(&hold->balance, balance);
-	if (!fits || !x402_u256_add(&sum, &hold->amount, &sum) ||
+	if (!fits) {
+		snprintf(verb->reply.message, sizeof(verb->reply.message),
+			"too many payments of this payer are promised already");
+		return X402_OK;
+	}
+	if (!x402_u256_add(&sum, &hold->amount, &sum) ||
 		x402_u256_cmp(&sum, &hold->balance) > 0) {
 		snprintf(verb->reply.message, sizeof(verb->reply.message),
 			"%s of a balance of %s is promised already", taken,
@@ -447,13 +459,18 @@ enum x402_err fac_sqlite_outbox_revive(
 	"  WHERE l.payment = p.sequence"                     \
 	"  AND t.state NOT IN ('final', 'replaced')) "
 
-/* Whatever is older may have been forgotten: it is claimed by nobody. */
-static enum x402_err raise_forgotten(struct fac_sqlite *db, uint64_t unix_s)
+/*
+ * One of this validBefore was forgotten: it is claimed by nobody any more, nor
+ * is what ends earlier. By what was forgotten and not by the clock: one that
+ * was ahead for a moment would shut the door for as long as it was ahead.
+ */
+static enum x402_err raise_forgotten(
+	struct fac_sqlite *db, uint64_t valid_before_unix_s)
 {
 	return fac_sqlite_exec(fac_sqlite_bound(db,
-		"UPDATE heartbeat SET forgotten_s = ?1"
-		" WHERE one = 1 AND forgotten_s < ?1",
-		"i", unix_s));
+		"UPDATE heartbeat SET forgotten_s = ?1 + 1"
+		" WHERE one = 1 AND forgotten_s <= ?1",
+		"i", valid_before_unix_s));
 }
 
 /* Claims that are due, as the payments' numbers. */
@@ -473,18 +490,27 @@ static enum x402_err read_due(
 }
 
 /* One whose success nobody was told stays: it may still be asked for. */
-static enum x402_err look_at_claim(
-	struct fac_sqlite *db, struct fac_verb *verb, uint64_t payment)
+static enum x402_err look_at_claim(struct fac_sqlite *db, struct fac_verb *verb,
+	uint64_t payment, uint64_t *last)
 {
-	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
-		"DELETE FROM claims WHERE payment = ?1 AND key = (SELECT p.key"
-		" FROM payments AS p WHERE p.sequence = ?1"
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT p.valid_before FROM payments AS p WHERE p.sequence = ?1"
 		" AND p.valid_before < ?2 AND (p.credited = 1"
 		"  OR p.state NOT IN ('settled', 'provisioned'))"
-		" AND" IS_DONE ")",
-		"ii", payment, verb->number));
+		" AND" IS_DONE,
+		"ii", payment, verb->number);
+	enum x402_err err = fac_sqlite_one(stmt);
 
-	if (err || sqlite3_changes(db->sqlite))
+	if (!err) {
+		if (fac_sqlite_u64(stmt, 0) > *last)
+			*last = fac_sqlite_u64(stmt, 0);
+		fac_sqlite_done(stmt);
+		return fac_sqlite_exec(fac_sqlite_bound(db,
+			"DELETE FROM claims WHERE payment = ?1 AND key ="
+			" (SELECT key FROM payments WHERE sequence = ?1)",
+			"i", payment));
+	}
+	if (err != X402_ERR_NOT_FOUND)
 		return err;
 	return fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE claims SET look_s = ?2 WHERE key ="
@@ -511,13 +537,14 @@ enum x402_err fac_sqlite_forget_claims(
 	struct fac_sqlite *db, struct fac_verb *verb)
 {
 	struct x402_buf numbers = {0};
-	enum x402_err err = raise_forgotten(db, verb->number);
+	uint64_t last = 0;
+	enum x402_err err = read_due(db, verb, &numbers);
 
-	if (!err)
-		err = read_due(db, verb, &numbers);
 	for (size_t at = 0; at < numbers.len && !err; at += 8)
 		err = look_at_claim(
-			db, verb, fac_sqlite_number_at(&numbers, at));
+			db, verb, fac_sqlite_number_at(&numbers, at), &last);
+	if (!err && last)
+		err = raise_forgotten(db, last);
 	verb->reply.number = numbers.len / 8;
 	x402_buf_clear(&numbers);
 	return err ? err : forget_the_rest(db, verb);
@@ -526,6 +553,9 @@ enum x402_err fac_sqlite_forget_claims(
 static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
 {
 	static const char *const statements[] = {
+		("UPDATE heartbeat SET forgotten_s = p.valid_before + 1"
+		 " FROM payments AS p WHERE p.sequence = ?1"
+		 " AND forgotten_s <= p.valid_before"),
 		"DELETE FROM payment_events WHERE payment = ?1",
 		"DELETE FROM outbox WHERE payment = ?1",
 		"DELETE FROM transaction_payments WHERE payment = ?1",
@@ -534,7 +564,7 @@ static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
 		"DELETE FROM payments WHERE sequence = ?1"};
 	enum x402_err err = X402_OK;
 
-	for (size_t i = 0; i < 5 && !err; i++)
+	for (size_t i = 0; i < 6 && !err; i++)
 		err = fac_sqlite_exec(
 			fac_sqlite_bound(db, statements[i], "i", payment));
 	return err;
@@ -580,8 +610,6 @@ enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb)
 
 	while (!(err = fac_sqlite_row(stmt, &row)) && row)
 		fac_sqlite_add_number(&numbers, fac_sqlite_u64(stmt, 0));
-	if (!err)
-		err = raise_forgotten(db, verb->number);
 	for (size_t at = 0; at < numbers.len && !err; at += 8) {
 		err = forget_payment(db, fac_sqlite_number_at(&numbers, at));
 		verb->reply.number++;

@@ -269,6 +269,19 @@ static enum x402_err insert_payment(struct fac_sqlite *db,
 		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
 }
 
+/*
+ * Whoever asks and leaves, again and again, makes the history of its payment
+ * no longer than this.
+ */
+static enum x402_err forget_events(struct fac_sqlite *db, uint64_t sequence)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"DELETE FROM payment_events WHERE payment = ?1 AND sequence <="
+		" (SELECT sequence FROM payment_events WHERE payment = ?1"
+		"  ORDER BY sequence DESC LIMIT 1 OFFSET ?2)",
+		"ii", sequence, (uint64_t)FAC_CANCELLED_EVENTS_MAX));
+}
+
 /* A cancelled row: its id and history stay, the rest is said anew. */
 static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 	const struct fac_payment *payment, uint64_t spend_day)
@@ -296,6 +309,8 @@ static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
 			"UPDATE claims SET look_s = ?2 WHERE key = ?1", "ki",
 			payment->key32, payment->valid_before_unix_s));
+	if (!err)
+		err = forget_events(db, sequence);
 	return err ? err
 		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
 }

@@ -126,6 +126,8 @@ struct fac_spend_limits {
  * payments[0] is that row. POLICY: a ceiling is reached, or validBefore is so
  * long past that a claim may have been forgotten; nothing is claimed.
  */
+/* Lines of history that a row keeps when it is claimed again. */
+#define FAC_CANCELLED_EVENTS_MAX 32
 void fac_store_reserve(struct fac_store *store,
 	const struct fac_payment *payment,
 	const struct fac_spend_limits *limits, struct fac_store_to to);
@@ -216,8 +218,10 @@ void fac_store_payment_get(struct fac_store *store,
  * until until_ms, when the payer's unfinished payments and living holds
  * (others than this key's) leave that much of balance. claimed: held (again);
  * else message says what is taken. A key that is reserved or done already:
- * CONFLICT, payments[0]. claimed false with OK: not enough.
+ * CONFLICT, payments[0]. claimed false with OK: not enough, or more than
+ * FAC_HOLD_ROWS_MAX of either, which would take too long to add up.
  */
+#define FAC_HOLD_ROWS_MAX 1000
 struct fac_store_hold {
 	uint8_t key32[32];
 	char network[X402_NETWORK_SIZE];
