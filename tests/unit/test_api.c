@@ -151,6 +151,11 @@ uint64_t fac_loop_now_ms(const struct fac_loop *loop)
 	return world.now_ms;
 }
 
+uint64_t fac_steady_unix_ms(void)
+{
+	return fac_unix_ms();
+}
+
 void fac_chain_read(struct fac_chain *chain,
 	const struct fac_chain_read_options *options,
 	void (*done)(void *user, enum x402_err err,

@@ -194,7 +194,7 @@ static struct fac_settle_request engine_request(struct settling *settling)
 		request.idempotency_key = settling->key;
 		request.may_repeat = settling->may_repeat;
 	}
-	request.deadline_unix_ms = fac_unix_ms() +
+	request.deadline_unix_ms = fac_steady_unix_ms() +
 		(end_ms > now_ms ? end_ms - now_ms : 0);
 	return request;
 }

@@ -216,7 +216,7 @@ static bool gather(struct fac_line *line, struct fac_batch *batch)
 
 static bool is_in_a_hurry(const struct fac_line *line)
 {
-	uint64_t now_s = fac_engine_now(line->engine) / 1000;
+	uint64_t now_s = fac_engine_wall(line->engine) / 1000;
 
 	for (struct fac_job *job = line->queued; job; job = job->next_queued)
 		if (job->payment.valid_before_unix_s < now_s + HURRY_S)

@@ -27,12 +27,24 @@
  * whether an earlier request was sent (R3). It answers in moments.
  */
 #define STORE_GRACE_MS 2000
+/*
+ * Solana: a blockhash lives for a minute or two, and messages with a durable
+ * nonce are refused. So long after its reservation nobody can land a message
+ * any more, and what is remembered of it may be forgotten when it has ended.
+ */
+#define SVM_DEAD_S 3600
 
 /* ---- Small things that all files use. ---- */
 
 uint64_t fac_engine_now(const struct fac_engine *engine)
 {
 	return engine->ports.now_ms(engine->ports.user);
+}
+
+uint64_t fac_engine_wall(const struct fac_engine *engine)
+{
+	return engine->ports.wall_ms ? engine->ports.wall_ms(engine->ports.user)
+				     : fac_engine_now(engine);
 }
 
 void fac_engine_wake(struct fac_engine *engine, uint64_t delay_ms)
@@ -324,7 +336,7 @@ static void take_reservation(
 {
 	fac_job_set_payment(job, &reply->payments[0]);
 	/* By the clock that prove.c asks; the store's may be another's. */
-	job->payment.created_ms = fac_engine_now(job->engine);
+	job->payment.created_ms = fac_engine_wall(job->engine);
 	fac_crash_point("after_reserve");
 	if (is_awaited(job)) {
 		fac_lane_enqueue(job);
@@ -569,6 +581,10 @@ static void take_plan(
 	copy_text(asked->network, sizeof(asked->network), plan->network.caip2);
 	asked->proof = x402_settle_plan_proof(plan);
 	asked->valid_before_unix_s = plan->valid_before_unix_s;
+	/* Known to nobody, and surely over by then: see SVM_DEAD_S. */
+	if (plan->network.family == X402_FAMILY_SVM)
+		asked->valid_before_unix_s = fac_engine_wall(engine) / 1000 +
+			SVM_DEAD_S;
 	asked->call_to = plan->call_to;
 	asked->calldata = plan->calldata;
 	asked->state_calldata = plan->state_calldata;

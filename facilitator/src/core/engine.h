@@ -81,7 +81,7 @@ struct fac_settle_request {
 	const char *scheme;
 	/* The network as the caller spelled it. Required with a plan. */
 	const char *wire_network;
-	/* Required: unix ms at which the caller must have an answer. */
+	/* Required: when the caller must have an answer, by now_ms. */
 	uint64_t deadline_unix_ms;
 };
 
@@ -152,7 +152,16 @@ struct fac_engine_chain {
  */
 struct fac_engine_ports {
 	void *user;
-	uint64_t (*now_ms)(void *user); /* unix ms, never backwards */
+	/*
+	 * Near to unix ms, never backwards, whatever becomes of the time of
+	 * day: deadlines, waits and leases go by it.
+	 */
+	uint64_t (*now_ms)(void *user);
+	/*
+	 * Optional; NULL: now_ms. The time of day in unix ms, which may be set
+	 * at any moment: validBefore and blocks' times are held against it.
+	 */
+	uint64_t (*wall_ms)(void *user);
 	void (*random)(void *user, uint8_t *bytes, size_t len);
 	/*
 	 * Call fac_engine_tick in delay_ms, or sooner: of several wishes the

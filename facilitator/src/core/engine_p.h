@@ -301,6 +301,7 @@ struct fac_engine {
 
 /* ---- engine.c ---- */
 uint64_t fac_engine_now(const struct fac_engine *engine);
+uint64_t fac_engine_wall(const struct fac_engine *engine);
 void fac_engine_wake(struct fac_engine *engine, uint64_t delay_ms);
 void fac_engine_note(struct fac_engine *engine, bool warning, const char *fmt,
 	...) X402_PRINTF(3, 4);

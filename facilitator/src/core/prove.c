@@ -335,7 +335,7 @@ static void on_logs(void *arg, enum x402_err err,
 static uint64_t first_block(const struct fac_job *job)
 {
 	const struct fac_line *line = job->line;
-	uint64_t now = fac_engine_now(job->engine);
+	uint64_t now = fac_engine_wall(job->engine);
 	uint64_t seen = line->head.number - line->first_head;
 	uint64_t block_ms = BLOCK_MS_UNKNOWN;
 	uint64_t blocks;
@@ -663,7 +663,7 @@ static void probe(struct fac_tx *tx)
 		on_block, tx);
 }
 
-static bool is_over(const struct fac_tx *tx, uint64_t now_ms)
+static bool is_over(const struct fac_tx *tx)
 {
 	for (size_t i = 0; i < tx->transaction.keys_len; i++)
 		if (tx->jobs[i] &&
@@ -678,7 +678,7 @@ static bool is_doubtful(const struct fac_tx *tx, uint64_t now_ms)
 	uint64_t since = tx->transaction.created_ms;
 
 	return tx->suspect || (now_ms > since && now_ms - since > DOUBT_MS) ||
-		is_over(tx, now_ms);
+		is_over(tx);
 }
 
 /*
@@ -697,6 +697,8 @@ static void on_forgotten(void *arg, const struct fac_store_reply *reply)
 
 	if (!fac_tx_returned(tx))
 		return;
+	uint64_t now_s = fac_engine_wall(tx->line->engine) / 1000;
+
 	if (reply->fenced)
 		fac_recover_fenced(tx->lane);
 	else if (reply->err)

@@ -204,8 +204,13 @@ static uint64_t share_gwei(
 		1;
 }
 
-/* Inner calls that ran out are swallowed: the sum of ceilings was too low. */
-static void doubt_gas(struct fac_tx *tx, uint64_t gas_used)
+/*
+ * Inner calls that ran out are swallowed: the sum of ceilings was too low. Or
+ * a payer's wallet burned all of it, so what was doubted is believed again
+ * when a batch gets by with half; else one payer could make batches small for
+ * ever.
+ */
+static void doubt_gas(struct fac_tx *tx, uint64_t gas_used, bool unpaid)
 {
 	struct fac_line *line = tx->line;
 
@@ -580,7 +585,7 @@ void fac_reconcile_soon(struct fac_line *line)
 
 bool fac_reconcile_is_late(const struct fac_job *job)
 {
-	uint64_t now_s = fac_engine_now(job->engine) / 1000;
+	uint64_t now_s = fac_engine_wall(job->engine) / 1000;
 
 	return job->payment.valid_before_unix_s < now_s + FAC_LATE_S;
 }

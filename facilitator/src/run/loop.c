@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <uv.h>
 
 struct mail {
@@ -142,6 +143,30 @@ void fac_loop_post(struct fac_loop *loop, void (*fn)(void *arg), void *arg)
 	if (was_empty)
 		(void)uv_async_send(&loop->wake); /* fails only on misuse */
 	pthread_mutex_unlock(&loop->lock);
+}
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* What to add to the time since the machine booted; set once. */
+static uint64_t steady_offset_ms;
+
+static void set_steady_offset(void)
+{
+	steady_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t fac_steady_unix_ms(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, set_steady_offset);
+	return clock_ms(CLOCK_BOOTTIME) + steady_offset_ms;
 }
 
 uint64_t fac_loop_now_ms(const struct fac_loop *loop)

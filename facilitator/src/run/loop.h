@@ -47,6 +47,13 @@ void fac_loop_post(struct fac_loop *loop, void (*fn)(void *arg), void *arg);
 
 /* The loop's clock in ms, monotonic, cached for one turn. */
 uint64_t fac_loop_now_ms(const struct fac_loop *loop);
+/*
+ * Unix ms as they were when this was first asked, and what has passed since,
+ * by a clock that nobody sets and that counts sleep: for deadlines, waits and
+ * leases, which must neither stand still nor end at once when the time of day
+ * is set. Any thread. Not for comparing with what others say of the time.
+ */
+uint64_t fac_steady_unix_ms(void);
 /* For net/ and chain/ only. */
 struct uv_loop_s *fac_loop_uv(struct fac_loop *loop);
 

@@ -48,24 +48,24 @@ struct fac_settler {
 	uint64_t drain_until_ms;
 	bool leaving; /* leases are being given back */
 	uint64_t leave_until_ms;
-	uint64_t last_now_ms;
 	uint64_t owed; /* store replies on their way to this loop */
 };
 
 /* ---- Ports: clock, chance, log. ---- */
 
-/* Unix ms that never go backwards, so that no wait lasts for ever. */
 static uint64_t port_now(void *user)
 {
-	struct fac_settler *settler = user;
-	struct timespec now;
-	uint64_t ms;
+	(void)user;
+	return fac_steady_unix_ms();
+}
 
+static uint64_t port_wall(void *user)
+{
+	struct timespec now;
+
+	(void)user;
 	clock_gettime(CLOCK_REALTIME, &now);
-	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (ms > settler->last_now_ms)
-		settler->last_now_ms = ms;
-	return settler->last_now_ms;
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void port_random(void *user, uint8_t *bytes, size_t len)
@@ -689,6 +689,7 @@ static enum x402_err make_engine(
 		.shared = fac_store_is_shared(settler->store),
 		.ports = {.user = settler,
 			.now_ms = port_now,
+			.wall_ms = port_wall,
 			.random = port_random,
 			.wake = port_wake,
 			.note = port_note,
