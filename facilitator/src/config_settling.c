@@ -16,7 +16,7 @@ void fac_config_settling_init(struct fac_config_settling *settling)
 		.batch_max = FAC_BATCH_MAX,
 		.batch_window_ms = 200,
 		.batch_payment_gas = 90000,
-		.batch_max_gas = 24000000,
+		.batch_max_gas = 16000000,
 		.stuck_after_s = 20,
 		.credit_preempted = true};
 }

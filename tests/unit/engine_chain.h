@@ -236,6 +236,7 @@ static inline enum fac_send_status take_tx(struct world *w, struct event *event)
 	if (plain.nonce < chain_nonce(w, &tx.sender, w->head))
 		return FAC_SEND_NONCE_TOO_LOW;
 	tx.nonce = plain.nonce;
+	tx.gas_limit = plain.gas_limit;
 	assert_true(x402_u256_to_u64(&plain.max_fee_per_gas, &tx.max_fee));
 	assert_true(x402_u256_to_u64(
 		&plain.max_priority_fee_per_gas, &tx.max_priority));
@@ -339,7 +340,9 @@ static inline void run_receipts(struct event *event)
 		block_hash(w, tx->block, receipts[i].block_hash32);
 		receipt->success = tx->success;
 		receipt->block_number = tx->block;
-		receipt->gas_used = 50000 * (tx->payments_len + 1);
+		receipt->gas_used = w->burns_gas
+			? tx->gas_limit
+			: w->gas_each * (tx->payments_len + 1);
 		memcpy(receipt->transaction_hash32, tx->hash32, 32);
 		receipt->logs = logs[i];
 		for (size_t at = 0; at < tx->payments_len; at++) {
@@ -477,6 +480,15 @@ static inline void run_call(struct event *event)
 		answer.status = X402_ANSWER_FAULT;
 	} else if (event->raw.len == 4) {
 		answer.data.len = w->has_multicall ? 32 : 0;
+	} else if (event->raw.len == 2) {
+		/* The payment's own call, by itself. */
+		const struct world_payment *payment =
+			&w->payments[event->raw.ptr[0]];
+
+		w->simulations++;
+		if (payment->used || payment->fails ||
+			block_time(w, seen) >= payment->valid_before)
+			answer.status = X402_ANSWER_REVERTED;
 	} else {
 		const struct world_payment *payment =
 			&w->payments[event->raw.ptr[0]];

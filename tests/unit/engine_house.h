@@ -61,6 +61,7 @@ struct world_tx {
 	uint8_t hash32[32];
 	struct x402_address sender;
 	uint64_t nonce;
+	uint64_t gas_limit;
 	uint64_t max_fee;
 	uint64_t max_priority;
 	uint8_t payments[WORLD_PAYMENTS];
@@ -106,10 +107,13 @@ struct world {
 	uint64_t forks[WORLD_FORKS]; /* blocks from which on it forked */
 	size_t forks_len;
 	uint64_t base_fee;
-	uint64_t gas_limit; /* that blocks say they have */
-	bool names;         /* blocks say what is in them */
-	uint64_t balance;   /* wei, of every signer */
+	uint64_t gas_limit;   /* that blocks say they have */
+	bool names;           /* blocks say what is in them */
+	uint64_t balance;     /* wei, of every signer */
+	uint64_t gas_each;    /* of a payment in a receipt */
+	unsigned simulations; /* of a payment's own call */
 	bool has_multicall;
+	bool burns_gas;  /* receipts say that all of it was used */
 	bool mining;     /* a block each 100 ms */
 	bool lies_logs;  /* receipts without logs */
 	bool moves_none; /* authorizations are used, no Transfer comes */
@@ -323,6 +327,7 @@ static inline struct world *world_new(void)
 	w->now_ms = WORLD_START_S * 1000;
 	w->base_fee = 10;
 	w->gas_limit = 30000000;
+	w->gas_each = 50000;
 	w->send_status = -1;
 	w->mining = true;
 	w->keys_len = 1;
@@ -418,6 +423,7 @@ struct asking {
 	uint64_t wait_ms;    /* 0: 10 s */
 	bool recall;
 	bool alone;
+	uint64_t gas_limit; /* 0: 100,000 */
 };
 
 static inline uint64_t world_settle(
@@ -455,7 +461,7 @@ static inline uint64_t world_settle(
 	x402_buf_add_byte(&plan->calldata, index);
 	x402_buf_add_byte(&plan->calldata, index);
 	x402_buf_add_byte(&plan->state_calldata, index);
-	plan->gas_limit = 100000;
+	plan->gas_limit = asking.gas_limit ? asking.gas_limit : 100000;
 	plan->may_share = !asking.alone;
 	return fac_engine_settle(w->engine, &request, on_told, told);
 }

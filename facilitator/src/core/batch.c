@@ -21,6 +21,13 @@
 #define BATCH_BYTES_MAX ((size_t)110000)
 /* One element of aggregate3 besides its padded calldata. */
 #define CALL_BYTES 160
+/* EIP-7825: no block takes more in one transaction. */
+#define TX_GAS_MAX ((uint64_t)1 << 24)
+/*
+ * Half a coin: geth and others take no transaction over RPC whose fees may
+ * cost more than one (--rpc.txfeecap), and fees may be raised to the double.
+ */
+#define TX_COST_MAX_WEI UINT64_C(500000000000000000)
 /* The transaction itself, Multicall3's loop and its returned data. */
 #define BATCH_BASE_GAS ((uint64_t)60000)
 /*
@@ -160,13 +167,27 @@ static uint64_t shared_gas(const struct fac_job *job)
 	return gas < job->payment.gas_limit ? gas : job->payment.gas_limit;
 }
 
-/* A batch that fills half a block leaves room for the next one. */
-static uint64_t gas_ceiling(const struct fac_line *line)
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * What nodes refuse would hold up its lane until all in it have expired. A
+ * batch that fills half a block leaves room for the next one, too.
+ */
+static uint64_t gas_ceiling(
+	const struct fac_line *line, const struct x402_u256 *max_fee)
 {
 	uint64_t half = line->head_known ? line->head.gas_limit / 2 : 0;
-	uint64_t most = line->config.batch_max_gas;
+	uint64_t most = least(line->config.batch_max_gas, TX_GAS_MAX);
+	uint64_t fee = UINT64_MAX;
 
-	return half && half < most ? half : most;
+	if (half)
+		most = least(most, half);
+	/* A fee that does not fit pays for nothing in company. */
+	(void)!x402_u256_to_u64(max_fee, &fee);
+	return fee ? least(most, TX_COST_MAX_WEI / fee) : most;
 }
 
 static uint64_t window_ms(const struct fac_line *line)
@@ -189,16 +210,16 @@ static struct fac_job *find_loner(const struct fac_line *line)
 }
 
 /* True when nobody else fits in. */
-static bool gather(struct fac_line *line, struct fac_batch *batch)
+static bool gather(struct fac_line *line, const struct x402_u256 *max_fee,
+	struct fac_batch *batch)
 {
-	uint64_t gas_max = gas_ceiling(line);
+	uint64_t gas_max = gas_ceiling(line, max_fee);
 	size_t bytes = 0;
 	bool has_permit2 = false;
 
 	batch->gas_limit = BATCH_BASE_GAS;
 	for (struct fac_job *job = line->queued; job; job = job->next_queued) {
-		if (!may_share(job) || fac_reconcile_is_late(job) ||
-			clashes(batch, has_permit2, job))
+		if (!may_share(job) || clashes(batch, has_permit2, job))
 			continue;
 		bytes += call_bytes(job);
 		if (batch->len == line->config.batch_max ||
@@ -224,8 +245,8 @@ static bool is_in_a_hurry(const struct fac_line *line)
 	return false;
 }
 
-bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
-	uint64_t *ret_wait_ms)
+bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
+	struct fac_batch *ret_batch, uint64_t *ret_wait_ms)
 {
 	uint64_t now = fac_engine_now(line->engine);
 	uint64_t waited = now - line->queued->queued_ms;
@@ -235,7 +256,7 @@ bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
 
 	ret_batch->len = 0;
 	if (!loner) {
-		full = gather(line, ret_batch);
+		full = gather(line, max_fee, ret_batch);
 		if (!ret_batch->len) {
 			*ret_wait_ms = BOUND_WAIT_MS;
 			return false;

@@ -132,7 +132,10 @@ struct fac_engine_chain {
 	uint32_t batch_window_ms;
 	/* Optional; 0: 90,000. Ceiling of one payment inside a batch. */
 	uint64_t batch_payment_gas;
-	/* Optional; 0: 24,000,000, and never more than half a block. */
+	/*
+	 * Optional; 0: 16,000,000. Never more than half a block, than 2^24,
+	 * and than costs half a coin of the chain.
+	 */
 	uint64_t batch_max_gas;
 	/* Optional; 0: 20,000. Raise the fee of what sticks so long. */
 	uint32_t stuck_ms;

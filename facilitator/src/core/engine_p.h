@@ -382,8 +382,8 @@ struct fac_batch {
 	uint64_t gas_limit;
 };
 /* False: better to wait for company; *ret_wait_ms says how long. */
-bool fac_batch_choose(struct fac_line *line, struct fac_batch *ret_batch,
-	uint64_t *ret_wait_ms);
+bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
+	struct fac_batch *ret_batch, uint64_t *ret_wait_ms);
 /* Who alone may send it; false when anybody may. */
 bool fac_batch_sender(
 	const struct fac_batch *batch, struct x402_address *ret_sender);
@@ -411,7 +411,10 @@ struct fac_store_lease fac_lane_lease(const struct fac_lane *lane);
 /* False when fees are unknown or above the ceiling; the queue is told why. */
 bool fac_lane_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
 	struct x402_u256 *ret_priority);
+/* Why all that is queued waits; said in the log once in a while. */
 void fac_lane_note_trouble(struct fac_line *line, const char *why);
+/* ... or only one of them, who is told already. */
+void fac_lane_warn(struct fac_line *line, const char *why);
 /* Its signer can pay no more, or can again. */
 void fac_lane_set_dry(struct fac_lane *lane, bool dry);
 /* May it sign something that costs so much? Else why tells. */

@@ -138,17 +138,22 @@ static void say_why(struct fac_line *line, const char *why)
 		snprintf(job->trouble, sizeof(job->trouble), "%s", why);
 }
 
-void fac_lane_note_trouble(struct fac_line *line, const char *why)
+void fac_lane_warn(struct fac_line *line, const char *why)
 {
 	struct fac_engine *engine = line->engine;
 	uint64_t now = fac_engine_now(engine);
 
-	say_why(line, why);
 	if (line->noted_ms && now - line->noted_ms < NOTE_EVERY_MS)
 		return;
 	line->noted_ms = now;
 	fac_engine_note(
 		engine, true, "%s: %s", line->config.network.caip2, why);
+}
+
+void fac_lane_note_trouble(struct fac_line *line, const char *why)
+{
+	say_why(line, why);
+	fac_lane_warn(line, why);
 }
 
 bool fac_lane_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
@@ -396,12 +401,26 @@ static void refuse_late(struct fac_job *job)
 	fac_job_release(job, "expired before it was sent");
 }
 
+/* Wherever in the queue: one that goes alone overtakes the others. */
+static void refuse_all_late(struct fac_line *line)
+{
+	struct fac_job *next;
+
+	for (struct fac_job *job = line->queued; job; job = next) {
+		next = job->next_queued;
+		if (fac_reconcile_is_late(job))
+			refuse_late(job);
+	}
+}
+
 void fac_lane_dispatch(struct fac_line *line)
 {
 	if (fac_svm_is(line)) {
 		fac_svm_dispatch(line);
 		return;
 	}
+	if (!line->engine->ended)
+		refuse_all_late(line);
 	while (line->queued && !line->engine->ended) {
 		struct fac_batch batch;
 		struct fac_lane *lane;
@@ -409,15 +428,11 @@ void fac_lane_dispatch(struct fac_line *line)
 		struct x402_u256 priority;
 		uint64_t wait_ms = 0;
 
-		if (fac_reconcile_is_late(line->queued)) {
-			refuse_late(line->queued);
-			continue;
-		}
 		if (line->crowded)
 			return;
 		if (!fac_lane_fees(line, &max_fee, &priority))
 			return;
-		if (!fac_batch_choose(line, &batch, &wait_ms)) {
+		if (!fac_batch_choose(line, &max_fee, &batch, &wait_ms)) {
 			fac_engine_wake(line->engine, wait_ms);
 			return;
 		}

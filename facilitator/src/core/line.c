@@ -14,7 +14,7 @@
 #define DEFAULT_BATCH_WINDOW_MS 200
 /* 42,000 to 64,000 were seen for USDC; a new payee's balance costs 20,000. */
 #define DEFAULT_BATCH_PAYMENT_GAS 90000
-#define DEFAULT_BATCH_MAX_GAS     24000000
+#define DEFAULT_BATCH_MAX_GAS     16000000
 #define DEFAULT_STUCK_MS          20000
 #define GWEI                      UINT64_C(1000000000)
 

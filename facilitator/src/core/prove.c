@@ -12,7 +12,8 @@
  * The check of a payment that its transaction did not pay, or will not pay:
  *
  *   fac_prove_late -> on_proof_block  where validBefore is over for good
- *   fac_prove_check -> on_state     unused: sign anew, or end
+ *   fac_prove_check -> on_state     unused: end, or...
+ *     -> on_simulated               ... sign anew what failed in company only
  *     -> on_logs                    used: by which transaction?
  *     -> on_sent                    Permit2: did this one's call use it?
  *     -> on_other                   did that one pay these very terms?
@@ -384,6 +385,39 @@ static bool used_it_ourselves(const struct fac_job *job)
 		job->end.reason == X402_REASON_EVM_TRANSFER_EVENT_MISMATCH;
 }
 
+/*
+ * In company anything may have gone wrong: once more, alone. Unless it would
+ * fail alone too: whoever has signed more than its balance would have us pay
+ * for each of them twice.
+ */
+static void on_simulated(void *arg, const struct x402_chain_answer *answer)
+{
+	struct fac_job *job = arg;
+
+	if (!check_returned(job))
+		return;
+	if (answer->status == X402_ANSWER_FAULT) {
+		check_later(job);
+		return;
+	}
+	if (answer->status == X402_ANSWER_OK)
+		fac_reconcile_set_end(job, FAC_PAYMENT_REPLACED,
+			X402_REASON_NONE,
+			"failed inside a batch; sent again alone");
+	fac_reconcile_finish(job);
+}
+
+static void simulate(struct fac_job *job)
+{
+	struct fac_engine *engine = job->engine;
+
+	job->busy++;
+	engine->owed++;
+	engine->ports.call(engine->ports.user, job->line->index,
+		&job->payment.call_to, x402_buf_span(&job->payment.calldata),
+		FAC_CHAIN_LATEST, on_simulated, job);
+}
+
 /* Its authorization still stands. */
 static void go_on_unused(struct fac_job *job)
 {
@@ -397,12 +431,10 @@ static void go_on_unused(struct fac_job *job)
 		fac_lane_enqueue(job);
 		return;
 	}
-	/* In company anything may have gone wrong: once more, alone. */
 	if (is_mined(job) && job->tx->transaction.keys_len > 1)
-		fac_reconcile_set_end(job, FAC_PAYMENT_REPLACED,
-			X402_REASON_NONE,
-			"failed inside a batch; sent again alone");
-	fac_reconcile_finish(job);
+		simulate(job);
+	else
+		fac_reconcile_finish(job);
 }
 
 static void on_state(void *arg, const struct x402_chain_answer *answer)
@@ -665,10 +697,11 @@ static void probe(struct fac_tx *tx)
 
 static bool is_over(const struct fac_tx *tx)
 {
+	uint64_t now_s = fac_engine_wall(tx->line->engine) / 1000;
+
 	for (size_t i = 0; i < tx->transaction.keys_len; i++)
 		if (tx->jobs[i] &&
-			tx->jobs[i]->payment.valid_before_unix_s <=
-				now_ms / 1000)
+			tx->jobs[i]->payment.valid_before_unix_s <= now_s)
 			return true;
 	return false;
 }
@@ -697,8 +730,6 @@ static void on_forgotten(void *arg, const struct fac_store_reply *reply)
 
 	if (!fac_tx_returned(tx))
 		return;
-	uint64_t now_s = fac_engine_wall(tx->line->engine) / 1000;
-
 	if (reply->fenced)
 		fac_recover_fenced(tx->lane);
 	else if (reply->err)

@@ -139,6 +139,10 @@ static void on_journalled(void *arg, const struct fac_store_reply *reply)
 		take_attempt(tx);
 	} else if (reply->err == X402_ERR_CONFLICT) {
 		drop_attempt(tx);
+		/* Mined by the journal, or full: do not sign it all the time.
+		 */
+		tx->raise_retry_ms = fac_engine_now(tx->line->engine) +
+			RETRY_MAX_MS;
 		if (reply->fenced && lane)
 			fac_recover_fenced(lane);
 	} else {
@@ -211,7 +215,7 @@ void fac_raise_tick(struct fac_line *line)
 			if (tx->raise_retry_ms && now >= tx->raise_retry_ms)
 				journal(tx);
 		} else if (tx->transaction.attempts_len < FAC_ATTEMPTS_MAX &&
-			is_stuck(tx, now)) {
+			now >= tx->raise_retry_ms && is_stuck(tx, now)) {
 			raise(tx);
 		}
 		tx = next;

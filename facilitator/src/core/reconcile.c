@@ -79,7 +79,11 @@ static void on_finished(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
 
-	if (!fac_job_returned(job))
+	/*
+	 * Its end may have come another way meanwhile, with its transaction's:
+	 * it waits for a lane again, and must not be queued a second time.
+	 */
+	if (!fac_job_returned(job) || job->phase != FAC_JOB_FINISHING)
 		return;
 	if ((reply->err && reply->err != X402_ERR_CONFLICT) ||
 		!reply->payments_len) {
@@ -213,9 +217,15 @@ static uint64_t share_gwei(
 static void doubt_gas(struct fac_tx *tx, uint64_t gas_used, bool unpaid)
 {
 	struct fac_line *line = tx->line;
+	uint64_t usual = line->config.batch_payment_gas;
 
-	if (tx->transaction.keys_len < 2 || !tx->gas_limit ||
-		gas_used < tx->gas_limit / 10 * 9)
+	if (tx->transaction.keys_len < 2 || !tx->gas_limit)
+		return;
+	if (!unpaid && gas_used < tx->gas_limit / 2 &&
+		line->batch_payment_gas > usual)
+		line->batch_payment_gas -=
+			(line->batch_payment_gas - usual + 1) / 2;
+	if (!unpaid || gas_used < tx->gas_limit / 10 * 9)
 		return;
 	line->batch_payment_gas += line->batch_payment_gas / 2;
 	if (line->batch_payment_gas > line->config.max_gas_limit)
@@ -267,8 +277,7 @@ static void take_receipt(
 	}
 	tx->line->engine->stats.gas_used += receipt->gas_used;
 	tx->line->engine->stats.gas_payments += transaction->keys_len;
-	if (unpaid)
-		doubt_gas(tx, receipt->gas_used);
+	doubt_gas(tx, receipt->gas_used, unpaid);
 }
 
 /* What is in a block takes no room in the next one. */

@@ -27,6 +27,25 @@
 
 /* ---- 3 to 6. Nonces. ---- */
 
+/*
+ * A copy of what can be sent. When a transaction was final, the journal kept
+ * the bytes of the attempt that was mined, and of the others the hashes alone.
+ */
+static void copy_attempts(
+	const struct fac_transaction *from, struct fac_transaction *ret_copy)
+{
+	size_t kept = 0;
+
+	fac_transaction_copy(from, ret_copy);
+	for (size_t i = 0; i < ret_copy->attempts_len; i++)
+		if (ret_copy->attempts[i].raw.len)
+			ret_copy->attempts[kept++] = ret_copy->attempts[i];
+		else
+			x402_buf_clear(&ret_copy->attempts[i].raw);
+	/* At least that one: a transaction has an attempt. */
+	ret_copy->attempts_len = kept ? kept : 1;
+}
+
 static bool has_bytes(const struct fac_lane *lane, uint64_t nonce)
 {
 	for (const struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
@@ -69,7 +88,7 @@ static void revive(
 
 	if (has_bytes(lane, transaction->nonce))
 		return;
-	fac_transaction_copy(transaction, &copy);
+	copy_attempts(transaction, &copy);
 	copy.state = FAC_TRANSACTION_BROADCAST;
 	tx = fac_tx_new(lane->line, lane, &copy);
 	tx->journalled = true;
@@ -222,6 +241,8 @@ static struct fac_job *adopt_payment(
 	if (job && job->tx)
 		return NULL;
 	if (job) {
+		if (job->phase == FAC_JOB_QUEUED)
+			fac_lane_dequeue(job);
 		fac_job_set_payment(job, row);
 		job->retry_ms = 0;
 		job->phase = FAC_JOB_IN_FLIGHT;
@@ -283,7 +304,7 @@ static void adopt_transaction(struct fac_lane *lane,
 
 	if (has_bytes(lane, transaction->nonce))
 		return;
-	fac_transaction_copy(transaction, &copy);
+	copy_attempts(transaction, &copy);
 	tx = fac_tx_new(lane->line, lane, &copy);
 	tx->journalled = true;
 	tx->marked_broadcast = transaction->state != FAC_TRANSACTION_SIGNED;

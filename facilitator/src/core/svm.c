@@ -17,6 +17,7 @@
 #include "core/engine_p.h"
 #include "x402/svm_transaction.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define GWEI UINT64_C(1000000000)
@@ -107,6 +108,7 @@ static void begin(struct fac_lane *lane, struct fac_job *job)
 
 void fac_svm_dispatch(struct fac_line *line)
 {
+	const char *trouble = NULL;
 	struct fac_job *next;
 
 	for (struct fac_job *job = line->queued; job && !line->engine->ended;
@@ -120,11 +122,16 @@ void fac_svm_dispatch(struct fac_line *line)
 		if (lane &&
 			x402_u256_mul_u64(
 				&cost, job->payment.gas_limit, &cost) &&
-			fac_lane_is_fit(lane, &cost, &why))
+			fac_lane_is_fit(lane, &cost, &why)) {
 			begin(lane, job);
-		else
-			fac_lane_note_trouble(line, why);
+			continue;
+		}
+		/* Each waits for its own fee payer. */
+		trouble = why;
+		snprintf(job->trouble, sizeof(job->trouble), "%s", why);
 	}
+	if (trouble)
+		fac_lane_warn(line, trouble);
 }
 
 /* ---- How long can it land? ---- */

@@ -39,6 +39,8 @@ static void take_back(struct fac_tx *tx, const struct fac_payment *row)
 	if (i == tx->transaction.keys_len || (job && job->tx))
 		return;
 	if (job) {
+		if (job->phase == FAC_JOB_QUEUED)
+			fac_lane_dequeue(job);
 		fac_job_set_payment(job, row);
 		job->phase = FAC_JOB_IN_FLIGHT;
 		job->retry_ms = 0;
