@@ -483,7 +483,21 @@ static void on_proof_block(
 
 	if (!check_returned(job))
 		return;
-	if (err || block->timestamp_unix_s < job->payment.valid_before_unix_s)
+/*
+ * No block from this time on takes it. EIP-3009 wants validBefore to lie ahead;
+ * Permit2 takes the second of its deadline, and where blocks come faster than
+ * seconds the next one may have the same.
+ */
+static bool is_over_at(const struct fac_job *job, uint64_t unix_s)
+{
+	uint64_t last = job->payment.valid_before_unix_s;
+
+	return x402_settle_proof_is_permit2(&job->payment.proof)
+		? unix_s > last
+		: unix_s >= last;
+}
+
+	if (err || !is_over_at(job, block->timestamp_unix_s))
 		check_later(job);
 	else
 		ask_state(job, block->number);
@@ -597,7 +611,7 @@ static void expire_payments(struct fac_tx *tx)
 		struct fac_job *job = tx->jobs[i];
 
 		if (!job || job->phase != FAC_JOB_IN_FLIGHT ||
-			job->payment.valid_before_unix_s > at)
+			!is_over_at(job, at))
 			continue;
 		set_late(job);
 		/*
