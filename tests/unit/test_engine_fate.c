@@ -441,14 +441,13 @@ static void run_blocks(struct world *w, unsigned blocks)
  * paid, told and forgotten: a chain that verified it was far behind. Our own
  * old transaction is no proof for it.
  */
-static void test_fate_forgotten_nonce_is_not_credited_again(void **state)
+static void pay_forgotten_nonce(bool clock_behind)
 {
 	struct world *w = world_new();
 	uint64_t ends_s = w->payments[0].valid_before;
 	struct fac_verb *verb;
 	struct told told;
 
-	(void)state;
 	w->mining = false;
 	world_boot(w);
 	world_settle(w, (struct asking){.payment = 0}, &told);
@@ -459,6 +458,12 @@ static void test_fate_forgotten_nonce_is_not_credited_again(void **state)
 	fac_verb_free(verb);
 	assert_int_equal(world_count(w, "SELECT count(*) FROM claims"), 0);
 	w->payments[0].valid_before = ends_s + 1000;
+	if (clock_behind) {
+		/* Started anew with a clock from before it was paid. */
+		world_crash(w);
+		w->now_ms = (WORLD_START_S - 60) * 1000;
+		world_boot(w);
+	}
 	world_settle(w,
 		(struct asking){
 			.payment = 0, .fingerprint = 9, .wait_ms = 60000},
@@ -472,6 +477,13 @@ static void test_fate_forgotten_nonce_is_not_credited_again(void **state)
 	assert_int_equal(
 		world_count(w, "SELECT sum(credited) FROM payments"), 1);
 	world_free(w);
+}
+
+static void test_fate_forgotten_nonce_is_not_credited_again(void **state)
+{
+	(void)state;
+	pay_forgotten_nonce(false);
+	pay_forgotten_nonce(true);
 }
 
 int main(void)

@@ -129,6 +129,7 @@ static void ask_other_block(struct fac_job *job)
 static void on_whose(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
+	bool before = false;
 
 	if (!check_returned(job))
 		return;
@@ -136,15 +137,21 @@ static void on_whose(void *arg, const struct fac_store_reply *reply)
 		check_later(job);
 		return;
 	}
-	/*
-	 * Ours, but not this payment's: an authorization of the same nonce
-	 * that was here before, and was credited then.
-	 */
 	job->other_is_own = false;
-	for (size_t i = 0; i < reply->payments_len; i++)
-		job->other_is_own |= !strcmp(
-			reply->payments[i].id, job->payment.id);
-	if (job->other_is_own || job->line->config.credit_preempted)
+	for (size_t i = 0; i < reply->payments_len; i++) {
+		const struct fac_payment *row = &reply->payments[i];
+
+		if (strcmp(row->id, job->payment.id) == 0)
+			job->other_is_own = true;
+		else if (memcmp(row->key32, job->payment.key32, 32) == 0)
+			before = true;
+	}
+	/*
+	 * An authorization of the same nonce was here before and was credited
+	 * then, whatever the clocks say of before.
+	 */
+	if (job->other_is_own ||
+		(job->line->config.credit_preempted && !before))
 		ask_other_block(job);
 	else
 		end_as_used(job,
@@ -476,13 +483,6 @@ static void ask_state(struct fac_job *job, uint64_t block_number)
 		on_state, job);
 }
 
-static void on_proof_block(
-	void *arg, enum x402_err err, const struct fac_chain_block *block)
-{
-	struct fac_job *job = arg;
-
-	if (!check_returned(job))
-		return;
 /*
  * No block from this time on takes it. EIP-3009 wants validBefore to lie ahead;
  * Permit2 takes the second of its deadline, and where blocks come faster than
@@ -497,6 +497,13 @@ static bool is_over_at(const struct fac_job *job, uint64_t unix_s)
 		: unix_s >= last;
 }
 
+static void on_proof_block(
+	void *arg, enum x402_err err, const struct fac_chain_block *block)
+{
+	struct fac_job *job = arg;
+
+	if (!check_returned(job))
+		return;
 	if (err || !is_over_at(job, block->timestamp_unix_s))
 		check_later(job);
 	else
