@@ -48,6 +48,14 @@ static struct fac_app app;
 
 /* ---- The seams. ---- */
 
+static const char *peer = "192.0.2.1";
+
+const char *http_exchange_peer(const struct http_exchange *ignored)
+{
+	(void)ignored;
+	return peer;
+}
+
 const struct http_request *http_exchange_request(const struct http_exchange *ex)
 {
 	return &ex->http;
@@ -639,6 +647,29 @@ static void watchers_above_the_limit_are_told_to_come_again(void **state)
 
 #define STATUS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Whoever has one address of IPv6 has 2^64 of them, for ceilings. */
+static void caller_of_ipv6_is_a_network(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *peer;
+		const char *caller;
+	} cases[] = {{"192.0.2.7", "192.0.2.7"},
+		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+		{"2001:db8:1:2::9", "2001:db8:1:2::/64"},
+		{"2001:db8:1:3::9", "2001:db8:1:3::/64"},
+		{"::ffff:192.0.2.7", "::ffff:192.0.2.7"}, {"unix", "unix"},
+		{"", ""}};
+	const struct fac_request request = {0};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char caller[FAC_CALLER_SIZE];
+		peer = cases[i].peer;
+		fac_request_caller(&request, caller);
+		assert_string_equal(caller, cases[i].caller);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -651,6 +682,7 @@ int main(void)
 		STATUS_TEST(poll_tells_the_present_state_at_its_end),
 		STATUS_TEST(poll_outlives_a_store_that_fails_once),
 		STATUS_TEST(poll_of_a_client_that_left_is_forgotten),
+		cmocka_unit_test(caller_of_ipv6_is_a_network),
 		STATUS_TEST(drain_answers_polls_at_once),
 		STATUS_TEST(drain_without_anybody_waiting_is_nothing),
 		STATUS_TEST(stop_asks_the_store_no_more),

@@ -162,6 +162,12 @@ static inline void fac_end(struct fac_step step)
 /* A header that may come once: NULL when absent or doubled. Borrowed. */
 const char *fac_request_header(
 	const struct fac_request *request, const char *name);
+/*
+ * Who asks, for ceilings: an address. Of IPv6 the network of 2^64 that whoever
+ * has one address has all of. "" when it has left.
+ */
+void fac_request_caller(
+	const struct fac_request *request, char ret_caller[FAC_CALLER_SIZE]);
 /* The body, as JSON object. False: an answer was sent (ret_step). */
 bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,
 	struct fac_step *ret_step);

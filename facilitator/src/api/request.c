@@ -7,6 +7,7 @@
 
 #include "net/http_server.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,6 +80,23 @@ const char *fac_request_header(
 	const char *value = http_request_header(request->http, name, &doubled);
 
 	return doubled ? NULL : value;
+}
+
+void fac_request_caller(
+	const struct fac_request *request, char ret_caller[FAC_CALLER_SIZE])
+{
+	const char *peer = http_exchange_peer(request->exchange);
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (inet_pton(AF_INET6, peer, &address) != 1 ||
+		IN6_IS_ADDR_V4MAPPED(&address)) {
+		snprintf(ret_caller, FAC_CALLER_SIZE, "%s", peer);
+		return;
+	}
+	memset(address.s6_addr + 8, 0, 8);
+	(void)inet_ntop(AF_INET6, &address, text, sizeof(text));
+	snprintf(ret_caller, FAC_CALLER_SIZE, "%s/64", text);
 }
 
 bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,

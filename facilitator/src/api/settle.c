@@ -38,6 +38,7 @@ struct settling {
 	char scope[FAC_IDEMPOTENCY_SIZE];
 	char key[FAC_IDEMPOTENCY_SIZE];
 	bool may_repeat;
+	char caller[FAC_CALLER_SIZE];
 	uint8_t fingerprint32[32];
 	uint8_t payload_hash32[32];
 	uint64_t ticket; /* of the engine, while it works */
@@ -188,7 +189,8 @@ static struct fac_settle_request engine_request(struct settling *settling)
 
 	memcpy(request.fingerprint32, settling->fingerprint32, 32);
 	memcpy(request.payload_hash32, settling->payload_hash32, 32);
-	request.caller = http_exchange_peer(judging->request->exchange);
+	fac_request_caller(judging->request, settling->caller);
+	request.caller = settling->caller;
 	if (settling->key[0]) {
 		request.idempotency_scope = settling->scope;
 		request.idempotency_key = settling->key;
