@@ -7,6 +7,10 @@
  *         challenge; _meta["x402/payment-response"] (M-04) a receipt
  *   out:  the payment header becomes params._meta["x402/payment"] (M-03)
  *
+ * An older server (M-09) answers on a stream beside the posts (mcp_sse.c); the
+ * purchase keeps the name of the stream's URL, whatever address it is posted
+ * to.
+ *
  * A tool's resource is mcp://tool/NAME (M-06), which no origin can be held
  * against: what was asked is put in its place for the flow, and the server's
  * own text goes back in the payment.
@@ -15,6 +19,7 @@
 #include <strings.h>
 
 #include "mcp_call_p.h"
+#include "mcp_sse_p.h"
 #include "text_p.h"
 #include "transfer_p.h"
 #include "x402/codec.h"
@@ -28,6 +33,16 @@
 #define LEGACY_CODE       402
 #define HEADERS_MAX       32
 #define SESSION_MAX_BYTES 512
+/* A constant, so that the same call is the same purchase. */
+#define CALL_ID 2
+
+static const char initialize[] =
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\","
+	"\"params\":{\"protocolVersion\":\"" VERSION
+	"\",\"capabilities\":{},\"clientInfo\":{\"name\":\"x402\","
+	"\"version\":\"" X402_VERSION "\"}}}";
+static const char initialized[] =
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
 
 struct call {
 	const struct x402_client_mcp_call *asked;
@@ -35,6 +50,8 @@ struct call {
 	struct x402_client_header headers[HEADERS_MAX];
 	size_t headers_len;
 	char *session;
+	/* M-09: an older server's; its answers come here. NULL: none. */
+	struct x402__mcp_stream *stream;
 	char *body;      /* without a payment */
 	char *paid_body; /* with it */
 	struct curl_slist *list;
@@ -79,7 +96,7 @@ static char *call_body(
 	struct x402_json *meta = payment ? x402_json_new_object() : NULL;
 	bool ok = json && params &&
 		!x402_json_set_string(json, "jsonrpc", "2.0") &&
-		!x402_json_set_int(json, "id", 2) &&
+		!x402_json_set_int(json, "id", CALL_ID) &&
 		!x402_json_set_string(json, "method", "tools/call") &&
 		!x402_json_set_string(params, "name", asked->tool);
 	struct x402_json *arguments = asked->arguments
@@ -288,14 +305,26 @@ static bool is_stream(const struct x402__message *message)
 	return type && strncasecmp(type, "text/event-stream", 17) == 0;
 }
 
+/* What the server has answered: in this message, or on its stream. */
+static struct x402_json *find_answer(
+	struct call *call, struct x402__message *message)
+{
+	if (!call->stream)
+		return x402__mcp_answer(message->body, is_stream(message));
+	message->status = 200;
+	return x402__mcp_stream_answer(
+		call->stream, CALL_ID, call->transfer.deadline_ms);
+}
+
 /* An HTTP status of its own is left as it is: 402 too may be the gate's. */
 static void translate(void *user, struct x402__message *message)
 {
 	struct call *call = user;
-	if (message->status != 200)
+	bool taken = call->stream && message->status >= 200 &&
+		message->status <= 299;
+	if (message->status != 200 && !taken)
 		return;
-	struct x402_json *answer = x402__mcp_answer(
-		message->body, is_stream(message));
+	struct x402_json *answer = find_answer(call, message);
 	const struct x402_json *result = x402_json_get(answer, "result");
 	struct x402_json *challenge = answer ? find_challenge(answer) : NULL;
 	x402__headers_clear(&call->told);
@@ -354,9 +383,43 @@ static bool drop_payment_header(
 	return true;
 }
 
+static enum x402_err open_stream(
+	struct x402_client *client, struct call *call, int64_t deadline_ms)
+{
+	struct x402__mcp_stream_options options = {.client = &client->options,
+		.url = call->asked->url,
+		.headers = call->asked->headers,
+		.headers_len = call->asked->headers_len,
+		.initialize = initialize,
+		.initialized = initialized,
+		.deadline_ms = deadline_ms};
+	return x402__mcp_stream_new(&options, &call->stream);
+}
+
+/* A stream that broke took its session along: the same call in a new one. */
+static enum x402_err renew_stream(struct call *call)
+{
+	struct x402__transfer *transfer = &call->transfer;
+	if (!x402__mcp_stream_has_ended(call->stream))
+		return X402_OK;
+	struct x402__mcp_stream *old = call->stream;
+	enum x402_err err = open_stream(
+		transfer->client, call, transfer->deadline_ms);
+	if (!err)
+		x402__mcp_stream_free(old);
+	return err;
+}
+
 static enum x402_err dress(void *user, struct x402__exchange *exchange)
 {
 	struct call *call = user;
+	if (call->stream) {
+		enum x402_err err = renew_stream(call);
+		if (err)
+			return err;
+		curl_easy_setopt(exchange->curl, CURLOPT_URL,
+			x402__mcp_stream_endpoint(call->stream));
+	}
 	if (!x402__flow_pays(exchange->flow))
 		return X402_OK;
 	struct x402_json *payment = payment_of(call);
@@ -408,37 +471,55 @@ static enum x402_err post(struct x402_client *client, struct call *call,
 	return x402_client_fetch(client, &request, response);
 }
 
+/* What a server of the older transport says to a post at its stream. */
+static bool may_be_stream(long status)
+{
+	return status == 400 || status == 404 || status == 405;
+}
+
+static enum x402_err refuse_session(
+	struct x402_client_response *response, const char *text)
+{
+	x402_errinfo_set(&response->error, "url",
+		"the server began no session (status %ld)%s", response->status,
+		text);
+	response->cause = X402_CLIENT_CAUSE_BAD_REQUEST;
+	return X402_ERR_INVALID_ARGUMENT;
+}
+
+static enum x402_err begin_stream(struct x402_client *client, struct call *call,
+	struct x402_client_response *response)
+{
+	enum x402_err err = open_stream(
+		client, call, x402__now_ms() + client->options.timeout_ms);
+	if (!err)
+		return X402_OK;
+	if (err == X402_ERR_POLICY)
+		return refuse_session(
+			response, ", and its stream names another origin");
+	return refuse_session(response, "");
+}
+
 static enum x402_err begin_session(struct x402_client *client,
 	struct call *call, struct x402_client_response *response)
 {
-	enum x402_err err = post(client, call,
-		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\","
-		"\"params\":{\"protocolVersion\":\"" VERSION
-		"\",\"capabilities\":{},\"clientInfo\":{\"name\":\"x402\","
-		"\"version\":\"" X402_VERSION "\"}}}",
-		response);
+	enum x402_err err = post(client, call, initialize, response);
 	if (err)
 		return err;
+	if (may_be_stream(response->status))
+		return begin_stream(client, call, response);
 	const char *session = x402_client_response_header(
 		response, "Mcp-Session-Id");
 	if (response->status != 200 ||
-		(session && strlen(session) > SESSION_MAX_BYTES)) {
-		x402_errinfo_set(&response->error, "url",
-			"the server began no session (status %ld)",
-			response->status);
-		response->cause = X402_CLIENT_CAUSE_BAD_REQUEST;
-		return X402_ERR_INVALID_ARGUMENT;
-	}
+		(session && strlen(session) > SESSION_MAX_BYTES))
+		return refuse_session(response, "");
 	call->session = session ? strdup(session) : NULL;
 	if (session &&
 		(!call->session ||
 			!add_header(call, "Mcp-Session-Id", call->session)))
 		return X402_ERR_NOMEM;
 	struct x402_client_response told = X402_CLIENT_RESPONSE_INIT;
-	err = post(client, call,
-		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
-		"initialized\"}",
-		&told);
+	err = post(client, call, initialized, &told);
 	x402_client_response_clear(&told);
 	return err;
 }
@@ -487,6 +568,7 @@ enum x402_err x402_client_mcp_call(struct x402_client *client,
 	*ret_result = call->result;
 	x402__headers_clear(&call->told);
 	curl_slist_free_all(call->list);
+	x402__mcp_stream_free(call->stream);
 	x402_json_unref(call->resource);
 	free(call->told_body);
 	free(call->session);

@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { KEY, PAYEE, PAYER, TX, environment, makeHome, offer, run, x402 } from '../system/cli.lib.mjs';
@@ -60,9 +61,9 @@ const tools = {
 };
 
 let payments = []; // {tool, payment}
-async function startServer(json) {
+async function startServer(form) {
   const sessions = {};
-  const open = (res) => {
+  const open = () => {
     const server = new Server({ name: 'paid', version: '1' }, { capabilities: { tools: {} } });
     server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [] }));
     server.setRequestHandler(CallToolRequestSchema, (request) => {
@@ -78,14 +79,33 @@ async function startServer(json) {
     const id = req.headers['mcp-session-id'];
     assert.equal(req.headers['payment-signature'], undefined, 'it travels in _meta alone');
     current = res;
+    if (form === 'sse') return older(req, res);
     if (id) return sessions[id].handleRequest(req, res);
     const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: () => crypto.randomUUID(),
-      enableJsonResponse: json, onsessioninitialized: (s) => { sessions[s] = transport; } });
-    await open(res).connect(transport);
+      enableJsonResponse: form === 'json', onsessioninitialized: (s) => { sessions[s] = transport; } });
+    await open().connect(transport);
     return transport.handleRequest(req, res);
   });
+  // M-09: a stream at /mcp, posts to /messages?sessionId=...
+  async function older(req, res) {
+    const { pathname, searchParams } = new URL(req.url, 'http://here');
+    if (req.method === 'GET' && pathname === '/mcp') {
+      // The SDK names its own origin whatever it is told.
+      if (server.elsewhere) {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        return res.write(`event: endpoint\ndata: ${server.elsewhere}\n\n`);
+      }
+      const transport = new SSEServerTransport('/messages', res);
+      sessions[transport.sessionId] = { transport, res };
+      return open().connect(transport);
+    }
+    const session = sessions[searchParams.get('sessionId')];
+    if (req.method !== 'POST' || pathname !== '/messages' || !session) return res.writeHead(404).end();
+    current = session.res; // what a tool can break is the stream
+    return session.transport.handlePostMessage(req, res);
+  }
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return { url: `http://127.0.0.1:${server.address().port}/mcp`, stop() {
+  return { server, url: `http://127.0.0.1:${server.address().port}/mcp`, stop() {
     server.closeAllConnections();
     return new Promise((done) => server.close(done));
   } };
@@ -93,8 +113,7 @@ async function startServer(json) {
 
 const servers = {};
 before(async () => {
-  servers.json = await startServer(true);
-  servers.stream = await startServer(false);
+  for (const form of ['json', 'stream', 'sse']) servers[form] = await startServer(form);
 });
 after(() => Promise.all(Object.values(servers).map((s) => s.stop())));
 
@@ -114,7 +133,20 @@ function assertOneAuthorization(tool, presented = 1) {
   }
 }
 
-for (const form of ['json', 'stream']) {
+test('sse_stream_that_names_another_origin_is_not_posted_to', async () => {
+  servers.sse.server.elsewhere = 'http://127.0.0.1:1/messages';
+  try {
+    const result = await call(makeHome(), 'sse', 'quote', ['--arguments', '{"q":"owls"}']);
+    assert.notEqual(result.code, 0);
+    assert.equal(result.error.charged, 'no');
+    assert.match(result.error.message, /another origin/);
+    assert.equal(payments.length, 0);
+  } finally {
+    servers.sse.server.elsewhere = undefined;
+  }
+});
+
+for (const form of ['json', 'stream', 'sse']) {
   test(`${form}_free_tool_is_called_and_nothing_is_signed`, async () => {
     const result = await call(makeHome(), form, 'free', ['--arguments', '{"q":7}']);
     assert.equal(result.code, 0, result.stderr);

@@ -1,10 +1,11 @@
 /*
  * mcp.h: calling tools of other MCP servers, and paying for those that have a
- * price (protocol.md, M-01 to M-07).
+ * price (protocol.md, M-01 to M-07, M-09).
  *
- * The server speaks streamable HTTP. Whether the tool is paid for follows the
- * same rules as a URL's: one authorization for one call, limits, the journal,
- * and the same authorization again after a lost reply.
+ * The server speaks streamable HTTP, or the older transport: an event stream,
+ * and posts to where it says, within its origin. Whether the tool is paid for
+ * follows the same rules as a URL's: one authorization for one call, limits,
+ * the journal, and the same authorization again after a lost reply.
  *
  * Not for: servers on standard input and output; those are of this machine.
  * Thread rule: as in client.h.
