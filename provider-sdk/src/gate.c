@@ -2,7 +2,7 @@
  * gate.c: one request through the gate, in the order of x402 P-12A.
  *
  *   x402_gate_begin()           path, route, payment, claim
- *     choose_route()            strictly and loosely read, they must agree
+ *     choose_route()            whatever a path may be read as must agree
  *     begin_paid()              402, or ask for verification
  *   x402_gate_on_facilitator()  the answer to an ASK: gate_facilitator.c
  *   x402_gate_on_handler()      a response is ready and kept back
@@ -85,16 +85,23 @@ static struct x402__route *first_route(
 	return gated;
 }
 
-/* False when the two readings disagree; nothing may pass then. */
-static bool choose_route(struct x402_gate *gate)
+static bool same_route(void *user, const char *reading)
 {
+	const struct x402_gate *gate = user;
 	bool method;
 
+	/* The usual one, and the cheapest. */
+	if (strcmp(reading, gate->path.strict) == 0)
+		return true;
+	return first_route(gate, reading, &method) == gate->route;
+}
+
+/* False when two readings disagree; nothing may pass then. */
+static bool choose_route(struct x402_gate *gate)
+{
 	gate->route = first_route(
 		gate, gate->path.strict, &gate->method_matches);
-	if (strcmp(gate->path.strict, gate->path.loose) == 0)
-		return true;
-	return first_route(gate, gate->path.loose, &method) == gate->route;
+	return x402__path_readings_agree(&gate->path, same_route, gate);
 }
 
 static bool is_preflight(

@@ -5,8 +5,9 @@
  * out of the target, decode_once() undoes the escapes of one round, and
  * tidy() splits at '/', drops empty and dot segments and joins the rest. The
  * strict reading runs them once and keeps an escaped '/' or '\' escaped (x402
- * P-112). The loose reading decodes until nothing changes, takes '\' for '/',
- * cuts ";parameters" and drops blanks and control bytes.
+ * P-112). x402__path_readings_agree() goes through what others might read: it
+ * decodes until nothing changes, and after each round takes '\' for '/', cuts
+ * ";parameters" and drops blanks and control bytes.
  */
 #include "route_p.h"
 
@@ -209,8 +210,9 @@ static enum x402_err read_strict(struct x402_span path, char **ret_text)
 	return X402_OK;
 }
 
-/* What a forgiving server may make of it, after all rounds of decoding. */
-static size_t loosen(char *text, size_t len)
+/* What a forgiving server may make of it, after all rounds of decoding. cut:
+ * it takes a decoded '?' or '#' for the path's end. */
+static size_t loosen(char *text, size_t len, bool cut)
 {
 	size_t out = 0;
 	bool parameters = false;
@@ -220,7 +222,7 @@ static size_t loosen(char *text, size_t len)
 
 		if (c == '\\')
 			c = '/';
-		if (c == '?' || c == '#')
+		if (cut && (c == '?' || c == '#'))
 			break;
 		if (c == '/')
 			parameters = false;
@@ -233,31 +235,6 @@ static size_t loosen(char *text, size_t len)
 	return tidy(text, out);
 }
 
-static enum x402_err read_loose(struct x402_span path, char **ret_text)
-{
-	char *text = malloc(path.len + 2);
-	size_t len = path.len;
-
-	if (!text)
-		return X402_ERR_NOMEM;
-	if (path.len)
-		memcpy(text, path.ptr, path.len);
-	for (int round = 0; round < X402__DECODE_ROUNDS; round++) {
-		size_t before = len;
-
-		if (!decode_once(x402_span(text, len), false, text, &len)) {
-			free(text);
-			return X402_ERR_SYNTAX;
-		}
-		/* Decoding only ever shortens. */
-		if (len == before)
-			break;
-	}
-	loosen(text, len);
-	*ret_text = text;
-	return X402_OK;
-}
-
 enum x402_err x402__path_read(
 	struct x402_span target, struct x402__path *ret_path)
 {
@@ -267,8 +244,6 @@ enum x402_err x402__path_read(
 
 	if (err == X402_OK)
 		err = read_strict(text, &path.strict);
-	if (err == X402_OK)
-		err = read_loose(text, &path.loose);
 	if (err != X402_OK) {
 		x402__path_clear(&path);
 		return err;
@@ -277,12 +252,53 @@ enum x402_err x402__path_read(
 	return X402_OK;
 }
 
+/* One round's text, read in both ways; scratch has room for it. */
+static bool round_agrees(const char *text, size_t len, char *scratch,
+	bool (*agrees)(void *user, const char *reading), void *user)
+{
+	for (int cut = 0; cut < 2; cut++) {
+		memcpy(scratch, text, len);
+		loosen(scratch, len, cut);
+		if (!agrees(user, scratch))
+			return false;
+	}
+	return true;
+}
+
+bool x402__path_readings_agree(const struct x402__path *path,
+	bool (*agrees)(void *user, const char *reading), void *user)
+{
+	size_t len = path->query ? (size_t)(path->query - 1 - path->raw)
+				 : path->raw_len;
+	char *text;
+	bool good = true;
+
+	/* Nothing that could be read in two ways. */
+	if (!memchr(path->raw, '%', len) && !memchr(path->raw, ';', len) &&
+		!memchr(path->raw, '\\', len))
+		return true;
+	text = malloc(2 * (len + 2));
+	if (!text)
+		return false;
+	memcpy(text, path->raw, len);
+	for (int round = 0; good && round < X402__DECODE_ROUNDS; round++) {
+		size_t before = len;
+
+		good = decode_once(x402_span(text, len), false, text, &len) &&
+			round_agrees(
+				text, len, text + before + 2, agrees, user);
+		if (len == before)
+			break;
+	}
+	free(text);
+	return good;
+}
+
 void x402__path_clear(struct x402__path *path)
 {
 	if (!path)
 		return;
 	free(path->strict);
-	free(path->loose);
 	memset(path, 0, sizeof(*path));
 }
 

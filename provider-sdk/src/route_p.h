@@ -4,9 +4,9 @@
  *
  * Every way round a paywall that the ecosystem has seen (demands.md P3, attack
  * 33) was a path that the gate read in one way and the server behind it in
- * another. So a path is read twice here: strictly, as the protocol's rule has
- * it (x402 P-112), and loosely, as the most forgiving server might. The gate
- * lets nothing through on which the two readings choose different routes.
+ * another. So a path is read here strictly, as the protocol's rule has it (x402
+ * P-112), and in every way in which more forgiving servers might. The gate lets
+ * nothing through on which two readings choose different routes.
  *
  * Thread rule: pure functions; a compiled pattern is constant once made.
  */
@@ -19,13 +19,12 @@
 #define X402__TARGET_MAX 8192
 /* Patterns are typed by people; matching costs pattern times path. */
 #define X402__PATTERN_MAX 512
-/* Rounds of percent-decoding in the loose reading: what a chain of proxies,
+/* Rounds of percent-decoding in the other readings: what a chain of proxies,
  * server and framework could do, and some. */
 #define X402__DECODE_ROUNDS 8
 
 struct x402__path {
 	char *strict;    /* owned: canonical path, "/" at least */
-	char *loose;     /* owned: the most forgiving reading of it */
 	const char *raw; /* borrowed from the target: path and query as sent */
 	size_t raw_len;  /* up to '#', for the resource's URL */
 	const char *query; /* borrowed, without '?'; NULL when there is none */
@@ -41,6 +40,14 @@ struct x402__path {
 X402_MUST_USE enum x402_err x402__path_read(
 	struct x402_span target, struct x402__path *ret_path);
 void x402__path_clear(struct x402__path *path);
+/*
+ * Does everything agree that a server may make of the path: after each round of
+ * decoding, '\\' a '/', without ";parameters" and blanks, and with a decoded
+ * '?' or '#' as a byte or as the end? False also when an escape turns out to be
+ * a NUL, and when memory is out. The target must still be there.
+ */
+bool x402__path_readings_agree(const struct x402__path *path,
+	bool (*agrees)(void *user, const char *reading), void *user);
 
 struct x402__pattern {
 	char *text;      /* owned, as it was given */

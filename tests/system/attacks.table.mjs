@@ -270,6 +270,15 @@ export const attack = (name, open, also = {}) =>
     }
   });
 
+  // Its keys are asked for while its body is on the way.
+  test('42 a crawler with a body proves who it is', async () => {
+    const res = await request(site, '/paid-post', { method: 'POST',
+      body: 'x'.repeat(5000), headers: [['Content-Type', 'text/plain'],
+        ['Content-Length', '5000'], ...signed(directory, host())] });
+    assert.equal(res.status, 200, res.text);
+    assert.match(res.text, /"paid"/);
+  });
+
   test('42 crawlers that are not who they say', async () => {
     for (const agent of ['SignedBot/1.0', 'Googlebot/2.1', 'SignedBot'])
       shut((await ask(ARTICLE,
@@ -301,7 +310,7 @@ export const attack = (name, open, also = {}) =>
     const pass = paid.headers['x402-pass'];
     const cookie = paid.headers['set-cookie'][0];
     assert.match(cookie, /HttpOnly; SameSite=Lax/);
-    for (const value of [pass.slice(2), pass.replace(/^01/, '02'),
+    for (const value of [pass.slice(2), pass.replace(/^02/, '01'),
       pass.replace(/.$/, (c) => (c === '0' ? '1' : '0')), 'null',
       Buffer.from('{"alg":"none"}').toString('base64url') + '..',
       '0'.repeat(pass.length)]) {

@@ -11,7 +11,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 
 import { attack } from './attacks.table.mjs';
 import { contentRoutes, startGateway, startOrigin } from './gateway_site.lib.mjs';
-import { PAYEE, challenge, pay, request, startFacilitator } from
+import { PAYEE, challenge, pay, raw, request, startFacilitator } from
   './provider.lib.mjs';
 
 attack('x402-gateway', async ({ f, dir, directory }) => {
@@ -64,6 +64,55 @@ describe('attacks on what crosses x402-gateway', () => {
     await f.stop();
     assert.deepEqual(ended, { code: 0, signal: null }, gateway.log);
     assert.doesNotMatch(gateway.log, /ERROR|runtime error/);
+  });
+
+  // Servers that read a path in more ways than one: Java's cut ";parameters"
+  // before they look for dots, others decode once more, or take '\\' for '/'.
+  const readings = [1, 2, 3].flatMap((rounds) => [true, false].map((cut) =>
+    (url) => {
+      let text = url.split('?')[0];
+      for (let i = 1; i < rounds; i++)
+        try { text = decodeURIComponent(text); } catch { return ''; }
+      text = text.replaceAll('\\', '/').replace(/;[^/]*/g, '');
+      try { text = decodeURIComponent(text); } catch { return ''; }
+      text = text.replaceAll('\\', '/').replace(/;[^/]*/g, '');
+      if (cut) text = text.replace(/[?#].*/, '');
+      return path.posix.normalize(text.replace(/[\0-\x20]/g, ''));
+    }));
+
+  test('33 no path is free for the gate and sold by the origin', async () => {
+    const wrong = [];
+    origin.handler = (one, res) => {
+      if (readings.some((read) => read(one.url).startsWith('/film')))
+        wrong.push(one.url);
+      res.end();
+      return true;
+    };
+    const g = await startGateway(`
+      public_origin = "http://127.0.0.1:PORT" network = "eip155:84532"
+      pay_to = "${PAYEE}" price = "$0.01" upstream "o" { url = "${origin.url}" }
+      route "/free/*" { free = true } route "GET /" { free = true }`);
+    const ups = ['..', '.%2e', '..;x=1', '..%3b', '..%23', '..;%23', '..;%3fx',
+      '%252e%252e', '.%09.', '.;/..', '%25252e%25252e', '..%00'];
+    const slashes = ['/', '%2f', '%5c', ';/', '%252f', '%23/', '/%20/',
+      ';%23/'];
+    const targets = ups.flatMap((up) => slashes.flatMap((a) =>
+      slashes.flatMap((b) => [`/free${a}${up}${b}film`,
+        `/free/x${a}${up}${b}${up}${b}film`])));
+    // What the last round undoes.
+    targets.push('/free/..%252ffilm%252f%25252e%25252e%252ffree/y',
+      '/free/..%252ffilm%25253b/x%25252f..%25252ffree');
+    for (let i = 0; i < targets.length; i += 50)
+      for (const text of await Promise.all(targets.slice(i, i + 50)
+        .map((target) => raw(g, `GET ${target} HTTP/1.1\r\nHost: x\r\n` +
+          'Connection: close\r\n\r\n'))))
+        assert.match(text, /^HTTP\/1.1 [245]/);
+    assert.deepEqual(wrong, []);
+    // Names that only look odd are served.
+    for (const target of ['/free/100%25', '/free/c%23', '/free/a;b=1/c',
+      '/free/a%20b', '/free/%C3%BC'])
+      assert.equal((await request(g, target)).status, 200, target);
+    await g.stop();
   });
 
   // An origin that answers before it has read the request's body, with a film
