@@ -12,6 +12,11 @@ const money = (offer) => {
     .replace(/\.?0+$/, '') + ' ' + offer.extra.name;
 };
 
+// What people call a chain.
+const chains = { 1: 'Ethereum', 10: 'OP Mainnet', 137: 'Polygon', 8453: 'Base',
+  42161: 'Arbitrum One', 43114: 'Avalanche', 84532: 'Base Sepolia (test)' };
+const chain = (network) => chains[network.slice(7)] ?? network;
+
 class X402Pay extends HTMLElement {
   static observedAttributes = ['src'];
 
@@ -61,7 +66,8 @@ class X402Pay extends HTMLElement {
     line.part = 'text';
     button.append(document.createElement('slot'), ' ' + money(offer));
     line.setAttribute('role', 'status');
-    line.textContent = 'To ' + offer.payTo + ' on ' + offer.network + '.';
+    line.style.overflowWrap = 'anywhere'; // addresses are long, phones narrow
+    line.textContent = 'To ' + offer.payTo + ' on ' + chain(offer.network) + '.';
     button.onclick = async () => {
       button.disabled = true;
       try {

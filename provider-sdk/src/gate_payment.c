@@ -311,13 +311,6 @@ static enum x402__payment_outcome identify(
 	if (gate->is_svm)
 		return identify_svm(
 			gate, transaction ? transaction : "", ret_reason);
-	/* L-016: of two authorizations one server would judge the one, and the
-	 * next one the other. */
-	if (permit2 && x402_json_has(json, "authorization")) {
-		*ret_reason = x402_reason_wire(
-			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
-		return X402__PAYMENT_REFUSED;
-	}
 	err = permit2 ? read_permit2(json, upto, &by) : read_eip3009(json, &by);
 
 	if (err == X402_ERR_NOMEM)

@@ -151,7 +151,7 @@ for (const name of Object.keys(sources)) {
 
   test(`${name}: another src is another price, and never the one before`,
     async () => {
-      const page = await open({ width: 390, height: 844, phone: true,
+      const page = await open({ width: 320, height: 640, phone: true,
         dark: true });
       await page.until(`${text}.includes("0.001 USDC")`);
       await page.eval('document.querySelector("#article").click()');
@@ -176,6 +176,8 @@ for (const name of Object.keys(sources)) {
         window.fetch = real;
       })()`);
       assert.equal(await page.eval(`${text}.includes("0.01 USDC")`), true);
+      assert.equal(await page.eval(`${text}.includes("${PAYEE}")`), true);
+      assert.equal(await page.eval(`/on Base Sepolia/.test(${text})`), true);
       await page.screenshot(`${name}-phone`);
       assert.equal(await page.eval(
         'document.documentElement.scrollWidth <= innerWidth'), true);

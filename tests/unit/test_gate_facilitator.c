@@ -754,9 +754,10 @@ static void test_gate_refused_at_once_is_verified_anew(void **state)
 }
 
 /*
- * One authorization for us and another one for the next server: the payment
- * that is claimed would not be the one that is settled, and a new claim would
- * be had for each made-up second one.
+ * One authorization for us and another one for the next server (L-016): the
+ * payment that is claimed would not be the one that is settled, and a new claim
+ * would be had for each made-up second one. The scheme refuses it; this is that
+ * the gate asks the scheme.
  */
 static void test_gate_two_authorizations_are_none(void **state)
 {

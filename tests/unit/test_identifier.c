@@ -205,6 +205,105 @@ static void test_identifier_refused_is_free_again(void **state)
 	house_close(&house);
 }
 
+/* ---- Solana. ---- */
+
+#define SOLANA "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
+
+static const struct x402_provider_price svm_cent = {.network = SOLANA,
+	.pay_to = "GyGKxMyg1p9SsHfm15MkNUu1u9TN2JtTspcdmrtGUdse",
+	.price = "$0.01",
+	.extra_json = "{\"feePayer\":"
+		      "\"AKnL4NNf3DGWZJS6cPknBuEGnVsV4A4m5tgebLHaRSZ9\"}"};
+static const struct x402_provider_route svm_routes[] = {{.pattern = "GET /must",
+	.prices = &svm_cent,
+	.prices_len = 1,
+	.identifier = X402_PROVIDER_IDENTIFIER_REQUIRED}};
+
+static enum x402_err sign_svm(void *user, const struct x402_signable *signable,
+	struct x402_buf *ret_signature)
+{
+	uint8_t sig64[64];
+	enum x402_err err = x402_ed25519_sign(
+		user, signable->svm_message, sig64);
+
+	x402_buf_add(ret_signature, x402_span(sig64, 64));
+	return err;
+}
+
+/* A payment of one of two wallets under ID; caller frees. */
+static char *pay_svm(struct house *house, uint8_t wallet)
+{
+	static const char id[] = "{\"payment-identifier\":{\"info\":{"
+				 "\"required\":true,\"id\":\"" ID "\"}}}";
+	const uint8_t seed32[32] = {wallet};
+	struct x402_svm_secret secret;
+	struct x402_create_options options = {.now_unix_s = NOW,
+		.sign = sign_svm,
+		.user = &secret,
+		.has_svm = true,
+		.svm_mint = {x402_svm_token_program, 6}};
+	struct x402_payment_required required;
+	struct x402_payment_payload payload;
+	struct x402_json *scheme_payload;
+	struct x402_json *json = NULL;
+	struct x402_json *extensions;
+	char *plain = NULL;
+	char *text = NULL;
+
+	assert_int_equal(x402_svm_secret_from_seed(seed32, &secret), X402_OK);
+	memcpy(options.svm_payer.bytes, secret.seed_and_key64 + 32, 32);
+	memset(options.nonce32, wallet, 32);
+	memset(options.svm_blockhash32, 0xb1, 32);
+	assert_int_equal(house_get(house, "/must"), X402_GATE_ANSWER);
+	house_challenge(house, &required);
+	assert_int_equal(x402_create_payload(&required.accepts[0], &options,
+				 NULL, &scheme_payload),
+		X402_OK);
+	assert_int_equal(x402_payment_payload_build(
+				 &required, 0, scheme_payload, NULL, &payload),
+		X402_OK);
+	assert_int_equal(
+		x402_payment_payload_encode(&payload, &plain), X402_OK);
+	assert_int_equal(
+		x402_header_decode(x402_span_str(plain), NULL, &json), X402_OK);
+	assert_int_equal(
+		x402_json_parse(x402_span_str(id), NULL, NULL, &extensions),
+		X402_OK);
+	assert_int_equal(
+		x402_json_set_take(json, "extensions", extensions), X402_OK);
+	assert_int_equal(x402_header_encode(json, &text), X402_OK);
+	x402_json_unref(json);
+	x402_payment_payload_clear(&payload);
+	x402_json_unref(scheme_payload);
+	x402_payment_required_clear(&required);
+	free(plain);
+	return text;
+}
+
+/* Whoever takes a name takes it from nobody else. */
+static void test_identifier_on_solana_is_its_payers(void **state)
+{
+	struct x402_provider_options options = house_options();
+	struct house house;
+	char *first;
+	char *second;
+
+	(void)state;
+	options.routes = svm_routes;
+	options.routes_len = 1;
+	house_open_with(&house, &options);
+	first = pay_svm(&house, 1);
+	second = pay_svm(&house, 2);
+	assert_int_equal(house_send(&house, "/must", first), X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(&house, 200, HOUSE_VALID), X402_GATE_RUN_HANDLER);
+	assert_int_equal(house_handled(&house, 200), X402_GATE_ASK);
+	assert_int_equal(house_send(&house, "/must", second), X402_GATE_ASK);
+	free(first);
+	free(second);
+	house_close(&house);
+}
+
 /* ---- A memory that counts for several processes, and knows no names. ---- */
 
 static struct x402__counter places[X402__COUNTERS_MAX];
@@ -397,8 +496,11 @@ static void test_replay_of_the_same_and_of_a_new_signature(void **state)
 	assert_replayed(&house, "bought");
 	/* Also when the time of the authorization is over, the response's is
 	 * not. */
-	send_at(&house, first, NOW + 900);
+	send_at(&house, first, NOW + 3600);
 	assert_replayed(&house, "bought");
+	/* And no longer than it says. */
+	send_at(&house, first, NOW + 3601);
+	assert_int_equal(house.decision.status, 402);
 	free(second);
 	free(first);
 	house_close(&house);
@@ -505,6 +607,7 @@ int main(void)
 			test_replay_of_the_same_and_of_a_new_signature),
 		cmocka_unit_test(test_replay_is_not_for_others),
 		cmocka_unit_test(test_replay_keeps_what_is_small_and_was_paid),
+		cmocka_unit_test(test_identifier_on_solana_is_its_payers),
 		cmocka_unit_test(test_identifier_is_counted_for_all),
 		cmocka_unit_test(test_replay_needs_a_memory_of_names),
 		cmocka_unit_test(test_replay_needs_names),
