@@ -233,7 +233,7 @@ void x402__replay_note(
 	struct x402_gate *gate, const struct x402_gate_handler_result *result);
 /* The money has moved: keep it. Before it leaves. */
 void x402__replay_store(struct x402_gate *gate);
-/* Is there a response, and is its time not over? */
+/* Is there a response that can be read, and is its time not over? */
 bool x402__replay_is_fresh(
 	const struct x402_gate *gate, struct x402_span response);
 /* Send it again; response is taken over. */

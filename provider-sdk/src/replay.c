@@ -18,6 +18,7 @@
 
 #define FORMAT    1
 #define TIME_SIZE 8
+#define HEAD_SIZE 4 /* format, status, number of headers */
 /* Longer ones are no names of types and files. */
 #define VALUE_MAX 1024
 
@@ -90,17 +91,15 @@ void x402__replay_store(struct x402_gate *gate)
 	x402_buf_clear(&gate->replay);
 }
 
-bool x402__replay_is_fresh(
-	const struct x402_gate *gate, struct x402_span response)
-{
-	uint64_t until = 0;
-
-	if (response.len <= TIME_SIZE)
-		return false;
-	for (size_t i = 0; i < TIME_SIZE; i++)
-		until = until << 8 | response.ptr[i];
-	return gate->now_unix_s <= until;
-}
+/* What is kept, taken apart; all of it points into the bytes. */
+struct parts {
+	uint64_t until_unix_s;
+	const char *receipt;
+	unsigned status;
+	struct x402_gate_header headers[X402_GATE_REPLAY_HEADERS_MAX];
+	size_t headers_len;
+	struct x402_span body;
+};
 
 /* One text and its NUL; NULL when there is none. */
 static const char *next_text(struct x402_span *rest)
@@ -114,50 +113,74 @@ static const char *next_text(struct x402_span *rest)
 	return text;
 }
 
-static bool read_headers(struct x402_span *rest, size_t count,
-	struct x402_gate_decision *decision)
+static uint64_t read_number(const uint8_t *bytes, size_t len)
 {
-	for (size_t i = 0; i < count; i++) {
-		const char *name = next_text(rest);
-		const char *value = name ? next_text(rest) : NULL;
+	uint64_t number = 0;
 
-		if (!value)
+	for (size_t i = 0; i < len; i++)
+		number = number << 8 | bytes[i];
+	return number;
+}
+
+/* Whoever kept it may have lost a part: false then. */
+static bool take_apart(struct x402_span kept, struct parts *ret_parts)
+{
+	struct x402_span rest;
+
+	memset(ret_parts, 0, sizeof(*ret_parts));
+	if (kept.len <= TIME_SIZE)
+		return false;
+	ret_parts->until_unix_s = read_number(kept.ptr, TIME_SIZE);
+	rest = x402_span(kept.ptr + TIME_SIZE, kept.len - TIME_SIZE);
+	ret_parts->receipt = next_text(&rest);
+	if (!ret_parts->receipt || rest.len < HEAD_SIZE ||
+		rest.ptr[0] != FORMAT ||
+		rest.ptr[3] > X402_GATE_REPLAY_HEADERS_MAX)
+		return false;
+	ret_parts->status = (unsigned)read_number(rest.ptr + 1, 2);
+	ret_parts->headers_len = rest.ptr[3];
+	rest = x402_span(rest.ptr + HEAD_SIZE, rest.len - HEAD_SIZE);
+	for (size_t i = 0; i < ret_parts->headers_len; i++) {
+		struct x402_gate_header *header = &ret_parts->headers[i];
+
+		header->name = next_text(&rest);
+		header->value = header->name ? next_text(&rest) : NULL;
+		if (!header->value)
 			return false;
-		x402__gate_add(decision, name, value);
 	}
+	ret_parts->body = rest;
 	return true;
+}
+
+bool x402__replay_is_fresh(
+	const struct x402_gate *gate, struct x402_span response)
+{
+	struct parts parts;
+
+	return take_apart(response, &parts) &&
+		gate->now_unix_s <= parts.until_unix_s;
 }
 
 void x402__replay_answer(struct x402_gate *gate, struct x402_buf *response,
 	struct x402_gate_decision *ret_decision)
 {
-	struct x402_span rest;
-	const char *receipt;
-	size_t count;
-	bool whole;
+	struct parts parts;
 
 	x402_buf_clear(&gate->replay);
 	gate->replay = *response; /* lives as long as the decision */
 	*response = (struct x402_buf){0};
-	rest = x402_span(
-		gate->replay.ptr + TIME_SIZE, gate->replay.len - TIME_SIZE);
-	receipt = next_text(&rest);
-	gate->state = X402__GATE_DONE;
-	x402__gate_start(gate, X402_GATE_ANSWER, ret_decision);
-	whole = receipt && rest.len >= 4 && rest.ptr[0] == FORMAT &&
-		rest.ptr[3] <= X402_GATE_REPLAY_HEADERS_MAX;
-	if (whole) {
-		ret_decision->status = (unsigned)rest.ptr[1] << 8 | rest.ptr[2];
-		x402__gate_answer_replayed(gate, receipt, ret_decision);
-		count = rest.ptr[3];
-		rest = x402_span(rest.ptr + 4, rest.len - 4);
-		whole = read_headers(&rest, count, ret_decision);
-	}
-	if (!whole) {
+	if (!take_apart(x402_buf_span(&gate->replay), &parts)) {
 		x402__gate_end_error(gate, 500,
 			"the response that was kept cannot be read",
 			ret_decision);
 		return;
 	}
-	ret_decision->body = rest;
+	gate->state = X402__GATE_DONE;
+	x402__gate_start(gate, X402_GATE_ANSWER, ret_decision);
+	ret_decision->status = parts.status;
+	ret_decision->body = parts.body;
+	x402__gate_answer_replayed(gate, parts.receipt, ret_decision);
+	for (size_t i = 0; i < parts.headers_len; i++)
+		x402__gate_add(ret_decision, parts.headers[i].name,
+			parts.headers[i].value);
 }

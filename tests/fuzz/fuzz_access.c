@@ -27,18 +27,16 @@ struct input {
 
 static const struct x402_provider_price price = {
 	.network = "eip155:84532", .pay_to = PAY_TO, .price = "$0.01"};
-static const struct x402_provider_holder holder = {
-	.rpc_url = "https://rpc.example",
-	.token = "0x5FbDB2315678afecb367f032d93F642f64180aa3"};
+/* Asked whether a contract has signed: with that alone nobody has paid. */
+static const struct x402_provider_rpc rpc = {
+	"eip155:84532", "https://rpc.example"};
 static const struct x402_provider_route route = {.pattern = "/*",
 	.prices = &price,
 	.prices_len = 1,
 	.description = "<b>\"a\"",
 	.pass_s = 100,
 	.pass_uses = 2,
-	.siwx_s = 100,
-	.holders = &holder,
-	.holders_len = 1};
+	.siwx_s = 100};
 static const char *const proxies[] = {"10.0.0.0/8", "::1"};
 static const char *const hosts[] = {".bot.example"};
 static const struct x402_provider_crawler crawlers[] = {
@@ -91,8 +89,11 @@ static struct x402_provider *open_provider(void)
 	const struct x402_provider_options options = {
 		.routes = &route,
 		.routes_len = 1,
+		.public_origin = "https://shop.example",
 		.trusted_proxies = proxies,
 		.trusted_proxies_len = 2,
+		.rpcs = &rpc,
+		.rpcs_len = 1,
 		.crawlers = crawlers,
 		.crawlers_len = 2,
 		.page = &page,

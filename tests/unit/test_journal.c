@@ -776,6 +776,46 @@ static void test_journal_response_made_good_is_not_sent(void **state)
 	remove_all(&shop);
 }
 
+/* A file that was cut, or written by somebody else: what was paid is made
+ * anew, and a second signature gets nothing. */
+static void test_journal_response_that_is_none_is_made_anew(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE names SET response = substr(response, 1, 9)",
+		"UPDATE names SET response = substr(response, 1, 40)",
+		"UPDATE names SET response = CAST(substr(response, 1, 8) ||"
+		" x'6100' || x'02000000' AS BLOB)",
+		"UPDATE names SET response = CAST(substr(response, 1, 8) ||"
+		" x'6100' || x'0100c8ff' || x'61006200' AS BLOB)",
+		"UPDATE names SET response = CAST(substr(response, 1, 8) ||"
+		" x'6100' || x'0100c802' || x'6100620061' AS BLOB)"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		sqlite3 *db = NULL;
+		struct shop shop;
+		char *payment;
+		char *second;
+
+		begin_own(&shop);
+		payment = buy_named_undelivered(&shop);
+		second = pay_named(&shop.house);
+		assert_int_equal(sqlite3_open(shop.path, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, changes[i], NULL, NULL, NULL),
+			SQLITE_OK);
+		sqlite3_close(db);
+		send_named(&shop.house, second);
+		assert_int_equal(shop.house.decision.status, 409);
+		send_named(&shop.house, payment);
+		assert_int_equal(
+			shop.house.decision.action, X402_GATE_RUN_HANDLER);
+		free(payment);
+		free(second);
+		close_shop(&shop);
+		remove_all(&shop);
+	}
+}
+
 /* A file of the version before: opened, and nothing lost. */
 static void test_journal_of_version_1_is_taken_over(void **state)
 {
@@ -836,6 +876,8 @@ int main(void)
 		cmocka_unit_test(test_journal_name_outlives_the_process),
 		cmocka_unit_test(test_journal_response_sent_again_is_delivered),
 		cmocka_unit_test(test_journal_response_made_good_is_not_sent),
+		cmocka_unit_test(
+			test_journal_response_that_is_none_is_made_anew),
 		cmocka_unit_test(test_journal_of_version_1_is_taken_over),
 	};
 
