@@ -480,24 +480,6 @@ static void test_engine_finish_fault_is_repeated(void **state)
 	world_free(w);
 }
 
-static void test_engine_credit_fault_keeps_success_for_the_next(void **state)
-{
-	struct world *w = world_new();
-	struct told told;
-
-	(void)state;
-	world_boot(w);
-	w->store_faults = 1;
-	w->fault_verb = FAC_VERB_CREDIT;
-	world_settle(w, (struct asking){0}, &told);
-	world_run(w, 2000);
-	assert_int_equal(told.result.outcome, FAC_SETTLE_PENDING);
-	world_settle(w, (struct asking){.recall = true}, &told);
-	world_run(w, 500);
-	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
-	world_free(w);
-}
-
 /* ---- Faults of the chain. ---- */
 
 static void test_engine_lost_answer_to_broadcast_is_no_failure(void **state)
@@ -815,8 +797,6 @@ int main(void)
 		cmocka_unit_test(test_engine_journal_down_sends_nothing),
 		cmocka_unit_test(test_engine_journal_fault_leaves_no_gap),
 		cmocka_unit_test(test_engine_finish_fault_is_repeated),
-		cmocka_unit_test(
-			test_engine_credit_fault_keeps_success_for_the_next),
 		cmocka_unit_test(
 			test_engine_lost_answer_to_broadcast_is_no_failure),
 		cmocka_unit_test(test_engine_receipt_fault_is_no_verdict),

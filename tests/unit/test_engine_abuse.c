@@ -123,6 +123,53 @@ static void test_abuse_end_that_is_answered_twice_is_signed_once(void **state)
 	world_free(w);
 }
 
+/* PostgreSQL may commit and die before it says so. */
+static void test_abuse_success_whose_record_is_in_doubt_is_told(void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+	struct told again;
+
+	(void)state;
+	world_boot(w);
+	w->fault_verb = FAC_VERB_CREDIT;
+	w->store_faults = 2;
+	w->fault_is_durable = true;
+	world_settle(w, (struct asking){0}, &told);
+	world_run(w, 3000);
+	assert_int_equal(w->store_faults, 0);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	/* And nobody is told a second time. */
+	world_settle(w, (struct asking){.recall = true}, &again);
+	world_run(w, 1000);
+	assert_int_equal(again.result.outcome, FAC_SETTLE_DUPLICATE);
+	world_free(w);
+}
+
+static void test_abuse_success_that_cannot_be_recorded_is_told_later(
+	void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	world_boot(w);
+	w->fault_verb = FAC_VERB_CREDIT;
+	w->store_faults = 1000;
+	world_settle(w, (struct asking){.wait_ms = 3000}, &told);
+	world_run(w, 4000);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_PENDING);
+	assert_int_equal(strlen(told.result.transaction), 66);
+	assert_true(fac_engine_is_idle(w->engine));
+	w->store_faults = 0;
+	world_settle(w, (struct asking){.recall = true}, &told);
+	world_run(w, 1000);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	world_free(w);
+}
+
 /* ---- What nodes would not take. ---- */
 
 #define MANY 60
@@ -352,6 +399,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			test_abuse_end_that_is_answered_twice_is_signed_once),
+		cmocka_unit_test(
+			test_abuse_success_whose_record_is_in_doubt_is_told),
+		cmocka_unit_test(
+			test_abuse_success_that_cannot_be_recorded_is_told_later),
 		cmocka_unit_test(
 			test_abuse_batch_is_never_above_the_gas_of_a_transaction),
 		cmocka_unit_test(

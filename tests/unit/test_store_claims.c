@@ -134,6 +134,47 @@ static void test_store_dead_authorization_is_never_claimed(void **state)
 	assert_true(reserve(f, &unseen)->reply.claimed);
 }
 
+/* After a reply that got lost; nobody else is told that it has it. */
+static void test_store_success_is_claimed_again_by_the_same_claim(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0);
+	const uint8_t claims[2][32] = {{1}, {2}};
+	const struct heard *heard;
+
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		heard = ask(f,
+			fac_verb_credit_claim(
+				key_of(1), "{\"n\":1}", claims[0]));
+		assert_true(heard->reply.claimed);
+		assert_string_equal(heard->payments[0].answer, "{\"n\":1}");
+	}
+	heard = ask(
+		f, fac_verb_credit_claim(key_of(1), "{\"n\":2}", claims[1]));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_false(heard->reply.claimed);
+	assert_string_equal(heard->payments[0].answer, "{\"n\":1}");
+	assert_false(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
+}
+
+static void test_store_success_without_a_claim_is_claimed_once(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0);
+	const uint8_t claim32[32] = {0};
+
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(err_of(f, finish(&end)), X402_OK);
+	assert_true(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
+	assert_false(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
+	assert_false(ask(f, fac_verb_credit_claim(key_of(1), "{}", claim32))
+			     ->reply.claimed);
+}
+
 /* A clock that was years ahead for a moment. */
 static void test_store_clock_ahead_shuts_no_door(void **state)
 {
@@ -486,6 +527,9 @@ int main(void)
 		STORE_TEST(test_store_keeps_a_payment_of_solana),
 		STORE_TEST(
 			test_store_dead_claim_is_forgotten_and_its_row_is_found),
+		STORE_TEST(
+			test_store_success_is_claimed_again_by_the_same_claim),
+		STORE_TEST(test_store_success_without_a_claim_is_claimed_once),
 		STORE_TEST(test_store_clock_ahead_shuts_no_door),
 		STORE_TEST(test_store_retired_row_shuts_the_door_behind_it),
 		STORE_TEST(test_store_history_of_a_cancelled_row_is_bounded),

@@ -217,6 +217,14 @@ static void on_credited(void *arg, const struct fac_store_reply *reply)
 	job->crediting = false;
 	if (!fac_job_returned(job))
 		return;
+	if (reply->err == X402_ERR_STORE && job->waiters &&
+		job->phase == FAC_JOB_CREDITING) {
+		/* Perhaps recorded: by the same claim it is known to be ours */
+		snprintf(job->trouble, sizeof(job->trouble),
+			"settled, but the answer could not be recorded");
+		fac_job_retry(job, FAC_RETRY_MIN_MS, FAC_RETRY_MAX_MS);
+		return;
+	}
 	if (reply->err || !reply->payments_len) {
 		/* The money moved; the success stays to be claimed. */
 		fac_answer_all(job, FAC_SETTLE_PENDING,
@@ -243,11 +251,24 @@ static void credit(struct fac_job *job)
 {
 	char *body = success_body(&job->payment);
 
+	if (!job->has_claim)
+		job->engine->ports.random(job->engine->ports.user, job->claim32,
+			sizeof(job->claim32));
+	job->has_claim = true;
 	job->crediting = true;
 	fac_crash_point("before_credit");
-	fac_job_store(
-		job, fac_verb_credit(job->payment.key32, body), on_credited);
+	fac_job_store(job,
+		fac_verb_credit_claim(job->payment.key32, body, job->claim32),
+		on_credited);
 	free(body);
+}
+
+void fac_answer_credit_again(struct fac_job *job)
+{
+	if (job->waiters)
+		credit(job);
+	else
+		fac_job_end(job);
 }
 
 void fac_answer_submitted(struct fac_job *job)

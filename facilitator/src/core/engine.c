@@ -693,7 +693,7 @@ static void expire(struct fac_waiter *waiter)
 		return;
 	}
 	/* Its success is on the way to being its own: moments. */
-	if (job->phase == FAC_JOB_CREDITING || job->crediting)
+	if (job->crediting)
 		return;
 	fac_answer_unfinished(waiter, "the deadline came first");
 	if (job->waiters)
@@ -771,6 +771,8 @@ static void retry_jobs(struct fac_engine *engine)
 				fac_prove_check(job);
 			else if (job->phase == FAC_JOB_FOREIGN)
 				fac_share_repeat(job);
+			else if (job->phase == FAC_JOB_CREDITING)
+				fac_answer_credit_again(job);
 		}
 		job = next;
 	}

@@ -113,6 +113,8 @@ struct fac_job {
 	bool alone;     /* failed in company once */
 	bool late;      /* to be proven over: see fac_prove_late */
 	bool crediting; /* the claim's answer is owed */
+	bool has_claim; /* claim32 is drawn: the same for all its tries */
+	uint8_t claim32[32];
 	/* What another's transaction did with the authorization. */
 	uint8_t other_hash32[32];
 	/* Permit2: transactions that may be it, still to be looked at. */
@@ -370,6 +372,8 @@ void fac_answer_all(struct fac_job *job, enum fac_settle_outcome outcome,
 void fac_answer_unfinished(struct fac_waiter *waiter, const char *why);
 /* The payment reached its end: credit, or tell the reason. */
 void fac_answer_end(struct fac_job *job);
+/* A claim of which nobody knows whether it was recorded, once more. */
+void fac_answer_credit_again(struct fac_job *job);
 /* A node took it, and the chain's confirmations are FAC_CONFIRM_SUBMITTED. */
 void fac_answer_submitted(struct fac_job *job);
 void fac_answer_detach(struct fac_waiter *waiter);

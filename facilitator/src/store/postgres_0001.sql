@@ -47,6 +47,7 @@ CREATE TABLE payments (
   block_number bigint NOT NULL DEFAULT 0,
   credited boolean NOT NULL DEFAULT false,
   answer text,
+  claim bytea, -- of whom the one success was given to
   created_ms bigint NOT NULL,
   updated_ms bigint NOT NULL
 );
@@ -536,14 +537,14 @@ BEGIN
     ARRAY(SELECT payment FROM claims WHERE key = a_key));
 END $$;
 
-CREATE FUNCTION x402_credit(a_key bytea, a_answer text)
+CREATE FUNCTION x402_credit(a_key bytea, a_answer text, a_claim bytea)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v record;
   v_outcome text := 'ok';
   v_claimed boolean := false;
 BEGIN
-  SELECT sequence, state, credited INTO v FROM payments
+  SELECT sequence, state, credited, claim INTO v FROM payments
     WHERE sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     v_outcome := 'not_found';
@@ -551,9 +552,11 @@ BEGIN
   ELSIF v.state NOT IN ('settled', 'provisioned', 'broadcast') THEN
     v_outcome := 'conflict';
   ELSIF NOT v.credited THEN
-    UPDATE payments SET credited = true, answer = a_answer,
+    UPDATE payments SET credited = true, answer = a_answer, claim = a_claim,
       updated_ms = x402_now() WHERE sequence = v.sequence AND NOT credited;
     v_claimed := FOUND;
+  ELSE -- again, after a reply that got lost
+    v_claimed := coalesce(v.claim = a_claim, false);
   END IF;
   RETURN QUERY SELECT * FROM x402_answer(v_outcome, v_claimed, false, 0, '',
     ARRAY[v.sequence]);

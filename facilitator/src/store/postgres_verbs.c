@@ -568,6 +568,16 @@ static bool send_outbox_fail(PGconn *conn, const struct fac_verb *verb)
 	return send(conn, FAC_POSTGRES_OUTBOX_FAIL, &p);
 }
 
+static bool send_credit(PGconn *conn, const struct fac_verb *verb)
+{
+	struct params p = {0};
+
+	add_bytes(&p, verb->key32, 32);
+	add_text(&p, verb->texts[FAC_TEXT_NOTE]);
+	add_optional32(&p, verb->has_claim32, verb->claim32);
+	return send(conn, FAC_POSTGRES_CREDIT, &p);
+}
+
 /* Verbs with a few plain parameters, named by the letters of format. */
 static bool send_few(PGconn *conn, enum fac_postgres_statement statement,
 	const struct fac_verb *verb, const char *format)
@@ -637,7 +647,7 @@ bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 	case FAC_VERB_FINISH:
 		return send_finish(conn, verb, hooks, hooks_len);
 	case FAC_VERB_CREDIT:
-		return send_few(conn, FAC_POSTGRES_CREDIT, verb, "kt");
+		return send_credit(conn, verb);
 	case FAC_VERB_PAYMENT_GET:
 		return send_get(conn, verb);
 	case FAC_VERB_HOLD:

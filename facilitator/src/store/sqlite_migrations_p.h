@@ -65,6 +65,7 @@
 	" block_number INTEGER NOT NULL DEFAULT 0,"                                                                                      \
 	" credited INTEGER NOT NULL DEFAULT 0 CHECK (credited IN (0, 1)),"                                                               \
 	" answer TEXT,"                                                                                                                  \
+	" claim BLOB,"                                                                                                                   \
 	" created_ms INTEGER NOT NULL,"                                                                                                  \
 	" updated_ms INTEGER NOT NULL"                                                                                                   \
 	") STRICT;"                                                                                                                      \

@@ -575,6 +575,21 @@ enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb)
 	return loaded ? loaded : err;
 }
 
+/* Again, after a reply that got lost? */
+static enum x402_err claimed_before(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = X402_ERR_NOT_FOUND;
+
+	if (verb->has_claim32)
+		err = fac_sqlite_exists(fac_sqlite_bound(db,
+			"SELECT 1 FROM payments WHERE" FAC_PAYMENT_OF_KEY
+			"AND claim = ?2",
+			"kk", verb->key32, verb->claim32));
+	verb->reply.claimed = !err;
+	return err == X402_ERR_NOT_FOUND ? X402_OK : err;
+}
+
 enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
 {
 	const char *answer = verb->texts[FAC_TEXT_NOTE];
@@ -591,11 +606,13 @@ enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
 		payment->state != FAC_PAYMENT_BROADCAST)
 		return X402_ERR_CONFLICT;
 	if (payment->credited)
-		return X402_OK;
+		return claimed_before(db, verb);
 	err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE payments SET credited = 1, answer = ?2,"
-		" updated_ms = ?3 WHERE" FAC_PAYMENT_OF_KEY "AND credited = 0",
-		"kti", verb->key32, answer, now_ms));
+		" updated_ms = ?3, claim = ?4 WHERE" FAC_PAYMENT_OF_KEY
+		"AND credited = 0",
+		"ktis", verb->key32, answer, now_ms,
+		x402_span(verb->claim32, verb->has_claim32 ? 32 : 0)));
 	if (err)
 		return err;
 	verb->reply.claimed = true;

@@ -190,6 +190,8 @@ void fac_store_finish(struct fac_store *store, const struct fac_store_end *end,
 /*
  * Claim the one success answer of a SETTLED payment and keep its body
  * (R2). claimed false: somebody had it; payments[0].answer is what they got.
+ * After a STORE nobody knows whether it was claimed: fac_verb_credit_claim
+ * repeats it, and is told claimed again when it had been its own.
  */
 void fac_store_credit(struct fac_store *store, const uint8_t key32[32],
 	const char *answer, struct fac_store_to to);

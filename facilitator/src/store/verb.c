@@ -232,6 +232,16 @@ struct fac_verb *fac_verb_credit(const uint8_t key32[32], const char *answer)
 	return verb;
 }
 
+struct fac_verb *fac_verb_credit_claim(
+	const uint8_t key32[32], const char *answer, const uint8_t claim32[32])
+{
+	struct fac_verb *verb = fac_verb_credit(key32, answer);
+
+	memcpy(verb->claim32, claim32, 32);
+	verb->has_claim32 = true;
+	return verb;
+}
+
 static bool copy32(const uint8_t *from, uint8_t to[32])
 {
 	if (from)

@@ -87,6 +87,8 @@ struct fac_verb {
 	uint8_t key32[32]; /* of a payment, or id32 of a transaction */
 	uint8_t transaction32[32];
 	uint8_t payload_hash32[32];
+	uint8_t claim32[32]; /* of a credit */
+	bool has_claim32;
 	bool has_key32;
 	bool has_transaction32;
 	bool has_payload_hash32;
@@ -141,6 +143,9 @@ struct fac_verb *fac_verb_heartbeat(const char *owner, uint64_t ttl_ms);
 struct fac_verb *fac_verb_finish(
 	const struct fac_store_end *end, const char *owner);
 struct fac_verb *fac_verb_credit(const uint8_t key32[32], const char *answer);
+/* The same, and claimed again by the same random claim32: see store.h. */
+struct fac_verb *fac_verb_credit_claim(
+	const uint8_t key32[32], const char *answer, const uint8_t claim32[32]);
 struct fac_verb *fac_verb_payment_get(struct fac_payment_query query);
 struct fac_verb *fac_verb_hold(const struct fac_store_hold *hold);
 struct fac_verb *fac_verb_hold_get(const uint8_t key32[32]);
