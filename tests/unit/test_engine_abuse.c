@@ -314,6 +314,55 @@ static void test_abuse_unanswered_simulation_ends_nothing(void **state)
 	world_free(w);
 }
 
+/* ---- What may be spent (F4). ---- */
+
+static void test_abuse_costly_payment_is_refused_until_gas_is_cheap(
+	void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	w->config.max_payment_cost_gwei = 1000;
+	w->base_fee = UINT64_C(20000000); /* 2,000 gwei for 100,000 gas */
+	world_boot(w);
+	world_run(w, 500);
+	world_settle(w, (struct asking){0}, &told);
+	world_run(w, 500);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_FAULT);
+	assert_non_null(strstr(told.result.message, "nothing was sent"));
+	assert_int_equal(world_count(w, "SELECT count(*) FROM payments"), 0);
+	w->base_fee = 10;
+	world_run(w, 5000);
+	world_settle(w, (struct asking){0}, &told);
+	world_run(w, 2000);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	world_free(w);
+}
+
+static void test_abuse_day_that_is_spent_sends_nothing_more(void **state)
+{
+	struct world *w = world_new();
+	struct told told[2];
+
+	(void)state;
+	/* Receipts say 100,000 gas at a gwei. */
+	w->config.limits.total_gwei = 100000;
+	world_boot(w);
+	world_run(w, 500);
+	world_settle(w, (struct asking){.payment = 0}, &told[0]);
+	world_run(w, 2000);
+	assert_int_equal(told[0].result.outcome, FAC_SETTLE_SETTLED);
+	world_settle(w, (struct asking){.payment = 1}, &told[1]);
+	world_run(w, 2000);
+	assert_int_equal(told[1].result.outcome, FAC_SETTLE_FAULT);
+	assert_non_null(strstr(told[1].result.message,
+		"ceiling of 100000 gwei a day: 100001 spent"));
+	assert_int_equal(w->payments[1].transfers, 0);
+	assert_int_equal(w->txs_len, 1);
+	world_free(w);
+}
+
 /* ---- Gas that somebody burned. ---- */
 
 static uint64_t gas_of_pair(struct world *w, struct told *told, unsigned first)
@@ -411,6 +460,10 @@ int main(void)
 			test_abuse_late_payment_in_the_queue_is_not_sent),
 		cmocka_unit_test(test_abuse_what_would_fail_alone_is_sent_once),
 		cmocka_unit_test(test_abuse_unanswered_simulation_ends_nothing),
+		cmocka_unit_test(
+			test_abuse_costly_payment_is_refused_until_gas_is_cheap),
+		cmocka_unit_test(
+			test_abuse_day_that_is_spent_sends_nothing_more),
 		cmocka_unit_test(test_abuse_burned_gas_is_not_held_against_all),
 		cmocka_unit_test(
 			test_abuse_deep_reorg_sends_the_bytes_that_are_left),

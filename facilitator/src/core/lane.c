@@ -591,6 +591,9 @@ void fac_lane_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
+	/* What a payment may cost is estimated before it is queued. */
+	if (!line->fees_at_ms && !fac_svm_is(line))
+		(void)!fees_are_known(line);
 	fac_lane_dispatch(line);
 	fac_broadcast_tick(line);
 	for (size_t i = 0; i < line->config.signers_len; i++) {
