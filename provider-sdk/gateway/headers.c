@@ -104,6 +104,71 @@ static bool own_sets(const struct gw_forward *forward, const char *name)
 	return forward->authorization && strcasecmp(name, "Authorization") == 0;
 }
 
+/* The gate's own cookies, which admit whoever has them (X402-Pass). */
+static bool is_pass(const char *cookie)
+{
+	return strncasecmp(cookie, "x402-pass-", strlen("x402-pass-")) == 0;
+}
+
+/* A Cookie without passes; NULL when nothing is left, or no memory is. */
+static char *without_passes(const char *value, bool *ret_failed)
+{
+	struct x402_buf text = {0};
+	char *left;
+
+	while (*value) {
+		size_t len;
+
+		value += strspn(value, " \t;");
+		len = strcspn(value, ";");
+		if (len > 0 && !is_pass(value)) {
+			x402_buf_add_str(&text, text.len ? "; " : "");
+			x402_buf_add(&text, x402_span(value, len));
+		}
+		value += len;
+	}
+	*ret_failed = text.failed;
+	left = text.len ? x402_buf_take_str(&text) : NULL;
+	x402_buf_clear(&text);
+	return left;
+}
+
+/* As it came, where there is no pass in it. */
+static bool take_cookie(const char *value, gw_take_header *take, void *user)
+{
+	bool failed = false;
+	char *left;
+	bool taken;
+
+	if (!strcasestr(value, "x402-pass-"))
+		return take(user, "Cookie", value);
+	left = without_passes(value, &failed);
+	taken = !failed && (!left || take(user, "Cookie", left));
+	free(left);
+	return taken;
+}
+
+/* RFC 9110, 8.6: some servers answer 411 to one of these without a length. */
+static bool says_no_length(const struct http_request *request)
+{
+	static const char *const methods[] = {"POST", "PUT", "PATCH"};
+
+	if (request->chunked || request->content_length > 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (strcmp(request->method, methods[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool take_crossing(
+	const struct http_header *header, gw_take_header *take, void *user)
+{
+	if (strcasecmp(header->name, "Cookie") == 0)
+		return take_cookie(header->value, take, user);
+	return take(user, header->name, header->value);
+}
+
 static bool crosses(const struct gw_forward *forward, const char *name)
 {
 	if (!plain_name(name) ||
@@ -212,12 +277,12 @@ bool gw_headers_to_origin(
 {
 	const struct http_request *request = forward->request;
 
-	if (!take(user, "Host", forward->host))
+	if (!take(user, "Host", forward->host) ||
+		(says_no_length(request) && !take(user, "Content-Length", "0")))
 		return false;
 	for (size_t i = 0; i < request->headers_len; i++)
 		if (crosses(forward, request->headers[i].name) &&
-			!take(user, request->headers[i].name,
-				request->headers[i].value))
+			!take_crossing(&request->headers[i], take, user))
 			return false;
 	if (!take_forwarded_for(forward, take, user) ||
 		!take(user, "X-Forwarded-Proto", forwarded_proto(forward)) ||

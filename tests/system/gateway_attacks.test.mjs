@@ -35,6 +35,8 @@ attack('x402-gateway', async ({ f, dir, directory }) => {
       for (const name of ['payment-signature', 'x-payment', 'x402-pass',
         'sign-in-with-x'])
         assert.equal(one.headers[name], undefined, name);
+    for (const one of origin.asked)
+      assert.doesNotMatch(one.headers.cookie ?? '', /x402-pass/);
     return ended;
   };
   return gateway;

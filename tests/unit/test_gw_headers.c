@@ -87,6 +87,70 @@ static void test_ordinary_headers_cross(void **state)
 	free(text);
 }
 
+static void test_passes_stay_with_the_gate(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *line; /* NULL: no Cookie at all */
+	} rows[] = {
+		{"a=1; x402-pass-e0=01ab; b=2", "Cookie: a=1; b=2"},
+		{"x402-pass-e0=01ab", NULL},
+		{"X402-PASS-e0=01ab;", NULL},
+		{";; x402-pass-a=1;x402-pass-b=2 ;c=3", "Cookie: c=3"},
+		{"mine=x402-pass-1", "Cookie: mine=x402-pass-1"},
+		{"a=1;b=2", "Cookie: a=1;b=2"},
+		{"", "Cookie: "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct http_header headers[] = {
+			{"Host", "h"}, {"Cookie", rows[i].value}};
+		char *text = forwarded(&plain, headers, 2);
+
+		if (rows[i].line)
+			assert_line(text, rows[i].line);
+		else
+			assert_null(strstr(text, "Cookie"));
+		free(text);
+	}
+}
+
+static void test_methods_with_content_say_that_there_is_none(void **state)
+{
+	static const struct {
+		const char *method;
+		uint64_t length;
+		bool chunked;
+		bool says;
+	} rows[] = {{"POST", 0, false, true}, {"PUT", 0, false, true},
+		{"PATCH", 0, false, true}, {"GET", 0, false, false},
+		{"DELETE", 0, false, false}, {"POST", 5, false, false},
+		{"POST", 0, true, false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct http_header headers[] = {{"Host", "h"}};
+		const struct http_request request = {.method = rows[i].method,
+			.target = "/",
+			.path = "/",
+			.headers = headers,
+			.headers_len = 1,
+			.chunked = rows[i].chunked,
+			.content_length = rows[i].length};
+		struct gw_forward forward = plain;
+		struct x402_buf text = {0};
+		char *lines;
+
+		forward.request = &request;
+		assert_true(gw_headers_to_origin(&forward, take, &text));
+		lines = x402_buf_take_str(&text);
+		assert_int_equal(strstr(lines, "\nContent-Length: 0\n") != NULL,
+			rows[i].says);
+		free(lines);
+	}
+}
+
 static void test_what_must_not_cross_does_not(void **state)
 {
 	static const char *const names[] = {"Connection", "connection",
@@ -217,8 +281,10 @@ static bool refuse(void *user, const char *name, const char *value)
 
 static void test_refusal_ends_the_walk(void **state)
 {
-	const struct http_request request = {
-		.headers = spoofed, .headers_len = ARRAY_LEN(spoofed)};
+	const struct http_request request = {.method = "GET",
+
+		.headers = spoofed,
+		.headers_len = ARRAY_LEN(spoofed)};
 	struct gw_forward forward = plain;
 
 	(void)state;
@@ -309,6 +375,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ordinary_headers_cross),
+		cmocka_unit_test(test_passes_stay_with_the_gate),
+		cmocka_unit_test(
+			test_methods_with_content_say_that_there_is_none),
 		cmocka_unit_test(test_what_must_not_cross_does_not),
 		cmocka_unit_test(test_connection_names_what_stays),
 		cmocka_unit_test(test_payment_crosses_only_when_asked),
