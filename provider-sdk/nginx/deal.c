@@ -479,7 +479,7 @@ static ngx_int_t shadow(struct x402_ngx_deal *deal)
 
 /* ---- Begin. ---- */
 
-bool x402_ngx_header(
+static bool nth_header(
 	void *user, const char *name, size_t index, struct x402_span *ret_value)
 {
 	ngx_http_request_t *r = user;
@@ -506,8 +506,8 @@ static bool pays(ngx_http_request_t *r)
 {
 	struct x402_span value;
 
-	return x402_ngx_header(r, X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
-		x402_ngx_header(r, X402_HEADER_X_PAYMENT, 0, &value);
+	return nth_header(r, X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
+		nth_header(r, X402_HEADER_X_PAYMENT, 0, &value);
 }
 
 /* The bytes of a buffer, at most max, appended. */
@@ -545,16 +545,17 @@ static bool body_of(ngx_http_request_t *r, struct x402_buf *body)
 	return !body->failed;
 }
 
-static ngx_int_t start(struct x402_ngx_deal *deal)
+bool x402_ngx_view(
+	struct x402_ngx_deal *deal, struct x402_gate_request *ret_view)
 {
 	ngx_http_request_t *r = deal->r;
-	struct x402_buf body = {0};
 	char *method = x402_ngx_str(r->pool, &r->method_name);
 	char *peer = x402_ngx_str(r->pool, &r->connection->addr_text);
-	struct x402_gate_request view = {
+
+	*ret_view = (struct x402_gate_request){
 		.method = method,
 		.target = x402_span(r->unparsed_uri.data, r->unparsed_uri.len),
-		.header = x402_ngx_header,
+		.header = nth_header,
 		.header_user = r,
 		.now_unix_s = (uint64_t)ngx_time(),
 		/* Behind proxies realip has said who it is. */
@@ -563,8 +564,15 @@ static ngx_int_t start(struct x402_ngx_deal *deal)
 		.price = deal->said.price,
 		.old_price = deal->said.old_price,
 	};
+	return method && peer;
+}
 
-	if (!method || !peer || !body_of(r, &body)) {
+static ngx_int_t start(struct x402_ngx_deal *deal)
+{
+	struct x402_buf body = {0};
+	struct x402_gate_request view;
+
+	if (!x402_ngx_view(deal, &view) || !body_of(deal->r, &body)) {
 		x402_buf_clear(&body);
 		return NGX_HTTP_INTERNAL_SERVER_ERROR;
 	}

@@ -265,9 +265,10 @@ ngx_int_t x402_ngx_begin(ngx_http_request_t *r, struct x402_ngx_loc *lcf);
 bool x402_ngx_exempt(ngx_http_request_t *r, const struct x402_ngx_loc *lcf);
 /* On with a request that has waited. */
 void x402_ngx_resume(ngx_http_request_t *r);
-/* The index-th value of a header, as a gate asks for it; user: the request. */
-bool x402_ngx_header(void *user, const char *name, size_t index,
-	struct x402_span *ret_value);
+/* The request as a gate sees it, without its body; in the pool. False without
+ * memory. */
+bool x402_ngx_view(
+	struct x402_ngx_deal *deal, struct x402_gate_request *ret_view);
 /*
  * Perform ASK after ASK. True when an answer is awaited: done is called with
  * the deal when the next decision is another one. False: it is there.

@@ -34,42 +34,6 @@ ngx_int_t x402_ngx_names_check(ngx_conf_t *cf, const struct x402_ngx_loc *lcf)
 	return NGX_OK;
 }
 
-static bool has_word(const ngx_str_t *text, const char *word)
-{
-	return ngx_strlcasestrn(text->data, text->data + text->len,
-		       (u_char *)(uintptr_t)word, strlen(word) - 1) != NULL;
-}
-
-/* The entry that the SDK will find: the first whose name is in the header. */
-static const struct x402_provider_crawler *entry_of(
-	const struct x402_ngx_deal *deal)
-{
-	const ngx_array_t *crawlers = deal->lcf->crawlers;
-	const ngx_table_elt_t *agent = deal->r->headers_in.user_agent;
-	const struct x402_provider_crawler *list = crawlers ? crawlers->elts
-							    : NULL;
-
-	for (ngx_uint_t i = 0; agent && list && i < crawlers->nelts; i++)
-		if (has_word(&agent->value, list[i].user_agent))
-			return &list[i];
-	return NULL;
-}
-
-static bool host_fits(
-	const struct x402_provider_crawler *crawler, const ngx_str_t *name)
-{
-	for (size_t i = 0; i < crawler->hosts_len; i++) {
-		size_t len = strlen(crawler->hosts[i]);
-
-		if (name->len > len &&
-			ngx_strncasecmp(name->data + name->len - len,
-				(u_char *)(uintptr_t)crawler->hosts[i],
-				len) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* asking: inside of x402_ngx_names_ask, which goes on by itself. */
 static bool asking;
 
@@ -123,12 +87,10 @@ static bool ask_addresses(struct x402_ngx_deal *deal, const ngx_str_t *name)
 static void on_name(ngx_resolver_ctx_t *lookup)
 {
 	struct x402_ngx_deal *deal = lookup->data;
-	const struct x402_provider_crawler *crawler = entry_of(deal);
 	ngx_str_t name = ngx_null_string;
 
 	/* The resolver's copy goes with the question. */
-	if (lookup->state == NGX_OK && crawler &&
-		host_fits(crawler, &lookup->name)) {
+	if (lookup->state == NGX_OK) {
 		name.data = ngx_pstrdup(deal->r->pool, &lookup->name);
 		name.len = name.data ? lookup->name.len : 0;
 	}
@@ -142,14 +104,14 @@ bool x402_ngx_names_ask(struct x402_ngx_deal *deal)
 {
 	ngx_http_core_loc_conf_t *clcf = ngx_http_get_module_loc_conf(
 		deal->r, ngx_http_core_module);
-	const struct x402_provider_crawler *crawler = entry_of(deal);
-	int family = deal->r->connection->sockaddr->sa_family;
+	char address[X402_PROVIDER_ADDRESS_SIZE];
+	struct x402_gate_request view;
 	ngx_resolver_ctx_t *lookup;
 
-	/* Who pays, or is not let in for its name, need not have one. */
-	if (deal->has_payment || !crawler || crawler->hosts_len == 0 ||
-		crawler->policy != X402_PROVIDER_ALLOW ||
-		(family != AF_INET && family != AF_INET6))
+	/* An address, too, as it must be one of a network. */
+	if (!deal->lcf->crawlers || !x402_ngx_view(deal, &view) ||
+		!x402_provider_wants_name(
+			deal->terms->provider, &view, address))
 		return false;
 	lookup = ngx_resolve_start(clcf->resolver, NULL);
 	if (!lookup || lookup == NGX_NO_RESOLVER)

@@ -220,10 +220,8 @@ describe('who goes free in nginx', () => {
     names.zone = zone('crawl-1.bot.example', '192.0.2.1');
     shut(await ask(), 'the name has another address');
     assert.ok(names.asked.includes('A crawl-1.bot.example'));
-    names.asked = [];
     names.zone = zone('notbot.example', '127.0.0.1');
     shut(await ask(), 'a name that ends alike');
-    assert.ok(!names.asked.includes('A notbot.example'), 'not worth asking');
     names.zone = {};
     shut(await ask(), 'no name');
     names.silent = true;
