@@ -25,9 +25,10 @@ export const median = (values) => values.sort((a, b) => a - b)[values.length >> 
 
 const article = 'The guest was late.\n'.repeat(100);
 
-// Microseconds of a process so far, by the kernel's own clock.
-const cpu = (pid) => Number(fs.readFileSync(`/proc/${pid}/schedstat`, 'utf8')
-  .split(' ')[0]) / 1000;
+// Microseconds of all threads of a process so far, by the kernel's own clock.
+const cpu = (pid) => fs.readdirSync(`/proc/${pid}/task`).reduce((sum, task) =>
+  sum + Number(fs.readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8')
+    .split(' ')[0]), 0) / 1000;
 
 // wrk's requests per second, the worker's microseconds for each, its median and
 // 99th percentile in milliseconds, and how many were not 2xx or 3xx.

@@ -3,6 +3,7 @@
 //   nginx                     see nginx.mjs
 //   a payment that nginx asks our facilitator about, beside auth_request that
 //   asks the same question; the chain behind it answers at once (null_rpc.c)
+//   x402-gateway              beside nginx that passes on to the same origin
 //
 //   X402_BUILD_DIR=build/release node tests/bench/provider.mjs [SECONDS ROUNDS]
 //
@@ -17,8 +18,9 @@ import { cores, pin as pinAll, withNullRpc } from './bench.lib.mjs';
 import { median, nginx, payWith, pin, wrk } from './nginx.mjs';
 import { buildDir, nowSeconds, payerAccount, randomNonce, signAuthorization,
   start } from '../devnet/lib.mjs';
+import { startGateway } from '../system/gateway.lib.mjs';
 import { metrics, scratch, startNginx } from '../system/nginx.lib.mjs';
-import { encode } from '../system/provider.lib.mjs';
+import { PAYEE, encode } from '../system/provider.lib.mjs';
 
 // Every case in every round, and the medians.
 async function alternate(cases, rounds) {
@@ -142,12 +144,47 @@ async function verified(seconds, rounds, count) {
   });
 }
 
+/** The gateway, beside nginx in front of the same origin. */
+async function gateway(seconds, rounds) {
+  const article = 'The guest was late. '.repeat(100);
+  const origin = await startNginx(`server { listen 127.0.0.1:PORT;
+    access_log off; keepalive_requests 10000000;
+    location / { return 200 '${article}'; } }`, { load: false, workers: 1 });
+  const proxy = await startNginx(`
+  upstream origin { server 127.0.0.1:${origin.port}; keepalive 64; }
+  log_format json escape=json '{"method":"$request_method",'
+    '"path":"$uri","status":$status,"bytes":$body_bytes_sent}';
+  server { listen 127.0.0.1:PORT; access_log DIR/json.log json;
+    keepalive_requests 10000000;
+    location / { proxy_pass http://origin; proxy_http_version 1.1;
+      proxy_set_header Connection ""; } }`, { load: false, workers: 1 });
+  const shop = await startGateway(['--upstream', origin.url,
+    '--price', '$0.01', '--pay-to', PAYEE, '--free', '/free/*',
+    '--public-origin', 'http://shop.test']);
+  const at = { url: shop.url, workers: () => [shop.child.pid] };
+  pin(origin.workers(), cores.others);
+  pin(proxy.workers(), cores.measured);
+  await pinAll(shop.child.pid, cores.measured);
+  const { all, m } = await alternate({
+    'nginx, `proxy_pass`': () => wrk(proxy, '/free/a', seconds),
+    'gateway, a free route': () => wrk(at, '/free/a', seconds),
+    '402 of the gateway': () => wrk(at, '/paid', seconds),
+  }, rounds);
+  for (const one of [shop, proxy, origin]) await one.stop();
+  const [a, b] = [m['nginx, `proxy_pass`'], m['gateway, a free route']];
+  return { text: [...table(m), '', `The gateway passes on at ${
+    (a.us / b.us).toFixed(2)} of nginx's rate by its own time.`].join('\n'),
+  results: Object.entries(all).flatMap(([name, list]) => list.map((r) =>
+    ({ failed: /402/.test(name) ? r.total - r.bad : r.bad }))) };
+}
+
 export async function provider(quick, seconds = quick ? 1 : 5,
   rounds = quick ? 1 : 5) {
   const parts = [['The libuv adapter', await adapter(seconds, rounds)],
     ['nginx', await nginx(quick, seconds, rounds)],
     ['A question to our facilitator',
-      await verified(seconds, rounds, quick ? 300 : 3000)]];
+      await verified(seconds, rounds, quick ? 300 : 3000)],
+    ['The gateway', await gateway(seconds, rounds)]];
   return { text: parts.map(([title, { text }]) => `## ${title}\n\n${text}\n`)
     .join('\n'), results: parts.flatMap(([, { results }]) => results) };
 }
