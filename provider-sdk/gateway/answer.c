@@ -177,6 +177,36 @@ static bool add_origin_headers(
 	return dated;
 }
 
+bool gw_answer_upgrade(struct gw_exchange *exchange)
+{
+	static const char line[] =
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+		"Upgrade: websocket\r\n";
+	struct http_response response;
+	struct http_header header;
+	bool good;
+
+	http_response_init(&response, 101);
+	for (size_t i = 0; gw_tunnel_header(exchange->tunnel, i, &header); i++)
+		if (is_token(header.name) &&
+			gw_header_to_client(header.name, NULL) &&
+			!decision_says(exchange, header.name))
+			http_response_header(
+				&response, header.name, header.value);
+	add_decision_headers(exchange, &response);
+	good = !response.spoiled && !response.headers.failed;
+	if (good) {
+		gw_client_send(exchange->client, line, sizeof(line) - 1);
+		gw_client_send(exchange->client, response.headers.ptr,
+			response.headers.len);
+		gw_client_send(exchange->client, "\r\n", 2);
+		exchange->status = 101;
+		exchange->head_sent = true;
+	}
+	http_response_clear(&response);
+	return good;
+}
+
 /* How the client knows where the content ends. */
 static void frame(struct gw_exchange *exchange, unsigned status,
 	struct http_response *response, struct http_response_framing *framing)

@@ -36,6 +36,7 @@ struct gw_client {
 	bool served;  /* a request has come */
 	bool closing; /* no more requests; close when all is sent */
 	bool ended;   /* everything is handed over; only the end is awaited */
+	bool raw;     /* upgraded: no HTTP any more */
 	bool tls;
 	bool closed;
 	char peer[64];
@@ -207,8 +208,9 @@ static void update_reading(struct gw_client *client)
 	/* Between bodies it is read on, to see the client leave. */
 	gw_transport_read(client->transport,
 		client->ended ||
-			(body ? client->body_wanted
-			      : client->ahead.len < AHEAD_MAX_BYTES));
+			(body || client->raw
+					? client->body_wanted
+					: client->ahead.len < AHEAD_MAX_BYTES));
 }
 
 void gw_client_want_body(struct gw_client *client, bool wanted)
@@ -263,6 +265,19 @@ static void refuse(struct gw_client *client)
 	end_client(client);
 }
 
+void gw_client_raw(struct gw_client *client)
+{
+	struct http_bytes ahead = client->ahead;
+
+	memset(&client->ahead, 0, sizeof(client->ahead));
+	client->raw = true;
+	client->body_wanted = true;
+	if (ahead.len > 0)
+		gw_exchange_raw(client->exchange, ahead.ptr, ahead.len);
+	http_bytes_clear(&ahead);
+	update_reading(client);
+}
+
 void gw_client_done(struct gw_client *client, bool keep)
 {
 	struct http_bytes ahead = client->ahead;
@@ -270,8 +285,8 @@ void gw_client_done(struct gw_client *client, bool keep)
 	client->exchange = NULL;
 	client->body_wanted = true;
 	set_phase(client);
-	if (!keep || client->closing || client->server->draining ||
-		client->phase == HTTP_PHASE_BODY) {
+	if (!keep || client->closing || client->raw ||
+		client->server->draining || client->phase == HTTP_PHASE_BODY) {
 		end_client(client);
 		return;
 	}
@@ -368,6 +383,10 @@ static void on_data(void *user, const char *data, size_t len)
 
 	if (client->ended)
 		return;
+	if (client->raw && client->exchange) {
+		gw_exchange_raw(client->exchange, data, len);
+		return;
+	}
 	take_input(client, data, len);
 }
 

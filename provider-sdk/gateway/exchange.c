@@ -127,6 +127,15 @@ void gw_exchange_body_end(struct gw_exchange *exchange, bool whole)
 	gw_server_wake(exchange->server, exchange);
 }
 
+void gw_exchange_raw(struct gw_exchange *exchange, const char *data, size_t len)
+{
+	exchange->body_bytes += len;
+	exchange->moved_at = gw_exchange_now(exchange);
+	gw_tunnel_send(exchange->tunnel, data, len);
+	if (gw_tunnel_congested(exchange->tunnel))
+		gw_client_want_body(exchange->client, false);
+}
+
 void gw_exchange_gone(struct gw_exchange *exchange)
 {
 	exchange->client = NULL;
@@ -395,9 +404,15 @@ static bool refused(struct gw_exchange *exchange)
 		gw_answer_error(exchange, 404, "not found");
 		return true;
 	}
-	if (gw_wants_upgrade(&exchange->request, "websocket")) {
+	exchange->upgrade = gw_wants_upgrade(&exchange->request, "websocket") &&
+		strcmp(exchange->request.method, "GET") == 0;
+	/* It has no end at which it could be settled. */
+	if (exchange->upgrade && action == X402_GATE_ASK &&
+		!gw_site_settles_first(
+			exchange->site, x402_gate_route(exchange->gate))) {
 		gw_answer_error(exchange, 501,
-			"WebSocket connections are not served here");
+			"WebSocket connections are sold with settle before "
+			"only");
 		return true;
 	}
 	return unavailable(exchange);

@@ -3,6 +3,7 @@
  * it:
  *   exchange.c  from the request to the gate's decisions, and the end
  *   relay.c     the origin: its request, its answer, its content
+ *   upgrade.c   the same for a connection that becomes a WebSocket
  *   answer.c    what is written to the client
  * Private to the gateway.
  */
@@ -10,8 +11,10 @@
 #define GW_EXCHANGE_P_H
 
 #include "call.h"
+#include "headers.h"
 #include "net/http_response.h"
 #include "server.h"
+#include "tunnel.h"
 
 /* A body up to this is read before the gate is asked, so that it counts when a
  * payment is presented again (P5); longer ones stream, and do not. */
@@ -71,7 +74,13 @@ struct gw_exchange {
 	bool call_ended;
 	CURLcode call_code;
 	bool timed_out;
-	bool cut; /* the drain's time is over */
+	/* In place of a call, where the client wants a WebSocket. */
+	bool upgrade;
+	struct gw_tunnel *tunnel;
+	unsigned tunnel_status;
+	bool tunnel_ended;
+	bool tunnel_open; /* bytes flow in both directions */
+	bool cut;         /* the drain's time is over */
 
 	/* The answer. */
 	bool answering; /* content may flow */
@@ -115,6 +124,27 @@ void gw_relay_close(struct gw_exchange *exchange);
 /* Is one of its waits over? */
 bool gw_relay_late(const struct gw_exchange *exchange, uint64_t now);
 
+/* The origin's request headers, in order; false when take was. */
+bool gw_relay_headers(const struct gw_exchange *exchange,
+	const char *authorization, gw_take_header *take, void *user);
+/* The origin gave nothing that could be sent. */
+void gw_relay_fail(
+	struct gw_exchange *exchange, unsigned status, const char *text);
+/* It has broken off, or has been cut off, after the head had left. */
+void gw_relay_truncate(struct gw_exchange *exchange, const char *ended);
+/* What was paid for has left. */
+void gw_relay_deliver(struct gw_exchange *exchange);
+void gw_relay_tell_state(
+	struct gw_exchange *exchange, enum gw_upstream_outcome outcome);
+
+/* ---- upgrade.c ---- */
+
+/* False when memory is out. */
+bool gw_upgrade_begin(struct gw_exchange *exchange, const char *authorization);
+void gw_upgrade_step(struct gw_exchange *exchange);
+/* The gate lets the origin's 101 go. */
+void gw_upgrade_answer(struct gw_exchange *exchange);
+
 /* ---- answer.c ---- */
 
 /* The gate's own answer, and the end. */
@@ -123,6 +153,8 @@ void gw_answer_decision(struct gw_exchange *exchange);
  * and the end. */
 void gw_answer_error(
 	struct gw_exchange *exchange, unsigned status, const char *text);
+/* 101, with the origin's headers; false when they cannot be written. */
+bool gw_answer_upgrade(struct gw_exchange *exchange);
 /* A page of the gateway's own, and the end. */
 void gw_answer_notice(
 	struct gw_exchange *exchange, const struct gw_notice *notice);

@@ -87,7 +87,7 @@ static void on_end(void *user, CURLcode code)
 
 /* ---- What the breaker learns; the first word counts. ---- */
 
-static void tell_state(
+void gw_relay_tell_state(
 	struct gw_exchange *exchange, enum gw_upstream_outcome outcome)
 {
 	if (!exchange->ticketed)
@@ -111,15 +111,17 @@ static void tell_broken(struct gw_exchange *exchange)
 		(!exchange->body_whole || code == CURLE_SEND_ERROR ||
 			exchange->body_at < exchange->body.len);
 
-	tell_state(exchange,
+	gw_relay_tell_state(exchange,
 		connected && uploading ? GW_UPSTREAM_NEUTRAL : GW_UPSTREAM_BAD);
 }
 
 void gw_relay_close(struct gw_exchange *exchange)
 {
-	tell_state(exchange, GW_UPSTREAM_NEUTRAL);
+	gw_relay_tell_state(exchange, GW_UPSTREAM_NEUTRAL);
 	gw_call_free(exchange->call);
 	exchange->call = NULL;
+	gw_tunnel_close(exchange->tunnel);
+	exchange->tunnel = NULL;
 }
 
 /* ---- The request. ---- */
@@ -138,14 +140,13 @@ static const char *host_for(const struct gw_exchange *exchange)
 	return host ? host : exchange->origin->host;
 }
 
-static struct curl_slist *write_headers(
-	const struct gw_exchange *exchange, const char *authorization)
+bool gw_relay_headers(const struct gw_exchange *exchange,
+	const char *authorization, gw_take_header *take, void *user)
 {
 	const struct gw_config_upstream *config = exchange->origin->config;
 	const struct gw_config_route *route = gw_site_route(
 		exchange->site, x402_gate_route(exchange->gate));
 	enum x402_gate_access access = x402_gate_access_of(exchange->gate);
-	struct curl_slist *headers = NULL;
 	const struct gw_forward forward = {
 		.request = &exchange->request,
 		.peer = exchange->peer,
@@ -164,7 +165,15 @@ static struct curl_slist *write_headers(
 		.authorization = authorization,
 	};
 
-	if (gw_headers_to_origin(&forward, take_header, &headers))
+	return gw_headers_to_origin(&forward, take, user);
+}
+
+static struct curl_slist *write_headers(
+	const struct gw_exchange *exchange, const char *authorization)
+{
+	struct curl_slist *headers = NULL;
+
+	if (gw_relay_headers(exchange, authorization, take_header, &headers))
 		return headers;
 	curl_slist_free_all(headers);
 	return NULL;
@@ -200,7 +209,7 @@ static bool start_call(struct gw_exchange *exchange, const char *authorization)
 
 /* The origin gave nothing that could be sent: for the gate a handler that
  * failed, which is not charged where it has not been. */
-static void fail(
+void gw_relay_fail(
 	struct gw_exchange *exchange, unsigned status, const char *text)
 {
 	gw_relay_close(exchange);
@@ -226,16 +235,17 @@ static void ask_origin(struct gw_exchange *exchange)
 		exchange->awaits_token = true;
 		return;
 	case GW_OAUTH_FAILED:
-		fail(exchange, 502, "no token for the origin");
+		gw_relay_fail(exchange, 502, "no token for the origin");
 		return;
 	case GW_OAUTH_TOKEN:
 		break;
 	}
 	exchange->call_at = exchange->moved_at = gw_exchange_now(exchange);
-	if (start_call(exchange, authorization))
+	if (exchange->upgrade ? gw_upgrade_begin(exchange, authorization)
+			      : start_call(exchange, authorization))
 		gw_client_continue(exchange->client);
 	else
-		fail(exchange, 503, "out of memory");
+		gw_relay_fail(exchange, 503, "out of memory");
 }
 
 void gw_relay_begin(struct gw_exchange *exchange)
@@ -250,7 +260,7 @@ void gw_relay_begin(struct gw_exchange *exchange)
 	if (exchange->ticketed)
 		ask_origin(exchange);
 	else
-		fail(exchange, 503, "the origin is not well");
+		gw_relay_fail(exchange, 503, "the origin is not well");
 }
 
 /* ---- The answer. ---- */
@@ -258,7 +268,7 @@ void gw_relay_begin(struct gw_exchange *exchange)
 /* Settled, and the content is lost: the journal keeps the payment as owed. */
 static void lose(struct gw_exchange *exchange)
 {
-	tell_state(exchange, GW_UPSTREAM_BAD);
+	gw_relay_tell_state(exchange, GW_UPSTREAM_BAD);
 	exchange->result = GW_RESULT_UPSTREAM;
 	gw_answer_error(exchange, 502,
 		exchange->decision.action == X402_GATE_DELIVER
@@ -267,7 +277,7 @@ static void lose(struct gw_exchange *exchange)
 			: "the origin broke off");
 }
 
-static void deliver(struct gw_exchange *exchange)
+void gw_relay_deliver(struct gw_exchange *exchange)
 {
 	if (exchange->delivered ||
 		exchange->decision.action != X402_GATE_DELIVER)
@@ -282,27 +292,31 @@ static void complete(struct gw_exchange *exchange)
 	if (!exchange->head_sent)
 		gw_answer_head(exchange);
 	gw_answer_end(exchange);
-	tell_state(exchange, GW_UPSTREAM_GOOD);
+	gw_relay_tell_state(exchange, GW_UPSTREAM_GOOD);
 	if (!exchange->aborted)
-		deliver(exchange);
+		gw_relay_deliver(exchange);
 	gw_exchange_finish(exchange, exchange->aborted ? "unwritable" : "");
 }
 
 /* It has said less, and the client has some of it already. */
-static void truncate_answer(struct gw_exchange *exchange, const char *ended)
+void gw_relay_truncate(struct gw_exchange *exchange, const char *ended)
 {
 	/* A client that takes its time until the origin's patience ends would
 	 * else read for nothing, again and again. */
 	if (exchange->slow && exchange->content_bytes > 0)
-		deliver(exchange);
+		gw_relay_deliver(exchange);
 	exchange->aborted = true;
 	gw_exchange_finish(exchange, ended);
 }
 
 void gw_relay_answer(struct gw_exchange *exchange)
 {
+	if (exchange->tunnel) {
+		gw_upgrade_answer(exchange);
+		return;
+	}
 	/* What the gate delivers without the origin's answer is an error that
-	 * fail() is about to write. */
+	 * gw_relay_fail() is about to write. */
 	if (!exchange->call || !exchange->head_here)
 		return;
 	if (!exchange->client) {
@@ -328,7 +342,7 @@ static void tell_head(struct gw_exchange *exchange)
 	exchange->head_told = true;
 	gw_metrics_waited(exchange->site->metrics, exchange->head_ms);
 	if (status == 502 || status == 503 || status == 504)
-		tell_state(exchange, GW_UPSTREAM_BAD);
+		gw_relay_tell_state(exchange, GW_UPSTREAM_BAD);
 	if (status == 401)
 		gw_origin_token_refused(
 			exchange->origin, exchange->token_serial);
@@ -338,8 +352,8 @@ static void tell_head(struct gw_exchange *exchange)
 	}
 	/* It may have broken off already; that is not to be charged. */
 	if (exchange->call_ended && exchange->call_code != CURLE_OK) {
-		tell_state(exchange, GW_UPSTREAM_BAD);
-		fail(exchange, 502, "the origin broke off");
+		gw_relay_tell_state(exchange, GW_UPSTREAM_BAD);
+		gw_relay_fail(exchange, 502, "the origin broke off");
 		return;
 	}
 	/* "You have it already" is no content, and is not charged. */
@@ -352,7 +366,7 @@ static void on_call_ended(struct gw_exchange *exchange)
 
 	if (!exchange->head_told) {
 		tell_broken(exchange);
-		fail(exchange, 502, "the origin gave no answer");
+		gw_relay_fail(exchange, 502, "the origin gave no answer");
 	} else if (!exchange->answering) {
 		return; /* the gate has the word; gw_relay_answer looks here */
 	} else if (well) {
@@ -362,7 +376,7 @@ static void on_call_ended(struct gw_exchange *exchange)
 	} else {
 		tell_broken(exchange);
 		exchange->result = GW_RESULT_UPSTREAM;
-		truncate_answer(exchange, "origin_broke");
+		gw_relay_truncate(exchange, "origin_broke");
 	}
 }
 
@@ -374,7 +388,7 @@ static bool step_gone(struct gw_exchange *exchange)
 	if (exchange->client || exchange->asking)
 		return false;
 	if (exchange->answering && exchange->content_bytes > 0)
-		deliver(exchange);
+		gw_relay_deliver(exchange);
 	gw_exchange_finish(exchange, "client_gone");
 	return true;
 }
@@ -384,7 +398,7 @@ static bool step_broken_body(struct gw_exchange *exchange)
 	if (!exchange->body_broken || exchange->asking || exchange->head_sent)
 		return false;
 	exchange->keep = false;
-	fail(exchange, 400, "the body is not HTTP");
+	gw_relay_fail(exchange, 400, "the body is not HTTP");
 	return true;
 }
 
@@ -394,18 +408,19 @@ static bool step_cut(struct gw_exchange *exchange)
 		exchange->call_ended)
 		return false;
 	if (exchange->timed_out)
-		tell_state(exchange, GW_UPSTREAM_BAD);
+		gw_relay_tell_state(exchange, GW_UPSTREAM_BAD);
 	if (exchange->head_sent) {
-		truncate_answer(exchange, exchange->cut ? "drained" : "late");
+		gw_relay_truncate(exchange, exchange->cut ? "drained" : "late");
 		return true;
 	}
 	exchange->keep = false;
 	if (exchange->answering)
 		lose(exchange);
 	else if (exchange->cut)
-		fail(exchange, 503, "the gateway is shutting down");
+		gw_relay_fail(exchange, 503, "the gateway is shutting down");
 	else
-		fail(exchange, 504, "the origin did not answer in time");
+		gw_relay_fail(
+			exchange, 504, "the origin did not answer in time");
 	return true;
 }
 
@@ -432,6 +447,10 @@ void gw_relay_step(struct gw_exchange *exchange)
 	if (step_gone(exchange) || step_broken_body(exchange) ||
 		step_cut(exchange))
 		return;
+	if (exchange->tunnel) {
+		gw_upgrade_step(exchange);
+		return;
+	}
 	move_body(exchange);
 	if (exchange->head_here && !exchange->head_told)
 		tell_head(exchange);
@@ -442,7 +461,7 @@ void gw_relay_step(struct gw_exchange *exchange)
 		!gw_client_congested(exchange->client))
 		gw_call_resume_content(exchange->call);
 	if (exchange->aborted)
-		truncate_answer(exchange, "unwritable");
+		gw_relay_truncate(exchange, "unwritable");
 	else if (exchange->call_ended && !exchange->done)
 		on_call_ended(exchange);
 }
@@ -452,9 +471,12 @@ bool gw_relay_late(const struct gw_exchange *exchange, uint64_t now)
 	const struct gw_config_upstream *config;
 	uint64_t waited = now - exchange->moved_at;
 
-	if (!exchange->call || exchange->call_ended || exchange->asking)
+	if ((!exchange->call && !exchange->tunnel) || exchange->call_ended ||
+		exchange->asking)
 		return false;
 	config = exchange->origin->config;
+	if (exchange->tunnel_open)
+		return waited > config->idle_timeout_ms;
 	if (config->total_timeout_ms &&
 		now - exchange->call_at > config->total_timeout_ms)
 		return true;

@@ -100,6 +100,8 @@ bool gw_client_congested(const struct gw_client *client);
 void gw_client_continue(struct gw_client *client);
 /* The exchange has room for more of the request's body. */
 void gw_client_want_body(struct gw_client *client, bool wanted);
+/* From now on bytes go to gw_exchange_raw, what is here already at once. */
+void gw_client_raw(struct gw_client *client);
 /* The answer is complete; keep: the connection may go on. The exchange is no
  * longer the client's. */
 void gw_client_done(struct gw_client *client, bool keep);
@@ -115,6 +117,9 @@ bool gw_exchange_body(
 	struct gw_exchange *exchange, const char *data, size_t len);
 /* That was all of it; or what came was not HTTP. */
 void gw_exchange_body_end(struct gw_exchange *exchange, bool whole);
+/* Bytes of a client that is no longer one of HTTP. */
+void gw_exchange_raw(
+	struct gw_exchange *exchange, const char *data, size_t len);
 /* The client has left, or can be written to again. */
 void gw_exchange_gone(struct gw_exchange *exchange);
 void gw_exchange_writable(struct gw_exchange *exchange);

@@ -332,6 +332,15 @@ bool gw_site_serves(const struct gw_site *site, size_t route)
 	return route < x402_provider_routes_len(site->provider);
 }
 
+bool gw_site_settles_first(const struct gw_site *site, size_t route)
+{
+	const struct gw_config_route *from = gw_site_route(site, route);
+
+	return (from && from->has_settle ? from->settle
+					 : site->config->settle) ==
+		X402_PROVIDER_SETTLE_BEFORE;
+}
+
 const struct gw_notice *gw_site_notice(
 	const struct gw_site *site, const char *path)
 {

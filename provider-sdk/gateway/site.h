@@ -66,6 +66,8 @@ const struct gw_config_route *gw_site_route(
 	const struct gw_site *site, size_t route);
 /* Is the index one of the price list at all? Else: not found. */
 bool gw_site_serves(const struct gw_site *site, size_t route);
+/* Does a payment for the route settle before the origin is asked? */
+bool gw_site_settles_first(const struct gw_site *site, size_t route);
 /* What is at a path, of our own; or NULL. */
 const struct gw_notice *gw_site_notice(
 	const struct gw_site *site, const char *path);

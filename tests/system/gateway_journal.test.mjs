@@ -407,7 +407,8 @@ route "/down/*" { upstream = "down" }
       const certificate = path.join(dir, 'certificate.pem');
       execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt',
         'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj',
-        '/CN=shop.example', '-addext', 'subjectAltName=DNS:shop.example',
+        '/CN=shop.example', '-addext',
+        'subjectAltName=DNS:shop.example,IP:127.0.0.1',
         '-keyout', key(), '-out', certificate], { stdio: 'ignore' });
       fs.chmodSync(key(), 0o600);
       ca = fs.readFileSync(certificate);
@@ -480,6 +481,57 @@ route "/down/*" { upstream = "down" }
       const all = await Promise.all(Array.from({ length: 60 }, () => get()));
       assert.ok(all.every((res) => res.status === 200));
     });
+
+    test('an origin with TLS is asked when its certificate is good',
+      async () => {
+        const secure = https.createServer({ cert: ca,
+          key: fs.readFileSync(key()) }, (req, res) => res.end(SECRET));
+        secure.on('upgrade', (req, socket) => {
+          socket.write('HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n' +
+            'Connection: Upgrade\r\n\r\n');
+          socket.pipe(socket);
+        });
+        await new Promise((done) => secure.listen(0, '127.0.0.1', done));
+        const file = path.join(dir, 'secure.conf');
+        const url = `https://127.0.0.1:${secure.address().port}`;
+        fs.writeFileSync(file, `
+upstream "good" { url = "${url}" ca_file = "${dir}/certificate.pem" }
+upstream "unknown" { url = "${url}" }
+upstream "other" {
+  url = "https://localhost:${secure.address().port}"
+  ca_file = "${dir}/certificate.pem"
+}
+route "/good" { free = true }
+route "/unknown" { upstream = "unknown" free = true }
+route "/other" { upstream = "other" free = true }
+`);
+        const site = await startGateway(['-c', file]);
+        for (const [target, status] of [['/good', 200], ['/unknown', 502],
+          ['/other', 502]])
+          assert.equal((await request(site, target)).status, status, target);
+        for (const [target, status] of [['/good', 101], ['/unknown', 502]]) {
+          const at = new URL(site.url);
+          const req = http.get({ host: at.hostname, port: at.port,
+            path: target, agent: false,
+            headers: { connection: 'Upgrade', upgrade: 'websocket' } });
+          const [res, socket] = await new Promise((done) => {
+            req.on('upgrade', (...all) => done(all));
+            req.on('response', (res_) => done([res_.resume(), null]));
+          });
+          assert.equal(res.statusCode, status, target);
+          if (!socket) continue;
+          const big = Buffer.alloc(1_000_000, SECRET);
+          const chunks = [];
+          socket.on('data', (chunk) => chunks.push(chunk));
+          socket.write(big);
+          await until(() => Buffer.concat(chunks).equals(big), 'the echo');
+          socket.destroy();
+        }
+        assert.deepEqual(await site.stop(), { code: 0, signal: null });
+        assert.equal(site.log, '');
+        secure.closeAllConnections();
+        await new Promise((done) => secure.close(done));
+      });
 
     test('a key that others may read is refused', () => {
       fs.chmodSync(key(), 0o644);

@@ -28,6 +28,8 @@ struct watch {
 struct ending {
 	void (*done)(void *user, CURLcode code);
 	void *user;
+	/* Its connection lives in the multi handle: it stays there. */
+	bool stays;
 };
 
 static void finish(struct x402__transfers *transfers)
@@ -43,6 +45,10 @@ static void finish(struct x402__transfers *transfers)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &ending);
+		if (ending->stays) {
+			ending->done(ending->user, code);
+			continue;
+		}
 		curl_multi_remove_handle(transfers->multi, easy);
 		ending->done(ending->user, code);
 		free(ending);
@@ -182,21 +188,38 @@ void x402__transfers_close(struct x402__transfers *transfers)
 	uv_close((uv_handle_t *)&transfers->timer, on_closed);
 }
 
-bool x402__transfers_begin(struct x402__transfers *transfers, CURL *easy,
-	void (*done)(void *user, CURLcode code), void *user)
+static bool begin(struct x402__transfers *transfers, CURL *easy,
+	const struct ending *given)
 {
 	struct ending *ending = malloc(sizeof(*ending));
 
 	if (!ending)
 		return false;
-	ending->done = done;
-	ending->user = user;
+	*ending = *given;
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, ending);
 	if (curl_multi_add_handle(transfers->multi, easy) != CURLM_OK) {
 		free(ending);
 		return false;
 	}
 	return true;
+}
+
+bool x402__transfers_begin(struct x402__transfers *transfers, CURL *easy,
+	void (*done)(void *user, CURLcode code), void *user)
+{
+	const struct ending ending = {.done = done, .user = user};
+
+	return begin(transfers, easy, &ending);
+}
+
+bool x402__transfers_connect(struct x402__transfers *transfers, CURL *easy,
+	void (*done)(void *user, CURLcode code), void *user)
+{
+	const struct ending ending = {
+		.done = done, .user = user, .stays = true};
+
+	return curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+		begin(transfers, easy, &ending);
 }
 
 void x402__transfers_abort(struct x402__transfers *transfers, CURL *easy)

@@ -25,6 +25,13 @@ void x402__transfers_close(struct x402__transfers *transfers);
  */
 bool x402__transfers_begin(struct x402__transfers *transfers, CURL *easy,
 	void (*done)(void *user, CURLcode code), void *user);
+/*
+ * Only connect (CURLOPT_CONNECT_ONLY). After done the connection is the
+ * caller's, by curl_easy_send and curl_easy_recv, until x402__transfers_abort,
+ * which is always wanted.
+ */
+bool x402__transfers_connect(struct x402__transfers *transfers, CURL *easy,
+	void (*done)(void *user, CURLcode code), void *user);
 /* End one that was begun and is not done: done is not called. Never from
  * within a callback of libcurl's. The handle stays the caller's. */
 void x402__transfers_abort(struct x402__transfers *transfers, CURL *easy);
