@@ -418,33 +418,46 @@ static bool refused(struct gw_exchange *exchange)
 	return unavailable(exchange);
 }
 
-/* Too many of one address, or of one key? */
-static bool limited(struct gw_exchange *exchange)
+/* Too many of one address? */
+static bool address_limited(
+	struct gw_exchange *exchange, uint32_t *ret_retry_ms)
 {
-	struct gw_site *site = exchange->site;
-	const char *name = site->config->rate_key_header;
-	uint64_t now = gw_exchange_now(exchange);
+	const struct gw_site *site = exchange->site;
 	bool doubled = false;
 	const char *forwarded = http_request_header(
 		&exchange->request, "X-Forwarded-For", &doubled);
-	const char *key = name
-		? http_request_header(&exchange->request, name, NULL)
-		: NULL;
 	char client[X402__IP_TEXT_SIZE];
 	uint8_t address[GW_RATE_ADDRESS_SIZE];
-	uint32_t retry_ms = 0;
-	bool good = true;
 
-	if (site->by_address &&
+	return site->by_address &&
 		x402__networks_client(&site->proxies, exchange->peer,
 			x402_span_str(doubled ? NULL : forwarded), client) &&
-		gw_rate_address(client, address))
-		good = gw_rate_take(site->by_address,
-			x402_span(address, sizeof(address)), now, &retry_ms);
-	if (good && site->by_key && key && *key)
-		good = gw_rate_take(
-			site->by_key, x402_span_str(key), now, &retry_ms);
-	if (good)
+		gw_rate_address(client, address) &&
+		!gw_rate_take(site->by_address,
+			x402_span(address, sizeof(address)),
+			gw_exchange_now(exchange), ret_retry_ms);
+}
+
+/* Too many of one address, or of one key? */
+static bool limited(struct gw_exchange *exchange)
+{
+	const struct gw_site *site = exchange->site;
+	const char *name = site->config->rate_key_header;
+	bool doubled = false;
+	const char *key = site->by_key && name
+		? http_request_header(&exchange->request, name, &doubled)
+		: NULL;
+	uint32_t retry_ms = 0;
+
+	/* One of them would be counted, and the other one might be used. */
+	if (doubled) {
+		gw_answer_error(exchange, 400, "expected one key, got more");
+		return true;
+	}
+	if (!address_limited(exchange, &retry_ms) &&
+		(!key || !*key ||
+			gw_rate_take(site->by_key, x402_span_str(key),
+				gw_exchange_now(exchange), &retry_ms)))
 		return false;
 	exchange->result = GW_RESULT_LIMITED;
 	answer_retry(exchange, 429, "too many requests", retry_ms);
