@@ -128,7 +128,7 @@ if wanted clang; then
   step 'configure (clang 14)' env CC=clang-14 \
     sh -c 'if [ -f build/clang/build.ninja ]; then :; else
       meson setup build/clang -Ddeveloper=true -Dfuzzing=true \
-        -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1; fi' &&
+        -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=0; fi' &&
     step 'build (clang 14)' ninja -C build/clang &&
     meson_tests build/clang --suite fuzz-corpus
 fi
@@ -136,14 +136,14 @@ fi
 wanted devnet && node_tests devnet tests/devnet/*.test.mjs
 # Mostly waiting for blocks; each file has a chain and daemons of its own.
 wanted system && jobs=2 node_tests system tests/system/*.test.mjs
-wanted interop && node_tests interop tests/interop/*.test.mjs
-wanted svm && node_tests svm tests/svm/*.test.mjs
+wanted interop && jobs=2 node_tests interop tests/interop/*.test.mjs
+wanted svm && jobs=2 node_tests svm tests/svm/*.test.mjs
 wanted fault && node_tests fault tests/fault/*.test.mjs
 
 if wanted tsan; then
   tsan=$top/build/tsan
   step 'configure (TSan)' configure "$tsan" -Ddeveloper=true \
-    -Db_sanitize=thread -Db_lundef=false -Doptimization=1 &&
+    -Dtests=false -Dbenchmarks=false -Db_sanitize=thread -Db_lundef=false -Doptimization=1 &&
     step 'build (TSan)' ninja -C "$tsan" &&
     X402_BUILD_DIR=$tsan TSAN_OPTIONS=halt_on_error=1 \
       node_tests tsan tests/system/tsan/*.test.mjs
@@ -151,7 +151,7 @@ fi
 
 if wanted bench; then
   step 'configure (release)' configure "$top/build/release" \
-    --buildtype=release -Ddeveloper=true &&
+    --buildtype=release -Ddeveloper=true -Dtests=false &&
     step 'build (release)' ninja -C "$top/build/release" &&
     X402_BUILD_DIR=$top/build/release node_tests bench tests/bench/*.test.mjs
 fi
