@@ -1,6 +1,7 @@
-// The first page that somebody reads who sells from a C program, done as it
-// says: its block is compiled against what `meson install` leaves behind, by
-// its own command, run, refused and paid on a chain.
+// The first page that somebody reads who sells, done as it says. From a C
+// program: the page's block is compiled against what `meson install` leaves
+// behind, by its own command, run, refused and paid on a chain. From nginx: its
+// block goes into a server as it is, and is refused and paid.
 //
 //   node --test tests/system/newcomer.test.mjs
 
@@ -13,6 +14,7 @@ import { after, before, test } from 'node:test';
 import { buildDir, freePort, programs, run, scratchDir, start, startDevnet,
   startFacilitator } from '../devnet/lib.mjs';
 import { block } from './docs.lib.mjs';
+import { startNginx } from './nginx.lib.mjs';
 
 const root = scratchDir('x402-newcomer-');
 let devnet;
@@ -75,6 +77,31 @@ test('a shop in ten lines is compiled, run, refuses and is paid', async () => {
     assert.equal(got.stdout, 'Worth a cent.\n');
     assert.equal(await devnet.balanceOf(payee.address) - before, 10000n);
   } finally { assert.equal(await shop.stop(), 0, shop.output()); }
+});
+
+test('three lines in a server of nginx refuse, and are paid', async () => {
+  const location = block('nginx.md', 'nginx', /location \/articles\/ \{/);
+  const [, payTo] = /x402_pay_to (0x\w{40});/.exec(location);
+  // The server that one has, and a facilitator at hand.
+  const nginx = await startNginx(`
+    x402_state DIR/x402.state; x402_facilitator_url ${facilitator.url};
+    x402_public_origin http://127.0.0.1:PORT;
+    server { listen 127.0.0.1:PORT; root DIR/html;\n${location}\n}`,
+  { files: { 'articles/a.html': 'Worth a cent.\n' } });
+  try {
+    const url = `${nginx.url}/articles/a.html`;
+    const res = await fetch(url);
+    assert.equal(res.status, 402);
+    assert.ok(res.headers.get('payment-required'));
+    assert.doesNotMatch(await res.text(), /Worth/);
+    const before = await devnet.balanceOf(payTo);
+    const got = await run(programs.client, ['get', url], { env: {
+      HOME: scratchDir(),
+      EVM_PRIVATE_KEY: devnet.info.accounts.payer.privateKey } });
+    assert.equal(got.code, 0, got.stderr);
+    assert.equal(got.stdout, 'Worth a cent.\n');
+    assert.equal(await devnet.balanceOf(payTo) - before, 10000n);
+  } finally { await nginx.stop(); }
 });
 
 test('a shop that is told no address says which option is at fault', async () => {
