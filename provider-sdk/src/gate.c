@@ -62,10 +62,9 @@ void x402_gate_free(struct x402_gate *gate)
 
 /* ---- Begin. ---- */
 
-static struct x402__route *first_route(
-	const struct x402_gate *gate, const char *path, bool *ret_method)
+static struct x402__route *first_route(const struct x402_provider *provider,
+	const char *method, const char *path, bool *ret_method)
 {
-	const struct x402_provider *provider = gate->provider;
 	struct x402__route *gated = NULL;
 
 	*ret_method = true;
@@ -74,7 +73,7 @@ static struct x402__route *first_route(
 
 		if (!x402__pattern_matches(&route->pattern, path))
 			continue;
-		if (x402__pattern_method_matches(&route->pattern, gate->method))
+		if (x402__pattern_method_matches(&route->pattern, method))
 			return route;
 		/* R6: a method nobody thought of is a paid one. */
 		if (!gated && route->terms_len)
@@ -93,15 +92,30 @@ static bool same_route(void *user, const char *reading)
 	/* The usual one, and the cheapest. */
 	if (strcmp(reading, gate->path.strict) == 0)
 		return true;
-	return first_route(gate, reading, &method) == gate->route;
+	return first_route(gate->provider, gate->method, reading, &method) ==
+		gate->route;
 }
 
 /* False when two readings disagree; nothing may pass then. */
 static bool choose_route(struct x402_gate *gate)
 {
-	gate->route = first_route(
-		gate, gate->path.strict, &gate->method_matches);
+	gate->route = first_route(gate->provider, gate->method,
+		gate->path.strict, &gate->method_matches);
 	return x402__path_readings_agree(&gate->path, same_route, gate);
+}
+
+bool x402_provider_prices_body(const struct x402_provider *provider,
+	const char *method, struct x402_span target)
+{
+	const struct x402__route *route = NULL;
+	struct x402__path path;
+	bool matches;
+
+	if (x402__path_read(target, &path) != X402_OK)
+		return false;
+	route = first_route(provider, method, path.strict, &matches);
+	x402__path_clear(&path);
+	return route && route->price_by_body;
 }
 
 static bool is_preflight(
@@ -207,7 +221,8 @@ static void hash_resource(struct x402_gate *gate, struct x402_span body)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		x402_keccak_update(
 			&hash, x402_span(parts[i], strlen(parts[i]) + 1));
-	if (gate->route && gate->route->price_at_request)
+	if (gate->route &&
+		(gate->route->price_at_request || gate->route->price_by_body))
 		x402_keccak_update(&hash, body);
 	x402_keccak_final(&hash, gate->resource32);
 }
@@ -454,6 +469,7 @@ void x402_gate_begin(struct x402_gate *gate,
 	err = write_url(gate, request);
 	one_meaning = choose_route(gate);
 	hash_resource(gate, request->body);
+	gate->body = request->body;
 	if (!one_meaning) {
 		x402__gate_end_error(gate, 400,
 			"expected a path with one meaning only", ret_decision);
@@ -473,6 +489,7 @@ void x402_gate_begin(struct x402_gate *gate,
 		begin_paid(gate, request, ret_decision);
 	}
 	/* Borrowed from the request, which ends here. */
+	gate->body = x402_span(NULL, 0);
 	gate->path.raw = NULL;
 	gate->path.query = NULL;
 	gate->path.raw_len = gate->path.query_len = 0;
@@ -548,104 +565,4 @@ void x402_gate_delivered(struct x402_gate *gate)
 	gate->claimed = false;
 	gate->state = X402__GATE_DONE;
 	x402__gate_remember_end(gate, X402_CLAIM_END_SPENT);
-}
-
-/* ---- Questions. ---- */
-
-size_t x402_gate_route(const struct x402_gate *gate)
-{
-	return gate->route ? (size_t)(gate->route - gate->provider->routes)
-			   : SIZE_MAX;
-}
-
-bool x402_gate_method_matches(const struct x402_gate *gate)
-{
-	return gate->method_matches;
-}
-
-const char *x402_gate_path(const struct x402_gate *gate)
-{
-	return gate->path.strict ? gate->path.strict : "";
-}
-
-bool x402_gate_param(const struct x402_gate *gate, const char *name,
-	struct x402_span *ret_value)
-{
-	return gate->route && gate->path.strict &&
-		x402__pattern_param(&gate->route->pattern, gate->path.strict,
-			name, ret_value);
-}
-
-const char *x402_gate_client(const struct x402_gate *gate)
-{
-	return gate->client;
-}
-
-const char *x402_gate_method(const struct x402_gate *gate)
-{
-	return gate->method ? gate->method : "";
-}
-
-const char *x402_gate_query(const struct x402_gate *gate)
-{
-	return gate->query ? gate->query : "";
-}
-
-const char *x402_gate_payer(const struct x402_gate *gate)
-{
-	return gate->payer;
-}
-
-const char *x402_gate_transaction(const struct x402_gate *gate)
-{
-	return gate->transaction ? gate->transaction : "";
-}
-
-const char *x402_gate_amount(const struct x402_gate *gate)
-{
-	return gate->offer ? gate->amount : "";
-}
-
-const char *x402_gate_asset(const struct x402_gate *gate)
-{
-	return gate->offer ? gate->v2.asset : "";
-}
-
-const char *x402_gate_network(const struct x402_gate *gate)
-{
-	return gate->offer ? gate->v2.network : "";
-}
-
-const char *x402_gate_pattern(const struct x402_gate *gate)
-{
-	return gate->route ? gate->route->pattern.text : "";
-}
-
-const char *x402_gate_url(const struct x402_gate *gate)
-{
-	return gate->url ? gate->url : "";
-}
-
-enum x402_gate_access x402_gate_access_of(const struct x402_gate *gate)
-{
-	return gate->access;
-}
-
-bool x402_gate_header_adds_up(const char *name)
-{
-	return strcasecmp(name, "Vary") == 0 ||
-		strcasecmp(name, "Set-Cookie") == 0;
-}
-
-bool x402_gate_header_is_ours(const char *name)
-{
-	static const char *const names[] = {X402_HEADER_PAYMENT_REQUIRED,
-		X402_HEADER_PAYMENT_RESPONSE, X402_HEADER_X_PAYMENT_RESPONSE,
-		X402_HEADER_EXTENSION_RESPONSES, "Settlement-Overrides",
-		"X402-Pass"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcasecmp(name, names[i]) == 0)
-			return true;
-	return false;
 }

@@ -7,6 +7,7 @@
  *   gate_end.c      the ways out, each with its bookkeeping
  *   access.c        may it pass without paying?
  *   gate_call.c     reads of a chain, for access.c
+ *   gate_questions.c  what others may ask
  *   gate_amount.c   what is charged, where the handler may say so
  *   gate_answer.c   what the client and the facilitator are told
  * Private to the provider SDK.
@@ -51,7 +52,8 @@ struct x402_gate {
 	bool method_matches;
 	char client[X402__IP_TEXT_SIZE]; /* "" while unknown */
 	uint64_t now_unix_s;
-	uint8_t resource32[32]; /* method, path and query */
+	uint8_t resource32[32]; /* method, path and query, and some bodies */
+	struct x402_span body;  /* while it begins: for a price */
 	enum x402_gate_access access;
 	bool is_crawler;               /* says so, or is known as one */
 	struct x402__crawler *crawler; /* which one it says */

@@ -475,7 +475,9 @@ static enum MHD_Result first_call(struct x402_microhttpd *adapter,
 	*request_state = request;
 	if (x402_gate_new(adapter->config.provider, &request->gate) != X402_OK)
 		return MHD_NO;
-	if (has_payment(connection) || !has_body(connection))
+	if (has_payment(connection) || !has_body(connection) ||
+		x402_provider_prices_body(adapter->config.provider, method,
+			x402_span_str(holder->target)))
 		return MHD_YES;
 	begin(request, method);
 	/* Say no before a body is sent. What may yet be a yes, once a balance

@@ -319,6 +319,7 @@ static enum x402_err read_terms(const struct x402_provider_route *from,
 	route->price = from->price;
 	route->price_user = from->price_user;
 	route->price_at_request = from->price_at_request;
+	route->price_by_body = from->price && from->price_by_body;
 	route->quote_s = from->quote_s;
 	route->pass_s = from->pass_s;
 	route->pass_uses = from->pass_uses;

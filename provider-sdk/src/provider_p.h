@@ -48,6 +48,7 @@ struct x402__route {
 	bool (*price)(void *user, const struct x402_gate *gate, char *);
 	void *price_user;
 	bool price_at_request;
+	bool price_by_body;
 	char *price_param;
 	struct x402__param_price *param_prices;
 	size_t param_prices_len;

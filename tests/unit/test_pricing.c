@@ -18,6 +18,15 @@ static bool by_query(void *user, const struct x402_gate *gate, char *ret_price)
 	return true;
 }
 
+/* A cent a word that is asked about. */
+static bool by_body(void *user, const struct x402_gate *gate, char *ret_price)
+{
+	(void)user;
+	snprintf(ret_price, X402_PROVIDER_PRICE_SIZE, "$%zu",
+		x402_gate_body(gate).len);
+	return x402_gate_body(gate).len > 0;
+}
+
 static const char *by_query_now = "$0.03";
 static const struct x402_provider_price no_price = {
 	.network = "eip155:84532", .pay_to = PAY_TO};
@@ -60,6 +69,11 @@ static const struct x402_provider_route routes[] = {
 		.prices = &house_cent,
 		.prices_len = 1,
 		.settle = X402_PROVIDER_SETTLE_RESERVE},
+	{.pattern = "POST /weighed/[x]",
+		.prices = &no_price,
+		.prices_len = 1,
+		.price = by_body,
+		.price_by_body = true},
 	{.pattern = "POST /quoted",
 		.prices = &no_price,
 		.prices_len = 1,
@@ -662,6 +676,62 @@ static void test_price_by_parameter_in_any_case(void **state)
 	house_close(&house);
 }
 
+/* A callback may weigh the body: what was paid for one does not buy another. */
+static void test_price_by_body(void **state)
+{
+	struct house_request request = {
+		.method = "POST", .target = "/weighed/a", .body = "xx"};
+	struct x402_payment_required required;
+	struct house house;
+	char *payment;
+
+	(void)state;
+	open_priced(&house, 0);
+	house_begin(&house, &request);
+	assert_amount(&house, "2000000");
+	house_challenge(&house, &required);
+	payment = house_pay_offer(&house, &required, 0);
+	x402_payment_required_clear(&required);
+	/* Nobody keeps it for later. */
+	assert_int_equal(x402_gate_body(house.gate).len, 0);
+	request.names[0] = X402_HEADER_PAYMENT_SIGNATURE;
+	request.values[0] = payment;
+	request.body = "xxx";
+	assert_int_equal(house_begin(&house, &request), X402_GATE_ANSWER);
+	assert_amount(&house, "3000000");
+	request.body = NULL;
+	house_begin(&house, &request);
+	assert_int_equal(house.decision.status, 500);
+	request.body = "yy";
+	assert_int_equal(house_begin(&house, &request), X402_GATE_ASK);
+	free(payment);
+	house_close(&house);
+}
+
+/* An adapter waits for the body of those alone. */
+static void test_prices_body_says_which(void **state)
+{
+	static const struct {
+		const char *method;
+		const char *target;
+		bool yes;
+	} rows[] = {{"POST", "/weighed/a", true},
+		{"POST", "/weighed/a?b", true}, {"POST", "/Weighed/%61", true},
+		{"PUT", "/weighed/a", true}, {"POST", "/weighed", false},
+		{"POST", "/quoted", false}, {"GET", "/called", false},
+		{"POST", "/none", false}, {"POST", "%", false},
+		{"POST", "", false}};
+	struct house house;
+
+	(void)state;
+	open_priced(&house, 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (x402_provider_prices_body(house.provider, rows[i].method,
+			    x402_span_str(rows[i].target)) != rows[i].yes)
+			fail_msg("%s %s", rows[i].method, rows[i].target);
+	house_close(&house);
+}
+
 /* The caller may have made the price from the body. */
 static void test_quote_is_for_its_body(void **state)
 {
@@ -725,6 +795,8 @@ int main(void)
 		cmocka_unit_test(test_origin_from_our_proxy_only),
 		cmocka_unit_test(test_price_by_parameter_in_any_case),
 		cmocka_unit_test(test_quote_is_for_its_body),
+		cmocka_unit_test(test_price_by_body),
+		cmocka_unit_test(test_prices_body_says_which),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,17 +192,22 @@ struct x402_provider_route {
 	/*
 	 * Optional: write what this request costs ("$0.05") and return true;
 	 * false is answered 500. Goes before price_param. Called inside
-	 * x402_gate_begin; may ask for route, path, parameters, method, query.
+	 * x402_gate_begin; may ask for route, path, parameters, method, query,
+	 * and for the body where price_by_body says so.
 	 */
 	bool (*price)(void *user, const struct x402_gate *gate,
 		char ret_price[X402_PROVIDER_PRICE_SIZE]);
 	void *price_user;
+	/* Optional: price looks at x402_gate_body(), so that who asks unpaid
+	 * sends his body all the same (x402_provider_prices_body). */
+	bool price_by_body;
 	/* Optional: the caller of x402_gate_begin says the price; a request
 	 * without one is answered 500. */
 	bool price_at_request;
 	/*
-	 * Optional, for the three above: seconds for which a price that was
-	 * quoted to a request stays good for that very method, path and query.
+	 * Optional, for those above: seconds for which a price that was quoted
+	 * to a request stays good for that very method, path and query, and
+	 * body where that may have made the price.
 	 * 0: a challenge is good for the price of the moment only.
 	 */
 	uint32_t quote_s;
@@ -614,6 +619,14 @@ X402_API const char *x402_gate_payer(const struct x402_gate *gate);
 /* The client's address as text; "" when begin was not told a peer. Behind a
  * trusted proxy it is the one that the proxy saw. */
 X402_API const char *x402_gate_client(const struct x402_gate *gate);
+/* Of a route with price_by_body, and inside its price: the request's body. */
+X402_API struct x402_span x402_gate_body(const struct x402_gate *gate);
+/*
+ * Does the price of such a request depend on its body? An adapter that begins
+ * without one, to say no before it is sent, must wait for it then.
+ */
+X402_API bool x402_provider_prices_body(const struct x402_provider *provider,
+	const char *method, struct x402_span target);
 /* As the request had them; the query without '?', "" when there is none. */
 X402_API const char *x402_gate_method(const struct x402_gate *gate);
 X402_API const char *x402_gate_query(const struct x402_gate *gate);
