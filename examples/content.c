@@ -78,7 +78,7 @@ static const char quote_extensions[] =
 	"\"string\"},\"example\":{\"type\":\"object\"}},\"required\":"
 	"[\"type\"]}},\"required\":[\"input\"]}}}";
 
-/* The n-th route of the price list; the last six are the interoperability
+/* The n-th route of the price list; the last seven are the interoperability
  * tests'. */
 enum content_route {
 	INDEX,
@@ -93,6 +93,7 @@ enum content_route {
 	PAID,
 	PAID_POST,
 	FAIL,
+	WEIGHED,
 	PERMIT2,
 	UPTO,
 	UPTO_ZERO
@@ -169,6 +170,16 @@ static struct x402_provider_route sold(const char *pattern,
 		.v1 = v1};
 }
 
+/* A tenth of a cent for each byte, to 999 of them. */
+static bool price_of_body(void *user, const struct x402_gate *gate, char *price)
+{
+	size_t bytes = x402_gate_body(gate).len;
+
+	(void)user;
+	snprintf(price, X402_PROVIDER_PRICE_SIZE, "$0.%03zu", bytes);
+	return bytes > 0 && bytes < 1000;
+}
+
 static void write_routes(const struct prices *prices, bool v1,
 	struct x402_provider_route routes[ROUTES_LEN_INTEROP])
 {
@@ -199,6 +210,10 @@ static void write_routes(const struct prices *prices, bool v1,
 	routes[PAID_POST] = sold(
 		"POST /paid-post", &prices->tenth, "interop", v1);
 	routes[FAIL] = sold("GET /fail", &prices->tenth, "interop", v1);
+	routes[WEIGHED] = sold(
+		"POST /weighed", &prices->tenth, "interop", false);
+	routes[WEIGHED].price = price_of_body;
+	routes[WEIGHED].price_by_body = true;
 	routes[PERMIT2] = sold(
 		"GET /permit2", &prices->permit2, "interop", false);
 	routes[UPTO] = sold("GET /upto", &prices->upto, "interop", false);
@@ -470,6 +485,7 @@ void content_answer(
 		return;
 	case PAID:
 	case PAID_POST:
+	case WEIGHED:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		return;
 	case FAIL:

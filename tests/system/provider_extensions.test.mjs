@@ -71,6 +71,24 @@ for (const name of ['content-site', 'content-site-microhttpd'])
         { headers: await signIn(other) })).status, 402);
     });
 
+    test('a payment for a small body does not buy a large one', async () => {
+      const before = f.asked.length;
+      const send = (body, headers = []) => request(site, '/weighed', {
+        method: 'POST', body, headers: [['Content-Type', 'text/plain'],
+          ['Content-Length', String(body.length)], ...headers] });
+      const unpaid = await send('12345');
+      const required = decode(unpaid.headers['payment-required']);
+      assert.equal(required.accepts[0].amount, '5000');
+      const headers = paying(pay(required));
+      const large = await send('123456', headers);
+      assert.equal(large.status, 402);
+      assert.equal(decode(large.headers['payment-required']).accepts[0]
+        .amount, '6000');
+      assert.equal((await send('', headers)).status, 500);
+      assert.equal(f.asked.length, before);
+      assert.equal((await send('54321', headers)).status, 200);
+    });
+
     test('offers are signed as the reference checks them', async () => {
       const required = await challenge(site, ARTICLE);
       const offers = ext.extractOffersFromPaymentRequired(required);
