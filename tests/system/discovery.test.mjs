@@ -46,6 +46,16 @@ test('a post is listed as unproven and may be posted again', async () => {
   assert.equal(item.accepts[0].payTo, stranger);
 });
 
+test('what would not fit is refused, and says how much does', async () => {
+  const refused = await f.post(`${daemon.url}/discovery/resources`, {
+    x402Version: 2, resource: { url: `${url}/large` }, extensions: { bazaar },
+    accepts: [{ ...f.parts(info).requirements, payTo: stranger,
+      extra: { ...f.parts(info).requirements.extra, note: 'x'.repeat(40000) } }] });
+  assert.equal(refused.status, 400, refused.text);
+  assert.match(refused.json.error, /at most 32768 bytes/);
+  assert.equal((await list('')).json.pagination.total, 1);
+});
+
 test('a settled payment takes the listing over and proves it', async () => {
   await settle();
   const { json } = await list('');

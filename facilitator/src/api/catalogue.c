@@ -109,6 +109,19 @@ static bool fill(struct fac_resource *resource, struct x402_bazaar_entry *entry,
 		(!entry->metadata || resource->metadata_json);
 }
 
+/* Anybody may post one, so what is kept of each is bounded. */
+static bool fits(const struct fac_resource *resource)
+{
+	const char *texts[] = {resource->key, resource->url, resource->type,
+		resource->accepts_json, resource->extensions_json,
+		resource->metadata_json};
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		len += texts[i] ? strlen(texts[i]) : 0;
+	return len <= FAC_RESOURCE_MAX_BYTES;
+}
+
 enum x402_err fac_catalogue_row(const struct x402_payment_payload *payload,
 	const struct x402_payment_requirements *requirements,
 	const struct x402_json *accepts, struct x402_errinfo *info,
@@ -123,10 +136,15 @@ enum x402_err fac_catalogue_row(const struct x402_payment_payload *payload,
 	memset(ret_resource, 0, sizeof(*ret_resource));
 	bool ok = fill(ret_resource, &entry, requirements, accepts);
 	x402_bazaar_entry_clear(&entry);
-	if (ok)
+	if (ok && fits(ret_resource))
 		return X402_OK;
 	fac_resource_clear(ret_resource);
-	return X402_ERR_NOMEM;
+	if (!ok)
+		return X402_ERR_NOMEM;
+	x402_errinfo_set(info, "extensions",
+		"expected at most %d bytes of offers and declarations",
+		FAC_RESOURCE_MAX_BYTES);
+	return X402_ERR_TOO_LARGE;
 }
 
 char *fac_catalogue_response(const char *status, const char *rejected_reason)

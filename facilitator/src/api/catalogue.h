@@ -9,10 +9,12 @@
 
 #include "core/payment.h"
 
+/* Texts of one entry: far more than any that was seen. */
+#define FAC_RESOURCE_MAX_BYTES (32 * 1024)
 /*
- * Validate and build a row. NOT_FOUND when nothing is declared; SCHEMA with
- * info->text saying which rule it breaks. accepts: an array, or NULL for the
- * requirements alone. Clear the row with fac_resource_clear.
+ * Validate and build a row. NOT_FOUND when nothing is declared; SCHEMA, or
+ * TOO_LARGE, with info->text saying which rule it breaks. accepts: an array, or
+ * NULL for the requirements alone. Clear the row with fac_resource_clear.
  */
 X402_MUST_USE enum x402_err fac_catalogue_row(
 	const struct x402_payment_payload *payload,

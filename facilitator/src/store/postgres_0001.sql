@@ -191,6 +191,7 @@ CREATE TABLE resources (
 );
 CREATE UNIQUE INDEX resources_by_key ON resources (key_hash);
 CREATE INDEX resources_by_time ON resources (updated_ms);
+CREATE INDEX resources_unproven ON resources (updated_ms) WHERE NOT settled;
 CREATE TABLE resource_offers (
   resource bigint NOT NULL REFERENCES resources (sequence) ON DELETE CASCADE,
   scheme text NOT NULL,
@@ -444,6 +445,8 @@ BEGIN
     -- Nothing happened under this key, so it may be used again.
     UPDATE payments SET idem_scope = NULL, idem_key = NULL
       WHERE sequence = v.sequence;
+    -- FAC_CANCELLED_KEEP_S
+    UPDATE claims SET look_s = x402_now() / 1000 + 600 WHERE key = a_key;
   END IF;
   RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
     ARRAY[v.sequence]);
@@ -1014,6 +1017,12 @@ BEGIN
     DELETE FROM resource_offers WHERE resource = v_sequence;
     DELETE FROM resource_extensions WHERE resource = v_sequence;
   END IF;
+  -- FAC_RESOURCES_UNPROVEN_MAX: anybody may post them.
+  IF v.sequence IS NULL AND NOT a_settled THEN
+    DELETE FROM resources WHERE sequence IN (SELECT r.sequence
+      FROM resources AS r WHERE NOT r.settled
+      ORDER BY r.updated_ms DESC, r.sequence DESC OFFSET 5000);
+  END IF;
   INSERT INTO resource_offers (resource, scheme, network, pay_to)
     SELECT v_sequence, o.s, o.n, o.p
     FROM unnest(a_schemes, a_networks, a_pay_tos) AS o (s, n, p);
@@ -1052,10 +1061,18 @@ CREATE FUNCTION x402_forget_claims(a_dead_before bigint, a_limit bigint)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_due bytea[];
+  v_left bigint[];
   v_last bigint;
 BEGIN
   v_due := ARRAY(SELECT key FROM claims WHERE look_s < a_dead_before
     ORDER BY look_s LIMIT a_limit);
+  -- Given up, and nothing of it was sent: it may as well come again.
+  v_left := ARRAY(SELECT p.sequence FROM claims AS c
+    JOIN payments AS p ON p.sequence = c.payment
+    WHERE c.key = ANY (v_due) AND p.state = 'cancelled');
+  DELETE FROM claims WHERE key = ANY (v_due) AND payment = ANY (v_left);
+  DELETE FROM payment_events WHERE payment = ANY (v_left);
+  DELETE FROM payments WHERE sequence = ANY (v_left);
   -- One whose success nobody was told stays: it may still be asked for.
   WITH gone AS (DELETE FROM claims AS c USING payments AS p
       WHERE c.key = ANY (v_due)

@@ -473,19 +473,40 @@ static enum x402_err raise_forgotten(
 		"i", valid_before_unix_s));
 }
 
-/* Claims that are due, as the payments' numbers. */
+static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
+{
+	static const char *const statements[] = {
+		"DELETE FROM payment_events WHERE payment = ?1",
+		"DELETE FROM outbox WHERE payment = ?1",
+		"DELETE FROM transaction_payments WHERE payment = ?1",
+		("DELETE FROM claims WHERE payment = ?1 AND key ="
+		 " (SELECT key FROM payments WHERE sequence = ?1)"),
+		"DELETE FROM payments WHERE sequence = ?1"};
+	enum x402_err err = X402_OK;
+
+	for (size_t i = 0; i < 5 && !err; i++)
+		err = fac_sqlite_exec(
+			fac_sqlite_bound(db, statements[i], "i", payment));
+	return err;
+}
+
+/* Claims that are due: the payments' numbers, and whether they were given up.
+ */
 static enum x402_err read_due(
 	struct fac_sqlite *db, struct fac_verb *verb, struct x402_buf *numbers)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT payment FROM claims WHERE look_s < ?1"
-		" ORDER BY look_s LIMIT ?2",
+		"SELECT c.payment, p.state = 'cancelled' FROM claims AS c"
+		" JOIN payments AS p ON p.sequence = c.payment"
+		" WHERE c.look_s < ?1 ORDER BY c.look_s LIMIT ?2",
 		"ii", verb->number, (uint64_t)verb->limit);
 	enum x402_err err;
 	bool row = true;
 
-	while (!(err = fac_sqlite_row(stmt, &row)) && row)
+	while (!(err = fac_sqlite_row(stmt, &row)) && row) {
 		fac_sqlite_add_number(numbers, fac_sqlite_u64(stmt, 0));
+		fac_sqlite_add_number(numbers, fac_sqlite_u64(stmt, 1));
+	}
 	return err;
 }
 
@@ -540,34 +561,20 @@ enum x402_err fac_sqlite_forget_claims(
 	uint64_t last = 0;
 	enum x402_err err = read_due(db, verb, &numbers);
 
-	for (size_t at = 0; at < numbers.len && !err; at += 8)
-		err = look_at_claim(
-			db, verb, fac_sqlite_number_at(&numbers, at), &last);
+	for (size_t at = 0; at < numbers.len && !err; at += 16) {
+		uint64_t payment = fac_sqlite_number_at(&numbers, at);
+
+		/* Nothing of it was sent: it may as well come again. */
+		if (fac_sqlite_number_at(&numbers, at + 8))
+			err = forget_payment(db, payment);
+		else
+			err = look_at_claim(db, verb, payment, &last);
+	}
 	if (!err && last)
 		err = raise_forgotten(db, last);
-	verb->reply.number = numbers.len / 8;
+	verb->reply.number = numbers.len / 16;
 	x402_buf_clear(&numbers);
 	return err ? err : forget_the_rest(db, verb);
-}
-
-static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
-{
-	static const char *const statements[] = {
-		("UPDATE heartbeat SET forgotten_s = p.valid_before + 1"
-		 " FROM payments AS p WHERE p.sequence = ?1"
-		 " AND forgotten_s <= p.valid_before"),
-		"DELETE FROM payment_events WHERE payment = ?1",
-		"DELETE FROM outbox WHERE payment = ?1",
-		"DELETE FROM transaction_payments WHERE payment = ?1",
-		("DELETE FROM claims WHERE payment = ?1 AND key ="
-		 " (SELECT key FROM payments WHERE sequence = ?1)"),
-		"DELETE FROM payments WHERE sequence = ?1"};
-	enum x402_err err = X402_OK;
-
-	for (size_t i = 0; i < 6 && !err; i++)
-		err = fac_sqlite_exec(
-			fac_sqlite_bound(db, statements[i], "i", payment));
-	return err;
 }
 
 /* Transactions that pay nothing any more; the last nonce of each stays. */
@@ -596,6 +603,16 @@ static enum x402_err forget_transactions(struct fac_sqlite *db, uint32_t limit)
 	return err;
 }
 
+/* Nor may one that goes with its row be claimed again. */
+static enum x402_err raise_by(struct fac_sqlite *db, uint64_t payment)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE heartbeat SET forgotten_s = p.valid_before + 1"
+		" FROM payments AS p WHERE p.sequence = ?1"
+		" AND forgotten_s <= p.valid_before",
+		"i", payment));
+}
+
 enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
@@ -611,7 +628,11 @@ enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb)
 	while (!(err = fac_sqlite_row(stmt, &row)) && row)
 		fac_sqlite_add_number(&numbers, fac_sqlite_u64(stmt, 0));
 	for (size_t at = 0; at < numbers.len && !err; at += 8) {
-		err = forget_payment(db, fac_sqlite_number_at(&numbers, at));
+		uint64_t payment = fac_sqlite_number_at(&numbers, at);
+
+		err = raise_by(db, payment);
+		if (!err)
+			err = forget_payment(db, payment);
 		verb->reply.number++;
 	}
 	x402_buf_clear(&numbers);

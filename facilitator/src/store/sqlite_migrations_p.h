@@ -204,6 +204,8 @@
 	" updated_ms INTEGER NOT NULL"                                                                                                   \
 	") STRICT;"                                                                                                                      \
 	"CREATE INDEX resources_by_time ON resources (updated_ms);"                                                                      \
+	"CREATE INDEX resources_unproven ON resources (updated_ms)"                                                                      \
+	" WHERE settled = 0;"                                                                                                            \
 	"CREATE TABLE resource_offers ("                                                                                                 \
 	" resource INTEGER NOT NULL"                                                                                                     \
 	"  REFERENCES resources (sequence) ON DELETE CASCADE,"                                                                           \

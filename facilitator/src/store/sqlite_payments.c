@@ -411,6 +411,11 @@ enum x402_err fac_sqlite_release(struct fac_sqlite *db, struct fac_verb *verb)
 			"UPDATE payments SET idem_scope = NULL,"
 			" idem_key = NULL WHERE sequence = ?1",
 			"i", sequence));
+	if (!err)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"UPDATE claims SET look_s = ?2 WHERE key = ?1", "ki",
+			verb->key32,
+			fac_sqlite_now_ms() / 1000 + FAC_CANCELLED_KEEP_S));
 	return err ? err : fac_sqlite_load_payment(db, verb->key32, verb);
 }
 

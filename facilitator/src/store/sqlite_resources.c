@@ -129,6 +129,16 @@ static enum x402_err write_details(struct fac_sqlite *db,
 	return err;
 }
 
+/* Their offers and extensions go with them. */
+static enum x402_err forget_unproven(struct fac_sqlite *db)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"DELETE FROM resources WHERE sequence IN"
+		" (SELECT sequence FROM resources WHERE settled = 0"
+		"  ORDER BY updated_ms DESC, sequence DESC LIMIT -1 OFFSET ?1)",
+		"i", (uint64_t)FAC_RESOURCES_UNPROVEN_MAX));
+}
+
 enum x402_err fac_sqlite_resource_put(
 	struct fac_sqlite *db, struct fac_verb *verb)
 {
@@ -148,6 +158,8 @@ enum x402_err fac_sqlite_resource_put(
 		err = write_resource(db, verb->resource, &sequence);
 	if (!err)
 		err = write_details(db, verb->resource, sequence);
+	if (!err && is_new && !verb->resource->settled)
+		err = forget_unproven(db);
 	verb->reply.claimed = !err && is_new;
 	return err;
 }

@@ -126,6 +126,12 @@ struct fac_spend_limits {
  * payments[0] is that row. POLICY: a ceiling is reached, or validBefore is so
  * long past that a claim may have been forgotten; nothing is claimed.
  */
+/*
+ * A row that was given up is forgotten by fac_store_forget_claims so long
+ * afterwards, whatever its validBefore: asking and leaving costs nobody
+ * anything, and must not fill a disk.
+ */
+#define FAC_CANCELLED_KEEP_S 600
 /* Lines of history that a row keeps when it is claimed again. */
 #define FAC_CANCELLED_EVENTS_MAX 32
 void fac_store_reserve(struct fac_store *store,
@@ -375,6 +381,11 @@ void fac_store_outbox_revive(
 
 /* ---- The catalogue. ---- */
 
+/*
+ * Entries that no payment proved: the oldest of more make room, for anybody
+ * may post them.
+ */
+#define FAC_RESOURCES_UNPROVEN_MAX 5000
 /*
  * Add or refresh an entry by its key. An entry that was settled stays so, and
  * only another settled payment changes it. claimed: it is new.
