@@ -93,6 +93,7 @@ struct world {
 	struct fac_engine *engine;
 	const char *owner;
 	bool shared;
+	size_t max_waiters;
 	struct x402_secp256k1 *secp;
 	struct x402_secret keys[2];
 	size_t keys_len;
@@ -259,6 +260,7 @@ static inline void world_boot(struct world *w)
 		.secp = w->secp,
 		.owner = w->owner,
 		.shared = w->shared,
+		.max_waiters = w->max_waiters,
 		.ports = {.user = w,
 			.now_ms = port_now,
 			.random = port_random,

@@ -314,6 +314,35 @@ static void test_abuse_unanswered_simulation_ends_nothing(void **state)
 	world_free(w);
 }
 
+/* ---- More callers than can be told. ---- */
+
+static void test_abuse_one_caller_too_many_is_told_to_come_again(void **state)
+{
+	struct world *w = world_with_company();
+	struct told told[5];
+
+	(void)state;
+	w->max_waiters = 3;
+	world_boot(w);
+	world_run(w, 200);
+	begin_together(w, told, 0, 5);
+	for (unsigned i = 3; i < 5; i++) {
+		assert_int_equal(told[i].times, 1);
+		assert_int_equal(told[i].result.outcome, FAC_SETTLE_FAULT);
+		/* It may have been here before: R3. */
+		assert_null(strstr(told[i].result.message, "nothing was sent"));
+	}
+	w->mining = true;
+	world_run(w, 2000);
+	/* There is room again. */
+	world_settle(w, (struct asking){.payment = 4}, &told[4]);
+	world_run(w, 2000);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(told[i].result.outcome,
+			i == 3 ? FAC_SETTLE_FAULT : FAC_SETTLE_SETTLED);
+	world_free(w);
+}
+
 /* ---- What may be spent (F4). ---- */
 
 static void test_abuse_costly_payment_is_refused_until_gas_is_cheap(
@@ -460,6 +489,8 @@ int main(void)
 			test_abuse_late_payment_in_the_queue_is_not_sent),
 		cmocka_unit_test(test_abuse_what_would_fail_alone_is_sent_once),
 		cmocka_unit_test(test_abuse_unanswered_simulation_ends_nothing),
+		cmocka_unit_test(
+			test_abuse_one_caller_too_many_is_told_to_come_again),
 		cmocka_unit_test(
 			test_abuse_costly_payment_is_refused_until_gas_is_cheap),
 		cmocka_unit_test(

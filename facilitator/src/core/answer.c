@@ -69,6 +69,7 @@ void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
 	if (waiter->next)
 		waiter->next->slot = waiter->slot;
 	waiter->next = NULL;
+	waiter->engine->waiters_len--;
 	*waiter->engine->ready_last = waiter;
 	waiter->engine->ready_last = &waiter->next;
 	fac_engine_wake(waiter->engine, 0);

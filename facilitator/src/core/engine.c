@@ -32,7 +32,8 @@
  * nonce are refused. So long after its reservation nobody can land a message
  * any more, and what is remembered of it may be forgotten when it has ended.
  */
-#define SVM_DEAD_S 3600
+#define SVM_DEAD_S  3600
+#define MAX_WAITERS 20000
 
 /* ---- Small things that all files use. ---- */
 
@@ -611,6 +612,7 @@ static struct fac_waiter *new_waiter(
 	if (waiter->next)
 		waiter->next->slot = &waiter->next;
 	engine->waiters = waiter;
+	engine->waiters_len++;
 	memcpy(asked->fingerprint32, request->fingerprint32, 32);
 	memcpy(asked->payload_hash32, request->payload_hash32, 32);
 	copy_text(asked->caller, sizeof(asked->caller), request->caller);
@@ -650,7 +652,12 @@ uint64_t fac_engine_settle(struct fac_engine *engine,
 	if (waiter->has_plan)
 		line = fac_engine_line(engine, waiter->asked.network);
 	fac_engine_wake(engine, 0);
-	if (waiter->has_plan && !line)
+	/* An earlier one may have been sent: nothing is said of that (R3). */
+	if (engine->waiters_len > engine->max_waiters)
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"too many callers wait here; ask again", NULL);
+	else if (waiter->has_plan && !line)
 		fac_answer(waiter, FAC_SETTLE_FAULT,
 			X402_REASON_INVALID_NETWORK,
 			"this network is not settled here", NULL);
@@ -837,6 +844,8 @@ enum x402_err fac_engine_new(const struct fac_engine_options *options,
 	engine->ports = options->ports;
 	engine->secp = options->secp;
 	engine->shared = options->shared;
+	engine->max_waiters = options->max_waiters ? options->max_waiters
+						   : MAX_WAITERS;
 	copy_text(engine->owner, sizeof(engine->owner), options->owner);
 	engine->started_ms = fac_engine_now(engine);
 	engine->ready_last = &engine->ready;

@@ -252,6 +252,11 @@ struct fac_engine_options {
 	const char *owner;
 	/* fac_store_is_shared: work may pass between instances. */
 	bool shared;
+	/*
+	 * Optional; 0: 20,000. Callers that may wait at once: more would be
+	 * told of nothing in time, and hold up the lanes.
+	 */
+	size_t max_waiters;
 };
 
 /* INVALID_ARGUMENT, KEY, CRYPTO. Recovery starts at the first tick. */

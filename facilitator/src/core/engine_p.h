@@ -287,7 +287,9 @@ struct fac_engine {
 	bool beating;
 	uint64_t next_beat_ms;
 	struct fac_waiter *waiters; /* not answered yet */
-	struct fac_waiter *ready;   /* answered, to be told by the tick */
+	size_t waiters_len;
+	size_t max_waiters;
+	struct fac_waiter *ready; /* answered, to be told by the tick */
 	struct fac_waiter **ready_last;
 	uint64_t next_ticket;
 	uint64_t deadline_ms; /* no waiter's is earlier */
