@@ -175,22 +175,21 @@ static enum x402_err write_url(
 	const char *raw = gate->path.raw_len ? gate->path.raw : "/";
 	int len = gate->path.raw_len ? (int)gate->path.raw_len : 1;
 	const char *origin = gate->provider->public_origin;
+	struct x402_buf url = {0};
 	struct x402_span host;
 	bool tls;
-	int n;
 
 	if (origin) {
-		n = asprintf(&gate->url, "%s%.*s", origin, len, raw);
+		x402_buf_add_str(&url, origin);
 	} else {
 		if (!read_origin(gate, request, &tls, &host))
 			return X402_ERR_SYNTAX;
-		n = asprintf(&gate->url, "%s://%.*s%.*s",
-			tls ? "https" : "http", (int)host.len,
-			(const char *)host.ptr, len, raw);
+		x402_buf_add_str(&url, tls ? "https://" : "http://");
+		x402_buf_add(&url, host);
 	}
-	if (n < 0)
-		gate->url = NULL;
-	return n < 0 ? X402_ERR_NOMEM : X402_OK;
+	x402_buf_add(&url, x402_span(raw, (size_t)len));
+	gate->url = x402_buf_take_str(&url);
+	return gate->url ? X402_OK : X402_ERR_NOMEM;
 }
 
 bool x402__gate_client(const struct x402_provider *provider,
@@ -468,7 +467,9 @@ void x402_gate_begin(struct x402_gate *gate,
 	/* The raw target is the caller's: gone after this call. */
 	err = write_url(gate, request);
 	one_meaning = choose_route(gate);
-	hash_resource(gate, request->body);
+	/* Nobody else looks at it. */
+	if (gate->route && gate->route->quote_s)
+		hash_resource(gate, request->body);
 	gate->body = request->body;
 	if (!one_meaning) {
 		x402__gate_end_error(gate, 400,

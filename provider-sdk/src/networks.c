@@ -135,13 +135,28 @@ bool x402__networks_household(const char *address, uint8_t ret_ip16[16])
 	return true;
 }
 
+/* glibc's own prints it with sprintf, which is felt in each unpaid request. */
+static void write_v4(const uint8_t ip4[4], char *to)
+{
+	for (size_t i = 0; i < 4; i++) {
+		if (i)
+			*to++ = '.';
+		if (ip4[i] >= 100)
+			*to++ = (char)('0' + ip4[i] / 100);
+		if (ip4[i] >= 10)
+			*to++ = (char)('0' + ip4[i] / 10 % 10);
+		*to++ = (char)('0' + ip4[i] % 10);
+	}
+	*to = '\0';
+}
+
 static void write_ip(const uint8_t ip16[16], char ret_text[X402__IP_TEXT_SIZE])
 {
-	bool v4 = is_mapped(ip16);
-
 	/* One spelling for one address: it is a key for counters. */
-	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip16 + 12 : ip16, ret_text,
-		X402__IP_TEXT_SIZE);
+	if (is_mapped(ip16))
+		write_v4(ip16 + 12, ret_text);
+	else
+		inet_ntop(AF_INET6, ip16, ret_text, X402__IP_TEXT_SIZE);
 }
 
 bool x402__networks_client(const struct x402__networks *proxies,

@@ -71,6 +71,8 @@ static void test_networks_client_is_the_last_that_ours_saw(void **state)
 		{"10.0.0.1", "203.0.113.9, _hidden", "10.0.0.1"},
 		{"10.0.0.1", ",,,", "10.0.0.1"},
 		{"::ffff:203.0.113.9", "", "203.0.113.9"},
+		{"255.100.10.1", "", "255.100.10.1"},
+		{"0.9.99.109", "", "0.9.99.109"},
 	};
 	struct x402__networks list;
 	char client[X402__IP_TEXT_SIZE];
