@@ -163,6 +163,9 @@ void gw_config_locate(const struct gw_config *config, struct x402_errinfo *info)
 		line = config->crawlers[n].line;
 		snprintf(what, sizeof(what), "crawler \"%.60s\"",
 			config->crawlers[n].user_agent);
+	} else if (sscanf(info->field, "routes[%u]", &n) == 1 &&
+		n == config->routes_len) {
+		what[0] = '\0'; /* the top's own price, under no route */
 	} else {
 		snprintf(what, sizeof(what), "%.96s", info->field);
 	}

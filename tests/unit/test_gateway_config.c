@@ -399,6 +399,9 @@ static void what_the_provider_says_gets_its_line(void **state)
 	x402_errinfo_set(&info, "crawlers[0]", "no");
 	gw_config_locate(config, &info);
 	assert_string_equal(info.text, "shop.conf:7: crawler \"Bot\": no");
+	x402_errinfo_set(&info, "routes[2].prices[0]", "pay_to: expected 0x");
+	gw_config_locate(config, &info);
+	assert_string_equal(info.text, "shop.conf: pay_to: expected 0x");
 	x402_errinfo_set(&info, "routes[9]", "no");
 	gw_config_locate(config, &info);
 	assert_string_equal(info.text, "shop.conf: routes[9]: no");
