@@ -128,9 +128,18 @@ bool gw_transport_peer(
 	if (uv_tcp_getpeername(&transport->io.tcp,
 		    (struct sockaddr *)(void *)&address, &len))
 		return false;
-	if (address.ss_family == AF_INET6)
-		return uv_ip6_name((struct sockaddr_in6 *)(void *)&address,
-			       text, size) == 0;
+	if (address.ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 =
+			(const struct sockaddr_in6 *)(const void *)&address;
+
+		/* ":8402" takes both families on one socket; whoever came by
+		 * IPv4 is known by that address, here and behind us. */
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+			return uv_inet_ntop(AF_INET,
+				       in6->sin6_addr.s6_addr + 12, text,
+				       size) == 0;
+		return uv_ip6_name(in6, text, size) == 0;
+	}
 	return uv_ip4_name(
 		       (struct sockaddr_in *)(void *)&address, text, size) == 0;
 }

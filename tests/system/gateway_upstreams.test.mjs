@@ -123,6 +123,19 @@ describe('rate limits', () => {
     }));
 });
 
+test('who comes by IPv4 is known by that, on a socket for both', async () => {
+  const origin = await startOrigin();
+  await withGateway(`listen = ":PORT" upstream "o" { url = "${origin.url}" }
+    trusted_proxies = {"192.0.2.0/24"} route "GET /health" { free = true }`,
+  async (g) => {
+    assert.equal((await get(g, '/health')).status, 200);
+    assert.equal(origin.asked[0].headers['x-forwarded-for'], '127.0.0.1');
+    assert.equal(origin.asked[0].headers['x-real-ip'], '127.0.0.1');
+    await until(() => g.log.includes('"client":"127.0.0.1"'), 'its line');
+  });
+  await origin.stop();
+});
+
 describe('the circuit breaker', () => {
   test('opens after failures in a row, asks nobody to pay, and closes again',
     async () => {
