@@ -579,6 +579,16 @@ route "/other" { upstream = "other" free = true }
       assert.match(exit(['--version']).text, /^x402-gateway \d/);
     });
 
+    test('the environment fills in a file', () => {
+      const file = path.join(dir, 'environment.conf');
+      fs.writeFileSync(file, `price = "$0.01" network = "eip155:84532"
+        pay_to = "\${SHOP_PAY_TO}" upstream "a" { url = "${origin.url}" }`);
+      assert.equal(exit(['-c', file, '--check'],
+        { SHOP_PAY_TO: PAYEE }).status, 0);
+      assert.equal(exit(['-c', file, '--check'],
+        { SHOP_PAY_TO: '0x12' }).status, 1);
+    });
+
     test('the environment is enough', async () => {
       const port = await freePort();
       const gateway = await startGateway([], { env: {

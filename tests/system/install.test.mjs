@@ -52,7 +52,7 @@ test('a program compiles against the installed client and runs', async () => {
 });
 
 test('installed programs say their version', async () => {
-  for (const name of ['x402', 'x402-facilitator']) {
+  for (const name of ['x402', 'x402-facilitator', 'x402-gateway']) {
     const result = await run(find(root, name), ['--version'], {env: {LD_LIBRARY_PATH: dirname(pkgconfig)}});
     assert.equal(result.code, 0, result.stderr);
     assert.match(result.stdout, /0\.1\.0/);

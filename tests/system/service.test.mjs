@@ -2,7 +2,7 @@
 // daemon still works. The manager is a datagram socket of ours.
 import assert from 'node:assert/strict';
 import {readFileSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {basename, join} from 'node:path';
 import {after, before, test} from 'node:test';
 import {buildDir, programs, run, scratchDir, sleep, start, startDevnet} from '../devnet/lib.mjs';
 
@@ -98,18 +98,18 @@ test('a watchdog of another process, or none, is not fed', async () => {
   }
 });
 
-test('the unit file is one that systemd understands', async (t) => {
-  const unit = join(buildDir, 'facilitator/x402-facilitator.service');
-  const text = readFileSync(unit, 'utf8');
-  assert.doesNotMatch(text, /@[a-z]+dir@/);
-  const result = await run('systemd-analyze', ['verify', '--man=no', unit], {env: {PATH: process.env.PATH}})
-    .catch(() => null);
-  if (!result) {
-    t.skip('no systemd here');
-    return;
-  }
-  // The program is not installed here, and systemd 252 lacks notify-reload.
-  const complaints = result.stderr.split('\n').filter((line) => line.includes('x402-facilitator') &&
-    !/is not executable|notify-reload/.test(line));
-  assert.deepEqual(complaints, []);
-});
+for (const unit of ['facilitator/x402-facilitator.service', 'provider-sdk/gateway/x402-gateway.service'])
+  test(`${unit} is one that systemd understands`, async (t) => {
+    const text = readFileSync(join(buildDir, unit), 'utf8');
+    assert.doesNotMatch(text, /@[a-z]+dir@/);
+    const result = await run('systemd-analyze', ['verify', '--man=no', join(buildDir, unit)],
+      {env: {PATH: process.env.PATH}}).catch(() => null);
+    if (!result) {
+      t.skip('no systemd here');
+      return;
+    }
+    // The program is not installed here, and systemd 252 lacks notify-reload.
+    const complaints = result.stderr.split('\n').filter((line) => line.includes(basename(unit, '.service')) &&
+      !/is not executable|notify-reload/.test(line));
+    assert.deepEqual(complaints, []);
+  });
