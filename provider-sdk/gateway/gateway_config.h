@@ -156,7 +156,10 @@ struct gw_config {
 	char *facilitators[X402_PROVIDER_FACILITATORS_MAX];
 	size_t facilitators_len;
 	char *facilitator_authorization; /* for the first; a secret; or NULL */
-	char *journal;     /* a file; NULL: payments are remembered in memory */
+	char *journal; /* a file; NULL: payments are remembered in memory */
+	/* Days after which a payment that was delivered is forgotten; 0: never.
+	 */
+	uint32_t journal_days;
 	char *cors_origin; /* or NULL */
 	bool v1;           /* true: sell to v1 buyers as well */
 	bool page;         /* true: browsers get a page */

@@ -333,6 +333,7 @@ const struct gw_key gw_keys[] = {
 	PRIVATE("", "facilitator_authorization_file",
 		TOP(facilitator_authorization)),
 	TEXT("", "journal", TOP(journal), any_text, "a file's name"),
+	U32("", "journal_days", TOP(journal_days), 0, 36500),
 	TEXT("", "cors_origin", TOP(cors_origin), any_text,
 		"\"*\", an origin or \"\""),
 	FLAG("", "v1", TOP(v1)),

@@ -27,6 +27,10 @@ enum exit_code {
 	EXIT_INTERNAL = 6
 };
 
+/* How often the journal is looked through for what may be forgotten. */
+#define PRUNE_EVERY_MS ((uint64_t)3600 * 1000)
+#define DAY_S          ((uint64_t)86400)
+
 enum { SIGNALS = 4 };
 static const int signal_numbers[SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT};
 
@@ -37,6 +41,7 @@ struct gateway {
 	struct x402_provider_journal *journal; /* or NULL */
 	struct gw_admin *admin;                /* or NULL */
 	uv_signal_t signals[SIGNALS];
+	uv_timer_t prune;
 	bool ending;
 };
 
@@ -76,6 +81,27 @@ static enum x402_err make_site(struct gateway *gateway,
 	return gw_site_new_take(config, &options, info, ret_site);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_address(const struct gw_address *a, const struct gw_address *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+/* What was opened at the start stays as it was. */
+static bool may_become(
+	const struct gw_config *old, const struct gw_config *config)
+{
+	return same_address(&old->listen, &config->listen) &&
+		old->has_admin == config->has_admin &&
+		same_address(&old->admin, &config->admin) &&
+		same_text(old->journal, config->journal) &&
+		!old->tls_certificate == !config->tls_certificate;
+}
+
 /* What is paid for is in the journal alone; a site without one would forget
  * it, and serve a payment twice. */
 static void reload(struct gateway *gateway)
@@ -90,6 +116,14 @@ static void reload(struct gateway *gateway)
 		return;
 	}
 	err = gw_options_config(&gateway->options, &info, &config);
+	if (err == X402_OK &&
+		!may_become(gateway->server.site->config, config)) {
+		gw_config_free(config);
+		gw_log_event("not_reloaded",
+			"listen, admin_listen, journal and whether there is "
+			"TLS need a restart");
+		return;
+	}
 	if (err == X402_OK)
 		err = make_site(gateway, config, &info, &site);
 	if (err != X402_OK) {
@@ -99,6 +133,20 @@ static void reload(struct gateway *gateway)
 	gw_server_change_site(&gateway->server, site);
 	gw_site_unref(site);
 	gw_log_event("reloaded", "");
+}
+
+static void on_prune(uv_timer_t *timer)
+{
+	struct gateway *gateway = timer->data;
+	uint64_t days = gateway->server.site
+		? gateway->server.site->config->journal_days
+		: 0;
+	uint64_t now = (uint64_t)time(NULL);
+
+	if (days && now > days * DAY_S &&
+		x402_provider_journal_prune(
+			gateway->journal, now - days * DAY_S, now) != X402_OK)
+		gw_log_event("warning", "the journal could not be pruned");
 }
 
 /* ---- Signals. ---- */
@@ -111,6 +159,7 @@ static void on_drained(void *user)
 	gateway->admin = NULL;
 	for (int i = 0; i < SIGNALS; i++)
 		uv_close((uv_handle_t *)&gateway->signals[i], NULL);
+	uv_close((uv_handle_t *)&gateway->prune, NULL);
 }
 
 static void end(struct gateway *gateway)
@@ -144,6 +193,14 @@ static void watch_signals(struct gateway *gateway)
 		uv_signal_start(
 			&gateway->signals[i], on_signal, signal_numbers[i]);
 	}
+}
+
+static void begin_pruning(struct gateway *gateway)
+{
+	uv_timer_init(&gateway->loop, &gateway->prune);
+	gateway->prune.data = gateway;
+	if (gateway->journal)
+		uv_timer_start(&gateway->prune, on_prune, 0, PRUNE_EVERY_MS);
 }
 
 /* ---- Start. ---- */
@@ -192,6 +249,7 @@ static int serve(struct gateway *gateway, struct gw_site *site)
 		gw_server_drain(&gateway->server, NULL, NULL);
 	} else {
 		watch_signals(gateway);
+		begin_pruning(gateway);
 		say_listening(gateway, config);
 	}
 	gw_site_unref(site);

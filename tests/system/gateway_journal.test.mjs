@@ -244,6 +244,31 @@ describe('what the gateway owes', () => {
     assert.equal(gateway.journal('owed').length, 1);
   });
 
+  test('what was delivered is forgotten in time, what is owed is not',
+    async () => {
+      const gateway = await start('--settle', 'before');
+      const file = path.join(dir, `${files}.sqlite`);
+      await buy(gateway, pay(await challenge(gateway, '/article')));
+      origin.handler = (req, res) => res.socket.destroy();
+      await buy(gateway, pay(await challenge(gateway, '/article')));
+      await gateway.end();
+      // Two days pass.
+      execFileSync('python3', ['-c', `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for column in ('asked', 'settled', 'expires'):
+    db.execute(f'UPDATE payments SET {column} = {column} - 172800')
+db.commit()`, file]);
+      const conf = path.join(dir, 'days.conf');
+      fs.writeFileSync(conf, `journal_days = 1 network = "eip155:84532"
+        upstream "shop" { url = "${origin.url}" }`);
+      const next = await startGateway(['-c', conf,
+        ...shop(f, origin, '--journal', file)]);
+      await until(() => journal(file, 'delivered').length === 0, 'the end');
+      assert.equal(journal(file, 'owed').length, 1);
+      assert.deepEqual(await next.stop(), { code: 0, signal: null });
+    });
+
   test('a journal has one gateway', async () => {
     const gateway = await start();
     await assert.rejects(gateway.again(), /exit 3/);
@@ -278,6 +303,12 @@ upstream "shop" { url = "${origin.url}" }
       await until(() => said('not_reloaded'), 'a refusal');
       assert.equal((await challenge(gateway, '/article')).accepts[0].amount,
         '10000');
+      const refused = () => gateway.lines.filter((l) =>
+        l.event === 'not_reloaded').length;
+      write('$0.02');
+      fs.appendFileSync(file, 'admin_listen = "127.0.0.1:1"\n');
+      gateway.child.kill('SIGHUP');
+      await until(() => refused() === 2, 'another refusal');
       write('$0.02');
       gateway.child.kill('SIGHUP');
       await until(() => said('reloaded'), 'the new price');
