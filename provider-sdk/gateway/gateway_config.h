@@ -82,7 +82,8 @@ struct gw_list {
 struct gw_config_holder {
 	char *rpc_url;
 	char *token;
-	char *min; /* or NULL */
+	char *min;   /* or NULL */
+	char *price; /* what holders pay; NULL: nothing */
 };
 
 /* See struct x402_provider_crawler. */
@@ -157,6 +158,9 @@ struct gw_config {
 	size_t facilitators_len;
 	char *facilitator_authorization; /* for the first; a secret; or NULL */
 	char *journal; /* a file; NULL: payments are remembered in memory */
+	/* "eip155:8453=https://rpc.example": nodes of our own, by which wallets
+	 * that are contracts sign in. */
+	struct gw_list rpcs;
 	/* Days after which a payment that was delivered is forgotten; 0: never.
 	 */
 	uint32_t journal_days;

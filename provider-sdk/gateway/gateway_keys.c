@@ -88,6 +88,14 @@ static bool url_good(const char *text)
 	return scheme && authority_good(text + scheme, true);
 }
 
+/* "eip155:8453=https://rpc.example"; its network is the provider's to read. */
+static bool rpc_good(const char *text)
+{
+	const char *url = strchr(text, '=');
+
+	return url && strncmp(text, "eip155:", 7) == 0 && url_good(url + 1);
+}
+
 /* A secret travels there: by https, or to this machine. */
 static bool token_url_good(const char *text)
 {
@@ -333,6 +341,8 @@ const struct gw_key gw_keys[] = {
 	PRIVATE("", "facilitator_authorization_file",
 		TOP(facilitator_authorization)),
 	TEXT("", "journal", TOP(journal), any_text, "a file's name"),
+	LIST("", "rpcs", TOP(rpcs), rpc_good,
+		"network=url such as \"eip155:8453=https://rpc.example\""),
 	U32("", "journal_days", TOP(journal_days), 0, 36500),
 	TEXT("", "cors_origin", TOP(cors_origin), any_text,
 		"\"*\", an origin or \"\""),
@@ -427,6 +437,9 @@ const struct gw_key gw_keys[] = {
 	TEXT("holder", "token", HOLDER(token), some_text, "an address"),
 	TEXT("holder", "min", HOLDER(min), some_text,
 		"a number of atomic units"),
+
+	TEXT("holder", "price", HOLDER(price), some_text,
+		"a price such as \"$0.001\""),
 
 	OTHER("crawler", "policy", policy_good, "charge, allow or block"),
 	LIST("crawler", "networks", CRAWLER(networks), network_good, NETWORKS),

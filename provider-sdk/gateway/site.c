@@ -15,6 +15,7 @@ struct price_list {
 	struct x402_provider_price *prices; /* one for each */
 	struct x402_provider_holder (*holders)[GW_HOLDERS_MAX]; /* likewise */
 	struct x402_provider_crawler *crawlers;
+	struct x402_provider_rpc *rpcs;
 	size_t len;
 };
 
@@ -30,6 +31,7 @@ static void list_holders(const struct gw_config_route *from,
 		holders[i].rpc_url = from->holders[i].rpc_url;
 		holders[i].token = from->holders[i].token;
 		holders[i].min = from->holders[i].min;
+		holders[i].price = from->holders[i].price;
 	}
 	route->holders = holders;
 	route->holders_len = from->holders_len;
@@ -90,6 +92,34 @@ static void list_rest(const struct gw_config *config,
 	route->settle = config->settle;
 }
 
+/* "network=url", cut in two; the networks are the list's to free. */
+static bool list_rpcs(
+	const struct gw_config *config, struct x402_provider_rpc *rpcs)
+{
+	for (size_t i = 0; i < config->rpcs.len; i++) {
+		const char *text = config->rpcs.list[i];
+		size_t len = strcspn(text, "=");
+
+		rpcs[i].network = strndup(text, len);
+		rpcs[i].url = text + len + (text[len] == '=');
+		if (!rpcs[i].network)
+			return false;
+	}
+	return true;
+}
+
+static void price_list_clear(
+	const struct gw_config *config, struct price_list *list)
+{
+	for (size_t i = 0; list->rpcs && i < config->rpcs.len; i++)
+		free((char *)(uintptr_t)list->rpcs[i].network);
+	free(list->rpcs);
+	free(list->routes);
+	free(list->prices);
+	free(list->holders);
+	free(list->crawlers);
+}
+
 static enum x402_err list_prices(
 	const struct gw_config *config, struct price_list *list)
 {
@@ -100,7 +130,10 @@ static enum x402_err list_prices(
 	list->holders = calloc(len, sizeof(*list->holders));
 	list->crawlers = calloc(
 		config->crawlers_len + 1, sizeof(*list->crawlers));
-	if (!list->routes || !list->prices || !list->holders || !list->crawlers)
+	list->rpcs = calloc(config->rpcs.len + 1, sizeof(*list->rpcs));
+	if (!list->routes || !list->prices || !list->holders ||
+		!list->crawlers || !list->rpcs ||
+		!list_rpcs(config, list->rpcs))
 		return X402_ERR_NOMEM;
 	for (size_t i = 0; i < config->routes_len; i++) {
 		list_route(config, &config->routes[i], &list->routes[i],
@@ -153,6 +186,8 @@ static enum x402_err make_provider(struct gw_site *site,
 	provider.routes_len = list.len;
 	provider.crawlers = list.crawlers;
 	provider.crawlers_len = config->crawlers_len;
+	provider.rpcs = list.rpcs;
+	provider.rpcs_len = config->rpcs.len;
 	if (config->cors_origin && *config->cors_origin)
 		provider.cors_origin = config->cors_origin;
 	provider.page = config->page ? &page : NULL;
@@ -165,10 +200,7 @@ static enum x402_err make_provider(struct gw_site *site,
 		err = x402_provider_new(&provider, info, &site->provider);
 	if (err == X402_ERR_INVALID_ARGUMENT)
 		gw_config_locate(config, info);
-	free(list.routes);
-	free(list.prices);
-	free(list.holders);
-	free(list.crawlers);
+	price_list_clear(config, &list);
 	return err;
 }
 
