@@ -515,6 +515,8 @@ static bool turned_away(struct gw_exchange *exchange)
 static void open_gate(struct gw_exchange *exchange)
 {
 	begin(exchange);
+	/* Nobody needs to be asked: its money has moved. */
+	exchange->again = exchange->decision.action == X402_GATE_RUN_HANDLER;
 	if (!refused(exchange))
 		gw_exchange_decide(exchange);
 }

@@ -49,6 +49,7 @@ struct gw_exchange {
 	/* The gate. */
 	struct x402_gate *gate;
 	struct x402_gate_decision decision;
+	bool again;  /* paid before, and owed since */
 	bool naming; /* the DNS is asked about the peer */
 	char peer_name[256];
 	bool begun;

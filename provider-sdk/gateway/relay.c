@@ -14,7 +14,8 @@
  *
  * Delivered is a payment when the whole content was handed to the connection,
  * or when the client itself broke off after the first byte of it. An origin
- * that breaks off by itself leaves the payment owed: its buyer may come again.
+ * that breaks off by itself leaves the payment owed: its buyer may come again,
+ * once.
  */
 #include "exchange_p.h"
 
@@ -302,8 +303,10 @@ static void complete(struct gw_exchange *exchange)
 void gw_relay_truncate(struct gw_exchange *exchange, const char *ended)
 {
 	/* A client that takes its time until the origin's patience ends would
-	 * else read for nothing, again and again. */
-	if (exchange->slow && exchange->content_bytes > 0)
+	 * else read for nothing, again and again. So would everybody, of an
+	 * origin whose answers never end well: who was owed it before, and has
+	 * some of it now, has had it. */
+	if ((exchange->slow || exchange->again) && exchange->content_bytes > 0)
 		gw_relay_deliver(exchange);
 	exchange->aborted = true;
 	gw_exchange_finish(exchange, ended);

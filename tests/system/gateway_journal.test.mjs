@@ -198,6 +198,27 @@ describe('what the gateway owes', () => {
     await gateway.end();
   });
 
+  test('an origin that always breaks off is not read for nothing for ever',
+    async () => {
+      const gateway = await start();
+      const payment = pay(await challenge(gateway, '/article'));
+      origin.handler = (req, res) => {
+        res.write('some');
+        setTimeout(() => res.socket.destroy(), 100);
+      };
+      for (const state of ['owed', 'delivered']) {
+        const it = begin(gateway, '/article', payment);
+        await until(() => it.text === 'some', 'content');
+        await until(() => gateway.requests().at(-1).undelivered ===
+          (state === 'owed' ? true : undefined) &&
+          gateway.requests().at(-1).ended === 'origin_broke', 'its line');
+        assert.equal(gateway.journal(state).length, 1);
+      }
+      assert.equal((await buy(gateway, payment)).status, 402);
+      assert.equal(f.count('settle'), 1);
+      await gateway.end();
+    });
+
   test('TERM: what is under way is finished, and no more is taken',
     async () => {
       const gateway = await start();
