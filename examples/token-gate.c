@@ -37,8 +37,10 @@ int main(void)
 	struct x402_provider_rpc rpc = {.url = site_env("RPC_URL", NULL)};
 	struct x402_provider_price price;
 	struct x402_provider_route route;
+	/* Members sign in, and guests pay, in a browser as well. */
+	const struct x402_provider_page page = {.name = "The club"};
 	struct x402_provider_options options = {
-		.routes = &route, .routes_len = 1};
+		.routes = &route, .routes_len = 1, .page = &page};
 	const struct x402_uv_handler handler = {serve_club, NULL};
 
 	if (!site_config_read(&config) || !holder.rpc_url || !holder.token) {

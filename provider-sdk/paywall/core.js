@@ -117,3 +117,44 @@ async function pay(url, required, offer, say) {
     'status ' + res.status;
   throw new Error('Not paid: ' + why + '.');
 }
+
+// What an offer costs, for people.
+const money = (offer) => {
+  const known = /USDC|USD Coin/.test(offer.extra?.name) ? 6 : null;
+  if (known === null) return offer.amount + ' units of ' + offer.asset;
+  const digits = offer.amount.padStart(known + 1, '0');
+  return (digits.slice(0, -known) + '.' + digits.slice(-known))
+    .replace(/\.?0+$/, '') + ' ' + offer.extra.name;
+};
+
+// Who has paid, or holds a token, proves it with the wallet (E-SIWX). The text
+// is written from what the server said, and only about this very site.
+const mayEnter = (required) => required.extensions?.['sign-in-with-x'] &&
+  required.extensions['sign-in-with-x'].supportedChains.find(
+    (chain) => chain.type === 'eip191');
+
+async function enter(url, required) {
+  const { chainId, type } = mayEnter(required);
+  const { info } = required.extensions['sign-in-with-x'];
+  const { host, origin } = new URL(url);
+  if (info.domain !== host || new URL(info.uri).origin !== origin)
+    throw new Error('This page asks to sign in somewhere else.');
+  const eth = wallet();
+  if (!eth) throw new Error('No wallet was found in this browser.');
+  const [address] = await eth.request({ method: 'eth_requestAccounts' });
+  const text = [
+    `${info.domain} wants you to sign in with your Ethereum account:`, address,
+    '', info.statement, '', `URI: ${info.uri}`, `Version: ${info.version}`,
+    `Chain ID: ${chainId.slice(7)}`, `Nonce: ${info.nonce}`,
+    `Issued At: ${info.issuedAt}`, `Expiration Time: ${info.expirationTime}`,
+    'Resources:', ...info.resources.map((resource) => '- ' + resource),
+  ].join('\n');
+  const bytes = Array.from(new TextEncoder().encode(text),
+    (b) => b.toString(16).padStart(2, '0'));
+  const signature = await eth.request({
+    method: 'personal_sign', params: ['0x' + bytes.join(''), address],
+  });
+  return fetch(url, { cache: 'no-store', headers: {
+    'SIGN-IN-WITH-X': b64({ ...info, address, chainId, type, signature }),
+  } });
+}

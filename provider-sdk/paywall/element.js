@@ -4,14 +4,6 @@
 //   x402-price   detail: { accepts }        the price is known
 //   x402-paid    detail: { text, type, receipt }; preventDefault() shows nothing
 //   x402-error   detail: { message }
-const money = (offer) => {
-  const known = /USDC|USD Coin/.test(offer.extra?.name) ? 6 : null;
-  if (known === null) return offer.amount + ' units of ' + offer.asset;
-  const digits = offer.amount.padStart(known + 1, '0');
-  return (digits.slice(0, -known) + '.' + digits.slice(-known))
-    .replace(/\.?0+$/, '') + ' ' + offer.extra.name;
-};
-
 // What people call a chain.
 const chains = { 1: 'Ethereum', 10: 'OP Mainnet', 137: 'Polygon', 8453: 'Base',
   42161: 'Arbitrum One', 43114: 'Avalanche', 84532: 'Base Sepolia (test)' };

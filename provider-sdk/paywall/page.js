@@ -2,7 +2,7 @@
 // the server; nothing that a server says becomes markup here.
 const $ = (id) => document.getElementById(id);
 const button = $('pay');
-const required = unb64(button.dataset.required);
+let required = unb64(button.dataset.required);
 const say = (text) => { $('say').textContent = text; };
 // Nothing to press where there is nothing that this page can pay.
 button.hidden = !document.querySelector('[name=offer]');
@@ -20,6 +20,30 @@ async function show(res) {
   main.tabIndex = -1;
   main.focus();
 }
+
+// Not in every page that somebody has made of his own.
+const door = $('in');
+if (door) door.hidden = !mayEnter(required);
+door?.addEventListener('click', async () => {
+  door.disabled = true;
+  try {
+    say('Sign in with your wallet.');
+    const res = await enter(location.href, required);
+    if (res.ok) { say(''); await show(res); return; }
+    const header = res.headers.get('PAYMENT-REQUIRED');
+    if (!header) throw new Error('status ' + res.status);
+    // The price of this wallet, which may be another, and a fresh challenge.
+    required = unb64(header);
+    for (const choice of document.querySelectorAll('[name=offer]'))
+      choice.nextElementSibling.textContent =
+        money(required.accepts[choice.value]);
+    say(required.error === 'Payment required'
+      ? 'This wallet pays what it says above.' : required.error);
+  } catch (error) {
+    say(error.message ?? String(error));
+  }
+  door.disabled = false;
+});
 
 button.addEventListener('click', async () => {
   button.disabled = true;

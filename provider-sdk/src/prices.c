@@ -75,7 +75,7 @@ static enum x402_err check_svm(const struct x402_payment_requirements *req,
 
 /* What the scheme table and this SDK can do of what extra asks for. */
 static enum x402_err check_terms(const struct x402_payment_requirements *req,
-	enum x402_payment_flow flow, struct x402_errinfo *info,
+	enum x402_payment_flow flow, bool holds, struct x402_errinfo *info,
 	const char *field)
 {
 	const struct x402_scheme *scheme = x402_scheme_for_offer(req);
@@ -96,6 +96,10 @@ static enum x402_err check_terms(const struct x402_payment_requirements *req,
 			"flow, and the scheme must know it");
 	if (is_upto(req))
 		return check_upto(req, info, field);
+	if (scheme->family == X402_FAMILY_SVM && holds)
+		return refuse(info, field,
+			"unsupported_payment_flow: nobody holds an amount on "
+			"Solana, so settle cannot reserve there");
 	if (scheme->family == X402_FAMILY_SVM)
 		return check_svm(req, info, field);
 	/* Permit2 has a domain of its own. */
@@ -268,7 +272,9 @@ static enum x402_err offer_text(const struct x402__route *route,
 	req->extra = extra;
 	req->json = NULL; /* build from the fields, not from the old tree */
 	if (err == X402_OK)
-		err = check_terms(req, flow_of(route), info, field);
+		err = check_terms(req, flow_of(route),
+			route->settle == X402_PROVIDER_SETTLE_RESERVE, info,
+			field);
 	if (err == X402_OK)
 		err = x402_payment_requirements_to_json(req, &json);
 	if (err == X402_OK) {

@@ -180,6 +180,7 @@ static enum x402__siwx judge(struct x402_gate *gate,
 		.nonce = x402_json_get_string(proof, "nonce")};
 	enum x402__siwx outcome;
 	struct x402_buf text = {0};
+	const char *address;
 	uint64_t issued;
 
 	if (!network)
@@ -190,7 +191,9 @@ static enum x402__siwx judge(struct x402_gate *gate,
 	claim.chain_id = network + 7; /* "eip155:" is as long */
 	if (!read_address(gate, x402_json_get_string(proof, "address")))
 		return refused(gate, REASON_CONTRACT);
-	memcpy(claim.address, gate->payer, sizeof(claim.address));
+	/* As the wallet wrote it: not every one writes EIP-55. */
+	address = x402_json_get_string(proof, "address");
+	snprintf(claim.address, sizeof(claim.address), "%s", address);
 	x402__siwx_message(gate, &claim, &text);
 	if (text.failed)
 		outcome = refused(gate, REASON_VERIFIER);

@@ -180,7 +180,15 @@ async function openPage(cdp, { account, chainId = 1, wallet = 'window',
 
 async function answer(page, account, method, params) {
   switch (method) {
-    case 'eth_requestAccounts': return [account.address];
+    // Many wallets write no EIP-55.
+    case 'eth_requestAccounts':
+      return [page.lowercase ? account.address.toLowerCase() : account.address];
+    case 'personal_sign':
+      if (page.refuses)
+        throw Object.assign(new Error('User rejected the request.'),
+          { code: 4001 });
+      assert.equal(params[1].toLowerCase(), account.address.toLowerCase());
+      return account.signMessage({ message: { raw: params[0] } });
     case 'eth_chainId': return '0x' + page.chainId.toString(16);
     case 'wallet_switchEthereumChain':
       page.chainId = Number(params[0].chainId);
@@ -190,7 +198,7 @@ async function answer(page, account, method, params) {
         throw Object.assign(new Error('User rejected the request.'),
           { code: 4001 });
       const { types, primaryType, domain, message } = JSON.parse(params[1]);
-      assert.equal(params[0], account.address);
+      assert.equal(params[0].toLowerCase(), account.address.toLowerCase());
       delete types.EIP712Domain;
       return account.signTypedData({ types, primaryType, domain, message });
     }

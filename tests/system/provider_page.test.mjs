@@ -37,6 +37,34 @@ after(async () => {
   await devnet?.stop();
 });
 
+test('a member goes in by the page, or pays less', async () => {
+  const account = payerAccount(devnet);
+  for (const price of ['', '$0.001']) {
+    const site = await startSite('token-gate', {
+      FACILITATOR_URL: facilitator.url, X402_NETWORK: devnet.info.network,
+      RPC_URL: devnet.info.rpcUrl, TOKEN: devnet.info.token,
+      HOLDERS_PRICE: price });
+    try {
+      const before = await devnet.balanceOf(PAYEE);
+      const page = await browser.open({ account,
+        chainId: devnet.info.chainId });
+      await page.goto(`${site.url}/club`);
+      await page.until('/0\\.01 USDC/.test(document.body.innerText)');
+      await page.eval('document.querySelector("#in").click()');
+      if (price) {
+        await page.until('/This wallet pays/.test(document.body.innerText)');
+        await page.until('/0\\.001 USDC/.test(document.body.innerText)');
+        await page.eval('document.querySelector("#pay").click()');
+      }
+      await page.until('/Welcome/.test(document.body.innerText)');
+      assert.equal(await devnet.balanceOf(PAYEE) - before,
+        price ? 1000n : 0n);
+      assert.deepEqual(ours(page.errors), []);
+      await page.close();
+    } finally { await site.stop(); }
+  }
+});
+
 for (const name of ['content-site', 'content-site-microhttpd'])
   describe(name, () => {
     let site;
@@ -123,6 +151,34 @@ for (const name of ['content-site', 'content-site-microhttpd'])
           'pay');
         await page.close();
       });
+
+    test('who has paid and lost the pass signs in', async () => {
+      const page = await browser.open({ account,
+        chainId: devnet.info.chainId });
+      const target = `${site.url}/articles/reading-a-price-tag`;
+      const click = (id) => page.eval(`document.querySelector("#${id}").click()`);
+      page.lowercase = true;
+      await page.goto(target);
+      // Nothing for who has not paid.
+      await click('in');
+      await page.until('/This wallet pays/.test(document.body.innerText)');
+      const before = await devnet.balanceOf(PAYEE);
+      await click('pay');
+      await page.until('document.contentType === "text/plain"');
+      assert.equal(await devnet.balanceOf(PAYEE) - before, 10000n);
+      await page.send('Network.clearBrowserCookies', {});
+      await page.goto(target);
+      await page.screenshot(`${name}-sign-in`);
+      page.refuses = true;
+      await click('in');
+      await page.until('/rejected/.test(document.body.innerText)');
+      page.refuses = false;
+      await click('in');
+      await page.until('/A person who sees/.test(document.body.innerText)');
+      assert.equal(await devnet.balanceOf(PAYEE) - before, 10000n);
+      assert.deepEqual(ours(page.errors), []);
+      await page.close();
+    });
 
     test('a person who says no has paid nothing', async () => {
       const before = await devnet.balanceOf(PAYEE);

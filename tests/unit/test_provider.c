@@ -303,6 +303,36 @@ static void test_provider_free_takes_null(void **state)
 	x402_gate_free(NULL);
 }
 
+/* A facilitator that holds nothing there would be a 502 for every buyer. */
+static void test_provider_cannot_reserve_on_solana(void **state)
+{
+	static const struct x402_provider_price price = {
+		.network = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+		.pay_to = "GyGKxMyg1p9SsHfm15MkNUu1u9TN2JtTspcdmrtGUdse",
+		.price = "$0.01",
+		.extra_json = "{\"feePayer\":"
+			      "\"AKnL4NNf3DGWZJS6cPknBuEGnVsV4A4m5tgebLHaRSZ9"
+			      "\"}"};
+	struct x402_provider_route route = {
+		.pattern = "GET /a", .prices = &price, .prices_len = 1};
+	struct x402_provider_options options = {
+		.public_origin = "https://shop.example",
+		.routes = &route,
+		.routes_len = 1};
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_provider *provider = NULL;
+
+	(void)state;
+	assert_int_equal(
+		x402_provider_new(&options, &info, &provider), X402_OK);
+	x402_provider_free(provider);
+	route.settle = X402_PROVIDER_SETTLE_RESERVE;
+	assert_int_equal(x402_provider_new(&options, &info, &provider),
+		X402_ERR_INVALID_ARGUMENT);
+	assert_string_equal(info.field, "routes[0].prices[0]");
+	assert_non_null(strstr(info.text, "unsupported_payment_flow"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +344,7 @@ int main(void)
 		cmocka_unit_test(
 			test_provider_explicit_asset_reaches_the_offer),
 		cmocka_unit_test(test_provider_free_takes_null),
+		cmocka_unit_test(test_provider_cannot_reserve_on_solana),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
