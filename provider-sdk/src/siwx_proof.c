@@ -30,6 +30,12 @@
 
 static const uint8_t magic_1271[4] = {0x16, 0x26, 0xba, 0x7e};
 
+static enum x402__siwx refused(struct x402_gate *gate, const char *reason)
+{
+	gate->siwx_reason = reason;
+	return X402__SIWX_REFUSED;
+}
+
 /* EIP-191 */
 static void hash_text(struct x402_span text, uint8_t ret_hash32[32])
 {
@@ -57,15 +63,23 @@ static bool recover(const uint8_t hash32[32], struct x402_span signature,
 		x402_address_equal(&signer, claimed);
 }
 
-static bool proven_svm(
-	struct x402_gate *gate, struct x402_span text, const char *signature)
+static enum x402__siwx proven_svm(struct x402_gate *gate,
+	const struct x402__siwx_claim *claim, const struct x402_json *proof)
 {
+	const char *signature = x402_json_get_string(proof, "signature");
+	struct x402_buf text = {0};
 	struct x402_pubkey key;
 	uint8_t sig64[64];
+	bool good;
 
-	return x402_base58_decode(signature, sig64, sizeof(sig64)) == X402_OK &&
-		x402_pubkey_parse(gate->payer, &key) == X402_OK &&
-		x402_ed25519_verify(sig64, text, &key);
+	x402__siwx_message(gate, claim, &text);
+	good = !text.failed && signature &&
+		x402_base58_decode(signature, sig64, sizeof(sig64)) ==
+			X402_OK &&
+		x402_pubkey_parse(claim->address, &key) == X402_OK &&
+		x402_ed25519_verify(sig64, x402_buf_span(&text), &key);
+	x402_buf_clear(&text);
+	return good ? X402__SIWX_PROVEN : refused(gate, REASON_CONTRACT);
 }
 
 /* The network, of those that the route is sold on; no other is anybody's
@@ -106,37 +120,59 @@ static bool ask_contract(struct x402_gate *gate, const char *url,
 	return asked;
 }
 
-static enum x402__siwx refused(struct x402_gate *gate, const char *reason)
+/* Of the text with the address written so, the digest. */
+static bool hash_message(const struct x402_gate *gate,
+	const struct x402__siwx_claim *claim, const char *address,
+	uint8_t ret_hash32[32])
 {
-	gate->siwx_reason = reason;
-	return X402__SIWX_REFUSED;
+	struct x402__siwx_claim written = *claim;
+	struct x402_buf text = {0};
+	bool whole;
+
+	snprintf(written.address, sizeof(written.address), "%s", address);
+	x402__siwx_message(gate, &written, &text);
+	whole = !text.failed;
+	if (whole)
+		hash_text(x402_buf_span(&text), ret_hash32);
+	x402_buf_clear(&text);
+	return whole;
 }
 
+/*
+ * EIP-4361 wants the address in EIP-55, and the reference's client writes it
+ * so whatever it says in the proof; many wallets' pages write it as the wallet
+ * gave it. A contract is asked about the former.
+ */
 static enum x402__siwx proven_evm(struct x402_gate *gate, const char *network,
-	struct x402_span text, const char *signature_text,
+	const struct x402__siwx_claim *claim, const struct x402_json *proof,
 	struct x402_gate_decision *ret_decision)
 {
+	const char *text = x402_json_get_string(proof, "signature");
+	const char *said = x402_json_get_string(proof, "address");
 	const char *url = rpc_of(gate->provider, network);
 	struct x402_buf signature = {0};
 	enum x402__siwx outcome = X402__SIWX_PROVEN;
+	uint8_t said32[32];
 	uint8_t hash32[32];
 
-	if (!signature_text ||
-		strlen(signature_text) > 2 + 2 * X402_SIGNATURE_MAX_BYTES ||
-		x402_hex_decode(signature_text, &signature) != X402_OK) {
+	if (!text || strlen(text) > 2 + 2 * X402_SIGNATURE_MAX_BYTES ||
+		x402_hex_decode(text, &signature) != X402_OK) {
 		x402_buf_clear(&signature);
 		return refused(gate, REASON_CONTRACT);
 	}
-	hash_text(text, hash32);
-	if (!recover(hash32, x402_buf_span(&signature), &gate->from)) {
-		if (!url)
-			outcome = refused(gate, REASON_SIGNATURE);
-		else if (ask_contract(gate, url, hash32,
-				 x402_buf_span(&signature), ret_decision))
-			outcome = X402__SIWX_ASK;
-		else
-			outcome = refused(gate, REASON_VERIFIER);
-	}
+	if (!hash_message(gate, claim, claim->address, hash32) ||
+		!hash_message(gate, claim, said, said32))
+		outcome = refused(gate, REASON_VERIFIER);
+	else if (recover(hash32, x402_buf_span(&signature), &gate->from) ||
+		recover(said32, x402_buf_span(&signature), &gate->from))
+		outcome = X402__SIWX_PROVEN;
+	else if (!url)
+		outcome = refused(gate, REASON_SIGNATURE);
+	else if (ask_contract(gate, url, hash32, x402_buf_span(&signature),
+			 ret_decision))
+		outcome = X402__SIWX_ASK;
+	else
+		outcome = refused(gate, REASON_VERIFIER);
 	x402_buf_clear(&signature);
 	return outcome;
 }
@@ -173,14 +209,11 @@ static bool nonce_taken(struct x402_gate *gate, const char *nonce)
 static enum x402__siwx judge(struct x402_gate *gate,
 	const struct x402_json *proof, struct x402_gate_decision *ret_decision)
 {
-	const char *signature = x402_json_get_string(proof, "signature");
 	const char *network = network_of(
 		gate, x402_json_get_string(proof, "chainId"));
 	struct x402__siwx_claim claim = {
 		.nonce = x402_json_get_string(proof, "nonce")};
 	enum x402__siwx outcome;
-	struct x402_buf text = {0};
-	const char *address;
 	uint64_t issued;
 
 	if (!network)
@@ -191,22 +224,10 @@ static enum x402__siwx judge(struct x402_gate *gate,
 	claim.chain_id = network + 7; /* "eip155:" is as long */
 	if (!read_address(gate, x402_json_get_string(proof, "address")))
 		return refused(gate, REASON_CONTRACT);
-	/* As the wallet wrote it: not every one writes EIP-55. */
-	address = x402_json_get_string(proof, "address");
-	snprintf(claim.address, sizeof(claim.address), "%s", address);
-	x402__siwx_message(gate, &claim, &text);
-	if (text.failed)
-		outcome = refused(gate, REASON_VERIFIER);
-	else if (!claim.is_svm)
-		outcome = proven_evm(gate, network, x402_buf_span(&text),
-			signature, ret_decision);
-	else
-		outcome = signature &&
-				proven_svm(
-					gate, x402_buf_span(&text), signature)
-			? X402__SIWX_PROVEN
-			: refused(gate, REASON_CONTRACT);
-	x402_buf_clear(&text);
+	memcpy(claim.address, gate->payer, sizeof(claim.address));
+	outcome = claim.is_svm
+		? proven_svm(gate, &claim, proof)
+		: proven_evm(gate, network, &claim, proof, ret_decision);
 	if ((outcome == X402__SIWX_PROVEN || outcome == X402__SIWX_ASK) &&
 		!nonce_taken(gate, claim.nonce))
 		outcome = refused(gate, REASON_NONCE);

@@ -240,6 +240,39 @@ static void test_siwx_nonsense_is_unpaid(void **state)
 	house_close(&house);
 }
 
+/* Wallets' pages write the address as the wallet gave it; the text is the one
+ * that was signed all the same. */
+static void test_siwx_address_in_any_spelling(void **state)
+{
+	struct house house;
+	char lower[X402_ADDRESS_TEXT_SIZE];
+	char *proof;
+
+	(void)state;
+	open_shop(&house);
+	buy(&house, "/a/one");
+	for (size_t i = 0; i < sizeof(lower); i++) {
+		char c = house.payer_text[i];
+
+		lower[i] = c >= 'A' && c <= 'F' ? (char)(c + 32) : c;
+	}
+	/* In the proof alone, as the reference's client may. */
+	proof = prove(
+		&house, "/a/one", NOW, &(struct change){.address = lower});
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_PASS);
+	assert_string_equal(x402_gate_payer(house.gate), house.payer_text);
+	free(proof);
+	/* In the text as well. */
+	memcpy(house.payer_text, lower, sizeof(lower));
+	proof = prove(&house, "/a/one", NOW, &(struct change){0});
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_PASS);
+	assert_string_not_equal(x402_gate_payer(house.gate), lower);
+	/* Once, however it is spelled. */
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_ANSWER);
+	free(proof);
+	house_close(&house);
+}
+
 /* ---- Contract wallets. ---- */
 
 #define WALLET "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -585,6 +618,7 @@ int main(void)
 			test_siwx_contract_wallet_without_endpoint_is_refused),
 		cmocka_unit_test(test_siwx_options_are_checked),
 		cmocka_unit_test(test_siwx_solana_by_its_key),
+		cmocka_unit_test(test_siwx_address_in_any_spelling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
