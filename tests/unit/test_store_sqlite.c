@@ -160,6 +160,7 @@ static void test_store_sqlite_locked_by_another_fails_closed(void **state)
 
 /* Steps through rows of payments that no index chose. */
 static atomic_int payments_scanned;
+static atomic_int retire_steps;
 
 static int on_statement(unsigned what, void *user, void *stmt, void *took)
 {
@@ -171,6 +172,10 @@ static int on_statement(unsigned what, void *user, void *stmt, void *took)
 		atomic_fetch_add(&payments_scanned,
 			sqlite3_stmt_status(
 				stmt, SQLITE_STMTSTATUS_FULLSCAN_STEP, 1));
+	if (strstr(sqlite3_sql(stmt), "INTO gone"))
+		atomic_fetch_add(&retire_steps,
+			sqlite3_stmt_status(
+				stmt, SQLITE_STMTSTATUS_VM_STEP, 1));
 	return 0;
 }
 
@@ -214,6 +219,29 @@ static void test_store_sqlite_life_of_a_payment_scans_no_payments(void **state)
 	assert_int_equal(atomic_load(&payments_scanned), 0);
 }
 
+/* However many there are whose payments are kept. */
+static void test_store_sqlite_retiring_looks_at_few_transactions(void **state)
+{
+	struct fixture *f = *state;
+	struct x402_errinfo info;
+
+	reserve_index(f, 1);
+	exec_sql(f->path,
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1"
+		" FROM n WHERE i < 5000) INSERT INTO transactions (id,"
+		" network, signer, nonce, state, created_ms)"
+		" SELECT randomblob(32), 'n', x'00', i, 'final', 1 FROM n;"
+		"INSERT INTO transaction_payments SELECT sequence, 0,"
+		" (SELECT sequence FROM payments) FROM transactions");
+	sqlite3_auto_extension((void (*)(void))watch_statements);
+	assert_int_equal(reopen(f, &info), X402_OK);
+	sqlite3_reset_auto_extension();
+	atomic_store(&retire_steps, 0);
+	assert_int_equal(err_of(f, fac_verb_retire(1, 100)), X402_OK);
+	/* Some twenty steps for each of four hundred. */
+	assert_in_range(atomic_load(&retire_steps), 400, 16000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +254,8 @@ int main(void)
 		STORE_TEST(test_store_sqlite_locked_by_another_fails_closed),
 		STORE_TEST(
 			test_store_sqlite_life_of_a_payment_scans_no_payments),
+		STORE_TEST(
+			test_store_sqlite_retiring_looks_at_few_transactions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1118,7 +1118,8 @@ BEGIN
   DELETE FROM transaction_payments WHERE payment = ANY (v_gone);
   DELETE FROM payments WHERE sequence = ANY (v_gone);
   -- Transactions that pay nothing any more; the last nonce of each stays.
-  v_gone := ARRAY(SELECT t.sequence FROM transactions AS t
+  v_gone := ARRAY(SELECT t.sequence FROM (SELECT * FROM transactions
+      ORDER BY sequence LIMIT a_limit * 4) AS t
     WHERE t.state IN ('final', 'replaced') AND NOT EXISTS (SELECT 1
       FROM transaction_payments AS l WHERE l.tx = t.sequence)
     AND t.nonce < (SELECT max(n.nonce) FROM transactions AS n

@@ -587,13 +587,14 @@ static enum x402_err forget_transactions(struct fac_sqlite *db, uint32_t limit)
 	if (!err)
 		err = fac_sqlite_exec(fac_sqlite_bound(db,
 			"INSERT INTO gone SELECT t.sequence"
-			" FROM transactions AS t WHERE t.state IN"
+			" FROM (SELECT * FROM transactions ORDER BY sequence"
+			" LIMIT ?2) AS t WHERE t.state IN"
 			" ('final', 'replaced') AND NOT EXISTS (SELECT 1 FROM"
 			" transaction_payments AS l WHERE l.tx = t.sequence)"
 			" AND t.nonce < (SELECT max(nonce) FROM transactions"
 			" AS n WHERE n.network = t.network"
 			" AND n.signer = t.signer) LIMIT ?1",
-			"i", (uint64_t)limit));
+			"ii", (uint64_t)limit, (uint64_t)limit * RETIRE_LOOK));
 	if (!err)
 		err = fac_sqlite_script(db,
 			"DELETE FROM attempts WHERE tx IN (SELECT tx FROM"
