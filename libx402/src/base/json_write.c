@@ -31,40 +31,20 @@ static void write_escape(struct x402_buf *buf, uint8_t c)
 	add(buf, text, at ? 2 : 6);
 }
 
-/* Eight bytes at a time: is one of them to be escaped? */
-static bool has_special(uint64_t word)
-{
-	const uint64_t ones = 0x0101010101010101;
-	const uint64_t highs = 0x8080808080808080;
-	uint64_t quote = word ^ (ones * '"');
-	uint64_t slash = word ^ (ones * '\\');
-	/* Below 0x20, or zero after the exclusive or; a byte above 0x7f is
-	 * neither. A borrow may tell of one too many, never too few. */
-	uint64_t low = (word - ones * 0x20) & ~word;
-
-	quote = (quote - ones) & ~quote;
-	slash = (slash - ones) & ~slash;
-	return ((low | quote | slash) & highs) != 0;
-}
-
-/* Most strings are plain: they are copied as they are, in one piece. */
+/*
+ * Most strings are plain: they are copied as they are, in one piece. Without a
+ * way out of the loop, sixteen bytes are looked at together, in vectors.
+ */
 static bool is_plain(const char *text, size_t len)
 {
-	uint64_t word;
-	size_t i = 0;
+	uint8_t special = 0;
 
-	for (; i + 8 <= len; i += 8) {
-		memcpy(&word, text + i, 8);
-		if (has_special(word))
-			return false;
-	}
-	for (; i < len; i++) {
+	for (size_t i = 0; i < len; i++) {
 		uint8_t c = (uint8_t)text[i];
 
-		if (c < 0x20 || c == '"' || c == '\\')
-			return false;
+		special |= (uint8_t)((c < 0x20) | (c == '"') | (c == '\\'));
 	}
-	return true;
+	return !special;
 }
 
 /* Room for n bytes that the caller fills; NULL when memory is out. */

@@ -97,15 +97,19 @@ enum x402_err x402__evm_set_number(struct x402_json *object, const char *key,
 static enum x402_err set_short_hex(
 	struct x402_json *object, const char *key, struct x402_span bytes)
 {
-	static const char digits[] = "0123456789abcdef";
 	char text[2 + 2 * SHORT_BYTES + 1] = "0x";
-	char *at = text + 2;
 
+	/* By arithmetic, which compilers turn into vectors. */
 	for (size_t i = 0; i < bytes.len; i++) {
-		*at++ = digits[bytes.ptr[i] >> 4];
-		*at++ = digits[bytes.ptr[i] & 15];
+		uint8_t high = bytes.ptr[i] >> 4;
+		uint8_t low = bytes.ptr[i] & 15;
+
+		text[2 + 2 * i] =
+			(char)(high + '0' + (high > 9 ? 'a' - '0' - 10 : 0));
+		text[3 + 2 * i] =
+			(char)(low + '0' + (low > 9 ? 'a' - '0' - 10 : 0));
 	}
-	*at = '\0';
+	text[2 + 2 * bytes.len] = '\0';
 	return x402_json_set_string(object, key, text);
 }
 
