@@ -308,6 +308,22 @@ static enum x402_err default_path(
 	return X402_ERR_STORE;
 }
 
+/*
+ * Beside the file SQLite reads "-wal" and "-shm": whoever may write into the
+ * directory could have put them there, and with them another history.
+ */
+static bool is_open_to_others(const char *path)
+{
+	char directory[PATH_SIZE];
+	struct stat st;
+	snprintf(directory, sizeof(directory), "%s", path);
+	char *slash = strrchr(directory, '/');
+	if (slash)
+		slash[slash == directory] = '\0';
+	return stat(slash ? directory : ".", &st) == 0 &&
+		(st.st_mode & S_IWOTH);
+}
+
 /* The file exists, is a file, ours, and nobody else's to read. */
 static enum x402_err make_private(const char *path, struct x402_errinfo *info)
 {
@@ -315,6 +331,11 @@ static enum x402_err make_private(const char *path, struct x402_errinfo *info)
 		x402_errinfo_set(
 			info, "journal", "cannot create %.180s: %m", path);
 		return X402_ERR_STORE;
+	}
+	if (is_open_to_others(path)) {
+		x402_errinfo_set(info, "journal",
+			"%.180s: everybody may write into its directory", path);
+		return X402_ERR_POLICY;
 	}
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat stat;

@@ -158,6 +158,8 @@ static enum x402_err catch_up(
 	if (fstat(ledger->fd, &st))
 		return say(info, ledger, strerror(errno));
 	uint64_t size = (uint64_t)st.st_size;
+	if (st.st_nlink == 0)
+		return say(info, ledger, "was removed; nothing is signed");
 	if (size < ledger->read_bytes)
 		return say(info, ledger, "has shrunk; nothing is signed");
 	while (size - ledger->read_bytes >= LINE_BYTES) {
@@ -210,6 +212,19 @@ static void unlock(struct x402_session_ledger *ledger)
 
 /* ---- The doors. ---- */
 
+/* Ours alone: somebody else's could be emptied, and money would flow again. */
+static enum x402_err check_owner(
+	const struct x402_session_ledger *ledger, struct x402_errinfo *info)
+{
+	struct stat st;
+	if (fstat(ledger->fd, &st))
+		return say(info, ledger, strerror(errno));
+	if (S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+		!(st.st_mode & (S_IRWXG | S_IRWXO)))
+		return X402_OK;
+	return say(info, ledger, "expected a file of this user, mode 600");
+}
+
 enum x402_err x402_session_ledger_open(const char *path,
 	struct x402_errinfo *info, struct x402_session_ledger **ret_ledger)
 {
@@ -222,6 +237,8 @@ enum x402_err x402_session_ledger_open(const char *path,
 	enum x402_err err = ledger->path ? X402_OK : X402_ERR_NOMEM;
 	if (!err && ledger->fd < 0)
 		err = say(info, ledger, strerror(errno));
+	if (!err)
+		err = check_owner(ledger, info);
 	if (!err) {
 		err = lock(ledger, info);
 		unlock(ledger);

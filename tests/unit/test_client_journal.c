@@ -50,6 +50,26 @@ static void test_journal_symlink_refused(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void test_journal_where_others_may_write_refused(void **state)
+{
+	struct house *house = *state;
+	struct x402_journal_options options = {.path = house->path};
+	struct x402_errinfo info = {{0}};
+	struct x402_journal *journal = NULL;
+	char directory[96];
+
+	snprintf(directory, sizeof(directory), "%s/a", house->directory);
+	/* A sticky one too: another's "-wal" may be there already. */
+	assert_int_equal(chmod(directory, 01777), 0);
+	assert_int_equal(
+		x402_journal_open(&options, &info, &journal), X402_ERR_POLICY);
+	assert_null(journal);
+	assert_non_null(strstr(info.text, "directory"));
+	assert_int_equal(chmod(directory, 0700), 0);
+	assert_int_equal(x402_journal_open(&options, &info, &journal), X402_OK);
+	x402_journal_close(journal);
+}
+
 static void test_journal_default_place_is_the_users(void **state)
 {
 	struct house *house = *state;
@@ -516,6 +536,7 @@ int main(void)
 		TEST(test_journal_file_is_private),
 		TEST(test_journal_others_may_read_refused),
 		TEST(test_journal_symlink_refused),
+		TEST(test_journal_where_others_may_write_refused),
 		TEST(test_journal_default_place_is_the_users),
 		TEST(test_journal_newer_schema_refused),
 		TEST(test_reserve_unsigned_is_never_presented),

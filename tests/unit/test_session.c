@@ -424,6 +424,27 @@ static void test_ledger_damaged_or_shrunk_signs_nothing(void **state)
 	x402_session_ledger_free(ledger);
 }
 
+static void test_ledger_removed_or_open_to_others_signs_nothing(void **state)
+{
+	(void)state;
+	struct x402_session_ledger *ledger = open_ledger();
+	struct x402_session_ledger *other = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+
+	assert_int_equal(spend(ledger, 1, 1000), X402_OK);
+	assert_int_equal(chmod(path, 0620), 0);
+	assert_int_equal(
+		x402_session_ledger_open(path, &info, &other), X402_ERR_STORE);
+	assert_null(other);
+	assert_non_null(strstr(info.text, "mode 600"));
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(spend(ledger, 2, 1), X402_ERR_STORE);
+	x402_session_ledger_free(ledger);
+	ledger = open_ledger();
+	x402_session_ledger_free(ledger);
+}
+
 static void test_ledger_many_payments_are_all_known_again(void **state)
 {
 	(void)state;
@@ -468,6 +489,7 @@ int main(void)
 		WITH_PATH(test_ledger_revoked_signs_nothing_more),
 		WITH_PATH(test_ledger_torn_line_is_cut_off),
 		WITH_PATH(test_ledger_damaged_or_shrunk_signs_nothing),
+		WITH_PATH(test_ledger_removed_or_open_to_others_signs_nothing),
 		WITH_PATH(test_ledger_many_payments_are_all_known_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

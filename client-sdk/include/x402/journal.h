@@ -45,9 +45,10 @@ struct x402_journal_options {
 
 /*
  * Open, and create where it is missing (mode 0600, directories 0700).
- * options and info may be NULL. POLICY when the file belongs to another user
- * or others may read it: an authorization in it is somebody's money. VERSION
- * for a file of a newer program; STORE with info otherwise; NOMEM.
+ * options and info may be NULL. POLICY when the file belongs to another user,
+ * others may read it, or everybody may write into its directory (as in /tmp):
+ * an authorization in it is somebody's money. VERSION for a file of a newer
+ * program; STORE with info otherwise; NOMEM.
  */
 X402_API X402_MUST_USE enum x402_err x402_journal_open(
 	const struct x402_journal_options *options, struct x402_errinfo *info,
