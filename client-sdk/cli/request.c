@@ -154,6 +154,9 @@ static bool add_basic_auth(struct cli_request *request)
 	char *text = x402_buf_take_str(&value);
 	bool ok = text && default_header(request, "Authorization", text);
 	free(text);
+	/* As curl does: a list of processes shows it no longer. */
+	char *given = (char *)(uintptr_t)request->user;
+	memset(given, ' ', strlen(given));
 	return ok;
 }
 
