@@ -15,7 +15,8 @@
  * caps the whole run, AGENT_MAX_PRICE_USD (default 0.01) each payment.
  *
  * Listings, answers and the model's choices all come from strangers. They
- * decide what is asked; what is spent is decided by the limits alone.
+ * decide what is asked, at public addresses only (AGENT_PRIVATE_URLS=1: at any,
+ * for a catalogue of your own); what is spent is decided by the limits alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,8 +225,10 @@ static char *use_tool(struct agent *agent, const struct tool *tool,
 		.body = x402_span_str(body)};
 	enum x402_err err = x402_client_fetch(
 		agent->client, &request, &response);
+	/* As the client has read it: a listing may hold anything. */
 	fprintf(stderr, "agent: %s %s: status %ld, payment %s %s\n",
-		tool->method, url, response.status,
+		tool->method, response.url ? response.url : "(no URL)",
+		response.status,
 		x402_client_outcome_name(response.payment.outcome),
 		response.payment.transaction);
 	char *result = result_of(err, &response);
@@ -318,7 +321,8 @@ static int run(struct agent *agent, const char *question)
 		.budgets = &budget,
 		.budgets_len = 1,
 		.session = session,
-		.correlation = "agent"};
+		.correlation = "agent",
+		.public_only = !getenv("AGENT_PRIVATE_URLS")};
 	snprintf(session, sizeof(session), "agent-%lld-%ld",
 		(long long)time(NULL), (long)getpid());
 	if (!usd("AGENT_MAX_USD", "0.05", &budget.max_usd_micros) ||

@@ -50,7 +50,7 @@ async function startModel(style, script) {
 function ask(model, question, env = {}) {
   return new Promise((resolve) => {
     const child = spawn(agent, [question], { cwd: home.dir, env: environment(home, {
-      ...sandbox.environment, AGENT_MODEL_URL: model.url, AGENT_MODEL: 'scripted', ...env }) });
+      ...sandbox.environment, AGENT_MODEL_URL: model.url, AGENT_MODEL: 'scripted', AGENT_PRIVATE_URLS: '1', ...env }) });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (part) => { stdout += part; });
@@ -122,6 +122,17 @@ test('agent_whose_model_never_stops_spends_its_limit_and_no_more', async (t) => 
   const dear = await ask(model, 'again', { AGENT_MAX_PRICE_USD: '0.009' });
   assert.equal(dear.code, 1);
   assert.equal(await balance(), had + 20000);
+});
+
+test('agent_asks_nobody_inside_on_a_listing_of_a_stranger', async (t) => {
+  const model = await startModel('openai', (request, turn) => (turn === 1
+    ? { tool: 'paid_1', args: { page: 99 } } : { text: JSON.stringify(request.messages.at(-1).content) }));
+  t.after(() => model.stop());
+  const had = await balance();
+  const result = await ask(model, 'x', { AGENT_PRIVATE_URLS: undefined });
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(result.stdout, /not at a public address/);
+  assert.equal(await balance(), had);
 });
 
 test('agent_follows_no_tool_that_was_not_offered', async (t) => {
