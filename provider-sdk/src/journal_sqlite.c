@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -357,6 +358,7 @@ static enum x402_err fail(struct x402_provider_journal *journal,
 static enum x402_err take_lock(struct x402_provider_journal *journal,
 	const char *path, struct x402_errinfo *info)
 {
+	struct stat status;
 	char *name = NULL;
 	int fd;
 
@@ -372,11 +374,20 @@ static enum x402_err take_lock(struct x402_provider_journal *journal,
 		return X402_ERR_STORE;
 	}
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0) {
+	if (fd < 0 || fstat(fd, &status) != 0) {
 		x402_errinfo_set(info, "journal", "%s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
 		return X402_ERR_STORE;
 	}
 	close(fd);
+	/* Who reads the secret in it makes passes of his own. */
+	if (status.st_mode & (S_IRWXG | S_IRWXO)) {
+		x402_errinfo_set(info, "journal",
+			"others may read it: expected mode 0600, has %04o",
+			(unsigned)status.st_mode & 07777);
+		return X402_ERR_STORE;
+	}
 	return X402_OK;
 }
 

@@ -467,6 +467,7 @@ static void test_journal_refuses_what_is_none(void **state)
 		x402_provider_journal_open(shop.path, true, &info, &journal),
 		X402_ERR_STORE);
 	file = fopen(shop.path, "w");
+	assert_int_equal(fchmod(fileno(file), 0600), 0);
 	fputs("this is a text, and long enough to be taken for a header of a "
 	      "database page of some kind, which it is not",
 		file);
@@ -478,6 +479,38 @@ static void test_journal_refuses_what_is_none(void **state)
 	assert_int_equal(x402_provider_journal_open(
 				 "/nowhere/at/all", false, &info, &journal),
 		X402_ERR_STORE);
+}
+
+/* It has the secret that signs passes. */
+static void test_journal_that_others_read_is_refused(void **state)
+{
+	static const mode_t modes[] = {0640, 0604, 0620, 0601};
+	struct x402_provider_journal *journal = NULL;
+	struct x402_errinfo info;
+	struct stat status;
+	struct shop shop;
+
+	(void)state;
+	open_shop(&shop);
+	close_shop(&shop);
+	assert_int_equal(stat(shop.path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		assert_int_equal(chmod(shop.path, modes[i]), 0);
+		assert_int_equal(x402_provider_journal_open(
+					 shop.path, false, &info, &journal),
+			X402_ERR_STORE);
+		assert_non_null(strstr(info.text, "expected mode 0600"));
+	}
+	/* Reports may be somebody else's business. */
+	assert_int_equal(
+		x402_provider_journal_open(shop.path, true, &info, &journal),
+		X402_OK);
+	x402_provider_journal_close(journal);
+	assert_int_equal(chmod(shop.path, 0600), 0);
+	open_at(&shop);
+	close_shop(&shop);
+	remove_all(&shop);
 }
 
 static void test_journal_entry_as_json(void **state)
@@ -870,6 +903,7 @@ int main(void)
 		cmocka_unit_test(test_journal_prunes_only_what_is_over),
 		cmocka_unit_test(test_journal_is_for_one_writer),
 		cmocka_unit_test(test_journal_refuses_what_is_none),
+		cmocka_unit_test(test_journal_that_others_read_is_refused),
 		cmocka_unit_test(test_journal_entry_as_json),
 		cmocka_unit_test(test_journal_has_paid_is_by_scope),
 		cmocka_unit_test(test_journal_sends_a_named_response_again),

@@ -34,7 +34,8 @@ struct x402_provider_journal; /* opaque */
  * Open or create. For reading only it may be open elsewhere, and gives no
  * memory. STORE with info about what is wrong: another process has it, the
  * disk, a file of another kind or of a newer version; NOMEM. The file is for
- * its owner alone: it has the secret that signs passes.
+ * its owner alone, since it has the secret that signs passes: one that others
+ * may read is refused, but for reading only.
  */
 X402_API X402_MUST_USE enum x402_err x402_provider_journal_open(
 	const char *path, bool read_only, struct x402_errinfo *info,
