@@ -229,6 +229,16 @@ test('the example sells', async () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, words);
   }
+  const as = async (agent) => (await fetch(
+    `${site.url}/articles/short-wait.html`,
+    { headers: { 'User-Agent': agent } })).status;
+  assert.equal(await as('RudeBot'), 403);
+  assert.equal(await as('FriendBot'), 402, 'it lives elsewhere');
+  assert.match(await (await fetch(`${site.url}/robots.txt`)).text(),
+    /User-agent: RudeBot\nDisallow: \/articles\//);
+  const listed = await (await fetch(`${site.url}/.well-known/x402`)).json();
+  assert.deepEqual(listed.resources.map((r) => new URL(r.url).pathname).sort(),
+    ['/articles/*', '/reports/*']);
   const status = await metrics(site);
   assert.equal(status.delivered, 3);
   assert.equal(status.shadow, 1);
