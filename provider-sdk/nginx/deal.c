@@ -615,6 +615,19 @@ bool x402_ngx_exempt(ngx_http_request_t *r, const struct x402_ngx_loc *lcf)
 		value.len > 0 && !(value.len == 1 && value.data[0] == '0');
 }
 
+/* An upload that nginx itself stores (dav_methods) must be a file of its own
+ * from the start; who reads the body first says so. */
+static void want_file(ngx_http_request_t *r)
+{
+	if (r->method != NGX_HTTP_PUT || r->content_handler)
+		return;
+	r->request_body_in_file_only = 1;
+	r->request_body_in_persistent_file = 1;
+	r->request_body_in_clean_file = 1;
+	r->request_body_file_group_access = 1;
+	r->request_body_file_log_level = 0;
+}
+
 /* All is known of it but its body. */
 static ngx_int_t enter(struct x402_ngx_deal *deal)
 {
@@ -625,6 +638,7 @@ static ngx_int_t enter(struct x402_ngx_deal *deal)
 	if (!deal->has_payment || !has_body(r) || deal->lcf->shadow)
 		return start(deal);
 	deal->phase = X402_NGX_BODY;
+	want_file(r);
 	rc = ngx_http_read_client_request_body(r, on_body);
 	if (rc >= NGX_HTTP_SPECIAL_RESPONSE)
 		return rc;

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -77,6 +78,8 @@ describe('nginx at its edges', () => {
     location = /door { internal; proxy_pass ${origin.url}/door; }
     location /body/ { x402 on; client_body_buffer_size 8k;
       proxy_pass ${origin.url}; proxy_request_buffering off; }
+    location /dav/ { x402 on; dav_methods PUT DELETE;
+      create_full_put_path on; alias DIR/html/up/; }
     location /when/ { x402 on; if ($arg_proxy) { proxy_pass ${origin.url}; }
       alias DIR/html/; }
   }`, { files: { 'big.txt': BIG, 'empty.txt': '', 'dir/index.html': SECRET,
@@ -386,6 +389,26 @@ describe('nginx at its edges', () => {
       assert.equal((await post('a'.repeat(49999) + 'b')).status, 402);
       assert.equal((await post('a'.repeat(50000))).status, 200);
     });
+
+  test('a paid upload is stored, an unpaid one is not', async () => {
+    const put = (target, body, headers) => request(nginx, target,
+      { method: 'PUT', body, headers });
+    const required = await challenge(nginx, '/dav/a/b.txt', { method: 'PUT' });
+    for (const body of ['short', 'x'.repeat(300000)]) {
+      const res = await put('/dav/a/b.txt', body, paying(pay(required)));
+      assert.ok([201, 204].includes(res.status), `${res.status}`);
+      assert.equal(fs.readFileSync(`${nginx.dir}/html/up/a/b.txt`, 'utf8'),
+        body);
+    }
+    assert.equal(f.count('settle'), 2);
+    assert.equal((await put('/dav/c.txt', 'x', [])).status, 402);
+    f.verify = () => ({ isValid: false, invalidReason: 'insufficient_funds' });
+    assert.equal((await put('/dav/c.txt', 'x', paying(pay({ ...required,
+      resource: undefined })))).status, 402);
+    assert.ok(!fs.existsSync(`${nginx.dir}/html/up/c.txt`));
+    await until(() => !fs.readdirSync(`${nginx.dir}/body`).length,
+      'temporaries to go');
+  });
 
   test('a reload while content is held back', async () => {
     f.settle = async () => { await sleep(700); return settled(); };
