@@ -118,7 +118,13 @@ void gw_client_drain(struct gw_client *client)
 {
 	/* Half a request is not one that was begun. A whole one is finished,
 	 * and gw_client_done ends the connection then. */
-	if (!client->exchange && !client->ended)
+	if (client->exchange || client->ended)
+		return;
+	/* The end of an answer may be on its way still, to a slow reader who
+	 * has paid for it. */
+	if (gw_transport_unsent(client->transport) > 0)
+		end_client(client);
+	else
 		gw_client_close(client);
 }
 
@@ -171,8 +177,8 @@ void gw_client_sweep(struct gw_client *client, uint64_t now)
 		now - gw_transport_progress(client->transport) >
 			config_of(client)->write_timeout_ms;
 
-	/* It lingers from the last byte on. */
-	if (client->ended && unsent)
+	/* It lingers, or is idle, from the last byte on. */
+	if (unsent && (client->ended || client->phase == HTTP_PHASE_IDLE))
 		client->phase_at = now;
 	if (stuck || gw_transport_broken(client->transport) ||
 		late(client, now))

@@ -11,6 +11,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 
 import { attack } from './attacks.table.mjs';
 import { contentRoutes, startGateway, startOrigin } from './gateway_site.lib.mjs';
+import { sleep, until } from './nginx.lib.mjs';
 import { PAYEE, challenge, pay, raw, request, startFacilitator } from
   './provider.lib.mjs';
 
@@ -180,6 +181,67 @@ describe('attacks on what crosses x402-gateway', () => {
     await g.stop();
     await early.stop();
   });
+
+  // What the kernel no longer takes waits in the gateway: a little more than
+  // such an answer, and the gateway is stopped.
+  test('40 stopped while the end of an answer waits for a slow reader',
+    async () => {
+      let size = 0;
+      origin.handler = (one, res) => {
+        res.setHeader('content-length', size);
+        res.end(Buffer.alloc(size, 'x'));
+        return true;
+      };
+      const g = await startGateway(`
+        public_origin = "http://127.0.0.1:PORT" network = "eip155:84532"
+        pay_to = "${PAYEE}" facilitators = {"${f.url}"} journal = "DIR/journal"
+        upstream "o" { url = "${origin.url}" }
+        route "/film" { price = "$0.01" } route "/free" { free = true }`);
+      const ended = () => (g.log.match(/"status":200/g) ?? []).length;
+      const ask = (target, payment) => new Promise((done) => {
+        const socket = net.connect(g.port, '127.0.0.1', () => {
+          socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${payment ?
+            `PAYMENT-SIGNATURE: ${payment}\r\n` : ''}\r\n`);
+          done(socket);
+        });
+        socket.on('error', () => {});
+        socket.pause();
+      });
+      // How much is an answer that ends although nobody reads?
+      let [most, more] = [1 << 16, 1 << 25];
+      while (more - most > 8192) {
+        size = (most + more) >> 1;
+        const had = ended();
+        const socket = await ask('/free');
+        for (let i = 0; i < 15 && ended() === had; i++) await sleep(20);
+        if (ended() > had) most = size; else more = size;
+        socket.destroy();
+        await until(() => ended() > had, 'the end');
+      }
+      for (const back of [0, 20000, 40000]) {
+        size = most - back;
+        const payment = pay(await challenge(g, '/film'));
+        // At once, before the kernel has found some more room.
+        const had = ended();
+        const served = new Promise((done) => {
+          g.child.stdout.on('data', () => { if (ended() > had) done(); });
+          setTimeout(done, 1000).unref();
+        });
+        const socket = await ask('/film', payment);
+        await served;
+        g.child.kill('SIGTERM');
+        await sleep(200);
+        let got = '';
+        socket.on('data', (data) => { got += data; });
+        socket.resume();
+        await new Promise((done) => socket.on('close', done));
+        assert.deepEqual(await g.exited, { code: 0, signal: null }, g.log);
+        assert.match(got, /^HTTP\/1.1 200/);
+        assert.equal(got.split('\r\n\r\n')[1].length, size);
+        await g.start();
+      }
+      await g.stop();
+    });
 
   test('clients who break off their uploads do not close the shop',
     async () => {
