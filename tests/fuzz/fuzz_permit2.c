@@ -13,8 +13,8 @@
 
 /* The captured payments of the corpus are valid at this time. */
 #define NOW 1795239000
-/* No path is longer than three rounds; more would be a loop. */
-#define ROUNDS_MAX 4
+/* No path is longer than four rounds; more would be a loop. */
+#define ROUNDS_MAX 5
 
 struct input {
 	const uint8_t *ptr;
@@ -46,6 +46,7 @@ struct witness {
 	bool magic;
 	bool payer_has_code;
 	bool simulated;
+	bool approved;
 };
 
 static void note(const struct x402_chain_read *read,
@@ -53,6 +54,7 @@ static void note(const struct x402_chain_read *read,
 	const struct x402_permit2_authorization *auth, struct witness *witness)
 {
 	static const uint8_t word[32] = {0x16, 0x26, 0xba, 0x7e};
+	static const uint8_t approve[4] = {0x09, 0x5e, 0xa7, 0xb3};
 	bool ok = answer->status == X402_ANSWER_OK;
 
 	if (read->kind == X402_READ_CODE) {
@@ -61,7 +63,19 @@ static void note(const struct x402_chain_read *read,
 			witness->payer_has_code = true;
 		return;
 	}
+	if (read->kind == X402_READ_NONCE || read->kind == X402_READ_BALANCE) {
+		must(x402_address_equal(&read->to, &auth->from));
+		return;
+	}
 	must(read->data.len >= 4 && (read->data.len - 4) % 32 == 0);
+	/* The payer's own approval, as the payer, and of this token alone. */
+	if (memcmp(read->data.ptr, approve, 4) == 0) {
+		must(read->has_sender && read->gas > 0 &&
+			x402_address_equal(&read->to, &auth->token) &&
+			x402_address_equal(&read->sender, &auth->from));
+		witness->approved = ok;
+		return;
+	}
 	if (x402_address_equal(&read->to, &auth->from) && ok &&
 		answer->data.len == 32 &&
 		memcmp(answer->data.ptr, word, 32) == 0)
@@ -145,7 +159,7 @@ static void must_be_rightly_valid(
 		must(x402_u256_cmp(&amount, &auth->amount) <= 0);
 	else
 		must(x402_u256_cmp(&amount, &auth->amount) == 0);
-	must(witness->simulated ||
+	must(witness->simulated || witness->approved ||
 		(phase == X402_PHASE_SETTLE && x402_u256_is_zero(&amount)));
 }
 
@@ -199,12 +213,38 @@ static void must_come_back(const struct x402_permit2_payload *payload)
 	x402_json_unref(json);
 }
 
+/* Good once the approval is mined: there is nothing to settle before. */
+static void must_wait_for_approval(const struct x402_verify_plan *plan,
+	const struct x402_permit2_payload *payload,
+	const struct witness *witness)
+{
+	const struct x402_permit2_authorization *auth = &payload->authorization;
+	const struct x402_foreign_transaction *tx =
+		&plan->approval->transaction;
+	struct x402_settle_plan settle;
+	struct x402_address address;
+	struct x402_u256 amount;
+
+	must(witness->approved && !witness->payer_has_code);
+	must(x402_settle_plan(plan, &settle) == X402_ERR_INVALID_ARGUMENT);
+	must(x402_recover_address(tx->signing_hash32, tx->sig65, &address) ==
+			X402_OK &&
+		x402_address_equal(&address, &auth->from));
+	must(x402_address_equal(&tx->plain.to, &auth->token));
+	must(x402_u256_is_zero(&tx->plain.value));
+	must(x402_approval_calldata_read(tx->plain.data, &address, &amount) ==
+			X402_OK &&
+		x402_address_equal(&address, x402_permit2_contract()) &&
+		x402_u256_cmp(&amount, &auth->amount) >= 0);
+}
+
 static void verify(const struct x402_facilitator_request *request,
 	const struct x402_permit2_payload *payload, struct input input,
 	enum x402_phase phase)
 {
+	struct x402_u256 gift = x402_u256_from_u64(UINT64_C(100000000000000));
 	struct x402_verify_options options = {
-		.now_unix_s = NOW, .phase = phase};
+		.now_unix_s = NOW, .phase = phase, .approval_gift_wei = &gift};
 	struct witness witness = {0};
 	struct x402_verify_plan plan;
 
@@ -215,7 +255,10 @@ static void verify(const struct x402_facilitator_request *request,
 		(plan.decided && plan.verdict.reason == X402_REASON_NONE));
 	if (plan.verdict.valid) {
 		must_be_rightly_valid(request, payload, &witness, phase);
-		must_settle_as_verified(&plan, &payload->authorization);
+		if (plan.approval)
+			must_wait_for_approval(&plan, payload, &witness);
+		else
+			must_settle_as_verified(&plan, &payload->authorization);
 	}
 	x402_verify_plan_clear(&plan);
 }

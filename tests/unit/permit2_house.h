@@ -72,6 +72,8 @@ struct payment {
 	enum x402_phase phase;
 	const char *own_signer; /* of the facilitator; NULL: not known */
 	bool factory_allowed;
+	bool approvals;    /* the facilitator sends them, ... */
+	uint64_t gift_wei; /* ... and gives so much */
 };
 
 static struct payment good(enum x402_permit2_kind kind)
@@ -196,6 +198,9 @@ struct chain {
 	uint64_t balance;
 	uint64_t allowance;
 	int fault_at; /* 1-based number of the read that faults */
+	uint64_t payer_nonce;
+	uint64_t payer_wei;
+	const char *approve_answer; /* hex; NULL reverts */
 	/* Noted: the simulation as it was asked for. */
 	struct x402_chain_read simulated;
 	uint8_t simulated_selector[4];
@@ -256,7 +261,20 @@ static struct x402_chain_answer answer_read(struct chain *chain,
 			answer.data = x402_span(some_code, sizeof(some_code));
 		return answer;
 	}
-	if (begins_with(read->data, "0x1626ba7e")) {
+	if (read->kind == X402_READ_NONCE || read->kind == X402_READ_BALANCE) {
+		assert_true(x402_address_equal(&read->to, &payer));
+		x402_abi_add_u64(buf,
+			read->kind == X402_READ_NONCE ? chain->payer_nonce
+						      : chain->payer_wei);
+	} else if (begins_with(read->data, "0x095ea7b3")) {
+		/* As the payer itself, with no more gas than it signed for. */
+		assert_true(read->has_sender && read->gas > 0);
+		assert_true(x402_address_equal(&read->sender, &payer));
+		if (chain->approve_answer)
+			put_hex(buf, chain->approve_answer);
+		else
+			answer.status = X402_ANSWER_REVERTED;
+	} else if (begins_with(read->data, "0x1626ba7e")) {
 		if (chain->wallet_answer)
 			put_hex(buf, chain->wallet_answer);
 		else
@@ -292,8 +310,12 @@ static struct outcome run_plan(const struct payment *p,
 	struct x402_address signer;
 	struct x402_verify_options options = {
 		.now_unix_s = NOW, .phase = p->phase};
+	struct x402_u256 gift_wei = x402_u256_from_u64(p->gift_wei);
 	struct outcome outcome = {0};
 	int reads = 0;
+
+	if (p->approvals)
+		options.approval_gift_wei = &gift_wei;
 
 	if (p->own_signer) {
 		signer = address(p->own_signer);

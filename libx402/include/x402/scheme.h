@@ -24,6 +24,7 @@
 #ifndef X402_SCHEME_H
 #define X402_SCHEME_H
 
+#include "x402/approval.h"
 #include "x402/eip3009.h"
 #include "x402/eip712.h"
 #include "x402/network.h"
@@ -47,6 +48,9 @@ struct x402_verdict {
 enum x402_read_kind {
 	X402_READ_CODE, /* eth_getCode(to) */
 	X402_READ_CALL, /* eth_call(from, to, data) */
+	/* eth_getTransactionCount(to), eth_getBalance(to): one word. */
+	X402_READ_NONCE,
+	X402_READ_BALANCE,
 	/* getAccountInfo(account): the owner's 32 bytes and the data. An
 	 * account that does not exist is REVERTED. */
 	X402_READ_SVM_ACCOUNT,
@@ -86,6 +90,13 @@ struct x402_chain_answer {
 struct x402_verify_plan {
 	bool decided;
 	struct x402_verdict verdict; /* meaningful when decided */
+	/*
+	 * Of a valid verdict; NULL: it can be settled as it is. Else it is
+	 * valid once this approval of the payer's is mined: broadcast it, and
+	 * then verify anew (F-075). Owned by the plan. There is no settle plan
+	 * before.
+	 */
+	const struct x402_approval *approval;
 	struct x402_chain_read reads[X402_PLAN_READS_MAX];
 	size_t reads_len;
 	/* Private to the scheme from here on. */
@@ -115,6 +126,12 @@ struct x402_verify_options {
 	/* Optional: the factories of F-034; NULL denies all. */
 	const struct x402_address *factories_6492;
 	size_t factories_6492_len;
+	/*
+	 * Optional: an approval that came with a Permit2 payment will be sent
+	 * (F-071), and its payer given up to so much for its gas; borrowed for
+	 * the call. NULL: what came is not looked at.
+	 */
+	const struct x402_u256 *approval_gift_wei;
 	/* Optional: borrowed for the call; makes the next ones quicker. */
 	struct x402_eip712_cache *domains;
 	/*
@@ -195,7 +212,10 @@ struct x402_settle_plan {
 	 */
 	bool nothing_to_send;
 	struct x402_address asset_address;
-	/* The one call to send: no value goes with it. */
+	/*
+	 * The one call to send: no value goes with it, but for a gift
+	 * (x402_settle_plan_gift): asset_address is zero, and amount the value.
+	 */
 	struct x402_address call_to;
 	struct x402_buf calldata; /* owned */
 	uint64_t gas_limit;       /* absolute ceiling for this call (R4) */
@@ -230,6 +250,17 @@ X402_API X402_MUST_USE enum x402_err x402_settle_plan(
 X402_API void x402_settle_plan_clear(struct x402_settle_plan *plan);
 
 /*
+ * F-075: wei for a payer whose approval wants gas, as a settlement: one for
+ * each (network, payer) until valid_before, whose receipt alone proves it. It
+ * gives money away: hold wei against a ceiling, and the payer's payment must
+ * have verified. NOMEM.
+ */
+X402_API X402_MUST_USE enum x402_err x402_settle_plan_gift(
+	const struct x402_network *network, const struct x402_address *payer,
+	const struct x402_u256 *wei, uint64_t valid_before_unix_s,
+	struct x402_settle_plan *ret_plan);
+
+/*
  * The settle key of a payment that verified, or that was refused because its
  * nonce is used: the daemon's own first run may have used it, and the key
  * finds that run. INVALID_ARGUMENT for any other plan; NOMEM.
@@ -255,6 +286,9 @@ struct x402_settle_proof {
 	/* x402_settle_proof_call_to: it says what kind of payment this is. */
 	struct x402_address call_to;
 };
+/* What the chain's own coin is moved by: the value of a gift, else zero. */
+X402_API struct x402_u256 x402_settle_proof_value(
+	const struct x402_settle_proof *proof);
 #define X402_ACCOUNT_TEXT_SIZE X402_ASSET_SIZE
 /* The parties of a proof as text: EIP-55 or base58. */
 struct x402_settle_parties {
@@ -356,11 +390,13 @@ enum x402_signable_kind {
 	X402_SIGNABLE_EIP3009, /* TransferWithAuthorization of a token */
 	X402_SIGNABLE_PERMIT2, /* PermitWitnessTransferFrom of Permit2 */
 	X402_SIGNABLE_EIP2612, /* Permit of a token, for Permit2 */
-	X402_SIGNABLE_SVM      /* a Solana message: 64 bytes by Ed25519 */
+	/* A transaction: approve of a token, for Permit2 (C-065) */
+	X402_SIGNABLE_APPROVAL,
+	X402_SIGNABLE_SVM /* a Solana message: 64 bytes by Ed25519 */
 };
 struct x402_signable {
 	enum x402_signable_kind kind;
-	/* EVM: the EIP-712 digest of what follows. */
+	/* EVM: the EIP-712 digest of what follows, or a signing hash. */
 	uint8_t digest32[32];
 	const struct x402_eip712_domain *domain;
 	const struct x402_eip3009_authorization *eip3009;
@@ -368,6 +404,8 @@ struct x402_signable {
 	struct x402_span svm_message;
 	const struct x402_permit2_authorization *permit2;
 	const struct x402_permit2612 *eip2612;
+	/* Sent, it costs the payer gas: at most its limit at its price. */
+	const struct x402_transaction *approval;
 };
 
 /* What payments of one payer have in common. Zero it at first; it belongs to
@@ -426,6 +464,27 @@ X402_API X402_MUST_USE enum x402_err x402_create_permit2612(
 	const struct x402_payment_requirements *offer,
 	const struct x402_create_options *options,
 	const struct x402_u256 *nonce, struct x402_errinfo *info,
+	struct x402_json **ret_extensions);
+
+/* C-065: what a node says of the payer's account and of gas. */
+struct x402_approval_facts {
+	uint64_t nonce; /* eth_getTransactionCount(payer), now */
+	/* Optional wei; zero: 1 gwei and 0.1 gwei. */
+	struct x402_u256 max_fee_per_gas;
+	struct x402_u256 max_priority_fee_per_gas;
+};
+/* As the reference: twice what tokens take. */
+#define X402_APPROVAL_GAS ((uint64_t)70000)
+/*
+ * C-065: an approve(Permit2, all) of the offer's token, signed and not sent,
+ * for a payer who has no gas and whose token has no permit. It stays good
+ * until the payer's account does something else. Gives
+ * {"erc20ApprovalGasSponsoring": {"info": ...}}; otherwise as above.
+ */
+X402_API X402_MUST_USE enum x402_err x402_create_approval(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options,
+	const struct x402_approval_facts *facts, struct x402_errinfo *info,
 	struct x402_json **ret_extensions);
 
 /* ---- The table. ---- */

@@ -60,12 +60,36 @@ X402_API X402_MUST_USE enum x402_err x402_transaction_sign(
 	const struct x402_secret *key, struct x402_buf *ret_raw,
 	uint8_t ret_hash32[32]);
 /*
+ * The same with a signature that somebody else made over the signing hash: 65
+ * bytes, v 27 or 28. Broadcast it and it is spent. INVALID_ARGUMENT, NOMEM.
+ */
+X402_API X402_MUST_USE enum x402_err x402_transaction_encode(
+	const struct x402_transaction *tx, const uint8_t sig65[65],
+	struct x402_buf *ret_raw, uint8_t ret_hash32[32]);
+/*
  * Decode raw type-2 bytes (empty access list only) and recover the sender.
  * data points into raw. SYNTAX, UNSUPPORTED (another type), CRYPTO.
  */
 X402_API X402_MUST_USE enum x402_err x402_transaction_decode(
 	struct x402_span raw, struct x402_transaction *ret_tx,
 	struct x402_address *ret_sender, uint8_t ret_hash32[32]);
+
+/* A stranger's transaction, of any form that nodes take for a plain call. */
+struct x402_foreign_transaction {
+	/* data points into raw; both fees are the gas price of older forms */
+	struct x402_transaction plain;
+	uint8_t sig65[65];
+	uint8_t signing_hash32[32];
+	uint8_t hash32[32];
+};
+/*
+ * Decode EIP-1559, EIP-2930 and legacy bytes. Who signed it, if anybody, says
+ * x402_recover_address(signing_hash32, sig65). SYNTAX; UNSUPPORTED for another
+ * type, an access list, a contract's creation, and a legacy one that is good
+ * on every chain (no EIP-155); NOMEM.
+ */
+X402_API X402_MUST_USE enum x402_err x402_transaction_decode_foreign(
+	struct x402_span raw, struct x402_foreign_transaction *ret_foreign);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,7 @@
 #include "x402/encoding.h"
 #include "x402/json.h"
 #include "x402/amount.h"
+#include "x402/approval.h"
 #include "x402/network.h"
 #include "x402/payment.h"
 #include "x402/codec.h"

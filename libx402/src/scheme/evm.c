@@ -193,14 +193,20 @@ void x402__evm_begin_round(struct x402_verify_plan *plan, unsigned round)
 	plan->reads_len = 0;
 }
 
-void x402__evm_add_code(
-	struct x402_verify_plan *plan, const struct x402_address *address)
+void x402__evm_add_account(struct x402_verify_plan *plan,
+	enum x402_read_kind kind, const struct x402_address *address)
 {
 	struct x402_chain_read *read = &plan->reads[plan->reads_len++];
 
 	memset(read, 0, sizeof(*read));
-	read->kind = X402_READ_CODE;
+	read->kind = kind;
 	read->to = *address;
+}
+
+void x402__evm_add_code(
+	struct x402_verify_plan *plan, const struct x402_address *address)
+{
+	x402__evm_add_account(plan, X402_READ_CODE, address);
 }
 
 struct x402_buf *x402__evm_add_call(struct x402_verify_plan *plan,

@@ -83,6 +83,9 @@ bool x402__evm_factory_allowed(const struct x402__evm *evm);
 void x402__evm_begin_round(struct x402_verify_plan *plan, unsigned round);
 void x402__evm_add_code(
 	struct x402_verify_plan *plan, const struct x402_address *address);
+/* Nonce or balance of an account. */
+void x402__evm_add_account(struct x402_verify_plan *plan,
+	enum x402_read_kind kind, const struct x402_address *address);
 /* Start a call; the caller appends to the returned calldata. */
 struct x402_buf *x402__evm_add_call(struct x402_verify_plan *plan,
 	const struct x402_address *to, uint64_t gas);

@@ -3,6 +3,7 @@
  *
  * plan: 1 shape 2 scheme and network 3 terms 4 the permit sent along (F-073)
  *       5 signature offline 6 the first round of chain reads
+ *       (4b, where it was not a permit: permit2_approval.c)
  * judge: as for EIP-3009: an EOA whose signature matches needs one round (code
  *       at payer, proxy and asset, and the simulated settlement); anything
  *       else about the signature needs to know first whether there is code at
@@ -362,8 +363,9 @@ enum x402_err x402__permit2_verify_plan(
 	if (err || plan->decided)
 		return err;
 	if (!check_requirements(request, plan) || !check_terms(plan) ||
-		!read_permit2612(request, plan))
-		return X402_OK;
+		!read_permit2612(request, plan) ||
+		!x402__permit2_read_approval(request, options, plan, &err))
+		return err;
 	return plan_signature(plan);
 }
 
@@ -457,6 +459,19 @@ static bool is_below(const struct x402_chain_answer *answer,
 		x402_u256_cmp(ret_value, limit) < 0;
 }
 
+/*
+ * Permit2 looks at nonce and signature before it asks the token, so a revert
+ * that does not name them is about the allowance alone. A contract sends no
+ * transaction of its own.
+ */
+static bool may_approve(
+	const struct x402__permit2 *state, enum x402_reason reason)
+{
+	return state->has_approval && !state->evm.contract &&
+		(reason == X402_REASON_NONE ||
+			reason == X402_REASON_PERMIT2_ALLOWANCE_REQUIRED);
+}
+
 /* F-072; where it knows nothing better, the revert's own name (2.5). */
 static enum x402_err judge_diagnosis(
 	struct x402_verify_plan *plan, const struct x402_chain_answer *answers)
@@ -483,15 +498,17 @@ static enum x402_err judge_diagnosis(
 			"a balance of at least", &state->taken, &value);
 		return X402_OK;
 	}
+	reason = x402_permit2_revert_reason(
+		x402_buf_span(&state->evm.revert_data));
 	if (is_below(&answers[2], &state->taken, &value)) {
+		if (may_approve(state, reason))
+			return x402__permit2_ask_approval(plan);
 		x402__refuse_numbers(plan,
 			X402_REASON_PERMIT2_ALLOWANCE_REQUIRED,
 			"an allowance for Permit2 of at least", &state->taken,
 			&value);
 		return X402_OK;
 	}
-	reason = x402_permit2_revert_reason(
-		x402_buf_span(&state->evm.revert_data));
 	x402_errinfo_set(&info, "", "the settlement would revert: %s",
 		state->evm.revert_text[0] ? state->evm.revert_text
 					  : "no reason given");
@@ -515,6 +532,8 @@ enum x402_err x402__permit2_verify_judge(struct x402_verify_plan *plan,
 		return judge_settlement(plan, answers);
 	case X402__PERMIT2_DIAGNOSE:
 		return judge_diagnosis(plan, answers);
+	case X402__PERMIT2_APPROVAL:
+		return x402__permit2_judge_approval(plan, answers);
 	}
 	return X402_ERR_INTERNAL;
 }
@@ -524,6 +543,7 @@ void x402__permit2_verify_clear(struct x402_verify_plan *plan)
 	struct x402__permit2 *state = state_of(plan);
 
 	x402_permit2_payload_clear(&state->payload);
+	x402_approval_clear(&state->approval);
 	x402__evm_clear(&state->evm);
 	free(state);
 	plan->state = NULL;

@@ -130,23 +130,18 @@ static enum x402_err read_token(const struct x402_payment_requirements *offer,
 	return X402_ERR_SCHEMA;
 }
 
-static enum x402_err wrap_info(
-	const struct x402_permit2612 *permit, struct x402_json **ret_extensions)
+static enum x402_err wrap_info(const char *name, struct x402_json *info,
+	struct x402_json **ret_extensions)
 {
 	struct x402_json *all = x402_json_new_object();
 	struct x402_json *extension = x402_json_new_object();
-	struct x402_json *info = NULL;
 	enum x402_err err = all && extension ? X402_OK : X402_ERR_NOMEM;
 
-	if (!err)
-		err = x402_permit2612_to_json(permit, &info);
 	if (!err)
 		err = x402_json_set_take(
 			extension, "info", x402_json_ref(info));
 	if (!err)
-		err = x402_json_set_take(
-			all, "eip2612GasSponsoring", x402_json_ref(extension));
-	x402_json_unref(info);
+		err = x402_json_set_take(all, name, x402_json_ref(extension));
 	x402_json_unref(extension);
 	if (err) {
 		x402_json_unref(all);
@@ -170,6 +165,7 @@ enum x402_err x402_create_permit2612(
 		.domain = &domain,
 		.eip2612 = &permit};
 	struct x402_buf signature = {0};
+	struct x402_json *json = NULL;
 	uint8_t separator[32];
 	enum x402_err err = read_token(offer, info, &permit, &domain);
 
@@ -188,8 +184,98 @@ enum x402_err x402_create_permit2612(
 		err = signature.failed ? X402_ERR_NOMEM : X402_ERR_UNSUPPORTED;
 	if (!err) {
 		memcpy(permit.sig65, signature.ptr, 65);
-		err = wrap_info(&permit, ret_extensions);
+		err = x402_permit2612_to_json(&permit, &json);
+	}
+	if (!err)
+		err = wrap_info("eip2612GasSponsoring", json, ret_extensions);
+	x402_json_unref(json);
+	x402_buf_clear(&signature);
+	return err;
+}
+
+/* ---- The approval sent along (C-065). ---- */
+
+/* Without a node's word for it. */
+#define FALLBACK_MAX_FEE      UINT64_C(1000000000)
+#define FALLBACK_PRIORITY_FEE UINT64_C(100000000)
+
+static void choose_fees(
+	const struct x402_approval_facts *facts, struct x402_transaction *tx)
+{
+	tx->max_fee_per_gas = facts->max_fee_per_gas;
+	tx->max_priority_fee_per_gas = facts->max_priority_fee_per_gas;
+	if (x402_u256_is_zero(&tx->max_fee_per_gas)) {
+		tx->max_fee_per_gas = x402_u256_from_u64(FALLBACK_MAX_FEE);
+		tx->max_priority_fee_per_gas = x402_u256_from_u64(
+			FALLBACK_PRIORITY_FEE);
+	}
+	if (x402_u256_cmp(&tx->max_priority_fee_per_gas, &tx->max_fee_per_gas) >
+		0)
+		tx->max_priority_fee_per_gas = tx->max_fee_per_gas;
+}
+
+static enum x402_err sign_approval(const struct x402_create_options *options,
+	struct x402_transaction *tx, struct x402_buf *ret_raw)
+{
+	struct x402_signable signable = {
+		.kind = X402_SIGNABLE_APPROVAL, .approval = tx};
+	struct x402_buf signature = {0};
+	uint8_t sig65[65];
+	uint8_t hash32[32];
+	enum x402_err err = x402_transaction_signing_hash(
+		tx, signable.digest32);
+
+	if (!err)
+		err = options->sign(options->user, &signable, &signature);
+	/* A contract's signature sends no transaction. */
+	if (!err && (signature.failed || signature.len != 65))
+		err = signature.failed ? X402_ERR_NOMEM : X402_ERR_UNSUPPORTED;
+	if (!err) {
+		memcpy(sig65, signature.ptr, 65);
+		if (sig65[64] < 27)
+			sig65[64] = (uint8_t)(sig65[64] + 27);
+		err = x402_transaction_encode(tx, sig65, ret_raw, hash32);
 	}
 	x402_buf_clear(&signature);
+	return err;
+}
+
+enum x402_err x402_create_approval(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options,
+	const struct x402_approval_facts *facts, struct x402_errinfo *info,
+	struct x402_json **ret_extensions)
+{
+	struct x402_approval approval = {
+		.from = options->payer, .spender = *x402_permit2_contract()};
+	struct x402_transaction tx = {
+		.nonce = facts->nonce, .gas_limit = X402_APPROVAL_GAS};
+	struct x402_network network;
+	struct x402_buf calldata = {0};
+	struct x402_json *json = NULL;
+	enum x402_err err = x402_network_parse(
+		x402_payment_requirements_caip2(offer), &network);
+
+	if (!err)
+		err = read_address(
+			offer->asset, "asset", info, &approval.token);
+	if (err)
+		return err;
+	memset(&approval.amount, 0xff, sizeof(approval.amount));
+	x402_approval_calldata(&approval.spender, &approval.amount, &calldata);
+	tx.chain_id = network.chain_id;
+	tx.to = approval.token;
+	tx.data = x402_buf_span(&calldata);
+	choose_fees(facts, &tx);
+	err = calldata.failed ? X402_ERR_NOMEM
+			      : sign_approval(options, &tx, &approval.raw);
+	if (!err)
+		err = x402_approval_to_json(&approval, &json);
+	if (!err)
+		err = wrap_info(
+			"erc20ApprovalGasSponsoring", json, ret_extensions);
+	x402_json_unref(json);
+	x402_approval_clear(&approval);
+	x402_buf_clear(&calldata);
 	return err;
 }

@@ -1,7 +1,8 @@
 /*
  * Payments through Permit2 and a proxy: what exact and upto share.
  *   permit2.c         verification: plan and judge (F-070 to F-073, F-078)
- *   permit2_settle.c  settlement: the plan
+ *   permit2_approval.c  an approval that came along (F-074)
+ *   permit2_settle.c  settlement: the plan, and a gift's
  *   permit2_create.c  the payer's side (C-060 to C-062)
  *   exact_permit2.c, upto_evm.c  the two rows of the table
  */
@@ -26,8 +27,17 @@ enum x402__permit2_round {
 	X402__PERMIT2_CODE,     /* code(payer) alone: no ECDSA match */
 	X402__PERMIT2_CONTRACT, /* isValidSignature, code, simulate */
 	X402__PERMIT2_DEPLOY,   /* code, simulate behind the factory */
-	X402__PERMIT2_DIAGNOSE  /* F-072 */
+	X402__PERMIT2_DIAGNOSE, /* F-072 */
+	X402__PERMIT2_APPROVAL  /* nonce, balance, simulated approve */
 };
+
+/*
+ * An approval that takes more gas is no common token's; the reference's client
+ * signs 70,000.
+ */
+#define X402__PERMIT2_APPROVAL_GAS_MAX ((uint64_t)150000)
+/* The gas of a gift: chains that count their data's price in it want more. */
+#define X402__PERMIT2_GIFT_GAS ((uint64_t)100000)
 
 /* What tells the two schemes apart, besides the kind of their payload. */
 struct x402__permit2_rules {
@@ -49,6 +59,9 @@ struct x402__permit2 {
 	struct x402_u256 taken;
 	bool has_permit2612;
 	struct x402_permit2612 permit2612;
+	bool has_approval;
+	struct x402_approval approval;
+	struct x402_u256 gift_wei; /* the most that is given for it */
 	/* F-078: who may send; or what the offer said. */
 	const struct x402_address *signers; /* borrowed while planning */
 	size_t signers_len;
@@ -68,6 +81,17 @@ enum x402_err x402__permit2_create_payload(
 	const struct x402_payment_requirements *offer,
 	const struct x402_create_options *options, enum x402_permit2_kind kind,
 	struct x402_errinfo *info, struct x402_json **ret_payload);
+
+/* ---- permit2_approval.c ---- */
+
+/* F-074, offline: false when refused. *ret_err is NOMEM or OK. */
+bool x402__permit2_read_approval(const struct x402_facilitator_request *request,
+	const struct x402_verify_options *options,
+	struct x402_verify_plan *plan, enum x402_err *ret_err);
+/* Nothing but the allowance is missing: would the approval help? */
+enum x402_err x402__permit2_ask_approval(struct x402_verify_plan *plan);
+enum x402_err x402__permit2_judge_approval(
+	struct x402_verify_plan *plan, const struct x402_chain_answer *answers);
 
 /* The call that settles, and its ceiling of gas. */
 void x402__permit2_call(struct x402__permit2 *state,

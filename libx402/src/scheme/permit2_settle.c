@@ -1,6 +1,7 @@
 /*
  * exact and upto through Permit2: the settlement's plan, one call of the proxy
- * with calldata of our own making (R4). What proves it is in settle_proof.c.
+ * with calldata of our own making (R4), and the one of a gift to a payer whose
+ * approval wants gas. What proves them is in settle_proof.c.
  */
 #include "permit2_p.h"
 
@@ -63,6 +64,46 @@ enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
 		x402_settle_plan_clear(&plan);
 		return X402_ERR_NOMEM;
 	}
+	*ret_plan = plan;
+	return X402_OK;
+}
+
+/* ---- A gift (F-075). ---- */
+
+static struct x402_settle_key gift_key(const struct x402_settle_plan *plan)
+{
+	static const char domain[] = "x402 settle key: gift";
+	struct x402_settle_key key;
+	struct x402_keccak keccak;
+
+	x402_keccak_init(&keccak);
+	x402_keccak_update(&keccak, x402_span(domain, sizeof(domain)));
+	x402_keccak_update(&keccak,
+		x402_span(
+			plan->network.caip2, strlen(plan->network.caip2) + 1));
+	x402_keccak_update(&keccak, x402_span(plan->payer.bytes, 20));
+	x402_keccak_final(&keccak, key.bytes);
+	return key;
+}
+
+enum x402_err x402_settle_plan_gift(const struct x402_network *network,
+	const struct x402_address *payer, const struct x402_u256 *wei,
+	uint64_t valid_before_unix_s, struct x402_settle_plan *ret_plan)
+{
+	struct x402_settle_plan plan = {.network = *network,
+		.amount = *wei,
+		.payer = *payer,
+		.pay_to = *payer,
+		.valid_before_unix_s = valid_before_unix_s,
+		.call_to = *payer,
+		.gas_limit = X402__PERMIT2_GIFT_GAS};
+	static const char zero[] = "0x0000000000000000000000000000000000000000";
+	enum x402_err err = x402_asset_id_init(
+		network->caip2, zero, &plan.asset);
+
+	if (err)
+		return err;
+	plan.key = gift_key(&plan);
 	*ret_plan = plan;
 	return X402_OK;
 }

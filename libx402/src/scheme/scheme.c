@@ -178,7 +178,8 @@ void x402_verify_plan_clear(struct x402_verify_plan *plan)
 enum x402_err x402_settle_plan(const struct x402_verify_plan *verified,
 	struct x402_settle_plan *ret_plan)
 {
-	if (!verified->decided || !verified->verdict.valid || !verified->scheme)
+	if (!verified->decided || !verified->verdict.valid ||
+		!verified->scheme || verified->approval)
 		return X402_ERR_INVALID_ARGUMENT;
 	return verified->scheme->settle_plan(verified, ret_plan);
 }

@@ -70,6 +70,23 @@ struct x402_settle_parties x402_settle_proof_parties(
 	return parties;
 }
 
+/*
+ * The chain's own coin, which has no contract, sent to the payer itself. No
+ * payment looks like it: what it calls is a token or a proxy.
+ */
+static bool is_gift(const struct x402_settle_proof *proof)
+{
+	return proof->family == X402_FAMILY_EVM &&
+		x402_address_is_zero(&proof->asset) &&
+		x402_address_equal(&proof->from, &proof->to) &&
+		x402_address_equal(&proof->call_to, &proof->to);
+}
+
+struct x402_u256 x402_settle_proof_value(const struct x402_settle_proof *proof)
+{
+	return is_gift(proof) ? proof->value : x402_u256_from_u64(0);
+}
+
 static bool is_proxy_of(
 	const struct x402_settle_proof *proof, enum x402_permit2_kind kind)
 {
@@ -101,6 +118,11 @@ enum x402_err x402_settle_proof_state_read(
 {
 	struct x402_u256 nonce = x402_u256_from_be32(proof->nonce32);
 
+	/* Nobody else can land it: only its own transaction gives it. */
+	if (is_gift(proof)) {
+		*ret_used = false;
+		return X402_OK;
+	}
 	return x402_settle_proof_is_permit2(proof)
 		? x402_permit2_state_read(answer, &nonce, ret_used)
 		: x402_abi_read_bool(answer, 0, ret_used);
@@ -228,6 +250,9 @@ static bool proves(const struct x402_settle_proof *proof,
 	size_t this_authorization = 0;
 	struct expected expected;
 
+	/* A transfer of value alone: it succeeds whole or not at all. */
+	if (is_gift(proof))
+		return true;
 	address_topic(&proof->from, expected.from);
 	address_topic(&proof->to, expected.to);
 	x402_u256_to_be32(&proof->value, expected.value);
