@@ -69,20 +69,29 @@ static enum x402_err encode(struct x402__flow *flow, size_t index,
 }
 
 /*
- * C-064. A signer that signs no permits leaves it out: the payment stands by
- * itself, and the facilitator says that an allowance is missing.
+ * C-064, C-065. A signer that signs none of it leaves it out: the payment
+ * stands by itself, and the facilitator says that an allowance is missing.
  */
-static struct x402_json *permit_for(
+static struct x402_json *sponsored_by(
 	const struct x402_payment_requirements *offer,
 	const struct x402_create_options *create,
-	const struct x402__inputs *inputs)
+	const struct x402__sponsor_facts *facts)
 {
 	struct x402_json *extensions = NULL;
-	if (!inputs->sponsor.wanted ||
-		x402_create_permit2612(offer, create, &inputs->sponsor.nonce,
-			NULL, &extensions))
-		return NULL;
-	return extensions;
+	enum x402_err err = X402_ERR_NOT_FOUND;
+	switch (facts->kind) {
+	case X402__SPONSOR_NONE:
+		break;
+	case X402__SPONSOR_PERMIT:
+		err = x402_create_permit2612(
+			offer, create, &facts->nonce, NULL, &extensions);
+		break;
+	case X402__SPONSOR_APPROVAL:
+		err = x402_create_approval(
+			offer, create, &facts->approval, NULL, &extensions);
+		break;
+	}
+	return err ? NULL : extensions;
 }
 
 enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
@@ -128,7 +137,8 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 		&bounded, &create, &flow->error, &scheme_payload);
 	if (err)
 		return err;
-	struct x402_json *extensions = permit_for(&bounded, &create, inputs);
+	struct x402_json *extensions = sponsored_by(
+		&bounded, &create, &inputs->sponsor);
 	err = encode(flow, index, scheme_payload, extensions);
 	x402_json_unref(extensions);
 	x402_json_unref(scheme_payload);

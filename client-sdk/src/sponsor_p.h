@@ -6,22 +6,35 @@
 
 #include "x402/scheme.h"
 
+/* What goes along where Permit2 has no allowance (C-066: in this order). */
+enum x402__sponsor_kind {
+	X402__SPONSOR_NONE,
+	X402__SPONSOR_PERMIT,  /* C-064: the token has nonces(payer) */
+	X402__SPONSOR_APPROVAL /* C-065 */
+};
 struct x402__sponsor_facts {
-	bool wanted; /* no allowance: send an EIP-2612 permit along */
-	struct x402_u256 nonce; /* nonces(payer) of the token */
+	enum x402__sponsor_kind kind;
+	struct x402_u256 nonce; /* PERMIT: nonces(payer) of the token */
+	struct x402_approval_facts approval;
 };
 
-/* C-064: by Permit2, declared by the server, with the token's domain. */
-bool x402__sponsor_is_offered(const struct x402_payment_required *challenge,
+/* By Permit2, and declared by the server; a permit needs the domain too. */
+struct x402__sponsor_offer {
+	bool permit;
+	bool approval;
+};
+struct x402__sponsor_offer x402__sponsor_offer(
+	const struct x402_payment_required *challenge,
 	const struct x402_payment_requirements *offer);
 /* What a node is asked for it, in one batch. Caller frees; NULL: no memory. */
 char *x402__sponsor_question(const struct x402_payment_requirements *offer,
-	const struct x402_address *payer);
+	const struct x402_address *payer, struct x402__sponsor_offer what);
 /*
  * A node that does not answer (NULL), or is of another chain, leaves it
- * unwanted: the facilitator says then what is missing.
+ * at NONE: the facilitator says then what is missing.
  */
 void x402__sponsor_answer(const struct x402_payment_requirements *offer,
-	const struct x402_json *answers, struct x402__sponsor_facts *ret_facts);
+	const struct x402_json *answers, struct x402__sponsor_offer what,
+	struct x402__sponsor_facts *ret_facts);
 
 #endif

@@ -83,7 +83,7 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	transfer->purchase = 0;
 	transfer->signed_now = false;
 	transfer->asked = false;
-	transfer->sponsor.wanted = false;
+	transfer->sponsor.kind = X402__SPONSOR_NONE;
 	transfer->whole = false;
 	if (easy)
 		request_of(transfer, easy);
@@ -430,9 +430,10 @@ char *x402__transfer_question(
 	if (x402__svm_is_offer(offer))
 		return flow->svm ? question_of_svm(transfer, ret_url) : NULL;
 	*ret_url = client->options.evm_rpc_url;
-	return *ret_url && flow->signer &&
-			x402__sponsor_is_offered(&flow->challenge, offer)
-		? x402__sponsor_question(offer, &flow->signer->address)
+	struct x402__sponsor_offer what = x402__sponsor_offer(
+		&flow->challenge, offer);
+	return *ret_url && flow->signer && (what.permit || what.approval)
+		? x402__sponsor_question(offer, &flow->signer->address, what)
 		: NULL;
 }
 
@@ -446,7 +447,9 @@ void x402__transfer_answered(
 	const struct x402_payment_requirements *offer =
 		&flow->challenge.accepts[flow->offer_index];
 	if (!x402__svm_is_offer(offer))
-		x402__sponsor_answer(offer, answers, &transfer->sponsor);
+		x402__sponsor_answer(offer, answers,
+			x402__sponsor_offer(&flow->challenge, offer),
+			&transfer->sponsor);
 	else if (x402__svm_answer(flow->svm, offer, x402__now_ms(), answers,
 			 &info, &transfer->svm))
 		x402__flow_refuse(flow, X402_CLIENT_CAUSE_SIGNER, &info);

@@ -318,6 +318,17 @@ static int check_cost(cfg_t *cfg, cfg_opt_t *opt)
 	return check_range(cfg, opt, 0, LONG_MAX);
 }
 
+/* What is given away always has a ceiling; none may be given at all. */
+static int check_gift(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 0, (long)FAC_CONFIG_GIFT_MAX_GWEI);
+}
+
+static int check_daily_gifts(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_range(cfg, opt, 1, (long)FAC_CONFIG_GIFT_MAX_GWEI * 1000);
+}
+
 /* A list of addresses, checked one by one as it grows. */
 static int check_addresses(
 	cfg_t *cfg, cfg_opt_t *opt, const char *what, unsigned max)
@@ -522,6 +533,8 @@ static const struct {
 	{"chain|stuck_after", check_deadline},
 	{"chain|batch_tokens", check_token},
 	{"chain|wallet_factories", check_factory},
+	{"chain|gift_max_gwei", check_gift},
+	{"chain|daily_gifts_gwei", check_daily_gifts},
 	{"chain|max_payment_cost_gwei", check_cost},
 	{"chain|daily_payer_gwei", check_cost},
 	{"chain|daily_caller_gwei", check_cost},
@@ -568,6 +581,10 @@ static void fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
 		cfg, "daily_caller_gwei");
 	settling->daily_total_gwei = (uint64_t)cfg_getint(
 		cfg, "daily_total_gwei");
+	settling->sponsor_approvals = cfg_getbool(cfg, "sponsor_approvals");
+	settling->gift_max_gwei = (uint64_t)cfg_getint(cfg, "gift_max_gwei");
+	settling->daily_gifts_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_gifts_gwei");
 	settling->has_tokens = cfg_size(cfg, "batch_tokens") > 0;
 	for (unsigned i = 0; i < cfg_size(cfg, "batch_tokens"); i++)
 		if (!x402_address_parse(cfg_getnstr(cfg, "batch_tokens", i),
@@ -707,6 +724,11 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_BOOL("credit_preempted", cfg_true, CFGF_NONE),
 		CFG_STR_LIST("batch_tokens", NULL, CFGF_NODEFAULT),
 		CFG_STR_LIST("wallet_factories", NULL, CFGF_NODEFAULT),
+		CFG_BOOL("sponsor_approvals", cfg_false, CFGF_NONE),
+		CFG_INT("gift_max_gwei", (long)settling->gift_max_gwei,
+			CFGF_NONE),
+		CFG_INT("daily_gifts_gwei", (long)settling->daily_gifts_gwei,
+			CFGF_NONE),
 		CFG_INT("max_payment_cost_gwei", 0, CFGF_NONE),
 		CFG_INT("daily_payer_gwei", 0, CFGF_NONE),
 		CFG_INT("daily_caller_gwei", 0, CFGF_NONE),

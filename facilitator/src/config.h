@@ -22,6 +22,8 @@
 /* More makers of wallets than are in use on any chain. */
 #define FAC_CONFIG_FACTORIES_MAX 16
 #define FAC_CONFIG_HOST_SIZE     64
+/* A whole coin of most chains: more is a slip. */
+#define FAC_CONFIG_GIFT_MAX_GWEI ((uint64_t)1000000000)
 /* More threads than this wait for the one engine and store anyway. */
 #define FAC_CONFIG_WORKERS_MAX 64
 
@@ -42,6 +44,13 @@ struct fac_config_settling {
 	/* F-034: factories of wallets that may be deployed on the way. */
 	struct x402_address factories[FAC_CONFIG_FACTORIES_MAX];
 	size_t factories_len;
+	/*
+	 * F-075: approvals that come along are sent, and their payers given
+	 * gas: so much at most for each, and for all of a day.
+	 */
+	bool sponsor_approvals;
+	uint64_t gift_max_gwei;
+	uint64_t daily_gifts_gwei;
 	uint64_t max_payment_cost_gwei; /* 0: no ceiling, and so on */
 	uint64_t daily_payer_gwei;
 	uint64_t daily_caller_gwei;

@@ -18,6 +18,9 @@ void fac_config_settling_init(struct fac_config_settling *settling)
 		.batch_payment_gas = 90000,
 		.batch_max_gas = 16000000,
 		.stuck_after_s = 20,
+		/* 70,000 gas at 1.4 gwei, and a hundred of those a day. */
+		.gift_max_gwei = 100000,
+		.daily_gifts_gwei = 10000000,
 		.credit_preempted = true};
 }
 
@@ -88,6 +91,12 @@ void fac_config_settling_dump(
 		settling->stuck_after_s,
 		settling->credit_preempted ? "true" : "false");
 	x402_buf_printf(buf,
+		"\tsponsor_approvals = %s\n\tgift_max_gwei = %llu\n"
+		"\tdaily_gifts_gwei = %llu\n",
+		settling->sponsor_approvals ? "true" : "false",
+		(unsigned long long)settling->gift_max_gwei,
+		(unsigned long long)settling->daily_gifts_gwei);
+	x402_buf_printf(buf,
 		"\tmax_payment_cost_gwei = %llu\n"
 		"\tdaily_payer_gwei = %llu\n\tdaily_caller_gwei = %llu\n"
 		"\tdaily_total_gwei = %llu\n",
@@ -126,6 +135,9 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->stuck_after_s != b->stuck_after_s ||
 		a->credit_preempted != b->credit_preempted ||
 		a->has_tokens != b->has_tokens ||
+		a->sponsor_approvals != b->sponsor_approvals ||
+		a->gift_max_gwei != b->gift_max_gwei ||
+		a->daily_gifts_gwei != b->daily_gifts_gwei ||
 		a->max_payment_cost_gwei != b->max_payment_cost_gwei ||
 		a->daily_payer_gwei != b->daily_payer_gwei ||
 		a->daily_caller_gwei != b->daily_caller_gwei ||

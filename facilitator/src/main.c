@@ -417,6 +417,10 @@ static void fill_engine_chain(const struct fac_config_chain *chain,
 			settling->daily_caller_gwei,
 			settling->daily_total_gwei},
 	};
+	if (settling->sponsor_approvals)
+		ret_engine->gift_limits = (struct fac_spend_limits){
+			settling->daily_payer_gwei, settling->daily_gifts_gwei,
+			settling->daily_total_gwei};
 	fac_config_settling_tokens(settling, chain->network.caip2, ret_engine);
 }
 

@@ -237,6 +237,8 @@ static inline enum fac_send_status take_tx(struct world *w, struct event *event)
 		return FAC_SEND_NONCE_TOO_LOW;
 	tx.nonce = plain.nonce;
 	tx.gas_limit = plain.gas_limit;
+	tx.to = plain.to;
+	assert_true(x402_u256_to_u64(&plain.value, &tx.value));
 	assert_true(x402_u256_to_u64(&plain.max_fee_per_gas, &tx.max_fee));
 	assert_true(x402_u256_to_u64(
 		&plain.max_priority_fee_per_gas, &tx.max_priority));
@@ -478,6 +480,8 @@ static inline void run_call(struct event *event)
 	if (chain_faults(w) ||
 		(event->block != FAC_CHAIN_LATEST && event->block > seen)) {
 		answer.status = X402_ANSWER_FAULT;
+	} else if (event->raw.len == 0) {
+		answer.data.len = 0; /* nobody's code answers */
 	} else if (event->raw.len == 4) {
 		answer.data.len = w->has_multicall ? 32 : 0;
 	} else if (event->raw.len == 2) {

@@ -64,6 +64,8 @@ struct world_tx {
 	uint64_t gas_limit;
 	uint64_t max_fee;
 	uint64_t max_priority;
+	uint64_t value;
+	struct x402_address to;
 	uint8_t payments[WORLD_PAYMENTS];
 	bool paid[WORLD_PAYMENTS];
 	size_t payments_len; /* 0: none of ours, a filler or a stranger's */

@@ -51,6 +51,9 @@ struct fac_app_chain {
 	/* F-034: borrowed; they outlive the worker. */
 	const struct x402_address *factories;
 	size_t factories_len;
+	/* F-075: approvals are sent, with so much given for their gas. */
+	bool approvals;
+	struct x402_u256 gift_wei;
 	struct fac_chain_status *status; /* shared */
 };
 

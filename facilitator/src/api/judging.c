@@ -163,6 +163,8 @@ static struct fac_step start_plan(struct fac_judging *judging)
 		options.signers_len = judging->chain->signers_len;
 		options.factories_6492 = judging->chain->factories;
 		options.factories_6492_len = judging->chain->factories_len;
+		if (judging->chain->approvals)
+			options.approval_gift_wei = &judging->chain->gift_wei;
 	}
 	if (x402_verify_plan(&judging->question, &options, &judging->plan))
 		return fac_fail(judging->request, 500, "out of memory");
@@ -260,6 +262,18 @@ struct fac_step fac_judging_start(struct fac_judging *judging,
 			"{\"error\":\"Missing paymentPayload or "
 			"paymentRequirements\"}");
 	return read_question(judging);
+}
+
+struct fac_step fac_judging_again(
+	struct fac_judging *judging, uint64_t deadline_ms)
+{
+	x402_verify_plan_clear(&judging->plan);
+	judging->has_plan = false;
+	judging->rounds = 0;
+	judging->fault = false;
+	judging->verdict = (struct x402_verdict){.valid = false};
+	judging->deadline_ms = deadline_ms;
+	return start_plan(judging);
 }
 
 void fac_judging_clear(struct fac_judging *judging)

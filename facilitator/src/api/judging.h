@@ -35,6 +35,12 @@ struct fac_judging {
 struct fac_step fac_judging_start(struct fac_judging *judging,
 	struct fac_request *request, uint32_t timeout_ms,
 	struct fac_step (*done)(struct fac_judging *judging));
+/*
+ * Judge the same payment anew, until a time of the loop's clock: something
+ * was done about what the last verdict said. Its done runs again.
+ */
+struct fac_step fac_judging_again(
+	struct fac_judging *judging, uint64_t deadline_ms);
 void fac_judging_clear(struct fac_judging *judging);
 /* The network as the caller spelled it, or "". */
 const char *fac_judging_wire_network(const struct fac_judging *judging);

@@ -3,6 +3,8 @@
  *
  *   1. fac_api_settle       read the idempotency key, start judging
  *   2. on_verdict           valid: go to 3; refused: go to 4
+ *   2a. sponsor             valid once the payer's approval is mined: send
+ *                           it (sponsor.c), and judge anew
  *   3. settle               hand the settle plan to the engine
  *   4. recall               perhaps this is a repeat of a payment that used
  *                           its own authorization: ask the engine's memory
@@ -16,9 +18,11 @@
  */
 #include "api/catalogue.h"
 #include "api/judging.h"
+#include "api/sponsor.h"
 #include "net/http_server.h"
 
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +38,7 @@
 
 struct settling {
 	struct fac_judging judging; /* first: the judging's done finds us */
+	struct fac_sponsoring sponsoring;
 	uint32_t timeout_ms;
 	char scope[FAC_IDEMPOTENCY_SIZE];
 	char key[FAC_IDEMPOTENCY_SIZE];
@@ -54,6 +59,7 @@ static void free_state(void *state)
 {
 	struct settling *settling = state;
 
+	fac_sponsor_clear(&settling->sponsoring);
 	fac_judging_clear(&settling->judging);
 	free(settling->answer);
 	if (settling->has_resource)
@@ -156,6 +162,37 @@ static uint32_t read_timeout(const struct fac_request *request)
 		: wanted_ms - CALLER_MARGIN_MS;
 }
 
+/* ---- 2a. The approval that it waits for. ---- */
+
+static uint64_t end_ms_of(const struct settling *settling)
+{
+	return settling->judging.request->started_ms + settling->timeout_ms;
+}
+
+static struct fac_step on_sponsored(struct fac_sponsoring *sponsoring)
+{
+	struct settling *settling = (struct settling *)((char *)sponsoring -
+		offsetof(struct settling, sponsoring));
+	const struct fac_sponsor_end *end = &sponsoring->end;
+	struct fac_settle_result *result = &settling->result;
+
+	if (!end->reason)
+		return fac_judging_again(
+			&settling->judging, end_ms_of(settling));
+	result->outcome = end->fault ? FAC_SETTLE_FAULT : FAC_SETTLE_REFUSED;
+	result->reason = end->reason;
+	memcpy(result->message, end->message, sizeof(result->message));
+	snprintf(result->payer, sizeof(result->payer), "%.42s",
+		settling->judging.verdict.payer);
+	return answer(settling);
+}
+
+static struct fac_step sponsor(struct settling *settling)
+{
+	return fac_sponsor_start(&settling->sponsoring, &settling->judging,
+		end_ms_of(settling), on_sponsored);
+}
+
 /* ---- 3, 4, 5. The engine. ---- */
 
 static void copy_result(
@@ -174,13 +211,17 @@ static void on_gone(struct fac_request *request)
 	/* A success must not be credited to nobody (engine.h). */
 	if (settling->ticket && !request->app->stopping)
 		fac_settler_leave(request->app->settler, settling->ticket);
+	/* Nor is anybody given what no payment follows. */
+	if (settling->sponsoring.ticket && !request->app->stopping)
+		fac_settler_leave(
+			request->app->settler, settling->sponsoring.ticket);
 }
 
 static struct fac_settle_request engine_request(struct settling *settling)
 {
 	const struct fac_judging *judging = &settling->judging;
 	uint64_t now_ms = fac_loop_now_ms(judging->request->app->loop);
-	uint64_t end_ms = judging->request->started_ms + settling->timeout_ms;
+	uint64_t end_ms = end_ms_of(settling);
 	struct fac_settle_request request = {
 		.x402_version = judging->question.x402_version,
 		.scheme = judging->question.requirements.scheme,
@@ -316,7 +357,9 @@ static struct fac_step on_verdict(struct fac_judging *judging)
 	if (judging->request->app->stopping)
 		return fac_fail(judging->request, 503,
 			"the daemon is stopping; ask again");
-	return judging->verdict.valid ? settle(settling) : recall(settling);
+	if (!judging->verdict.valid)
+		return recall(settling);
+	return judging->plan.approval ? sponsor(settling) : settle(settling);
 }
 
 /* ---- 6. F-080, F-086. ---- */

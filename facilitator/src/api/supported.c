@@ -175,9 +175,25 @@ static struct x402_json *signers_json(const struct fac_app *app)
 	return object;
 }
 
-static struct x402_json *extensions_json(void)
+/* E-20: where at least one chain sends approvals. */
+static bool sends_approvals(const struct fac_app *app)
+{
+	for (size_t i = 0; i < app->chains_len; i++)
+		if (app->chains[i].approvals)
+			return true;
+	return false;
+}
+
+static struct x402_json *extensions_json(const struct fac_app *app)
 {
 	struct x402_json *array = x402_json_new_array();
+
+	if (array && sends_approvals(app) &&
+		x402_json_append_take(array,
+			x402_json_new_string("erc20ApprovalGasSponsoring"))) {
+		x402_json_unref(array);
+		return NULL;
+	}
 
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(*extensions); i++)
 		if (!array ||
@@ -198,7 +214,7 @@ struct fac_step fac_api_supported(struct fac_request *request)
 	if (!kinds || !json || add_kinds(kinds, app, X402_V2) ||
 		add_kinds(kinds, app, X402_V1) ||
 		x402_json_set_take(json, "kinds", x402_json_ref(kinds)) ||
-		x402_json_set_take(json, "extensions", extensions_json()) ||
+		x402_json_set_take(json, "extensions", extensions_json(app)) ||
 		x402_json_set_take(json, "signers", signers_json(app))) {
 		x402_json_unref(json);
 		json = NULL;

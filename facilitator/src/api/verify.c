@@ -216,6 +216,10 @@ static struct fac_step on_verdict(struct fac_judging *judging)
 		return fac_fail(judging->request, 400,
 			"X402-Hold: payments on Solana are not held: a "
 			"blockhash is gone before a hold would help");
+	if (judging->plan.approval)
+		return fac_fail(judging->request, 400,
+			"X402-Hold: a payment that waits for its approval is "
+			"not held");
 	if (fill_hold(verifying))
 		return fac_fail(judging->request, 500, "out of memory");
 	return ask_balance(verifying);

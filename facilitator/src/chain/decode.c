@@ -249,6 +249,22 @@ enum x402_answer_status fac_decode_read(
 	return X402_ANSWER_FAULT;
 }
 
+enum x402_answer_status fac_decode_number(
+	const struct fac_rpc_answer *answer, struct x402_buf *ret_bytes)
+{
+	struct x402_u256 value;
+	uint8_t word[32];
+
+	if (answer->status != FAC_RPC_RESULT ||
+		!fac_decode_quantity(answer->result, &value))
+		return X402_ANSWER_FAULT;
+	x402_u256_to_be32(&value, word);
+	x402_buf_add(ret_bytes, x402_span(word, sizeof(word)));
+	if (ret_bytes->failed)
+		abort();
+	return X402_ANSWER_OK;
+}
+
 /* ---- Sends. ---- */
 
 static enum fac_send_status classify(int64_t code, const char *message)

@@ -44,6 +44,10 @@ X402_MUST_USE bool fac_decode_fee_history(
 enum x402_answer_status fac_decode_read(
 	const struct fac_rpc_answer *answer, struct x402_buf *ret_bytes);
 
+/* Answer of eth_getTransactionCount or eth_getBalance: one word. */
+enum x402_answer_status fac_decode_number(
+	const struct fac_rpc_answer *answer, struct x402_buf *ret_bytes);
+
 void fac_decode_send(const struct fac_rpc_answer *answer,
 	const uint8_t hash32[32], struct fac_send_outcome *ret_outcome);
 

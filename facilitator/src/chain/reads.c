@@ -67,7 +67,7 @@ struct ask {
 	unsigned refs; /* the turn, the answer to come, each read */
 	struct fac_reads *reads;
 	uint64_t deadline_ms;
-	bool is_code;
+	enum x402_read_kind kind;
 	enum fact fact; /* to remember */
 	struct x402_address to;
 	struct x402_buf data; /* plain ones: the calldata */
@@ -219,8 +219,8 @@ static void settle_ask(
 {
 	struct read *read = ask->waiting;
 
-	/* A read of code cannot revert. */
-	if (ask->is_code && status == X402_ANSWER_REVERTED)
+	/* Only a call can revert. */
+	if (ask->kind != X402_READ_CALL && status == X402_ANSWER_REVERTED)
 		status = X402_ANSWER_FAULT;
 	ask->answered = true;
 	ask->status = status;
@@ -246,7 +246,11 @@ static void settle_ask(
 static void on_ask(void *user, const struct fac_rpc_answer *answer)
 {
 	struct ask *ask = user;
-	enum x402_answer_status status = fac_decode_read(answer, &ask->bytes);
+	bool is_number = ask->kind == X402_READ_NONCE ||
+		ask->kind == X402_READ_BALANCE;
+	enum x402_answer_status status = is_number
+		? fac_decode_number(answer, &ask->bytes)
+		: fac_decode_read(answer, &ask->bytes);
 
 	settle_ask(ask, status, answer->status == FAC_RPC_CANCELLED);
 }
@@ -287,7 +291,7 @@ static void read_params(struct fac_reads *reads,
 	struct x402_buf *params = &reads->params;
 
 	params->len = 0;
-	if (read->kind == X402_READ_CODE) {
+	if (read->kind != X402_READ_CALL) {
 		x402_buf_add_byte(params, '[');
 		fac_params_hex(params, x402_span(read->to.bytes, 20));
 		x402_buf_add_byte(params, ',');
@@ -304,11 +308,27 @@ static void read_params(struct fac_reads *reads,
 		abort();
 }
 
+static const char *method_of(enum x402_read_kind kind)
+{
+	switch (kind) {
+	case X402_READ_CODE:
+		return "eth_getCode";
+	case X402_READ_NONCE:
+		return "eth_getTransactionCount";
+	case X402_READ_BALANCE:
+		return "eth_getBalance";
+	case X402_READ_CALL:
+	case X402_READ_SVM_ACCOUNT: /* chain/svm.c's */
+	case X402_READ_SVM_SIMULATE:
+		break;
+	}
+	return "eth_call";
+}
+
 /* With what stands in reads->params. */
 static void send_ask(struct ask *ask, uint32_t timeout_ms)
 {
-	struct fac_rpc_question question = {
-		.method = ask->is_code ? "eth_getCode" : "eth_call",
+	struct fac_rpc_question question = {.method = method_of(ask->kind),
 		.params = x402_buf_span(&ask->reads->params),
 		.timeout_ms = timeout_ms,
 		.done = on_ask,
@@ -508,7 +528,7 @@ static struct ask *new_ask(struct fac_reads *reads, struct ask **bucket,
 	ask->refs = 2;
 	ask->reads = reads;
 	ask->to = read->to;
-	ask->is_code = read->kind == X402_READ_CODE;
+	ask->kind = read->kind;
 	ask->deadline_ms = deadline_ms;
 	ask->next_in_bucket = *bucket;
 	*bucket = ask;
@@ -536,8 +556,13 @@ static struct ask *find_ask(struct fac_reads *reads,
 	struct ask **bucket;
 	struct ask *ask;
 
+	/* Code, nonce and balance of an account have the same parameters. */
+	x402_buf_add_byte(&reads->params, (uint8_t)read->kind);
+	if (reads->params.failed)
+		abort();
 	(void)crypto_shorthash_siphashx24(
 		key, reads->params.ptr, reads->params.len, reads->key);
+	reads->params.len--;
 	bucket = &reads->buckets[key[0] % BUCKETS];
 	for (ask = *bucket; ask; ask = ask->next_in_bucket)
 		/* Who has less time cannot wait for a slower question. */

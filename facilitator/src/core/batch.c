@@ -278,6 +278,13 @@ bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
 
 /* ---- The call. ---- */
 
+struct x402_u256 fac_batch_value(const struct fac_batch *batch)
+{
+	return batch->len == 1
+		? x402_settle_proof_value(&batch->jobs[0]->payment.proof)
+		: x402_u256_from_u64(0);
+}
+
 void fac_batch_call(const struct fac_batch *batch, struct x402_address *ret_to,
 	struct x402_buf *ret_data)
 {

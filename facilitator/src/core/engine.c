@@ -484,6 +484,7 @@ static uint64_t estimate_gwei(
 	const struct fac_line *line, const struct fac_payment *payment)
 {
 	struct x402_u256 fee = line->fees.base_fee_per_gas;
+	struct x402_u256 value = x402_settle_proof_value(&payment->proof);
 	uint64_t estimate;
 
 	if (fac_svm_is(line))
@@ -494,10 +495,21 @@ static uint64_t estimate_gwei(
 		x402_u256_cmp(&fee, &line->config.max_fee_per_gas) > 0)
 		fee = line->config.max_fee_per_gas;
 	if (!x402_u256_mul_u64(&fee, payment->gas_limit, &fee) ||
+		!x402_u256_add(&fee, &value, &fee) ||
 		!x402_u256_div_u64(&fee, GWEI, &fee, NULL) ||
 		!x402_u256_to_u64(&fee, &estimate))
 		return INT64_MAX;
 	return estimate + 1;
+}
+
+/* Gifts of a day have a ceiling of their own beside the others. */
+static const struct fac_spend_limits *limits_of(
+	const struct fac_line *line, const struct fac_payment *payment)
+{
+	struct x402_u256 value = x402_settle_proof_value(&payment->proof);
+
+	return x402_u256_is_zero(&value) ? &line->config.limits
+					 : &line->config.gift_limits;
 }
 
 void fac_waiter_start(struct fac_waiter *waiter)
@@ -544,7 +556,7 @@ void fac_waiter_start(struct fac_waiter *waiter)
 	job->waiters = waiter;
 	fac_crash_point("before_reserve");
 	fac_job_store(job,
-		fac_verb_reserve(&job->payment, &line->config.limits),
+		fac_verb_reserve(&job->payment, limits_of(line, &job->payment)),
 		on_reserved);
 }
 

@@ -95,6 +95,9 @@ struct fac_settle_request {
 #define FAC_CONFIRM_SAFE      (UINT32_MAX - 1)
 #define FAC_CONFIRM_FINALIZED UINT32_MAX
 
+/* The caller of every gift, so that they are counted together. */
+#define FAC_GIFT_CALLER "gifts"
+
 /*
  * What one settle call costs in trust: the keys it may use, and ceilings that
  * no request can move (R4).
@@ -142,6 +145,11 @@ struct fac_engine_chain {
 	/* Optional; 0: no ceiling. Gas of one payment, in gwei. */
 	uint64_t max_payment_cost_gwei;
 	struct fac_spend_limits limits; /* of one day */
+	/*
+	 * The same for gifts of gas (F-075); caller: all of them together,
+	 * who are asked for by FAC_GIFT_CALLER.
+	 */
+	struct fac_spend_limits gift_limits;
 	/*
 	 * demands.md 5: a payment that somebody else landed after our
 	 * reservation is credited once. false: it is refused.

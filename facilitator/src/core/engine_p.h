@@ -393,6 +393,8 @@ bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
 /* Who alone may send it; false when anybody may. */
 bool fac_batch_sender(
 	const struct fac_batch *batch, struct x402_address *ret_sender);
+/* What goes with it: only a gift has a value, and it travels alone. */
+struct x402_u256 fac_batch_value(const struct fac_batch *batch);
 /* The call to sign: the token's own, or Multicall3's. data is the caller's. */
 void fac_batch_call(const struct fac_batch *batch, struct x402_address *ret_to,
 	struct x402_buf *ret_data);

@@ -273,11 +273,13 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 	struct fac_lane *best = NULL;
 	const char *why = "no signer is leased here";
 	struct x402_u256 cost;
+	struct x402_u256 value = fac_batch_value(batch);
 	struct x402_address sender;
 	bool is_bound = fac_batch_sender(batch, &sender);
 	bool crowded = false;
 
-	if (!x402_u256_mul_u64(max_fee, batch->gas_limit, &cost))
+	if (!x402_u256_mul_u64(max_fee, batch->gas_limit, &cost) ||
+		!x402_u256_add(&cost, &value, &cost))
 		return NULL;
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
@@ -369,7 +371,8 @@ static bool sign_batch(struct fac_lane *lane, const struct fac_batch *batch,
 	struct x402_transaction plain = {.nonce = fac_lane_take_nonce(lane),
 		.max_priority_fee_per_gas = *priority,
 		.max_fee_per_gas = *max_fee,
-		.gas_limit = batch->gas_limit};
+		.gas_limit = batch->gas_limit,
+		.value = fac_batch_value(batch)};
 	struct fac_transaction transaction;
 	enum x402_err err;
 
@@ -595,6 +598,9 @@ void fac_lane_tick(struct fac_line *line)
 	if (!line->fees_at_ms && !fac_svm_is(line))
 		(void)!fees_are_known(line);
 	fac_lane_dispatch(line);
+	/* A gift is held against its ceiling by what its gas costs now. */
+	if (line->config.gift_limits.caller_gwei && !line->fees_at_ms)
+		(void)fees_are_known(line);
 	fac_broadcast_tick(line);
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];

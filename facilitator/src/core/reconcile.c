@@ -248,6 +248,18 @@ static bool judge(struct fac_job *job, const struct x402_receipt *receipt)
 	return verdict.valid;
 }
 
+/* What was given stays spent, beside its gas. */
+static uint64_t gift_gwei(const struct fac_job *job)
+{
+	struct x402_u256 value = x402_settle_proof_value(&job->payment.proof);
+	uint64_t gwei;
+
+	if (!x402_u256_div_u64(&value, GWEI, &value, NULL) ||
+		!x402_u256_to_u64(&value, &gwei) || gwei > INT64_MAX / 4)
+		return 0;
+	return gwei;
+}
+
 static void take_receipt(
 	struct fac_tx *tx, const struct fac_chain_receipt *found)
 {
@@ -264,7 +276,7 @@ static void take_receipt(
 
 		if (!job || job->phase != FAC_JOB_IN_FLIGHT)
 			continue;
-		job->cost_gwei = cost_gwei;
+		job->cost_gwei = cost_gwei ? cost_gwei + gift_gwei(job) : 0;
 		job->mined_block = receipt->block_number;
 		fac_hash_text(
 			receipt->transaction_hash32, job->payment.transaction);

@@ -59,6 +59,12 @@ static enum x402_err make_chains(
 		chain->status = &options->status[i];
 		chain->factories = from->settling.factories;
 		chain->factories_len = from->settling.factories_len;
+		chain->approvals = from->settling.sponsor_approvals;
+		chain->gift_wei = x402_u256_from_u64(
+			from->settling.gift_max_gwei);
+		/* At most FAC_CONFIG_GIFT_MAX_GWEI: no overflow. */
+		(void)!x402_u256_mul_u64(
+			&chain->gift_wei, 1000000000, &chain->gift_wei);
 		chain->signers_len = from->signers_len;
 		chain->confirmations = from->settling.confirmations;
 		memcpy(chain->signers, options->signers[i],
