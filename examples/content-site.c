@@ -15,7 +15,7 @@
 #include "x402/provider_uv.h"
 
 /* More than the price list has. */
-#define HANDLERS_MAX 16
+#define HANDLERS_MAX 24
 
 struct site {
 	struct x402_uv_server *server;

@@ -78,7 +78,7 @@ static const char quote_extensions[] =
 	"\"string\"},\"example\":{\"type\":\"object\"}},\"required\":"
 	"[\"type\"]}},\"required\":[\"input\"]}}}";
 
-/* The n-th route of the price list; the last seven are the interoperability
+/* The n-th route of the price list; the last ones are the interoperability
  * tests'. */
 enum content_route {
 	INDEX,
@@ -94,12 +94,15 @@ enum content_route {
 	PAID_POST,
 	FAIL,
 	WEIGHED,
+	UPFRONT,
 	PERMIT2,
+	PERMIT2_APPROVAL,
 	UPTO,
-	UPTO_ZERO
+	UPTO_ZERO,
+	UPTO_APPROVAL
 };
 #define ROUTES_LEN         PAID
-#define ROUTES_LEN_INTEROP (UPTO_ZERO + 1)
+#define ROUTES_LEN_INTEROP (UPTO_APPROVAL + 1)
 /* What is told to machines; written once, from the price list. */
 static char *robots;
 static char *well_known;
@@ -122,8 +125,7 @@ size_t content_routes_len(const struct content_config *config)
 	if (!config->interop)
 		return ROUTES_LEN;
 	/* upto is bound to a facilitator: without its address none is sold. */
-	return *config->facilitator ? ROUTES_LEN_INTEROP
-				    : ROUTES_LEN_INTEROP - 2;
+	return *config->facilitator ? ROUTES_LEN_INTEROP : UPTO;
 }
 
 /* All prices of the shop, as long as the list is being made. */
@@ -214,11 +216,24 @@ static void write_routes(const struct prices *prices, bool v1,
 		"POST /weighed", &prices->tenth, "interop", false);
 	routes[WEIGHED].price = price_of_body;
 	routes[WEIGHED].price_by_body = true;
+	routes[UPFRONT] = sold(
+		"GET /upfront", &prices->tenth, "interop", false);
+	routes[UPFRONT].settle = X402_PROVIDER_SETTLE_BEFORE;
 	routes[PERMIT2] = sold(
 		"GET /permit2", &prices->permit2, "interop", false);
+	routes[PERMIT2_APPROVAL] = sold(
+		"GET /permit2-approval", &prices->permit2, "interop", false);
 	routes[UPTO] = sold("GET /upto", &prices->upto, "interop", false);
 	routes[UPTO_ZERO] = sold(
 		"GET /upto-zero", &prices->upto, "interop", false);
+	routes[UPTO_APPROVAL] = sold(
+		"GET /upto-approval", &prices->upto, "interop", false);
+	/* Payers who have approved nothing pay all the same. */
+	routes[PERMIT2].extensions_json = routes[UPTO].extensions_json =
+		x402_sponsoring_declaration(true, false);
+	routes[PERMIT2_APPROVAL].extensions_json =
+		routes[UPTO_APPROVAL].extensions_json =
+			x402_sponsoring_declaration(false, true);
 }
 
 /* False after saying why. */
@@ -491,10 +506,13 @@ void content_answer(
 	case FAIL:
 		answer_json(ret_answer, 500, "{\"error\":\"handler failed\"}");
 		return;
+	case UPFRONT:
 	case PERMIT2:
+	case PERMIT2_APPROVAL:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		return;
 	case UPTO:
+	case UPTO_APPROVAL:
 		answer_json(ret_answer, 200, "{\"message\":\"paid\"}");
 		ret_answer->override = "{\"amount\":\"400\"}";
 		return;

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "ops/admin.h"
 #include "ops/retention.h"
+#include "ops/tokens.h"
 #include "ops/watchdog.h"
 #include "run/worker.h"
 
@@ -60,7 +61,8 @@ struct daemon {
 		size_t index;
 	} watch_args[FAC_ENGINE_CHAINS_MAX];
 	bool watch_busy[FAC_ENGINE_CHAINS_MAX];
-	size_t unseen; /* chains not asked yet */
+	bool probed[FAC_ENGINE_CHAINS_MAX]; /* its tokens were asked */
+	size_t unseen;                      /* chains not asked yet */
 	struct x402_address signers[FAC_ENGINE_CHAINS_MAX]
 				   [FAC_ENGINE_SIGNERS_MAX];
 	struct fac_store *store;
@@ -681,6 +683,12 @@ static void on_chain_checked(void *user, enum x402_err err, uint64_t chain_id)
 		return;
 	}
 	set_health(daemon, index, health_of(network, err, chain_id));
+	if (!daemon->probed[index] &&
+		health_of(network, err, chain_id) == FAC_CHAIN_USABLE) {
+		daemon->probed[index] = true;
+		fac_tokens_probe(daemon->watch[index], network,
+			&daemon->config->chains[index].settling);
+	}
 	if (daemon->state == STARTING && !--daemon->unseen)
 		serve(daemon);
 }

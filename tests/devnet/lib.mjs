@@ -8,7 +8,8 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {createPublicClient, createWalletClient, http, parseSignature, parseTransaction, toHex} from 'viem';
+import {createPublicClient, createWalletClient, encodeFunctionData, http, maxUint256, parseAbi, parseSignature,
+  parseTransaction, toHex} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {contracts} from './compile.mjs';
 
@@ -261,6 +262,23 @@ export async function signPermit2612(info, privateKey, change = {}) {
     message: {owner: terms.from, spender: terms.spender, value: terms.amount, nonce: terms.nonce,
       deadline: terms.deadline}});
   return {...terms, signature, version: '1', ...change.info};
+}
+
+/**
+ * Sign an approve() of Permit2 and do not send it; the extension's info
+ * (C-065). change: spender, amount, data (whole calldata), tx, info, signer.
+ */
+export async function signApproval(info, privateKey, change = {}) {
+  const {address} = privateKeyToAccount(privateKey);
+  const amount = change.amount ?? maxUint256;
+  const data = change.data ?? encodeFunctionData({abi: parseAbi(['function approve(address,uint256)']),
+    functionName: 'approve', args: [change.spender ?? info.permit2, amount]});
+  const nonce = change.tx?.nonce ?? Number(await rpc(info.rpcUrl, 'eth_getTransactionCount', [address, 'latest']));
+  const signedTransaction = await privateKeyToAccount(change.signer ?? privateKey).signTransaction({
+    type: 'eip1559', to: change.token ?? info.token, data, gas: 70000n, maxFeePerGas: 3_000_000_000n,
+    maxPriorityFeePerGas: 1_000_000_000n, chainId: info.chainId, ...change.tx, nonce});
+  return {from: address, asset: change.token ?? info.token, spender: info.permit2, amount: amount.toString(),
+    signedTransaction, version: '1', ...change.info};
 }
 
 /**

@@ -2,9 +2,10 @@
 // real chain. Each payment is looked up on chain: what counts is what moved.
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
+import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {programs, run, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {programs, run, scratchDir, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const listening = /url=(http:\/\/[0-9.:]+)/;
@@ -21,11 +22,23 @@ async function peer(script, env) {
   return process_;
 }
 
+/** Ours, which sends approvals and gives the gas for them. */
+async function startOurs() {
+  const dir = scratchDir();
+  const keyFile = join(dir, 'key');
+  const file = join(dir, 'facilitator.conf');
+  writeFileSync(keyFile, devnet.info.accounts.facilitator.privateKey, {mode: 0o600});
+  writeFileSync(file, `listen = "127.0.0.1:0"\nstore = "${join(dir, 'f.sqlite')}"\n`
+    + `chain "${devnet.info.network}" {\nrpc_urls = {"${devnet.info.rpcUrl}"}\nsigner_key_file = {"${keyFile}"}\n`
+    + 'sponsor_approvals = true\ngift_max_gwei = 1000000\n}\n');
+  return startFacilitator(devnet, {}, {args: ['-c', file]});
+}
+
 /** Started when first needed, as everything here. */
 async function facilitator(kind) {
   if (!facilitators[kind]) {
     facilitators[kind] = kind === 'ours'
-      ? await startFacilitator(devnet, {X402_NETWORK: devnet.info.network})
+      ? await startOurs()
       : await peer('peer-facilitator.mjs', {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl,
         EVM_PRIVATE_KEY: devnet.info.accounts.payer2.privateKey, NONCE_MANAGER: '1'});
   }
@@ -48,8 +61,11 @@ async function server(kind, version, facilitatorKind) {
   return servers[name];
 }
 
+/** By its name, or one of the accounts that have tokens and no ether. */
+const accountOf = (payer) => devnet.info.accounts[payer] ?? payer;
+
 async function pay(client, version, url, {method = 'GET', body, payer = 'payer'} = {}) {
-  const env = {EVM_PRIVATE_KEY: devnet.info.accounts[payer].privateKey, EVM_RPC_URL: devnet.info.rpcUrl};
+  const env = {EVM_PRIVATE_KEY: accountOf(payer).privateKey, EVM_RPC_URL: devnet.info.rpcUrl};
   if (client === 'reference') {
     const result = await run(process.execPath, [join(here, 'peer-client.mjs'), url, version, method,
       ...(body ? [body] : [])], {env});
@@ -65,7 +81,7 @@ async function pay(client, version, url, {method = 'GET', body, payer = 'payer'}
 }
 
 before(async () => {
-  devnet = await startDevnet();
+  devnet = await startDevnet({accounts: 16, fund: 10000});
 });
 
 after(async () => {
@@ -76,7 +92,7 @@ after(async () => {
 /** Pay once, and look on the chain whether exactly that happened. */
 async function buy(client, version, url, options) {
   const {payee} = devnet.info.accounts;
-  const payer = devnet.info.accounts[options?.payer ?? 'payer'];
+  const payer = accountOf(options?.payer ?? 'payer');
   const before = [await devnet.balanceOf(payer.address), await devnet.balanceOf(payee.address)];
   const result = await pay(client, version, url, options);
   const now = [await devnet.balanceOf(payer.address), await devnet.balanceOf(payee.address)];
@@ -96,6 +112,7 @@ async function assertBought(bought, text, price = PRICE) {
   assert.equal(receipt.status, '0x1');
 }
 
+let broke = 0; // accounts used up
 const kinds = ['ours', 'reference'];
 for (const version of ['v2', 'v1']) {
   for (const client of kinds) {
@@ -151,12 +168,27 @@ for (const client of kinds) {
 }
 
 for (const client of kinds) {
-  for (const facilitatorKind of kinds) {
-    for (const path of ['/permit2', '/upto']) {
-      test(`${path} with a permit sent along: client ${client}, server reference, facilitator ${facilitatorKind}`, async () => {
-        const {url} = await server('reference', 'v2', facilitatorKind);
-        await assertBought(await buy(client, 'v2', `${url}${path}`, {payer: 'payer2'}), /paid/,
-          path === '/upto' ? 400n : PRICE);
+  for (const serverKind of kinds) {
+    for (const facilitatorKind of kinds) {
+      const who = `client ${client}, server ${serverKind}, facilitator ${facilitatorKind}`;
+      for (const [path, price] of [['/permit2', PRICE], ['/upto', 400n]]) {
+        test(`${path} with a permit sent along: ${who}`, async () => {
+          const {url} = await server(serverKind, 'v2', facilitatorKind);
+          await assertBought(await buy(client, 'v2', `${url}${path}`, {payer: 'payer2'}), /paid/, price);
+        });
+
+        // Each by an account of its own that has tokens and no ether at all.
+        test(`${path} with an approval sent along: ${who}`, async () => {
+          const {url} = await server(serverKind, 'v2', facilitatorKind);
+          const payer = devnet.info.extra[broke++];
+          assert.equal(await devnet.rpc('eth_getBalance', [payer.address, 'latest']), '0x0');
+          await assertBought(await buy(client, 'v2', `${url}${path}-approval`, {payer}), /paid/, price);
+        });
+      }
+
+      test(`settled before it is served: ${who}`, async () => {
+        const {url} = await server(serverKind, 'v2', facilitatorKind);
+        await assertBought(await buy(client, 'v2', `${url}/upfront`), /paid/);
       });
     }
   }

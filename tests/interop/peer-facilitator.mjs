@@ -7,8 +7,8 @@ import {x402Facilitator} from '@x402/core/facilitator';
 import {toFacilitatorEvmSigner} from '@x402/evm';
 import {registerExactEvmScheme} from '@x402/evm/exact/facilitator';
 import {UptoEvmScheme} from '@x402/evm/upto/facilitator';
-import {EIP2612_GAS_SPONSORING} from '@x402/extensions';
-import {createWalletClient, http, nonceManager, publicActions} from 'viem';
+import {createErc20ApprovalGasSponsoringExtension, EIP2612_GAS_SPONSORING} from '@x402/extensions';
+import {createWalletClient, http, nonceManager, parseTransaction, publicActions, recoverTransactionAddress} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {baseSepolia} from 'viem/chains';
 
@@ -31,6 +31,30 @@ registerExactEvmScheme(facilitator, {signer, networks: 'eip155:84532',
   eip6492AllowedFactories: process.env.FACTORIES?.split(',') ?? []});
 facilitator.register('eip155:84532', new UptoEvmScheme(signer));
 facilitator.registerExtension(EIP2612_GAS_SPONSORING);
+// The package leaves gas money and broadcast to the operator's signer.
+facilitator.registerExtension(createErc20ApprovalGasSponsoringExtension({...signer, sendTransactions}));
+
+async function sendTransactions(transactions) {
+  const hashes = [];
+  for (const one of transactions) {
+    let hash;
+    if (typeof one === 'string') {
+      const {gas, maxFeePerGas} = parseTransaction(one);
+      const from = await recoverTransactionAddress({serializedTransaction: one});
+      const missing = gas * maxFeePerGas - await client.getBalance({address: from});
+      if (missing > 0n) {
+        const gift = await client.sendTransaction({to: from, value: missing});
+        await client.waitForTransactionReceipt({hash: gift});
+      }
+      hash = await client.sendRawTransaction({serializedTransaction: one});
+    } else {
+      hash = await client.sendTransaction(one);
+    }
+    await client.waitForTransactionReceipt({hash});
+    hashes.push(hash);
+  }
+  return hashes;
+}
 
 const app = express();
 app.use(express.json({limit: '1mb'}));

@@ -97,6 +97,14 @@ X402_API void x402_permit2612_digest(const struct x402_permit2612 *permit,
 	const uint8_t domain_separator32[32], uint8_t ret_hash32[32]);
 
 /*
+ * What a server declares so that payers without an allowance can pay (E-2612,
+ * E-20): a JSON object for the challenge's extensions; constant. Declare only
+ * what the facilitator lists in the extensions of GET /supported, on routes
+ * paid through Permit2. NULL for neither.
+ */
+X402_API const char *x402_sponsoring_declaration(bool permits, bool approvals);
+
+/*
  * Calldata of the proxy: settle, or settleWithPermit when permit is not NULL.
  * amount is what upto takes; exact ignores it. Appends to buf; check
  * buf->failed.

@@ -401,6 +401,43 @@ void x402_permit2612_digest(const struct x402_permit2612 *permit,
 	x402_eip712_digest(domain_separator32, hash, ret_hash32);
 }
 
+/* ---- What servers declare. ---- */
+
+#define ADDRESS_SCHEMA \
+	"{\"type\":\"string\",\"pattern\":\"^0x[a-fA-F0-9]{40}$\"}"
+#define NUMBER_SCHEMA "{\"type\":\"string\",\"pattern\":\"^[0-9]+$\"}"
+#define HEX_SCHEMA    "{\"type\":\"string\",\"pattern\":\"^0x[a-fA-F0-9]+$\"}"
+#define DECLARATION(name, description, properties, required)          \
+	"\"" name "\":{\"info\":{\"description\":\"" description      \
+	"\",\"version\":\"1\"},\"schema\":{\"$schema\":\"https://"    \
+	"json-schema.org/draft/2020-12/schema\",\"type\":\"object\"," \
+	"\"properties\":{\"from\":" ADDRESS_SCHEMA                    \
+	",\"asset\":" ADDRESS_SCHEMA ",\"spender\":" ADDRESS_SCHEMA   \
+	",\"amount\":" NUMBER_SCHEMA "," properties                   \
+	",\"version\":{\"type\":\"string\"}},\"required\":[\"from\"," \
+	"\"asset\",\"spender\",\"amount\"," required ",\"version\"]}}"
+#define PERMITS                                                           \
+	DECLARATION("eip2612GasSponsoring",                               \
+		"The facilitator takes an EIP-2612 permit for Permit2 "   \
+		"along with the payment.",                                \
+		"\"nonce\":" NUMBER_SCHEMA ",\"deadline\":" NUMBER_SCHEMA \
+		",\"signature\":" HEX_SCHEMA,                             \
+		"\"nonce\",\"deadline\",\"signature\"")
+#define APPROVALS                                                       \
+	DECLARATION("erc20ApprovalGasSponsoring",                       \
+		"The facilitator sends a signed approve() for Permit2 " \
+		"and gives the gas for it.",                            \
+		"\"signedTransaction\":" HEX_SCHEMA, "\"signedTransaction\"")
+
+const char *x402_sponsoring_declaration(bool permits, bool approvals)
+{
+	if (permits && approvals)
+		return "{" PERMITS "," APPROVALS "}";
+	if (permits)
+		return "{" PERMITS "}";
+	return approvals ? "{" APPROVALS "}" : NULL;
+}
+
 /* ---- Calldata. ---- */
 
 static void add_selector(const struct x402_permit2_authorization *auth,
