@@ -329,6 +329,17 @@ static int check_daily_gifts(cfg_t *cfg, cfg_opt_t *opt)
 	return check_range(cfg, opt, 1, (long)FAC_CONFIG_GIFT_MAX_GWEI * 1000);
 }
 
+static int check_builder_code(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+
+	if (!*text || x402_builder_code_is_valid(text))
+		return 0;
+	cfg_error(cfg, "%s: expected 1 to 32 of a-z, 0-9 and _, got \"%.40s\"",
+		cfg_opt_name(opt), text);
+	return -1;
+}
+
 /* A list of addresses, checked one by one as it grows. */
 static int check_addresses(
 	cfg_t *cfg, cfg_opt_t *opt, const char *what, unsigned max)
@@ -533,6 +544,7 @@ static const struct {
 	{"chain|stuck_after", check_deadline},
 	{"chain|batch_tokens", check_token},
 	{"chain|wallet_factories", check_factory},
+	{"chain|builder_code", check_builder_code},
 	{"chain|gift_max_gwei", check_gift},
 	{"chain|daily_gifts_gwei", check_daily_gifts},
 	{"chain|max_payment_cost_gwei", check_cost},
@@ -581,6 +593,8 @@ static void fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
 		cfg, "daily_caller_gwei");
 	settling->daily_total_gwei = (uint64_t)cfg_getint(
 		cfg, "daily_total_gwei");
+	snprintf(settling->builder_code, sizeof(settling->builder_code), "%s",
+		cfg_getstr(cfg, "builder_code"));
 	settling->sponsor_approvals = cfg_getbool(cfg, "sponsor_approvals");
 	settling->gift_max_gwei = (uint64_t)cfg_getint(cfg, "gift_max_gwei");
 	settling->daily_gifts_gwei = (uint64_t)cfg_getint(
@@ -724,6 +738,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_BOOL("credit_preempted", cfg_true, CFGF_NONE),
 		CFG_STR_LIST("batch_tokens", NULL, CFGF_NODEFAULT),
 		CFG_STR_LIST("wallet_factories", NULL, CFGF_NODEFAULT),
+		CFG_STR("builder_code", "", CFGF_NONE),
 		CFG_BOOL("sponsor_approvals", cfg_false, CFGF_NONE),
 		CFG_INT("gift_max_gwei", (long)settling->gift_max_gwei,
 			CFGF_NONE),

@@ -16,6 +16,7 @@
 #define FAC_CONFIG_H
 
 #include "core/engine.h"
+#include "x402/builder_code.h"
 #include "log.h"
 
 #define FAC_CONFIG_CORS_SIZE 256
@@ -51,6 +52,8 @@ struct fac_config_settling {
 	bool sponsor_approvals;
 	uint64_t gift_max_gwei;
 	uint64_t daily_gifts_gwei;
+	/* E-BC: our own code; "": codes are not written. */
+	char builder_code[X402_BUILDER_CODE_SIZE];
 	uint64_t max_payment_cost_gwei; /* 0: no ceiling, and so on */
 	uint64_t daily_payer_gwei;
 	uint64_t daily_caller_gwei;

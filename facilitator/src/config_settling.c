@@ -91,8 +91,10 @@ void fac_config_settling_dump(
 		settling->stuck_after_s,
 		settling->credit_preempted ? "true" : "false");
 	x402_buf_printf(buf,
-		"\tsponsor_approvals = %s\n\tgift_max_gwei = %llu\n"
+		"\tbuilder_code = \"%s\"\n\tsponsor_approvals = "
+		"%s\n\tgift_max_gwei = %llu\n"
 		"\tdaily_gifts_gwei = %llu\n",
+		settling->builder_code,
 		settling->sponsor_approvals ? "true" : "false",
 		(unsigned long long)settling->gift_max_gwei,
 		(unsigned long long)settling->daily_gifts_gwei);
@@ -135,6 +137,7 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->stuck_after_s != b->stuck_after_s ||
 		a->credit_preempted != b->credit_preempted ||
 		a->has_tokens != b->has_tokens ||
+		strcmp(a->builder_code, b->builder_code) != 0 ||
 		a->sponsor_approvals != b->sponsor_approvals ||
 		a->gift_max_gwei != b->gift_max_gwei ||
 		a->daily_gifts_gwei != b->daily_gifts_gwei ||

@@ -466,6 +466,49 @@ static bool contains(
 	return true;
 }
 
+/*
+ * E-BC: a payer adds its services to ours, up to ten in all; each of ours is
+ * still there, as a text or in a list.
+ */
+static bool services_echoed(
+	const struct x402_json *sent, const struct x402_json *declared)
+{
+	const char *text = x402_json_string(declared);
+	bool found = false;
+
+	for (size_t i = 0; i < x402_json_size(declared); i++)
+		if (!services_echoed(sent, x402_json_at(declared, i)))
+			return false;
+	if (!text)
+		return true;
+	for (size_t i = 0; !found && i < x402_json_size(sent); i++) {
+		const char *one = x402_json_string(x402_json_at(sent, i));
+
+		found = one && strcmp(one, text) == 0;
+	}
+	return found ||
+		(x402_json_string(sent) &&
+			strcmp(x402_json_string(sent), text) == 0);
+}
+
+static bool codes_echoed(
+	const struct x402_json *sent, const struct x402_json *declared)
+{
+	const struct x402_json *services = x402_json_get(sent, "s");
+	const struct x402_json *value;
+	const char *key;
+	void *iter = NULL;
+
+	if (x402_json_size(services) > X402_BUILDER_SERVICES_MAX)
+		return false;
+	while (x402_json_next(declared, &iter, &key, &value))
+		if (strcmp(key, "s") == 0
+				? !services_echoed(services, value)
+				: !contains(x402_json_get(sent, key), value))
+			return false;
+	return true;
+}
+
 static bool extensions_echoed(
 	const struct x402_json *declared, const struct x402_json *sent)
 {
@@ -475,11 +518,13 @@ static bool extensions_echoed(
 
 	while (x402_json_next(declared, &iter, &key, &extension)) {
 		const struct x402_json *info = x402_json_get(extension, "info");
+		const struct x402_json *echo = x402_json_get(
+			x402_json_get(sent, key), "info");
 
 		if (info &&
-			!contains(
-				x402_json_get(x402_json_get(sent, key), "info"),
-				info))
+			!(strcmp(key, "builder-code") == 0
+					? codes_echoed(echo, info)
+					: contains(echo, info)))
 			return false;
 	}
 	return true;

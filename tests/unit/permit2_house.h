@@ -72,8 +72,9 @@ struct payment {
 	enum x402_phase phase;
 	const char *own_signer; /* of the facilitator; NULL: not known */
 	bool factory_allowed;
-	bool approvals;    /* the facilitator sends them, ... */
-	uint64_t gift_wei; /* ... and gives so much */
+	const char *builder_code; /* the facilitator's */
+	bool approvals;           /* the facilitator sends them, ... */
+	uint64_t gift_wei;        /* ... and gives so much */
 };
 
 static struct payment good(enum x402_permit2_kind kind)
@@ -314,6 +315,7 @@ static struct outcome run_plan(const struct payment *p,
 	struct outcome outcome = {0};
 	int reads = 0;
 
+	options.builder_code = p->builder_code;
 	if (p->approvals)
 		options.approval_gift_wei = &gift_wei;
 

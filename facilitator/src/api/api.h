@@ -51,6 +51,7 @@ struct fac_app_chain {
 	/* F-034: borrowed; they outlive the worker. */
 	const struct x402_address *factories;
 	size_t factories_len;
+	const char *builder_code; /* NULL: none; it outlives the worker */
 	/* F-075: approvals are sent, with so much given for their gas. */
 	bool approvals;
 	struct x402_u256 gift_wei;

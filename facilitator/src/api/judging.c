@@ -163,6 +163,7 @@ static struct fac_step start_plan(struct fac_judging *judging)
 		options.signers_len = judging->chain->signers_len;
 		options.factories_6492 = judging->chain->factories;
 		options.factories_6492_len = judging->chain->factories_len;
+		options.builder_code = judging->chain->builder_code;
 		if (judging->chain->approvals)
 			options.approval_gift_wei = &judging->chain->gift_wei;
 	}

@@ -184,13 +184,29 @@ static bool sends_approvals(const struct fac_app *app)
 	return false;
 }
 
+static bool writes_codes(const struct fac_app *app)
+{
+	for (size_t i = 0; i < app->chains_len; i++)
+		if (app->chains[i].builder_code)
+			return true;
+	return false;
+}
+
+/* False: memory is out. */
+static bool add_name(struct x402_json *array, const char *name)
+{
+	return !x402_json_append_take(array, x402_json_new_string(name));
+}
+
 static struct x402_json *extensions_json(const struct fac_app *app)
 {
 	struct x402_json *array = x402_json_new_array();
 
-	if (array && sends_approvals(app) &&
-		x402_json_append_take(array,
-			x402_json_new_string("erc20ApprovalGasSponsoring"))) {
+	if (array &&
+		((sends_approvals(app) &&
+			 !add_name(array, "erc20ApprovalGasSponsoring")) ||
+			(writes_codes(app) &&
+				!add_name(array, "builder-code")))) {
 		x402_json_unref(array);
 		return NULL;
 	}

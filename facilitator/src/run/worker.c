@@ -59,6 +59,9 @@ static enum x402_err make_chains(
 		chain->status = &options->status[i];
 		chain->factories = from->settling.factories;
 		chain->factories_len = from->settling.factories_len;
+		chain->builder_code = from->settling.builder_code[0]
+			? from->settling.builder_code
+			: NULL;
 		chain->approvals = from->settling.sponsor_approvals;
 		chain->gift_wei = x402_u256_from_u64(
 			from->settling.gift_max_gwei);

@@ -132,6 +132,12 @@ struct x402_verify_options {
 	 * the call. NULL: what came is not looked at.
 	 */
 	const struct x402_u256 *approval_gift_wei;
+	/*
+	 * Optional: the facilitator's own builder code (builder_code.h). A
+	 * payment on EVM that names codes is settled with all of them behind
+	 * its calldata, alone. NULL: none is.
+	 */
+	const char *builder_code;
 	/* Optional: borrowed for the call; makes the next ones quicker. */
 	struct x402_eip712_cache *domains;
 	/*

@@ -52,5 +52,6 @@
 #include "x402/sign.h"
 #include "x402/scheme.h"
 #include "x402/bazaar.h"
+#include "x402/builder_code.h"
 
 #endif

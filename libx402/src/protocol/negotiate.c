@@ -286,15 +286,65 @@ static enum x402_err merge_into(
 	return err;
 }
 
-/* Inside an extension: its own members, then those of its info. */
-static enum x402_err merge_extension(
+static bool has_text(const struct x402_json *list, const char *text)
+{
+	for (size_t i = 0; i < x402_json_size(list); i++) {
+		const char *one = x402_json_string(x402_json_at(list, i));
+
+		if (one && strcmp(one, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A text, or a list of them. */
+static enum x402_err add_texts(
+	struct x402_json *list, const struct x402_json *more)
+{
+	const char *text = x402_json_string(more);
+	enum x402_err err = X402_OK;
+
+	if (text && !has_text(list, text))
+		return x402_json_append_take(list, x402_json_copy(more));
+	for (size_t i = 0; !err && i < x402_json_size(more); i++)
+		if (x402_json_string(x402_json_at(more, i)))
+			err = add_texts(list, x402_json_at(more, i));
+	return err;
+}
+
+/* E-BC: services are added up, the client's first. */
+static enum x402_err merge_services(
 	struct x402_json *server, const struct x402_json *client)
+{
+	const struct x402_json *ours = x402_json_get(client, "s");
+	struct x402_json *list;
+	enum x402_err err;
+
+	if (!ours)
+		return X402_OK;
+	list = x402_json_new_array();
+	err = list ? add_texts(list, ours) : X402_ERR_NOMEM;
+	if (!err)
+		err = add_texts(list, x402_json_get(server, "s"));
+	if (err) {
+		x402_json_unref(list);
+		return err;
+	}
+	return x402_json_set_take(server, "s", list);
+}
+
+/* Inside an extension: its own members, then those of its info. */
+static enum x402_err merge_extension(const char *name, struct x402_json *server,
+	const struct x402_json *client)
 {
 	/* Found in a tree that we own and are building. */
 	struct x402_json *info = (struct x402_json *)(uintptr_t)x402_json_get(
 		server, "info");
 	enum x402_err err = merge_into(server, client);
 
+	if (!err && x402_json_type(info) == X402_JSON_OBJECT &&
+		strcmp(name, "builder-code") == 0)
+		err = merge_services(info, x402_json_get(client, "info"));
 	if (!err && x402_json_type(info) == X402_JSON_OBJECT)
 		err = merge_into(info, x402_json_get(client, "info"));
 	return err;
@@ -321,7 +371,7 @@ static enum x402_err merge_extensions(const struct x402_json *server,
 				merged, key);
 
 		if (x402_json_type(own) == X402_JSON_OBJECT)
-			err = merge_extension(own, value);
+			err = merge_extension(key, own, value);
 	}
 	if (!err)
 		err = merge_into(merged, client);

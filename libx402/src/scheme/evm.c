@@ -5,6 +5,10 @@
 
 #include "evm_p.h"
 #include "x402/abi.h"
+#include "x402/builder_code.h"
+
+/* The most that a byte of calldata costs (EIP-7623). */
+#define GAS_PER_BYTE 40
 
 static const uint8_t magic_1271[4] = {0x16, 0x26, 0xba, 0x7e};
 static const uint8_t magic_6492[32] = {0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
@@ -27,6 +31,7 @@ void x402__evm_clear(struct x402__evm *evm)
 	x402_buf_clear(&evm->signature);
 	x402_buf_clear(&evm->factory_calldata);
 	x402_buf_clear(&evm->revert_data);
+	x402_buf_clear(&evm->suffix);
 	free(evm->factories);
 	for (size_t i = 0; i < X402_PLAN_READS_MAX; i++)
 		x402_buf_clear(&evm->calldata[i]);
@@ -92,6 +97,32 @@ enum x402_err x402__evm_begin(
 		options->factories_6492_len * sizeof(*evm->factories));
 	evm->factories_len = options->factories_6492_len;
 	return X402_OK;
+}
+
+enum x402_err x402__evm_read_codes(struct x402__evm *evm,
+	const struct x402_facilitator_request *request,
+	const struct x402_verify_options *options)
+{
+	struct x402_builder_codes codes;
+
+	if (!options->builder_code ||
+		!x402_builder_codes_read(request->payload.extensions, &codes))
+		return X402_OK;
+	if (x402_builder_code_is_valid(options->builder_code))
+		memcpy(codes.wallet, options->builder_code,
+			strlen(options->builder_code) + 1);
+	x402_builder_codes_suffix(&codes, &evm->suffix);
+	return evm->suffix.failed ? X402_ERR_NOMEM : X402_OK;
+}
+
+void x402__evm_add_codes(const struct x402__evm *evm, struct x402_buf *calldata)
+{
+	x402_buf_add(calldata, x402_buf_span(&evm->suffix));
+}
+
+uint64_t x402__evm_codes_gas(const struct x402__evm *evm)
+{
+	return GAS_PER_BYTE * (uint64_t)evm->suffix.len;
 }
 
 bool x402__evm_same_network(const struct x402_facilitator_request *request,

@@ -35,6 +35,7 @@ struct x402__evm {
 	bool deploy;               /* its wallet is deployed on the way */
 	struct x402_address factory;
 	struct x402_buf factory_calldata;
+	struct x402_buf suffix;         /* builder codes, behind all calldata */
 	struct x402_address *factories; /* allowed ones; owned */
 	size_t factories_len;
 	char revert_text[128]; /* of the simulation */
@@ -61,6 +62,14 @@ bool x402__refuse_addresses(struct x402_verify_plan *plan,
 /* Copy what the options say of time and factories. NOMEM. */
 enum x402_err x402__evm_begin(
 	struct x402__evm *evm, const struct x402_verify_options *options);
+/* The builder codes of the payment, with our own. NOMEM. */
+enum x402_err x402__evm_read_codes(struct x402__evm *evm,
+	const struct x402_facilitator_request *request,
+	const struct x402_verify_options *options);
+/* Put them behind a call that is complete. */
+void x402__evm_add_codes(
+	const struct x402__evm *evm, struct x402_buf *calldata);
+uint64_t x402__evm_codes_gas(const struct x402__evm *evm);
 /* Addresses, amount and network of the requirements; false when refused. */
 bool x402__evm_read_requirements(const struct x402_payment_requirements *req,
 	struct x402_verify_plan *plan);

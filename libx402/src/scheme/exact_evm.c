@@ -125,13 +125,18 @@ void x402__exact_evm_call(const struct x402__exact_evm *state,
 		x402_buf_span(&state->evm.signature), calldata);
 	if (state->evm.deploy)
 		x402__evm_deploy_first(&state->evm, ret_to, calldata);
+	x402__evm_add_codes(&state->evm, calldata);
 }
 
 uint64_t x402__exact_evm_gas(const struct x402__exact_evm *state)
 {
+	uint64_t codes = x402__evm_codes_gas(&state->evm);
+
 	if (state->evm.deploy)
-		return X402__EVM_GAS_CONTRACT + X402__EVM_GAS_DEPLOY;
-	return state->evm.contract ? X402__EVM_GAS_CONTRACT : X402__EVM_GAS_EOA;
+		return X402__EVM_GAS_CONTRACT + X402__EVM_GAS_DEPLOY + codes;
+	return (state->evm.contract ? X402__EVM_GAS_CONTRACT
+				    : X402__EVM_GAS_EOA) +
+		codes;
 }
 
 /* F-040, F-042: the very calldata that settle sends, as its sender. */
@@ -271,6 +276,8 @@ static enum x402_err verify_plan(const struct x402_facilitator_request *request,
 		return X402_ERR_NOMEM;
 	plan->state = state;
 	err = x402__evm_begin(&state->evm, options);
+	if (!err)
+		err = x402__evm_read_codes(&state->evm, request, options);
 	if (!err)
 		err = check_shape(request, plan);
 	if (err || plan->decided)

@@ -50,8 +50,8 @@ enum x402_err x402__exact_evm_settle_plan(
 		plan.valid_before_unix_s = UINT64_MAX;
 	plan.asset_address = state->evm.asset;
 	plan.gas_limit = x402__exact_evm_gas(state);
-	/* A contract wallet could burn the others' gas. */
-	plan.may_share = !state->evm.contract;
+	/* A contract wallet could burn the others' gas; codes stand last. */
+	plan.may_share = !state->evm.contract && !state->evm.suffix.len;
 	plan.key = key_of(&plan);
 	x402__exact_evm_call(state, &plan.call_to, &plan.calldata);
 	x402_eip3009_state_calldata(

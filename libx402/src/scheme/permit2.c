@@ -221,6 +221,7 @@ void x402__permit2_call(struct x402__permit2 *state,
 		state->has_permit2612 ? &state->permit2612 : NULL, calldata);
 	if (state->evm.deploy)
 		x402__evm_deploy_first(&state->evm, ret_to, calldata);
+	x402__evm_add_codes(&state->evm, calldata);
 }
 
 uint64_t x402__permit2_gas(const struct x402__permit2 *state)
@@ -232,7 +233,7 @@ uint64_t x402__permit2_gas(const struct x402__permit2 *state)
 		gas += X402__PERMIT2_GAS_PERMIT;
 	if (state->evm.deploy)
 		gas += X402__EVM_GAS_DEPLOY;
-	return gas;
+	return gas + x402__evm_codes_gas(&state->evm);
 }
 
 /* ---- Chain reads of a round. ---- */
@@ -358,6 +359,8 @@ enum x402_err x402__permit2_verify_plan(
 	state->facilitator_text = x402_json_get_string(
 		request->requirements.extra, "facilitatorAddress");
 	err = x402__evm_begin(&state->evm, options);
+	if (!err)
+		err = x402__evm_read_codes(&state->evm, request, options);
 	if (!err)
 		err = check_shape(request, plan);
 	if (err || plan->decided)

@@ -55,7 +55,8 @@ enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
 	plan.gas_limit = x402__permit2_gas(state);
 	/* A contract wallet could burn the others' gas; upto has its sender. */
 	plan.may_share = auth->kind == X402_PERMIT2_EXACT &&
-		!state->evm.contract && !state->has_permit2612;
+		!state->evm.contract && !state->has_permit2612 &&
+		!state->evm.suffix.len;
 	plan.key = key_of(&plan);
 	x402__permit2_call(state, &plan.call_to, &plan.calldata);
 	x402_permit2_state_calldata(
