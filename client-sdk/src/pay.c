@@ -7,6 +7,7 @@
  * offer that is echoed stays the server's own (C-041).
  */
 #include "challenge_p.h"
+#include "enrich_p.h"
 #include "pay_p.h"
 
 #include <stdlib.h>
@@ -68,32 +69,6 @@ static enum x402_err encode(struct x402__flow *flow, size_t index,
 	return err;
 }
 
-/*
- * C-064, C-065. A signer that signs none of it leaves it out: the payment
- * stands by itself, and the facilitator says that an allowance is missing.
- */
-static struct x402_json *sponsored_by(
-	const struct x402_payment_requirements *offer,
-	const struct x402_create_options *create,
-	const struct x402__sponsor_facts *facts)
-{
-	struct x402_json *extensions = NULL;
-	enum x402_err err = X402_ERR_NOT_FOUND;
-	switch (facts->kind) {
-	case X402__SPONSOR_NONE:
-		break;
-	case X402__SPONSOR_PERMIT:
-		err = x402_create_permit2612(
-			offer, create, &facts->nonce, NULL, &extensions);
-		break;
-	case X402__SPONSOR_APPROVAL:
-		err = x402_create_approval(
-			offer, create, &facts->approval, NULL, &extensions);
-		break;
-	}
-	return err ? NULL : extensions;
-}
-
 enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	const struct x402__inputs *inputs)
 {
@@ -137,9 +112,11 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 		&bounded, &create, &flow->error, &scheme_payload);
 	if (err)
 		return err;
-	struct x402_json *extensions = sponsored_by(
-		&bounded, &create, &inputs->sponsor);
-	err = encode(flow, index, scheme_payload, extensions);
+	struct x402_json *extensions = NULL;
+	err = x402__enrich(
+		flow, &bounded, &create, &inputs->sponsor, &extensions);
+	if (!err)
+		err = encode(flow, index, scheme_payload, extensions);
 	x402_json_unref(extensions);
 	x402_json_unref(scheme_payload);
 	if (err)

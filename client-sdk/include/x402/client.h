@@ -308,10 +308,12 @@ struct x402_client_options {
 	const struct x402_client_svm_signer *svm_signer;
 	const char *svm_rpc_url;
 	/*
-	 * A node of an EVM chain. Where a server takes EIP-2612 permits, it is
-	 * asked whether the payer has approved Permit2; if not, a permit for
-	 * the price goes with the payment. Without it, or with a node of
-	 * another chain, such payments need an approval made before.
+	 * A node of an EVM chain. Where a server takes EIP-2612 permits or
+	 * signed approvals, it is asked whether the payer has approved Permit2;
+	 * if not, a permit for the price goes with the payment, or, where the
+	 * token has none, a signed approve() of Permit2, whose gas the payer's
+	 * account pays or is given. Without it, or with a node of another
+	 * chain, such payments need an approval made before.
 	 */
 	const char *evm_rpc_url;
 
@@ -358,6 +360,16 @@ struct x402_client_options {
 	enum x402_client_decision (*on_payment_required)(void *user,
 		const struct x402_client_quote *quote,
 		struct x402_client_headers *extra);
+	/*
+	 * C-044, Optional: members for the payment's extensions, {"name":
+	 * {"info": {...}}}; what the server declared is added to them and wins
+	 * (builder_code.h has one ready). *ret_extensions NULL: nothing. Taken.
+	 * Anything but X402_OK ends the call with nothing sent.
+	 */
+	enum x402_err (*enrich)(void *user,
+		const struct x402_payment_required *required,
+		const struct x402_payment_requirements *offer,
+		struct x402_json **ret_extensions);
 	/*
 	 * The authorization exists and has not been sent: write it down here.
 	 * Anything but X402_OK ends the call with nothing sent.
