@@ -49,6 +49,16 @@ export async function load(url, devnetFile, connections, requests, {pipeline = 1
   return JSON.parse(result.stdout);
 }
 
+/** The same with bodies that were made before: [[payer, body], ...]. */
+export async function loadBodies(url, requests, connections) {
+  const file = join(scratchDir('x402-bench-'), 'bodies');
+  writeFileSync(file, requests.map(([payer, body]) => `${payer} ${JSON.stringify(body)}\n`).join(''));
+  const result = await run(program('bench-load'), ['--url', url, '--bodies', file, '--connections', String(connections)],
+    {timeoutMs: 900000});
+  if (result.code !== 0) throw new Error(`bench-load: ${result.stderr}`);
+  return JSON.parse(result.stdout);
+}
+
 /** Rates of the pieces, per second. */
 export async function micro(ms, core) {
   const args = [program('bench-micro'), String(ms)];
@@ -65,10 +75,10 @@ export async function svmMicro(ms) {
   return JSON.parse(result.stdout);
 }
 
-async function reference(devnet) {
+export async function reference(devnet, env = {}) {
   const peer = await start(process.execPath, [join(here, '../interop/peer-facilitator.mjs')], {
     env: {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl, NONCE_MANAGER: '1',
-      EVM_PRIVATE_KEY: devnet.info.accounts.payer2.privateKey},
+      EVM_PRIVATE_KEY: devnet.info.accounts.payer2.privateKey, ...env},
     ready: /url=(http:\/\/[0-9.:]+)/});
   peer.url = peer.match[1];
   return peer;

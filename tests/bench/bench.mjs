@@ -10,6 +10,7 @@ import {parseArgs} from 'node:util';
 import {micro as rates, svmMicro} from './bench.lib.mjs';
 import {crawl, payer, sign, unpaid} from './client.mjs';
 import {journal} from './journal.mjs';
+import {kinds} from './kinds.mjs';
 import {idle, memory} from './memory.mjs';
 import {provider} from './provider.mjs';
 import {settle} from './settle.mjs';
@@ -32,7 +33,7 @@ async function svm(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
-export const measurements = {verify, recover, settle, journal, memory, idle, micro, svm, sign, unpaid, payer, crawl, provider};
+export const measurements = {verify, recover, settle, kinds, journal, memory, idle, micro, svm, sign, unpaid, payer, crawl, provider};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, only: {type: 'string'}}});

@@ -3,11 +3,14 @@
  *
  *   bench-load --url http://127.0.0.1:PORT/verify --devnet FILE
  *       [--connections N] [--requests M] [--pipeline P]
+ *   bench-load --url URL --bodies FILE [--connections N] [--pipeline P]
  *
  * Signs all M payments before the clock starts (so the client's own work is
  * not measured), then keeps P requests (one unless said) in flight on each of
  * N keep-alive connections, each sent without waiting for those before it.
  * Answers must come in the order of the requests: each must name its payer.
+ * With --bodies, what to send stands in a file that was made before: a line for
+ * each request, its payer's address, a space and the body.
  * Prints one line of JSON: requests, ok, failed, reasons, seconds, per_second,
  * p50_ms, p95_ms, p99_ms. Latencies count from the moment of sending.
  *
@@ -76,7 +79,8 @@ static struct {
 	struct x402_address payee;
 	struct payer *payers;
 	size_t payers_len;
-	char **bodies; /* whole HTTP requests */
+	char **bodies;         /* whole HTTP requests */
+	const char **expected; /* for each, whom its answer must name */
 	uint64_t *latencies_ns;
 	size_t started;
 	size_t finished;
@@ -210,6 +214,59 @@ static char *payment_body(const struct x402_secp256k1 *secp,
 	return x402_buf_take_str(&body);
 }
 
+static void make_room(void)
+{
+	load.bodies = calloc(load.requests, sizeof(*load.bodies));
+	load.expected = calloc(load.requests, sizeof(*load.expected));
+	load.latencies_ns = calloc(load.requests, sizeof(*load.latencies_ns));
+	if (!load.bodies || !load.expected || !load.latencies_ns)
+		die("memory", "out of it");
+}
+
+static void set_request(size_t index, const char *body)
+{
+	struct x402_buf request = {0};
+
+	x402_buf_printf(&request,
+		"POST %s HTTP/1.1\r\nHost: %s:%u\r\nContent-Type: "
+		"application/json\r\nContent-Length: %zu\r\n\r\n%s",
+		load.path, load.host, load.port, strlen(body), body);
+	load.bodies[index] = x402_buf_take_str(&request);
+	if (!load.bodies[index])
+		die("memory", "out of it");
+}
+
+/* Lines of an address, a space and a body; the text is kept. */
+static void read_bodies(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	if (!file)
+		die(path, strerror(errno));
+	load.requests = 0;
+	while (getline(&line, &size, file) > 0)
+		load.requests++;
+	rewind(file);
+	if (!load.requests)
+		die(path, "no requests in it");
+	make_room();
+	for (size_t i = 0; (len = getline(&line, &size, file)) > 0; i++) {
+		char *body = strchr(line, ' ');
+
+		if (!body)
+			die(path, "expected an address, a space and a body");
+		*body++ = '\0';
+		body[strcspn(body, "\n")] = '\0';
+		load.expected[i] = strdup(line);
+		set_request(i, body);
+	}
+	free(line);
+	fclose(file);
+}
+
 static void sign_all(const struct x402_secp256k1 *secp)
 {
 	struct x402_eip712_domain domain = {.name = "USDC",
@@ -219,23 +276,14 @@ static void sign_all(const struct x402_secp256k1 *secp)
 	uint8_t separator[32];
 
 	x402_eip712_domain_separator(&domain, separator);
-	load.bodies = calloc(load.requests, sizeof(*load.bodies));
-	load.latencies_ns = calloc(load.requests, sizeof(*load.latencies_ns));
-	if (!load.bodies || !load.latencies_ns)
-		die("memory", "out of it");
+	make_room();
 	for (size_t i = 0; i < load.requests; i++) {
-		struct x402_buf request = {0};
-		char *body = payment_body(
-			secp, &load.payers[i % load.payers_len], separator);
+		struct payer *payer = &load.payers[i % load.payers_len];
+		char *body = payment_body(secp, payer, separator);
 
-		x402_buf_printf(&request,
-			"POST %s HTTP/1.1\r\nHost: %s:%u\r\nContent-Type: "
-			"application/json\r\nContent-Length: %zu\r\n\r\n%s",
-			load.path, load.host, load.port, strlen(body), body);
+		load.expected[i] = payer->text;
+		set_request(i, body);
 		free(body);
-		load.bodies[i] = x402_buf_take_str(&request);
-		if (!load.bodies[i])
-			die("memory", "out of it");
 	}
 }
 
@@ -344,7 +392,7 @@ static char *whole_body(struct connection *connection, size_t *ret_len)
 
 static void judge(size_t request, const char *body)
 {
-	const char *payer = load.payers[request % load.payers_len].text;
+	const char *payer = load.expected[request];
 
 	if (!strstr(body, "\"isValid\":true") &&
 		!strstr(body, "\"success\":true"))
@@ -480,9 +528,11 @@ int main(int argc, char **argv)
 		{"devnet", required_argument, NULL, 'd'},
 		{"connections", required_argument, NULL, 'c'},
 		{"requests", required_argument, NULL, 'r'},
-		{"pipeline", required_argument, NULL, 'p'}, {0}};
+		{"pipeline", required_argument, NULL, 'p'},
+		{"bodies", required_argument, NULL, 'b'}, {0}};
 	struct x402_secp256k1 *secp;
 	const char *devnet = NULL;
+	const char *bodies = NULL;
 	uint8_t seed[32] = {1};
 	int option;
 
@@ -491,6 +541,8 @@ int main(int argc, char **argv)
 			parse_url(optarg);
 		else if (option == 'd')
 			devnet = optarg;
+		else if (option == 'b')
+			bodies = optarg;
 		else if (option == 'c')
 			load.connections = strtoul(optarg, NULL, 10);
 		else if (option == 'r')
@@ -500,16 +552,20 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (!devnet || !load.port || !load.requests || !load.connections ||
-		load.connections > CONNECTIONS_MAX || !load.pipeline ||
-		load.pipeline > PIPELINE_MAX)
+	if (!devnet == !bodies || !load.port || !load.requests ||
+		!load.connections || load.connections > CONNECTIONS_MAX ||
+		!load.pipeline || load.pipeline > PIPELINE_MAX)
 		die("usage",
-			"--url URL --devnet FILE [--connections N] "
-			"[--requests M] [--pipeline P]");
+			"--url URL --devnet FILE or --bodies FILE "
+			"[--connections N] [--requests M] [--pipeline P]");
 	if (x402_secp256k1_new(seed, &secp) != X402_OK)
 		die("memory", "out of it");
-	read_devnet(secp, devnet);
-	sign_all(secp);
+	if (bodies) {
+		read_bodies(bodies);
+	} else {
+		read_devnet(secp, devnet);
+		sign_all(secp);
+	}
 	run();
 	x402_secp256k1_free(secp);
 	return 0;
