@@ -42,7 +42,7 @@ static void test_suffix_equals_the_vectors(void **state)
 	assert_suffix(&codes,
 		"0xa161616862635f6d79617070"
 		"000c02" MARKER);
-	strcpy(codes.wallet, "bc_myfacilitator");
+	memcpy(codes.wallet, "bc_myfacilitator", 17);
 	assert_suffix(&codes,
 		"0xa261616862635f6d7961707061777062635f6d79666163696c697461"
 		"746f72001f02" MARKER);
@@ -56,7 +56,7 @@ static void test_services_stand_between(void **state)
 	read_codes("{\"builder-code\":{\"info\":{\"a\":\"x\",\"s\":"
 		   "[\"y\",\"z\"]}}}",
 		true, &codes);
-	strcpy(codes.wallet, "w");
+	memcpy(codes.wallet, "w", 2);
 	assert_suffix(
 		&codes, "0xa3616161786173826179617a61776177001002" MARKER);
 	/* 24 letters and more have their length in a byte of its own. */
