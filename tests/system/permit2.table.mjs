@@ -7,6 +7,8 @@
 //   prepare something on the chain first
 //   reason  of /verify; /settle says the same unless `settle` names another
 //   settle  only what /settle says: /verify takes it
+//   reference  what the reference's /verify says where it is something else
+//              (REFERENCE below; null: it takes it); tests/interop holds it
 import {createRequire} from 'node:module';
 import {nowSeconds, signPermit2612} from '../devnet/lib.mjs';
 
@@ -171,6 +173,39 @@ const sponsored = (scheme, info) => {
     extensions: () => permit(change), reason}));
 };
 
+/** By the name of the case; [exact, upto] where its two schemes differ. */
+const REFERENCE = {
+  'the high s of the same signature (16)': null,
+  'no signature': ['HTTP 500', 'unsupported_payload_type'],
+  'a signature without end (9)': 'invalid_permit2_signature',
+  'no permit': ['HTTP 500', 'unsupported_payload_type'],
+  'a permit and an authorization at once (11)': null,
+  'a permit that is text': ['HTTP 500', 'unsupported_payload_type'],
+  'an amount with a sign (9)': null,
+  'an amount of 2^256 (9)': 'permit2_amount_mismatch',
+  'a nonce of 2^256 (9)': 'invalid_permit2_signature',
+  'no witness': ['HTTP 500', 'unsupported_payload_type'],
+  'no facilitator in the witness': 'unsupported_payload_type',
+  'the zero address as payee (10)': 'permit2_simulation_failed',
+  'a nonce that the payer took back (22)': 'permit2_simulation_failed',
+  'an undeployed wallet whose factory nobody allowed (18)': 'invalid_permit2_signature',
+  'a permit for less': 'permit2_allowance_required',
+  'a permit for more': 'permit2_allowance_required',
+  'a permit for everything': 'permit2_allowance_required',
+  'a permit with a short signature': 'permit2_allowance_required',
+  'a permit with a long signature': 'permit2_allowance_required',
+  'a permit without a signature': 'permit2_allowance_required',
+  'a permit without a version': 'permit2_allowance_required',
+  'a permit with a number instead of a text': 'permit2_allowance_required',
+  'a permit without an owner': 'permit2_allowance_required',
+};
+
+const beside = (entry) => {
+  const says = REFERENCE[entry.name];
+  if (says === undefined) return entry;
+  return {...entry, reference: Array.isArray(says) ? says[entry.scheme === 'upto' ? 1 : 0] : says};
+};
+
 /** Every case of a devnet. */
 export const table = (info) => [...both('exact', info), ...both('upto', info), ...upto(info),
-  ...sponsored('exact', info), ...sponsored('upto', info)];
+  ...sponsored('exact', info), ...sponsored('upto', info)].map(beside);
