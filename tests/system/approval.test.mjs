@@ -255,7 +255,9 @@ describe('between the gift and the approval', () => {
       await walletOf(payer).sendTransaction({to: STRANGER, value: balance - 21000n * gasPrice, gas: 21000n,
         maxFeePerGas: gasPrice, maxPriorityFeePerGas: gasPrice, nonce: 0});
     })()]);
-    assert.deepEqual([answer.success, answer.errorReason, answer.transaction], [false, 'erc20_approval_tx_failed', ''],
+    assert.deepEqual([answer.success, answer.transaction], [false, ''], JSON.stringify(answer));
+    // Mined before it, or taken by the nodes in its place.
+    assert.ok(['erc20_approval_tx_failed', 'erc20_approval_broadcast_failed'].includes(answer.errorReason),
       JSON.stringify(answer));
     assert.equal(await slow.balanceOf(slow.info.accounts.payee.address), start);
     // The second try costs nothing more.

@@ -394,6 +394,8 @@ static void test_transactions_are_refused_offline(void **state)
 			.reason = "erc20_approval_tx_failed"},
 		{84532, TOKEN, "0x" CALL, 1, 70000,
 			.reason = "erc20_approval_tx_failed"},
+		{84532, TOKEN, "0x" CALL, 0, 24999,
+			.reason = "erc20_approval_tx_failed"},
 		{84532, TOKEN, "0x" CALL, 0, 150001,
 			.reason = "erc20_approval_tx_failed"},
 		{84532, TOKEN, "0x" CALL, 0, 70000, .greedy = true,

@@ -358,6 +358,8 @@ static void what_lacks_is_given_and_no_more(void **state)
 	assert_int_equal(world.sends, 0);
 	tell_balance(COST - 5);
 	ring();
+	tell_receipt(FAC_RECEIPT_NONE, false);
+	tell_nonce(4);
 	tell_balance(COST);
 	tell_sent(FAC_SEND_ACCEPTED);
 	ring();
@@ -377,6 +379,8 @@ static void node_without_the_gift_is_waited_for(void **state)
 	tell_balance(COST);
 	tell_sent(FAC_SEND_INSUFFICIENT_FUNDS);
 	ring();
+	tell_receipt(FAC_RECEIPT_NONE, false);
+	tell_nonce(4);
 	tell_balance(COST);
 	tell_sent(FAC_SEND_ALREADY_KNOWN);
 	ring();
@@ -459,6 +463,8 @@ static void gift_of_today_that_is_gone_is_not_given_again(void **state)
 	tell_balance(3);
 	while (!world.done) {
 		ring();
+		tell_receipt(FAC_RECEIPT_NONE, false);
+		tell_nonce(4);
 		tell_balance(3);
 		assert_true(++rings < 50);
 	}
@@ -466,6 +472,21 @@ static void gift_of_today_that_is_gone_is_not_given_again(void **state)
 	assert_int_equal(world.gifts, 1);
 	assert_int_equal(world.sends, 0);
 	assert_true(world.now_ms < 1000 + 15000);
+}
+
+/* The gift went into the gas of this very approval, sent for another caller. */
+static void gift_that_another_caller_used_is_no_loss(void **state)
+{
+	(void)state;
+	start();
+	tell_fees(1000);
+	tell_balance(0);
+	tell_given(FAC_SETTLE_DUPLICATE);
+	tell_balance(3);
+	ring();
+	tell_receipt(FAC_RECEIPT_FOUND, true);
+	assert_end(X402_REASON_NONE, false);
+	assert_int_equal(world.sends, 0);
 }
 
 static void payer_that_moved_its_own_gas_is_told(void **state)
@@ -611,6 +632,7 @@ int main(void)
 		CASE(more_than_a_gift_may_be_is_not_given),
 		CASE(ceiling_of_the_day_is_the_end),
 		CASE(gift_of_today_that_is_gone_is_not_given_again),
+		CASE(gift_that_another_caller_used_is_no_loss),
 		CASE(payer_that_moved_its_own_gas_is_told),
 		CASE(refused_bytes_are_told),
 		CASE(reverted_approval_is_told),

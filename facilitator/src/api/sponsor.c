@@ -36,6 +36,7 @@
 #define GIFT_EVERY_S 86400
 
 static struct fac_step ask_balance(struct fac_sponsoring *s);
+static struct fac_step ask_receipt(struct fac_sponsoring *s);
 static struct fac_step send(struct fac_sponsoring *s);
 
 static struct fac_app *app_of(const struct fac_sponsoring *s)
@@ -100,9 +101,16 @@ static void on_nonce(void *user, enum x402_err err, uint64_t nonce)
 {
 	struct fac_sponsoring *s = user;
 
+	struct fac_step step;
+
 	/* Another transaction took it: verifying says what became of it. */
 	if (!err && nonce > s->nonce && ++s->misses >= MISSES_MAX)
 		fac_end(finish(s));
+	else if (is_over(s, &step))
+		fac_end(step);
+	/* Not mined, so what it was given must come before it is sent. */
+	else if (s->funds_late && (err || nonce <= s->nonce))
+		fac_end(ask_balance(s));
 	else
 		fac_end(later(s));
 }
@@ -147,10 +155,11 @@ static void on_timer(void *arg)
 	struct fac_sponsoring *s = arg;
 	struct fac_step step;
 
+	/* Who else asks for it may have had it mined with this gift. */
 	if (is_over(s, &step))
 		fac_end(step);
 	else if (s->funds_late)
-		fac_end(ask_balance(s));
+		fac_end(ask_receipt(s));
 	else if (++s->polls % SEND_AGAIN_POLLS == 0)
 		fac_end(send(s));
 	else
@@ -300,6 +309,7 @@ static void on_balance(
 		return;
 	}
 	if (x402_u256_cmp(balance, &s->cost_wei) >= 0) {
+		s->funds_late = false;
 		fac_end(send(s));
 	} else if (!s->gift_asked) {
 		fac_end(give(s, balance));

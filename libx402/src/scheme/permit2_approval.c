@@ -113,6 +113,11 @@ static bool check_terms(struct x402_verify_plan *plan)
 		return x402__refuse_numbers(plan,
 			X402_REASON_ERC20_APPROVAL_TX_FAILED,
 			"a gas limit of at most", &expected, &actual);
+	expected = x402_u256_from_u64(X402__PERMIT2_APPROVAL_GAS_MIN);
+	if (tx->gas_limit < X402__PERMIT2_APPROVAL_GAS_MIN)
+		return x402__refuse_numbers(plan,
+			X402_REASON_ERC20_APPROVAL_TX_FAILED,
+			"a gas limit of at least", &expected, &actual);
 	/* Nodes refuse it, and its gas would be counted wrong. */
 	if (x402_u256_cmp(&tx->max_priority_fee_per_gas, &tx->max_fee_per_gas) >
 		0)

@@ -36,6 +36,8 @@ enum x402__permit2_round {
  * signs 70,000.
  */
 #define X402__PERMIT2_APPROVAL_GAS_MAX ((uint64_t)150000)
+/* What its bytes cost before the token runs; nodes take no less. */
+#define X402__PERMIT2_APPROVAL_GAS_MIN ((uint64_t)25000)
 /* The gas of a gift: chains that count their data's price in it want more. */
 #define X402__PERMIT2_GIFT_GAS ((uint64_t)100000)
 
