@@ -74,8 +74,8 @@ static void test_both_forms_are_read(void **state)
 		"{\"builder-code\":{\"a\":\"app\",\"s\":\"one\"}}",
 		"{\"builder-code\":{\"a\":\"app\",\"s\":[\"one\"]}}",
 		"{\"builder-code\":{\"info\":{\"a\":\"app\",\"s\":\"one\"}}}",
-		"{\"builder-code\":{\"info\":{\"a\":\"app\",\"s\":[\"one\","
-		"\"one\",\"No!\",\"\",7,null,[\"two\"]]}}}",
+		("{\"builder-code\":{\"info\":{\"a\":\"app\",\"s\":[\"one\","
+		 "\"one\",\"No!\",\"\",7,null,[\"two\"]]}}}"),
 	};
 
 	(void)state;
@@ -98,8 +98,8 @@ static void test_nothing_is_made_of_nonsense(void **state)
 		"{\"builder-code\":{\"a\":\"App\"}}",
 		"{\"builder-code\":{\"a\":\"\"}}",
 		"{\"builder-code\":{\"a\":7,\"s\":{\"x\":\"y\"}}}",
-		"{\"builder-code\":{\"a\":"
-		"\"abcdefghijklmnopqrstuvwxyz0123456\"}}",
+		("{\"builder-code\":{\"a\":"
+		 "\"abcdefghijklmnopqrstuvwxyz0123456\"}}"),
 		"{\"builder-code\":{\"info\":{\"a\":\"a-b\",\"s\":[]}}}"};
 	struct x402_builder_codes none = {0};
 	struct x402_buf buf = {0};
