@@ -179,6 +179,13 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 /* Without tokens of the operator's: those that libx402 knows there. */
 void fac_config_settling_tokens(const struct fac_config_settling *settling,
 	const char *caip2, struct fac_engine_chain *chain);
+/*
+ * Does the library or the operator (batch_tokens) know this token there? What
+ * is given for a payment is given for tokens that somebody vouched for:
+ * anybody can make one, and own all of it.
+ */
+bool fac_config_settling_knows(const struct fac_config_settling *settling,
+	const char *caip2, const char *asset);
 /* A store's place without its password, for logs and --dump-config. */
 void fac_config_redact_store(const char *path, struct x402_buf *buf);
 

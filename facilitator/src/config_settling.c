@@ -174,6 +174,19 @@ void fac_config_settling_tokens(const struct fac_config_settling *settling,
 	}
 }
 
+bool fac_config_settling_knows(const struct fac_config_settling *settling,
+	const char *caip2, const char *asset)
+{
+	struct x402_address token;
+
+	if (x402_address_parse(asset, &token))
+		return false;
+	for (size_t i = 0; i < settling->tokens_len; i++)
+		if (x402_address_equal(&settling->tokens[i], &token))
+			return true;
+	return x402_known_asset(caip2, asset) != NULL;
+}
+
 void fac_config_redact_store(const char *path, struct x402_buf *buf)
 {
 	if (strncmp(path, "postgres", 8) == 0 && strstr(path, "://"))

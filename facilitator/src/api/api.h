@@ -52,9 +52,13 @@ struct fac_app_chain {
 	const struct x402_address *factories;
 	size_t factories_len;
 	const char *builder_code; /* NULL: none; it outlives the worker */
-	/* F-075: approvals are sent, with so much given for their gas. */
+	/*
+	 * F-075: approvals are sent, with so much given for their gas, in
+	 * tokens that settling knows (borrowed; it outlives the worker).
+	 */
 	bool approvals;
 	struct x402_u256 gift_wei;
+	const struct fac_config_settling *settling;
 	struct fac_chain_status *status; /* shared */
 };
 

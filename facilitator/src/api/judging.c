@@ -164,7 +164,10 @@ static struct fac_step start_plan(struct fac_judging *judging)
 		options.factories_6492 = judging->chain->factories;
 		options.factories_6492_len = judging->chain->factories_len;
 		options.builder_code = judging->chain->builder_code;
-		if (judging->chain->approvals)
+		if (judging->chain->approvals &&
+			fac_config_settling_knows(judging->chain->settling,
+				judging->chain->network.caip2,
+				judging->question.requirements.asset))
 			options.approval_gift_wei = &judging->chain->gift_wei;
 	}
 	if (x402_verify_plan(&judging->question, &options, &judging->plan))

@@ -62,6 +62,7 @@ static enum x402_err make_chains(
 		chain->builder_code = from->settling.builder_code[0]
 			? from->settling.builder_code
 			: NULL;
+		chain->settling = &from->settling;
 		chain->approvals = from->settling.sponsor_approvals;
 		chain->gift_wei = x402_u256_from_u64(
 			from->settling.gift_max_gwei);
