@@ -42,7 +42,7 @@ async function startSponsor(chain, {more = '', gift = 1000000, key = chain.info.
 before(async () => {
   devnet = await startDevnet({accounts: ACCOUNTS, fund: 10000});
   info = devnet.info;
-  facilitator = await startSponsor(devnet);
+  facilitator = await startSponsor(devnet, {more: `batch_tokens = {"${info.token}", "${info.plainToken}"}`});
 });
 after(async () => {
   await facilitator?.stop();
@@ -166,6 +166,19 @@ describe('the gift', () => {
     assert.deepEqual([answer.success, answer.errorReason, answer.transaction],
       [false, 'erc20_approval_insufficient_eth_for_gas', ''], JSON.stringify(answer));
     assert.equal(await received(), start);
+    assert.equal(await ether(payer.address), 0n);
+  });
+
+  // Anybody can make a token and own all of it.
+  test('is not given for a token that nobody vouched for', async () => {
+    const payer = fresh();
+    const token = info.badTokens.SilentToken;
+    await devnet.rpc('anvil_impersonateAccount', [info.accounts.payer.address]);
+    await devnet.rpc('eth_sendTransaction', [{from: info.accounts.payer.address, to: token,
+      data: `0x40c10f19${payer.address.slice(2).padStart(64, '0')}${(5000).toString(16).padStart(64, '0')}`}]);
+    const answer = await settle(await sponsored(payer, {token, approval: {token},
+      requirements: {extra: {assetTransferMethod: 'permit2'}}}));
+    assert.equal(answer.errorReason, 'permit2_allowance_required', JSON.stringify(answer));
     assert.equal(await ether(payer.address), 0n);
   });
 
