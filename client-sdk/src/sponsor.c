@@ -139,15 +139,15 @@ static bool read_account(
 {
 	uint64_t base;
 	uint64_t priority;
-	if (!read_quantity(x402__ask_result(answers, ID_ACCOUNT),
-		    &ret_facts->nonce))
+	if (!read_quantity(
+		    x402__ask_result(answers, ID_ACCOUNT), &ret_facts->nonce))
 		return false;
 	/* Without fees of a node's: the fallback of C-065. */
 	if (!read_quantity(x402_json_get(x402__ask_result(answers, ID_BLOCK),
 				   "baseFeePerGas"),
 		    &base) ||
-		!read_quantity(x402__ask_result(answers, ID_PRIORITY),
-			&priority) ||
+		!read_quantity(
+			x402__ask_result(answers, ID_PRIORITY), &priority) ||
 		base > MAX_FEE_PER_GAS || priority > MAX_FEE_PER_GAS)
 		return true;
 	ret_facts->max_priority_fee_per_gas = x402_u256_from_u64(priority);

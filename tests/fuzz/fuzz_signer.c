@@ -24,6 +24,7 @@ static struct x402_u256 terms_of(
 			&signable->eip2612->spender, x402_permit2_contract()));
 		*ret_end = signable->eip2612->deadline;
 		return signable->eip2612->value;
+	case X402_SIGNABLE_APPROVAL: /* no line asks for one */
 	case X402_SIGNABLE_SVM:
 		break;
 	}
