@@ -494,9 +494,14 @@ static inline void run_call(struct event *event)
 			block_time(w, seen) >= payment->valid_before)
 			answer.status = X402_ANSWER_REVERTED;
 	} else {
-		const struct world_payment *payment =
-			&w->payments[event->raw.ptr[0]];
+		/* Permit2's asks by the payer, whose bytes are 0x10 and more */
+		bool permit2 = event->raw.len > 4;
+		uint8_t index = permit2 ? event->raw.ptr[16] - 0x10
+					: event->raw.ptr[0];
+		const struct world_payment *payment = &w->payments[index];
 
+		assert_in_range(index, 0, WORLD_PAYMENTS - 1);
+		memset(word, permit2 && payment->used ? 0xff : 0, 31);
 		word[31] = payment->used &&
 			payment->used_block <= (event->block == FAC_CHAIN_LATEST
 							       ? seen

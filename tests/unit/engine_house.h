@@ -18,6 +18,7 @@
 
 #include "core/engine.h"
 #include "store/sqlite_p.h"
+#include "x402/permit2.h"
 #include "x402/transaction.h"
 
 #include <stdio.h>
@@ -428,6 +429,7 @@ struct asking {
 	bool recall;
 	bool alone;
 	uint64_t gas_limit; /* 0: 100,000 */
+	bool permit2;       /* its state is a word of Permit2's */
 };
 
 static inline uint64_t world_settle(
@@ -464,7 +466,15 @@ static inline uint64_t world_settle(
 	plan->call_to = proof.asset;
 	x402_buf_add_byte(&plan->calldata, index);
 	x402_buf_add_byte(&plan->calldata, index);
-	x402_buf_add_byte(&plan->state_calldata, index);
+	if (asking.permit2) {
+		struct x402_u256 nonce = x402_u256_from_be32(proof.nonce32);
+
+		plan->call_to = *x402_permit2_proxy(X402_PERMIT2_EXACT);
+		x402_permit2_state_calldata(
+			&proof.from, &nonce, &plan->state_calldata);
+	} else {
+		x402_buf_add_byte(&plan->state_calldata, index);
+	}
 	plan->gas_limit = asking.gas_limit ? asking.gas_limit : 100000;
 	plan->may_share = !asking.alone;
 	return fac_engine_settle(w->engine, &request, on_told, told);

@@ -50,6 +50,44 @@ static void test_late_node_that_lags_proves_no_expiry(void **state)
 }
 
 /*
+ * Permit2 takes the second of its deadline: with a block of that second deep
+ * in the chain, the next one may have the same and pay.
+ */
+static void end_at_its_second(bool permit2)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	w->mining = false;
+	w->payments[0].valid_before = WORLD_START_S + 20;
+	w->send_status = FAC_SEND_UNDERPRICED;
+	world_boot(w);
+	world_settle(w,
+		(struct asking){
+			.wait_ms = 90000, .alone = true, .permit2 = permit2},
+		&told);
+	while (w->head < 20 + w->config.proof_depth)
+		run_blocks(w, 1);
+	world_run(w, 8000);
+	assert_int_equal(told.times, permit2 ? 0 : 1);
+	run_blocks(w, 1);
+	world_run(w, 8000);
+	assert_int_equal(told.times, 1);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_REFUSED);
+	assert_int_equal(told.result.reason,
+		permit2 ? X402_REASON_PERMIT2_DEADLINE_EXPIRED
+			: X402_REASON_EVM_VALID_BEFORE);
+	world_free(w);
+}
+
+static void test_late_permit2_lives_through_its_last_second(void **state)
+{
+	(void)state;
+	end_at_its_second(true);
+	end_at_its_second(false);
+}
+
+/*
  * Payment 0 was signed; another took its nonce. It cannot be signed anew, for
  * the chain asks for more than the ceiling, until it is too late.
  */
@@ -229,6 +267,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_late_node_that_lags_proves_no_expiry),
+		cmocka_unit_test(
+			test_late_permit2_lives_through_its_last_second),
 		cmocka_unit_test(
 			test_late_replaced_payment_that_a_stranger_lands_is_settled),
 		cmocka_unit_test(

@@ -236,6 +236,7 @@ struct fac_line {
 	struct fac_job *queued;
 	struct fac_job **queued_last;
 	size_t queued_len;
+	uint64_t next_late_ms; /* when to look for late ones in it */
 	struct fac_tx *txs;
 	/* Thousandths of their gas limits that transactions used, of late. */
 	uint32_t gas_used_permille;

@@ -33,6 +33,8 @@
 #define JOURNAL_MAX_MS 2000
 /* Other bytes hold our nonces: something is wrong, do not spin. */
 #define JOURNAL_TRIES_MAX 3
+/* Look for late ones so often: far less than FAC_LATE_S leaves them. */
+#define LATE_LOOK_MS 100
 /* Complain about the same thing once in a while. */
 #define NOTE_EVERY_MS 10000
 
@@ -49,6 +51,8 @@ void fac_lane_enqueue(struct fac_job *job)
 	*line->queued_last = job;
 	line->queued_last = &job->next_queued;
 	line->queued_len++;
+	if (fac_reconcile_is_late(job))
+		line->next_late_ms = 0; /* it is refused at once */
 	/* The tick dispatches: all that comes in this turn may go together. */
 	fac_engine_wake(line->engine, 0);
 }
@@ -407,8 +411,13 @@ static void refuse_late(struct fac_job *job)
 /* Wherever in the queue: one that goes alone overtakes the others. */
 static void refuse_all_late(struct fac_line *line)
 {
+	uint64_t now = fac_engine_now(line->engine);
 	struct fac_job *next;
 
+	/* Thousands may wait, and each answer of a port dispatches. */
+	if (now < line->next_late_ms)
+		return;
+	line->next_late_ms = now + LATE_LOOK_MS;
 	for (struct fac_job *job = line->queued; job; job = next) {
 		next = job->next_queued;
 		if (fac_reconcile_is_late(job))
