@@ -26,6 +26,76 @@ static void begin_pair(struct world *w, struct told told[2])
 	assert_int_equal(w->txs[0].payments_len, 2);
 }
 
+/* ---- How long company is waited for. ---- */
+
+/* Forty in flight make the next one wait 400 ms, below the window. */
+static struct world *begin_forty(struct told told[40])
+{
+	struct world *w = world_new();
+
+	world_allow_batches(w);
+	w->config.batch_window_ms = 1000;
+	w->mining = false;
+	world_boot(w);
+	world_run(w, 400);
+	for (unsigned i = 0; i < 40; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 40);
+	/* Nothing was on its way, so nobody waited. */
+	assert_int_equal(w->txs_len, 1);
+	assert_int_equal(w->txs[0].payments_len, 40);
+	return w;
+}
+
+static void test_batch_waits_the_longer_the_more_is_in_flight(void **state)
+{
+	struct told told[42];
+	struct world *w = begin_forty(told);
+
+	(void)state;
+	world_settle(w, (struct asking){.payment = 40}, &told[40]);
+	world_run(w, 300);
+	assert_int_equal(w->txs_len, 1);
+	world_settle(w, (struct asking){.payment = 41}, &told[41]);
+	world_run(w, 200);
+	/* The first has waited long enough, and takes the other along. */
+	assert_int_equal(w->txs_len, 2);
+	assert_int_equal(w->txs[1].payments_len, 2);
+	world_free(w);
+}
+
+static void test_batch_never_waits_for_longer_than_the_window(void **state)
+{
+	struct told told[41];
+	struct world *w = begin_forty(told);
+
+	(void)state;
+	world_crash(w);
+	w->config.batch_window_ms = 100;
+	world_boot(w);
+	world_run(w, 400);
+	world_settle(w, (struct asking){.payment = 40}, &told[40]);
+	world_run(w, 60);
+	assert_int_equal(w->txs_len, 1);
+	world_run(w, 80);
+	assert_int_equal(w->txs_len, 2);
+	world_free(w);
+}
+
+static void test_batch_does_not_wait_when_an_end_is_near(void **state)
+{
+	struct told told[41];
+	struct world *w = begin_forty(told);
+
+	(void)state;
+	w->payments[40].valid_before = w->now_ms / 1000 + 10;
+	world_settle(w, (struct asking){.payment = 40}, &told[40]);
+	world_run(w, 60);
+	assert_int_equal(w->txs_len, 2);
+	world_free(w);
+}
+
 /* ---- What our own transactions did is never called another's. ---- */
 
 static void test_batch_lying_receipt_without_the_flag_is_no_end(void **state)
@@ -411,6 +481,11 @@ static void test_batch_survives_crashes_around_a_reorg(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			test_batch_waits_the_longer_the_more_is_in_flight),
+		cmocka_unit_test(
+			test_batch_never_waits_for_longer_than_the_window),
+		cmocka_unit_test(test_batch_does_not_wait_when_an_end_is_near),
 		cmocka_unit_test(
 			test_batch_lying_receipt_without_the_flag_is_no_end),
 		cmocka_unit_test(test_batch_pays_after_a_reorg_what_went_alone),
