@@ -148,7 +148,7 @@ const methods = {
   getMinimumBalanceForRentExemption: ([size]) => Number(ledger.rent(size)),
   getSignatureStatuses: ([list]) => context(list.map((text) => ledger.status(text)), 'processed'),
   getSignaturesForAddress: ([text, config]) => {
-    if (config?.minContextSlot > Number(ledger.at(config.commitment))) throw new RpcError(-32016, 'Minimum context slot has not been reached');
+    if (config?.minContextSlot > Number(ledger.at(config?.commitment))) throw new RpcError(-32016, 'Minimum context slot has not been reached');
     return ledger.signaturesOf(key(text), config);
   },
   getTransaction: ([signature]) => ledger.transaction(signature),
