@@ -192,6 +192,11 @@ void gw_client_send(struct gw_client *client, const void *data, size_t len)
 	gw_transport_write(client->transport, data, len);
 }
 
+bool gw_client_unsent(const struct gw_client *client)
+{
+	return gw_transport_unsent(client->transport) > 0;
+}
+
 bool gw_client_congested(const struct gw_client *client)
 {
 	return gw_transport_unsent(client->transport) > GW_TRANSPORT_HIGH_BYTES;

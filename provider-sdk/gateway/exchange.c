@@ -623,6 +623,10 @@ void gw_exchange_step(struct gw_exchange *exchange)
 
 void gw_exchange_sweep(struct gw_exchange *exchange, uint64_t now)
 {
+	if (exchange->flushing) {
+		gw_server_wake(exchange->server, exchange);
+		return;
+	}
 	if (exchange->timed_out || !gw_relay_late(exchange, now))
 		return;
 	exchange->timed_out = true;

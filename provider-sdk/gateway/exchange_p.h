@@ -90,9 +90,10 @@ struct gw_exchange {
 	bool bodiless;
 	uint32_t retry_after_s; /* 0: none */
 	bool keep;
-	bool slow;    /* the client was, at least once */
-	bool aborted; /* begun, and cannot be finished */
-	bool failed;  /* the origin did: nothing to be delivered */
+	bool slow;     /* the client was, at least once */
+	bool flushing; /* all is said; its end is on its way */
+	bool aborted;  /* begun, and cannot be finished */
+	bool failed;   /* the origin did: nothing to be delivered */
 	bool delivered;
 	bool owed; /* the gate says so */
 	unsigned status;

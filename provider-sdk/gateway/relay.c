@@ -12,10 +12,9 @@
  * certain that there is none yet to be had: an origin that breaks off before
  * can still be told as a 502 then, with the receipt.
  *
- * Delivered is a payment when the whole content was handed to the connection,
- * or when the client itself broke off after the first byte of it. An origin
- * that breaks off by itself leaves the payment owed: its buyer may come again,
- * once.
+ * Delivered is a payment when the whole content was handed to the kernel, or
+ * when the client itself broke off after the first byte of it. An origin that
+ * breaks off by itself leaves the payment owed: its buyer may come again, once.
  */
 #include "exchange_p.h"
 
@@ -287,6 +286,20 @@ void gw_relay_deliver(struct gw_exchange *exchange)
 	x402_gate_delivered(exchange->gate);
 }
 
+/* What has been paid for and waits in this process is lost with it: so long as
+ * the kernel has not taken it all, the journal does not call it delivered. */
+static void end_flushed(struct gw_exchange *exchange)
+{
+	if (!exchange->aborted && exchange->client &&
+		exchange->content_bytes > 0 &&
+		exchange->decision.action == X402_GATE_DELIVER &&
+		gw_client_unsent(exchange->client))
+		return;
+	if (!exchange->aborted)
+		gw_relay_deliver(exchange);
+	gw_exchange_finish(exchange, exchange->aborted ? "unwritable" : "");
+}
+
 /* The origin has said everything. */
 static void complete(struct gw_exchange *exchange)
 {
@@ -294,9 +307,8 @@ static void complete(struct gw_exchange *exchange)
 		gw_answer_head(exchange);
 	gw_answer_end(exchange);
 	gw_relay_tell_state(exchange, GW_UPSTREAM_GOOD);
-	if (!exchange->aborted)
-		gw_relay_deliver(exchange);
-	gw_exchange_finish(exchange, exchange->aborted ? "unwritable" : "");
+	exchange->flushing = true;
+	end_flushed(exchange);
 }
 
 /* It has said less, and the client has some of it already. */
@@ -450,6 +462,10 @@ void gw_relay_step(struct gw_exchange *exchange)
 	if (step_gone(exchange) || step_broken_body(exchange) ||
 		step_cut(exchange))
 		return;
+	if (exchange->flushing) {
+		end_flushed(exchange);
+		return;
+	}
 	if (exchange->tunnel) {
 		gw_upgrade_step(exchange);
 		return;

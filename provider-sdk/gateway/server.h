@@ -96,6 +96,8 @@ bool gw_client_tls(const struct gw_client *client);
 void gw_client_send(struct gw_client *client, const void *data, size_t len);
 /* Is so much unsent that more should wait for gw_exchange_writable? */
 bool gw_client_congested(const struct gw_client *client);
+/* Is there anything that the kernel has not taken yet? */
+bool gw_client_unsent(const struct gw_client *client);
 /* Send "100 Continue" if the client waits for it. */
 void gw_client_continue(struct gw_client *client);
 /* The exchange has room for more of the request's body. */
