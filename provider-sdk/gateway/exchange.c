@@ -278,6 +278,39 @@ static void exchange_free(struct gw_exchange *exchange)
 
 /* ---- The facilitator. ---- */
 
+/* Around every call of the gate that may write to the journal. */
+static void enter(struct gw_exchange *exchange)
+{
+	struct gw_server *server = exchange->server;
+
+	server->acting = exchange;
+	if (server->journal)
+		exchange->written = x402_provider_journal_asked(
+			server->journal);
+}
+
+static void leave(struct gw_exchange *exchange)
+{
+	struct gw_server *server = exchange->server;
+
+	server->acting = NULL;
+	if (server->journal &&
+		x402_provider_journal_asked(server->journal) !=
+			exchange->written)
+		exchange->must_sync = true;
+}
+
+/* What could not be done is an answer of the facilitator's, too. */
+static void answer_with(struct gw_exchange *exchange, enum x402_err transport)
+{
+	const struct x402_gate_facilitator_answer answer = {
+		.transport = transport, .now_unix_s = now_s()};
+
+	enter(exchange);
+	x402_gate_on_facilitator(exchange->gate, &answer, &exchange->decision);
+	leave(exchange);
+}
+
 static void on_asked(void *user, CURLcode code)
 {
 	struct gw_exchange *exchange = user;
@@ -290,25 +323,30 @@ static void on_asked(void *user, CURLcode code)
 /* True when on_asked will come; otherwise the next decision is there. */
 static bool ask(struct gw_exchange *exchange)
 {
-	struct gw_server *server = exchange->server;
-	const struct x402_gate_facilitator_answer answer = {
-		.transport = X402_ERR_NOMEM, .now_unix_s = now_s()};
-
 	exchange->ask_easy = curl_easy_init();
 	exchange->asking = exchange->ask_easy &&
 		x402__curl_ask_init(exchange->ask_easy, &exchange->decision.ask,
 			&exchange->ask) == X402_OK &&
-		x402__transfers_begin(server->facilitators, exchange->ask_easy,
-			on_asked, exchange);
+		x402__transfers_begin(exchange->server->facilitators,
+			exchange->ask_easy, on_asked, exchange);
 	if (exchange->asking)
 		return true;
 	x402__curl_ask_clear(&exchange->ask);
 	curl_easy_cleanup(exchange->ask_easy);
 	exchange->ask_easy = NULL;
-	server->acting = exchange;
-	x402_gate_on_facilitator(exchange->gate, &answer, &exchange->decision);
-	server->acting = NULL;
+	answer_with(exchange, X402_ERR_NOMEM);
 	return false;
+}
+
+/* What was written is on the disk, or it is not: then nothing is sent. */
+static void take_synced(struct gw_exchange *exchange)
+{
+	exchange->synced = exchange->asking = false;
+	if (exchange->unsafe)
+		answer_with(exchange, X402_ERR_STORE);
+	else if (ask(exchange))
+		return;
+	gw_exchange_decide(exchange);
 }
 
 static void take_answer(struct gw_exchange *exchange)
@@ -318,9 +356,9 @@ static void take_answer(struct gw_exchange *exchange)
 	exchange->asking = exchange->asked = false;
 	x402__curl_ask_answer(
 		&exchange->ask, exchange->ask_code, now_s(), &answer);
-	exchange->server->acting = exchange;
+	enter(exchange);
 	x402_gate_on_facilitator(exchange->gate, &answer, &exchange->decision);
-	exchange->server->acting = NULL;
+	leave(exchange);
 	x402__curl_ask_clear(&exchange->ask);
 	curl_easy_cleanup(exchange->ask_easy);
 	exchange->ask_easy = NULL;
@@ -362,9 +400,9 @@ static void begin(struct gw_exchange *exchange)
 {
 	const struct x402_gate_request view = view_of(exchange);
 
-	exchange->server->acting = exchange;
+	enter(exchange);
 	x402_gate_begin(exchange->gate, &view, &exchange->decision);
-	exchange->server->acting = NULL;
+	leave(exchange);
 	exchange->begun = true;
 }
 
@@ -540,9 +578,9 @@ void gw_exchange_on_handler(struct gw_exchange *exchange, unsigned status)
 	if (override)
 		x402_gate_read_override(override, amount);
 	exchange->failed = status == 0 || status >= 400;
-	exchange->server->acting = exchange;
+	enter(exchange);
 	x402_gate_on_handler(exchange->gate, &result, &exchange->decision);
-	exchange->server->acting = NULL;
+	leave(exchange);
 	gw_exchange_decide(exchange);
 }
 
@@ -551,6 +589,12 @@ void gw_exchange_decide(struct gw_exchange *exchange)
 	for (;;) {
 		switch (exchange->decision.action) {
 		case X402_GATE_ASK:
+			if (exchange->must_sync) {
+				exchange->must_sync = false;
+				exchange->asking = true;
+				gw_server_sync(exchange->server, exchange);
+				return;
+			}
 			if (ask(exchange))
 				return;
 			continue;
@@ -608,7 +652,9 @@ void gw_exchange_step(struct gw_exchange *exchange)
 		exchange_free(exchange);
 		return;
 	}
-	if (exchange->asked) {
+	if (exchange->synced) {
+		take_synced(exchange);
+	} else if (exchange->asked) {
 		take_answer(exchange);
 		gw_exchange_decide(exchange);
 	} else if (!exchange->begun && !exchange->naming) {

@@ -53,7 +53,14 @@ struct gw_exchange {
 	bool naming; /* the DNS is asked about the peer */
 	char peer_name[256];
 	bool begun;
-	bool asking; /* the facilitator */
+	/* A payment was written down, and must be on the disk before it is
+	 * sent. */
+	uint64_t written; /* before the gate was called */
+	bool must_sync;
+	bool synced;
+	bool unsafe; /* it is not there */
+	struct gw_exchange *next_syncing;
+	bool asking; /* the disk, or the facilitator */
 	bool asked;  /* it has answered */
 	CURLcode ask_code;
 	CURL *ask_easy;

@@ -267,6 +267,9 @@ static int run(struct gateway *gateway, struct gw_config *config)
 	if (config->journal && *config->journal && !gateway->options.check)
 		err = x402_provider_journal_open(
 			config->journal, false, &info, &gateway->journal);
+	if (err == X402_OK && gateway->journal)
+		err = x402_provider_journal_defer(gateway->journal, &info);
+	gateway->server.journal = gateway->journal;
 	if (err != X402_OK) {
 		gw_config_free(config);
 		return complain(&info, EXIT_STORE);

@@ -78,6 +78,62 @@ void gw_server_wake(struct gw_server *server, struct gw_exchange *exchange)
 	uv_idle_start(&server->idle, on_idle);
 }
 
+/* ---- The disk. ---- */
+
+static void begin_sync(struct gw_server *server);
+
+static void sync_journal(uv_work_t *work)
+{
+	struct gw_server *server = work->data;
+
+	server->sync_err = x402_provider_journal_sync(server->journal);
+}
+
+static void on_synced(uv_work_t *work, int status)
+{
+	struct gw_server *server = work->data;
+	bool failed = status || server->sync_err != X402_OK;
+
+	server->sync_busy = false;
+	if (failed)
+		gw_log_event("warning", "the journal could not be synced");
+	while (server->syncing) {
+		struct gw_exchange *exchange = server->syncing;
+
+		server->syncing = exchange->next_syncing;
+		exchange->synced = true;
+		exchange->unsafe = failed;
+		gw_server_wake(server, exchange);
+	}
+	if (server->unsynced || server->sync_wanted)
+		begin_sync(server);
+}
+
+/* All that wait now; who comes meanwhile waits for the next. */
+static void begin_sync(struct gw_server *server)
+{
+	server->syncing = server->unsynced;
+	server->unsynced = NULL;
+	server->sync_wanted = false;
+	server->sync.data = server;
+	server->sync_busy = true;
+	/* It fails without a callback to run only. */
+	if (uv_queue_work(server->loop, &server->sync, sync_journal, on_synced))
+		abort();
+}
+
+void gw_server_sync(struct gw_server *server, struct gw_exchange *exchange)
+{
+	if (exchange) {
+		exchange->next_syncing = server->unsynced;
+		server->unsynced = exchange;
+	} else {
+		server->sync_wanted = true;
+	}
+	if (!server->sync_busy)
+		begin_sync(server);
+}
+
 /* ---- Drain. ---- */
 
 static void close_all(struct gw_server *server)

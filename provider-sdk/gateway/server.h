@@ -40,6 +40,14 @@ struct gw_server {
 	size_t exchanges_len;
 	/* Whose gate is being asked, for its events. */
 	struct gw_exchange *acting;
+	/* Payments wait for the disk together: one sync at a time. */
+	struct x402_provider_journal *journal; /* NULL: none */
+	struct gw_exchange *unsynced;          /* for the next sync */
+	struct gw_exchange *syncing;           /* for the one under way */
+	uv_work_t sync;
+	bool sync_busy;
+	bool sync_wanted; /* also when nobody waits */
+	enum x402_err sync_err;
 	struct gw_exchange *woken; /* a queue */
 	struct gw_exchange *woken_last;
 	bool draining;
@@ -135,6 +143,9 @@ void gw_exchange_cut(struct gw_exchange *exchange);
 void gw_exchange_event(struct gw_exchange *exchange, enum x402_gate_event event,
 	const char *reason);
 
+/* Wake it, synced, when what it wrote is on the disk; NULL: see that it gets
+ * there. */
+void gw_server_sync(struct gw_server *server, struct gw_exchange *exchange);
 /* RFC 9110, made once a second. */
 const char *gw_server_date(struct gw_server *server);
 void gw_server_wake(struct gw_server *server, struct gw_exchange *exchange);

@@ -36,6 +36,8 @@ struct x402_provider_journal {
 	pthread_mutex_t lock;
 	sqlite3 *db;
 	int lock_fd; /* -1: for reading only */
+	int log_fd;  /* of the write-ahead log; -1: commits wait for the disk */
+	uint64_t asked; /* payments written down before they were sent */
 	sqlite3_stmt *verbs[X402__JOURNAL_VERBS];
 	uint8_t secret32[32];
 	struct x402_provider_memory memory;

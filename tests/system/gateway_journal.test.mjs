@@ -290,6 +290,65 @@ db.commit()`, file]);
       assert.deepEqual(await next.stop(), { code: 0, signal: null });
     });
 
+  test('what is sent to be settled is on the disk before', async () => {
+    const shim = path.join(dir, 'shim');
+    fs.writeFileSync(`${shim}.c`, `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fdatasync(int fd)
+{
+	char name[64], file[4096] = "";
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (readlink(name, file, sizeof(file) - 1) > 4 &&
+		!strcmp(file + strlen(file) - 4, "-wal")) {
+		if (access("${shim}.fail", F_OK) == 0)
+			return errno = EIO, -1;
+		if (access("${shim}.slow", F_OK) == 0) {
+			usleep(300000);
+			close(open("${shim}.synced", O_CREAT | O_WRONLY, 0600));
+		}
+	}
+	return syscall(SYS_fdatasync, fd);
+}
+`);
+    execFileSync('gcc', ['-shared', '-fPIC', '-o', `${shim}.so`, `${shim}.c`]);
+    const asan = fs.readFileSync(program).includes('__asan_init')
+      ? [execFileSync('gcc', ['-print-file-name=libasan.so']).toString().trim()]
+      : [];
+    const file = path.join(dir, 'disk.sqlite');
+    const gateway = await startGateway(shop(f, origin, '--journal', file),
+      { env: { LD_PRELOAD: [...asan, `${shim}.so`].join(':') } });
+    fs.writeFileSync(`${shim}.slow`, '');
+    let early = 0;
+    f.settle = () => {
+      early += !fs.existsSync(`${shim}.synced`);
+      return settled();
+    };
+    const required = await challenge(gateway, '/article');
+    const all = await Promise.all(Array.from({ length: 8 }, () =>
+      buy(gateway, pay(required))));
+    assert.ok(all.every((res) => res.status === 200));
+    assert.equal(early, 0);
+    fs.rmSync(`${shim}.slow`);
+    // A disk that fails: nothing is sent, and nothing is given.
+    fs.writeFileSync(`${shim}.fail`, '');
+    const payment = pay(required);
+    const had = f.count('settle');
+    const res = await buy(gateway, payment);
+    assert.equal(res.status, 502);
+    assert.doesNotMatch(res.text, /guest/);
+    assert.equal(f.count('settle'), had);
+    fs.rmSync(`${shim}.fail`);
+    assert.equal((await buy(gateway, payment)).text, SECRET);
+    assert.equal(f.count('settle'), had + 1);
+    await gateway.stop();
+  });
+
   test('a journal has one gateway', async () => {
     const gateway = await start();
     await assert.rejects(gateway.again(), /exit 3/);

@@ -885,6 +885,48 @@ static void test_journal_of_version_1_is_taken_over(void **state)
 	remove_all(&shop);
 }
 
+/* What the disk has of it is tests/system/gateway_journal.test.mjs's. */
+static void test_journal_deferred_says_what_is_to_be_synced(void **state)
+{
+	struct x402_provider_journal *reader = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+	struct shop shop;
+	char *payment;
+
+	(void)state;
+	open_shop(&shop);
+	assert_int_equal(x402_provider_journal_sync(shop.journal), X402_OK);
+	assert_int_equal(
+		x402_provider_journal_defer(shop.journal, &info), X402_OK);
+	assert_int_equal(x402_provider_journal_asked(shop.journal), 0);
+	payment = house_pay(&shop.house, "/articles/a");
+	assert_int_equal(
+		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
+	house_answer(&shop.house, 200, HOUSE_VALID);
+	assert_int_equal(x402_provider_journal_asked(shop.journal), 0);
+	assert_int_equal(house_handled(&shop.house, 200), X402_GATE_ASK);
+	assert_int_equal(x402_provider_journal_asked(shop.journal), 1);
+	assert_int_equal(x402_provider_journal_sync(shop.journal), X402_OK);
+	assert_int_equal(house_answer(&shop.house, 200, HOUSE_SETTLED),
+		X402_GATE_DELIVER);
+	assert_int_equal(x402_provider_journal_asked(shop.journal), 1);
+	x402_gate_delivered(shop.house.gate);
+	assert_int_equal(
+		x402_provider_journal_open(shop.path, true, &info, &reader),
+		X402_OK);
+	assert_int_equal(x402_provider_journal_defer(reader, &info),
+		X402_ERR_INVALID_ARGUMENT);
+	x402_provider_journal_close(reader);
+	close_shop(&shop);
+	/* All of it is there for the next one. */
+	open_at(&shop);
+	house_send(&shop.house, "/articles/a", payment);
+	assert_int_equal(shop.house.decision.status, 402);
+	free(payment);
+	close_shop(&shop);
+	remove_all(&shop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -902,6 +944,8 @@ int main(void)
 			test_journal_does_not_make_good_what_is_being_served),
 		cmocka_unit_test(test_journal_prunes_only_what_is_over),
 		cmocka_unit_test(test_journal_is_for_one_writer),
+		cmocka_unit_test(
+			test_journal_deferred_says_what_is_to_be_synced),
 		cmocka_unit_test(test_journal_refuses_what_is_none),
 		cmocka_unit_test(test_journal_that_others_read_is_refused),
 		cmocka_unit_test(test_journal_entry_as_json),

@@ -13,8 +13,9 @@
  * somebody. The rest is bookkeeping: totals and an export.
  *
  * Writing costs the thread that runs the gate one fsync before settling and
- * one after it. Not for several processes: the second one is refused.
- * provider_memory.h says what a shared memory must do.
+ * one after it, unless the caller waits for the disk elsewhere
+ * (x402_provider_journal_defer). Not for several processes: the second one is
+ * refused. provider_memory.h says what a shared memory must do.
  *
  * Thread rule: any thread; calls wait for each other. Close it after the
  * provider.
@@ -47,6 +48,28 @@ X402_API void x402_provider_journal_close(
  * that is for reading only. */
 X402_API const struct x402_provider_memory *x402_provider_journal_memory(
 	const struct x402_provider_journal *journal);
+
+/* ---- For a loop that must not wait for the disk. ---- */
+
+/*
+ * From now on writing waits for nobody, and a crash of the machine (not of the
+ * process) may take what was written last. Whoever runs the gate must therefore
+ * call x402_provider_journal_sync between a gate function that wrote a payment
+ * down (x402_provider_journal_asked has grown) and the ASK that it decided: a
+ * payment that was sent to be settled and is not on the disk is lost with the
+ * power. INVALID_ARGUMENT for reading only; STORE, NOMEM.
+ */
+X402_API X402_MUST_USE enum x402_err x402_provider_journal_defer(
+	struct x402_provider_journal *journal, struct x402_errinfo *info);
+/*
+ * Wait until all that was written before this call is on the disk; from any
+ * thread, while others use the journal. STORE: it is not; do not settle.
+ */
+X402_API X402_MUST_USE enum x402_err x402_provider_journal_sync(
+	struct x402_provider_journal *journal);
+/* How many payments were written down before they were sent. */
+X402_API uint64_t x402_provider_journal_asked(
+	struct x402_provider_journal *journal);
 
 enum x402_journal_state {
 	/* Asked to settle; the answer is not known. */
