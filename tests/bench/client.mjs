@@ -1,6 +1,6 @@
 // The payer's side: what a payment costs its processor, a crawl of paid URLs
 // beside the reference client, and what the client adds to an unpaid request.
-import {readFileSync, writeFileSync} from 'node:fs';
+import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {buildDir, programs, run, scratchDir, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
@@ -62,8 +62,28 @@ export async function unpaid(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
+/** CPU seconds of every process below this one, by name: whose time a crawl takes. */
+function cpuByName() {
+  const all = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
+    try {
+      const [, name, rest] = /^[0-9]+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+      const field = rest.split(' ');
+      all.set(Number(pid), {name, parent: Number(field[1]), seconds: (Number(field[11]) + Number(field[12])) / 100});
+    } catch { /* it has ended */ }
+  }
+  const names = {};
+  for (const {name, parent, seconds} of all.values()) {
+    let above = parent;
+    while (above > 1 && above !== process.pid) above = all.get(above)?.parent ?? 0;
+    if (above === process.pid) names[name] = (names[name] ?? 0) + seconds;
+  }
+  return names;
+}
+
 /** Run a crawler and look at its memory and processor time on the way. */
 async function watched(command, args, env) {
+  const before = cpuByName();
   const child = await start(command, args, {env});
   let peakMb = 0;
   let cpuSeconds = 0;
@@ -79,7 +99,9 @@ async function watched(command, args, env) {
   clearInterval(timer);
   const seconds = (performance.now() - begun) / 1000;
   if (code !== 0 && code !== 3) throw new Error(`${command}: ${code} ${child.output()}`);
-  return {seconds, peakMb, cpuSeconds, ...JSON.parse(child.output().trim().split('\n').at(-1))};
+  const others = Object.entries(cpuByName()).map(([name, cpu]) => [name, cpu - (before[name] ?? 0)])
+    .filter(([, cpu]) => cpu >= 0.05).sort((a, b) => b[1] - a[1]);
+  return {seconds, peakMb, cpuSeconds, others, ...JSON.parse(child.output().trim().split('\n').at(-1))};
 }
 
 /** Paid URLs, 200 in flight, ours and the reference, one after the other. */
@@ -112,6 +134,10 @@ export async function crawl(quick) {
     results.push({failed: theirs.failed, reference: true});
     lines.push('', `URLs per second: ${(ours.paid / ours.seconds / (theirs.ok / theirs.seconds)).toFixed(1)} times the ` +
       `reference. CPU per URL: ${(theirs.cpuSeconds / theirs.ok / (ours.cpuSeconds / ours.paid)).toFixed(1)} times less.`);
+    for (const [name, r] of [['ours', ours], ['the reference', theirs]]) {
+      lines.push('', `Beside ${name}, CPU seconds: ${r.others.map(([who, cpu]) => `${who} ${cpu.toFixed(1)}`).join(', ')}; ` +
+        `two cores had ${(2 * r.seconds).toFixed(1)}.`);
+    }
   } finally {
     await site.stop();
   }
