@@ -161,6 +161,8 @@ void x402_ngx_event(void *user, const struct x402_gate *gate,
 		x402_ngx_now->state = rows[event].state;
 		if (event == X402_GATE_EVENT_SETTLED)
 			x402_ngx_now->paid = true;
+		if (event == X402_GATE_EVENT_VERIFIED)
+			x402_ngx_now->verified = true;
 		if (x402_ngx_now->r)
 			log = x402_ngx_now->r->connection->log;
 	}
@@ -236,11 +238,16 @@ static bool asks_facilitator(const struct x402_ngx_deal *deal)
 {
 	const struct x402_gate_ask *ask = &deal->decision.ask;
 	const ngx_array_t *holders = deal->lcf->holders;
-	const struct x402_provider_holder *list = holders ? holders->elts
-							  : NULL;
+	const ngx_array_t *rpcs = deal->lcf->rpcs;
+	const struct x402_provider_holder *holder = holders ? holders->elts
+							    : NULL;
+	const struct x402_provider_rpc *rpc = rpcs ? rpcs->elts : NULL;
 
-	for (ngx_uint_t i = 0; list && i < holders->nelts; i++)
-		if (strcmp(ask->url, list[i].rpc_url) == 0)
+	for (ngx_uint_t i = 0; holder && i < holders->nelts; i++)
+		if (strcmp(ask->url, holder[i].rpc_url) == 0)
+			return false;
+	for (ngx_uint_t i = 0; rpc && i < rpcs->nelts; i++)
+		if (strcmp(ask->url, rpc[i].url) == 0)
 			return false;
 	return strcmp(ask->method, "GET") != 0;
 }
@@ -387,6 +394,8 @@ static ngx_int_t let_in(struct x402_ngx_deal *deal)
 	ngx_http_request_t *r = deal->r;
 
 	deal->phase = X402_NGX_OPEN;
+	/* Paid before, and not delivered: then nobody was asked to verify. */
+	deal->paid = deal->paid || !deal->verified;
 	/* Who pays gets the whole of it: a part, or "you have it already",
 	 * would be found out after the money has moved. */
 	r->headers_in.range = NULL;
@@ -582,8 +591,6 @@ static ngx_int_t start(struct x402_ngx_deal *deal)
 	x402_buf_clear(&body);
 	if (deal->lcf->shadow)
 		return shadow(deal);
-	/* Paid before, and not delivered. */
-	deal->paid = deal->decision.action == X402_GATE_RUN_HANDLER;
 	return act(deal);
 }
 

@@ -241,25 +241,49 @@ char *x402_ngx_set_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 	return NGX_CONF_OK;
 }
 
-/* x402_holder RPC_URL TOKEN [min=N] */
+/* x402_holder RPC_URL TOKEN [min=N] [price=PRICE] */
 char *x402_ngx_set_holder(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
 	struct x402_ngx_loc *lcf = conf;
 	const ngx_str_t *args = cf->args->elts;
 	struct x402_provider_holder *holder = push(
 		cf, &lcf->holders, sizeof(*holder));
-	ngx_str_t min;
+	ngx_str_t value;
 
 	(void)cmd;
 	if (!holder)
 		return NGX_CONF_ERROR;
 	holder->rpc_url = c_str(&args[1]);
 	holder->token = c_str(&args[2]);
-	if (cf->args->nelts > 3) {
-		if (!named(&args[3], "min=", &min))
-			return "expected a URL, a token, and min=N";
-		holder->min = c_str(&min);
+	for (ngx_uint_t i = 3; i < cf->args->nelts; i++) {
+		if (named(&args[i], "min=", &value)) {
+			holder->min = c_str(&value);
+		} else if (named(&args[i], "price=", &value)) {
+			holder->price = x402_ngx_price_read(
+				cf->pool, c_str(&value));
+			if (!holder->price)
+				return "price=: expected $0.01, 0.01usd or "
+				       "10000atomic";
+		} else {
+			return "expected a URL, a token, min=N and price=";
+		}
 	}
+	return NGX_CONF_OK;
+}
+
+/* x402_rpc NETWORK URL */
+char *x402_ngx_set_rpc(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+	struct x402_ngx_loc *lcf = conf;
+	const ngx_str_t *args = cf->args->elts;
+	struct x402_provider_rpc *rpc = push(cf, &lcf->rpcs, sizeof(*rpc));
+	const char *caip2 = x402_network_from_v1_name(c_str(&args[1]));
+
+	(void)cmd;
+	if (!rpc)
+		return NGX_CONF_ERROR;
+	rpc->network = caip2 ? caip2 : c_str(&args[1]);
+	rpc->url = c_str(&args[2]);
 	return NGX_CONF_OK;
 }
 

@@ -111,7 +111,8 @@ static ngx_command_t commands[] = {
 	LOC("x402_pass", NGX_CONF_TAKE123, x402_ngx_set_pass, pass),
 	LOC("x402_free_per_day", NGX_CONF_TAKE1, ngx_conf_set_num_slot,
 		free_per_day),
-	LOC("x402_holder", NGX_CONF_TAKE23, x402_ngx_set_holder, holders),
+	LOC("x402_holder", NGX_CONF_2MORE, x402_ngx_set_holder, holders),
+	LOC("x402_rpc", NGX_CONF_TAKE2, x402_ngx_set_rpc, rpcs),
 	LOC("x402_crawler", NGX_CONF_2MORE, x402_ngx_set_crawler, crawlers),
 	LOC("x402_crawlers_only", NGX_CONF_FLAG, ngx_conf_set_flag_slot,
 		crawlers_only),
@@ -299,6 +300,8 @@ static void merge_access(
 		conf->crawlers = prev->crawlers;
 	if (!conf->holders)
 		conf->holders = prev->holders;
+	if (!conf->rpcs)
+		conf->rpcs = prev->rpcs;
 	ngx_conf_merge_value(conf->free_per_day, prev->free_per_day, 0);
 	ngx_conf_merge_value(conf->crawlers_only, prev->crawlers_only, 0);
 }

@@ -124,6 +124,7 @@ struct x402_ngx_loc {
 	ngx_uint_t payment_identifier; /* enum x402_provider_identifier */
 	ngx_array_t *crawlers;         /* of struct x402_provider_crawler */
 	ngx_array_t *holders;          /* of struct x402_provider_holder */
+	ngx_array_t *rpcs;             /* of struct x402_provider_rpc */
 	ngx_str_t server_name;         /* for the origin where none is given */
 	const char *same; /* all that makes two locations ask for the same */
 
@@ -143,6 +144,7 @@ char *x402_ngx_set_asset(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *x402_ngx_set_also(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *x402_ngx_set_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *x402_ngx_set_holder(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *x402_ngx_set_rpc(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *x402_ngx_set_crawler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *x402_ngx_set_facilitators(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *x402_ngx_set_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -243,6 +245,7 @@ struct x402_ngx_deal {
 	bool syncing;
 	bool synced;    /* and how that went */
 	bool settling;  /* money may be moving: never cancel */
+	bool verified;  /* the facilitator has said yes to it */
 	bool paid;      /* money has moved for it, now or before */
 	bool content;   /* what was let out is what was paid for */
 	bool delivered; /* a byte of it has left */

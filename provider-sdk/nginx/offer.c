@@ -306,6 +306,8 @@ enum x402_err x402_ngx_offer_make(ngx_pool_t *pool,
 		.payments_max = 1, /* a memory of its own is never used */
 		.memory = memory,
 		.hooks = {.event = x402_ngx_event},
+		.rpcs = lcf->rpcs ? lcf->rpcs->elts : NULL,
+		.rpcs_len = lcf->rpcs ? lcf->rpcs->nelts : 0,
 	};
 	enum x402_err err = x402_ngx_offer_route(pool, lcf, said, info, &route);
 

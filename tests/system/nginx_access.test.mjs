@@ -443,7 +443,8 @@ test('what cannot be sold so is refused with what was expected', () => {
   assert.equal(at('x402_old_price 0.02usd until=2031-01-01T00:00:00Z;'), 'ok');
   assert.equal(at('resolver 127.0.0.1:53; x402_crawler Abot allow host=.a.b;'),
     'ok');
-  assert.equal(at(`x402_holder http://127.0.0.1:8545 ${PAYER} min=5;`), 'ok');
+  assert.equal(at(`x402_holder http://127.0.0.1:8545 ${PAYER} min=5
+    price=$0.001; x402_rpc base http://127.0.0.1:8545;`), 'ok');
   for (const [inside, words] of [
     [`x402_also ${SOLANA} pay_to=${KEY58};`, /x402_facilitator_signer/],
     ['x402_scheme upto;', /x402_facilitator_signer/],
@@ -469,6 +470,9 @@ test('what cannot be sold so is refused with what was expected', () => {
     ['x402_crawler Bot allow colour=red;', /directory=/],
     ['x402_holder nowhere 0x12;', /holders/],
     [`x402_holder http://a.test ${PAYER} 5;`, /min=N/],
+    [`x402_holder http://a.test ${PAYER} price=cheap;`, /price=: expected/],
+    ['x402_rpc mars http://a.test;', /rpcs/],
+    ['x402_rpc base nowhere;', /rpcs/],
     [`x402_holder http://a.test ${PAYER} min=0;`, /min above 0/],
     ['x402_payment_identifier maybe;', /invalid value/],
     ['x402_scheme never;', /invalid value/],

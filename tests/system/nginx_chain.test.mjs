@@ -10,8 +10,8 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import {
-  payerAccount, permit2Request, programs, run, startDevnet, startFacilitator,
-  top,
+  payerAccount, paymentRequest, permit2Request, programs, run, startDevnet,
+  startFacilitator, top,
 } from '../devnet/lib.mjs';
 import {
   atRest, freePort, metrics, startNginx, startOrigin,
@@ -173,6 +173,8 @@ test('holders of a token go free, by its own chain', async () => {
       x402_holder ${info.rpcUrl} ${info.token} min=${balance}; }
     location /rich/ { x402 on; alias DIR/html/;
       x402_holder ${info.rpcUrl} ${info.token} min=${balance + 1n}; }
+    location /less/ { x402 on; alias DIR/html/;
+      x402_holder ${info.rpcUrl} ${info.token} min=1 price=0.002usd; }
     location /down/ { x402 on; alias DIR/html/;
       x402_holder http://127.0.0.1:1 ${info.token}; }
   }`, { files: { 'a.txt': TALE } });
@@ -195,6 +197,29 @@ test('holders of a token go free, by its own chain', async () => {
     { headers: await proof('/club/a.txt') });
   assert.equal(elsewhere.status, 402, 'a proof for another page');
   assert.equal((await metrics(site)).holder, 2);
+  // Cheaper for holders: told to who signs in, taken from who holds.
+  assert.equal((await challenge(site, '/less/a.txt')).accepts[0].amount,
+    '10000');
+  const told = decode((await request(site, '/less/a.txt',
+    { headers: await proof('/less/a.txt') })).headers['payment-required']);
+  assert.equal(told.accepts[0].amount, '2000');
+  const [offer] = told.accepts;
+  const pay = async (key) => {
+    const { paymentPayload } = await paymentRequest(info, {
+      privateKey: key, requirements: offer,
+      authorization: { to: offer.payTo, value: offer.amount } });
+    return request(site, '/less/a.txt', { headers: paying(encode({
+      ...paymentPayload, accepted: offer, resource: told.resource })) });
+  };
+  const payee = info.accounts.payee.address;
+  const had = await devnet.balanceOf(payee);
+  const stranger = await pay(`0x${'5'.repeat(64)}`);
+  assert.equal(stranger.status, 402);
+  const holder = await pay(info.accounts.payer.privateKey);
+  assert.equal(holder.status, 200, holder.text);
+  assert.equal(holder.text, TALE);
+  assert.equal(await devnet.balanceOf(payee) - had, 2000n);
+  assert.equal((await metrics(site)).delivered, 1);
   await site.stop();
 });
 
