@@ -185,6 +185,11 @@ uint64_t fac_unix_ms(void)
 	return UINT64_C(1800000000000);
 }
 
+uint64_t fac_steady_unix_ms(void)
+{
+	return fac_unix_ms();
+}
+
 /* ---- A payment that waits. ---- */
 
 static struct fac_app app;

@@ -273,7 +273,7 @@ static struct fac_step give(
 		.scheme = "gift",
 		.caller = FAC_GIFT_CALLER,
 		.wire_network = chain->network.caip2,
-		.deadline_unix_ms = fac_unix_ms() + left_ms(s)};
+		.deadline_unix_ms = fac_steady_unix_ms() + left_ms(s)};
 
 	if (!x402_u256_sub(&s->cost_wei, balance, &s->gift_wei) ||
 		x402_u256_cmp(&s->gift_wei, &chain->gift_wei) > 0)

@@ -603,13 +603,10 @@ void fac_lane_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
-	/* What a payment may cost is estimated before it is queued. */
+	/* What a payment, or a gift, may cost is asked before it is queued. */
 	if (!line->fees_at_ms && !fac_svm_is(line))
 		(void)!fees_are_known(line);
 	fac_lane_dispatch(line);
-	/* A gift is held against its ceiling by what its gas costs now. */
-	if (line->config.gift_limits.caller_gwei && !line->fees_at_ms)
-		(void)fees_are_known(line);
 	fac_broadcast_tick(line);
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
