@@ -292,6 +292,17 @@ static int check_head_age(cfg_t *cfg, cfg_opt_t *opt)
 	return check_range(cfg, opt, 0, HEAD_AGE_MAX_S);
 }
 
+static int check_proofs(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+	enum x402_proof_policy policy;
+
+	if (text && fac_config_parse_proofs(text, &policy))
+		return 0;
+	cfg_error(cfg, "transaction_proofs: expected bound, any or off");
+	return -1;
+}
+
 static int check_depth(cfg_t *cfg, cfg_opt_t *opt)
 {
 	return check_range(cfg, opt, 1, PROOF_DEPTH_MAX);
@@ -537,6 +548,7 @@ static const struct {
 	{"chain|max_priority_fee_lamports", check_lamports},
 	{"chain|confirmations", check_confirmations},
 	{"chain|proof_depth", check_depth},
+	{"chain|transaction_proofs", check_proofs},
 	{"chain|batch_max", check_batch},
 	{"chain|batch_window_ms", check_window},
 	{"chain|batch_payment_gas", check_batch_gas},
@@ -585,6 +597,8 @@ static void fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
 	settling->batch_max_gas = (uint64_t)cfg_getint(cfg, "batch_max_gas");
 	settling->stuck_after_s = (uint32_t)cfg_getint(cfg, "stuck_after");
 	settling->credit_preempted = cfg_getbool(cfg, "credit_preempted");
+	(void)!fac_config_parse_proofs(
+		cfg_getstr(cfg, "transaction_proofs"), &settling->proofs);
 	settling->max_payment_cost_gwei = (uint64_t)cfg_getint(
 		cfg, "max_payment_cost_gwei");
 	settling->daily_payer_gwei = (uint64_t)cfg_getint(
@@ -736,6 +750,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 			CFGF_NONE),
 		CFG_INT("stuck_after", settling->stuck_after_s, CFGF_NONE),
 		CFG_BOOL("credit_preempted", cfg_true, CFGF_NONE),
+		CFG_STR("transaction_proofs", "bound", CFGF_NONE),
 		CFG_STR_LIST("batch_tokens", NULL, CFGF_NODEFAULT),
 		CFG_STR_LIST("wallet_factories", NULL, CFGF_NODEFAULT),
 		CFG_STR("builder_code", "", CFGF_NONE),

@@ -38,6 +38,8 @@ struct fac_config_settling {
 	uint64_t batch_max_gas;
 	uint32_t stuck_after_s;
 	bool credit_preempted;
+	/* Transactions that paid already: never ANY unless it is said. */
+	enum x402_proof_policy proofs;
 	/* Tokens that may share transactions; has_tokens: the operator's. */
 	bool has_tokens;
 	struct x402_address tokens[FAC_ENGINE_TOKENS_MAX];
@@ -172,6 +174,9 @@ void fac_config_redact_url(const char *url, struct x402_buf *buf);
 void fac_config_settling_init(struct fac_config_settling *settling);
 /* "submitted", "safe", "finalized" or a number from 1. */
 bool fac_config_parse_confirmations(const char *text, uint32_t *ret_value);
+/* bound, any or off. */
+bool fac_config_parse_proofs(
+	const char *text, enum x402_proof_policy *ret_policy);
 void fac_config_settling_dump(
 	const struct fac_config_settling *settling, struct x402_buf *buf);
 bool fac_config_settling_equal(const struct fac_config_settling *a,

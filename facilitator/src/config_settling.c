@@ -21,7 +21,23 @@ void fac_config_settling_init(struct fac_config_settling *settling)
 		/* 70,000 gas at 1.4 gwei, and a hundred of those a day. */
 		.gift_max_gwei = 100000,
 		.daily_gifts_gwei = 10000000,
-		.credit_preempted = true};
+		.credit_preempted = true,
+		.proofs = X402_PROOFS_BOUND};
+}
+
+static const char *const proof_policies[] = {[X402_PROOFS_ANY] = "any",
+	[X402_PROOFS_BOUND] = "bound",
+	[X402_PROOFS_OFF] = "off"};
+
+bool fac_config_parse_proofs(
+	const char *text, enum x402_proof_policy *ret_policy)
+{
+	for (size_t i = 0; i < sizeof(proof_policies) / sizeof(char *); i++)
+		if (!strcmp(text, proof_policies[i])) {
+			*ret_policy = (enum x402_proof_policy)i;
+			return true;
+		}
+	return false;
 }
 
 bool fac_config_parse_confirmations(const char *text, uint32_t *ret_value)
@@ -90,6 +106,8 @@ void fac_config_settling_dump(
 		(unsigned long long)settling->batch_max_gas,
 		settling->stuck_after_s,
 		settling->credit_preempted ? "true" : "false");
+	x402_buf_printf(buf, "\ttransaction_proofs = %s\n",
+		proof_policies[settling->proofs]);
 	x402_buf_printf(buf,
 		"\tbuilder_code = \"%s\"\n\tsponsor_approvals = "
 		"%s\n\tgift_max_gwei = %llu\n"
@@ -136,6 +154,7 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->batch_max_gas != b->batch_max_gas ||
 		a->stuck_after_s != b->stuck_after_s ||
 		a->credit_preempted != b->credit_preempted ||
+		a->proofs != b->proofs ||
 		a->has_tokens != b->has_tokens ||
 		strcmp(a->builder_code, b->builder_code) != 0 ||
 		a->sponsor_approvals != b->sponsor_approvals ||

@@ -59,6 +59,8 @@ struct fac_app_chain {
 	bool approvals;
 	struct x402_u256 gift_wei;
 	const struct fac_config_settling *settling;
+	enum x402_proof_policy proofs;
+	uint32_t proof_depth;
 	struct fac_chain_status *status; /* shared */
 };
 

@@ -169,6 +169,11 @@ static struct fac_step start_plan(struct fac_judging *judging)
 				judging->chain->network.caip2,
 				judging->question.requirements.asset))
 			options.approval_gift_wei = &judging->chain->gift_wei;
+		options.proofs = judging->chain->proofs;
+		options.proof_depth = judging->chain->proof_depth;
+		/* Whoever waits for less to settle still wants it final. */
+		options.proof_finalized = judging->chain->confirmations >=
+			FAC_CONFIRM_SAFE;
 	}
 	if (x402_verify_plan(&judging->question, &options, &judging->plan))
 		return fac_fail(judging->request, 500, "out of memory");

@@ -97,7 +97,10 @@ static enum x402_err add_kinds(
 			continue;
 		for (size_t j = 0; (scheme = x402_scheme_at(j)); j++) {
 			/* One kind for each name: methods are not listed. */
-			if (x402_scheme_find(scheme->name, caip2) != scheme)
+			if (x402_scheme_find(scheme->name, caip2) != scheme ||
+				(scheme->shows_transfer &&
+					app->chains[i].proofs ==
+						X402_PROOFS_OFF))
 				continue;
 			enum x402_err err = add_kind(
 				kinds, version, scheme, &app->chains[i]);

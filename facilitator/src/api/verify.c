@@ -8,6 +8,10 @@
  *   5. on_held             the verdict, with the hold or without
  *   6. answer              HTTP 200 with the verdict, whatever it says
  *
+ * A transaction that paid already (proof) is looked for in the journal instead
+ * (ask_journal, on_row): one that was shown before would not settle again. It
+ * needs no hold, because nobody can spend it but by showing it.
+ *
  * Read-only (L-063), but for a hold that the caller asked for by the header
  * X402-Hold: SECONDS: until then the payer's unsettled payments and other
  * holds leave room for this one (demands.md F2).
@@ -203,14 +207,49 @@ static enum x402_err fill_hold(struct verifying *verifying)
 	return X402_OK;
 }
 
+/* ---- A transaction that paid already. ---- */
+
+static void on_row(void *user, const struct fac_store_reply *reply)
+{
+	struct verifying *verifying = user;
+
+	if (!reply->err)
+		fac_end(refuse_hold(verifying, X402_REASON_DUPLICATE_SETTLEMENT,
+			"this transaction has paid for a purchase already"));
+	else if (reply->err == X402_ERR_NOT_FOUND)
+		fac_end(answer(&verifying->judging));
+	else
+		fac_end(refuse_hold(verifying,
+			X402_REASON_UNEXPECTED_VERIFY_ERROR,
+			"the journal did not answer; nothing is known about "
+			"the payment"));
+}
+
+static struct fac_step ask_journal(struct verifying *verifying)
+{
+	struct fac_request *request = verifying->judging.request;
+	struct x402_settle_key key;
+
+	if (x402_verify_plan_key(&verifying->judging.plan, &key))
+		return fac_fail(request, 500, "out of memory");
+	fac_store_payment_get(request->app->store,
+		(struct fac_payment_query){.key32 = key.bytes},
+		(struct fac_store_to){request->app->loop, on_row, verifying});
+	return fac_wait(request);
+}
+
 /* ---- 1 and 2. ---- */
 
 static struct fac_step on_verdict(struct fac_judging *judging)
 {
 	struct verifying *verifying = (struct verifying *)judging;
 
-	if (!verifying->hold_s || !judging->verdict.valid ||
-		judging->request->app->stopping || !judging->chain)
+	if (!judging->verdict.valid || judging->request->app->stopping ||
+		!judging->chain)
+		return answer(judging);
+	if (judging->plan.paid)
+		return ask_journal(verifying);
+	if (!verifying->hold_s)
 		return answer(judging);
 	if (judging->chain->network.family == X402_FAMILY_SVM)
 		return fac_fail(judging->request, 400,

@@ -4,6 +4,7 @@
  */
 #include "chain/chain.h"
 #include "chain/decode_p.h"
+#include "chain/mined_p.h"
 #include "chain/params_p.h"
 #include "chain/reads_p.h"
 #include "chain/svm_p.h"
@@ -177,6 +178,9 @@ void fac_chain_read(struct fac_chain *chain,
 {
 	if (chain->svm_genesis)
 		fac_svm_read(chain->rpc, options, done, user);
+	else if (options->reads_len &&
+		options->reads[0].kind == X402_READ_MINED)
+		fac_mined_read(chain->rpc, options, done, user);
 	else
 		fac_reads_ask(chain->reads, options, done, user);
 }

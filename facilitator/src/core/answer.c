@@ -123,8 +123,7 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 
 /* ---- Success, once. ---- */
 
-/* L-005, as it will be stored and sent. NULL: memory is out. */
-static char *success_body(const struct fac_payment *payment)
+char *fac_answer_body(const struct fac_payment *payment)
 {
 	struct x402_settle_parties parties = x402_settle_proof_parties(
 		&payment->proof);
@@ -169,7 +168,7 @@ static bool is_same_request(
 		       32) == 0;
 }
 
-static void answer_success(
+void fac_answer_success(
 	struct fac_waiter *waiter, const struct fac_payment *payment)
 {
 	waiter->answer = payment->answer ? strdup(payment->answer) : NULL;
@@ -195,7 +194,7 @@ static void answer_credited(
 {
 	if (waiter->may_repeat && is_same_request(waiter, payment) &&
 		is_same_idempotency(waiter, payment) && payment->answer)
-		answer_success(waiter, payment);
+		fac_answer_success(waiter, payment);
 	else
 		answer_duplicate(waiter, payment);
 }
@@ -238,7 +237,7 @@ static void on_credited(void *arg, const struct fac_store_reply *reply)
 		/* The callers of one claim share scope, key, fingerprint. */
 		while (job->waiters) {
 			if (reply->claimed)
-				answer_success(job->waiters, &job->payment);
+				fac_answer_success(job->waiters, &job->payment);
 			else
 				answer_credited(job->waiters, &job->payment);
 		}
@@ -250,7 +249,7 @@ static void on_credited(void *arg, const struct fac_store_reply *reply)
 
 static void credit(struct fac_job *job)
 {
-	char *body = success_body(&job->payment);
+	char *body = fac_answer_body(&job->payment);
 
 	if (!job->has_claim)
 		job->engine->ports.random(job->engine->ports.user, job->claim32,

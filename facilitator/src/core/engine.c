@@ -424,7 +424,7 @@ static void on_reserved(void *arg, const struct fac_store_reply *reply)
 
 /* ---- 2. A caller begins. ---- */
 
-static void free_waiter(struct fac_waiter *waiter)
+void fac_waiter_free(struct fac_waiter *waiter)
 {
 	fac_payment_clear(&waiter->asked);
 	free(waiter->answer);
@@ -440,7 +440,7 @@ static void on_recalled(void *arg, const struct fac_store_reply *reply)
 	waiter->engine->owed--;
 	if (waiter->answered) {
 		if (!waiter->done) /* told already: only we kept it */
-			free_waiter(waiter);
+			fac_waiter_free(waiter);
 		return;
 	}
 	if (reply->err == X402_ERR_NOT_FOUND) {
@@ -529,6 +529,10 @@ void fac_waiter_start(struct fac_waiter *waiter)
 		recall(waiter);
 		return;
 	}
+	if (waiter->paid) {
+		fac_grant_start(waiter);
+		return;
+	}
 	line = fac_engine_line(engine, waiter->asked.network);
 	fac_payment_copy(&waiter->asked, &payment);
 	memcpy(payment.owner, engine->owner, sizeof(payment.owner));
@@ -605,6 +609,11 @@ static void take_plan(
 	plan->state_calldata = (struct x402_buf){0};
 	asked->gas_limit = plan->gas_limit;
 	asked->may_share = plan->may_share;
+	waiter->paid = plan->paid;
+	if (plan->paid) {
+		fac_hash_text(plan->nonce32, asked->transaction);
+		asked->block_number = plan->paid_block_number;
+	}
 	x402_settle_plan_clear(plan);
 }
 
@@ -700,6 +709,8 @@ static void expire(struct fac_waiter *waiter)
 {
 	struct fac_job *job = waiter->job;
 
+	if (waiter->granting)
+		return;
 	if (!job || job->phase == FAC_JOB_RESERVING) {
 		if (fac_engine_now(waiter->engine) <
 			waiter->deadline_ms + STORE_GRACE_MS)
@@ -762,7 +773,7 @@ static void deliver(struct fac_engine *engine)
 		fac_crash_point("before_answer");
 		done(waiter->user, &waiter->result);
 		if (!waiter->busy)
-			free_waiter(waiter);
+			fac_waiter_free(waiter);
 	}
 }
 

@@ -16,6 +16,7 @@
  *   share.c      work that passes between instances
  *   stats.c      what operators see of it
  *   svm.c        Solana: co-signing, the end of a blockhash
+ *   grant.c      transactions that have paid already
  *
  * Objects: a waiter is a caller; a job is a payment in work; a tx is one
  * nonce with its bytes whose fate is open; a lane is one signer on one chain;
@@ -66,6 +67,10 @@ struct fac_waiter {
 	struct fac_payment asked; /* with a plan: the whole; else identity */
 	bool has_key32;
 	bool may_repeat;
+	/* It has paid already: see grant.c. */
+	bool paid;
+	bool granting;
+	unsigned grants;
 	unsigned busy;
 	struct fac_job *job; /* waits for this one */
 	struct fac_waiter *next_of_job;
@@ -347,6 +352,8 @@ void fac_job_set_payment(
 void fac_job_release(struct fac_job *job, const char *note);
 /* Begin with a caller, or begin anew. */
 void fac_waiter_start(struct fac_waiter *waiter);
+/* Told, and nothing is owed to it. */
+void fac_waiter_free(struct fac_waiter *waiter);
 /* Callers of a payment that was given up: those with a plan begin anew. */
 void fac_job_restart_callers(struct fac_job *job);
 
@@ -380,6 +387,14 @@ void fac_answer_credit_again(struct fac_job *job);
 /* A node took it, and the chain's confirmations are FAC_CONFIRM_SUBMITTED. */
 void fac_answer_submitted(struct fac_job *job);
 void fac_answer_detach(struct fac_waiter *waiter);
+/* L-005, as it will be stored and sent; the caller frees it. */
+char *fac_answer_body(const struct fac_payment *payment);
+/* The stored success, which is this caller's. */
+void fac_answer_success(
+	struct fac_waiter *waiter, const struct fac_payment *payment);
+
+/* ---- grant.c ---- */
+void fac_grant_start(struct fac_waiter *waiter);
 
 /* ---- batch.c ---- */
 /* What would be signed now for the payment at the head of the queue. */

@@ -69,6 +69,8 @@ static enum x402_err make_chains(
 		/* At most FAC_CONFIG_GIFT_MAX_GWEI: no overflow. */
 		(void)!x402_u256_mul_u64(
 			&chain->gift_wei, 1000000000, &chain->gift_wei);
+		chain->proofs = from->settling.proofs;
+		chain->proof_depth = from->settling.proof_depth;
 		chain->signers_len = from->signers_len;
 		chain->confirmations = from->settling.confirmations;
 		memcpy(chain->signers, options->signers[i],

@@ -11,6 +11,7 @@
 #include "store/postgres_verbs_p.h"
 
 #include "postgres_0001.h"
+#include "postgres_0002.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /*
  * synchronous_commit: an OK must mean durable (R1), whatever the role's
@@ -255,7 +256,8 @@ static enum x402_err check_server(
 static enum x402_err migrate(
 	PGconn *conn, uint64_t deadline_ms, struct x402_errinfo *info)
 {
-	static const char *const steps[] = {fac_postgres_0001};
+	static const char *const steps[] = {
+		fac_postgres_0001, fac_postgres_0002};
 	long version = 0;
 	char sql[96];
 

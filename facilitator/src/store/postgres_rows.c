@@ -253,6 +253,25 @@ static enum x402_err read_answer(struct fac_verb *verb, const PGresult *result)
 	return err ? err : outcome;
 }
 
+/*
+ * The second half of a grant. It must agree with the first: what was reserved
+ * is granted, and what was not is left alone.
+ */
+static enum x402_err read_granted(struct fac_verb *verb, const PGresult *result)
+{
+	enum x402_err reserved = verb->reply.err;
+	bool claimed = verb->reply.claimed;
+	struct at at = {result, 0};
+
+	if (PQntuples(result) != 1 || PQnfields(result) < ANSWER_COLUMNS ||
+		get_bool(at, CLAIMED) != claimed)
+		return X402_ERR_STORE;
+	if (!claimed)
+		return reserved;
+	fac_verb_reset(verb);
+	return read_answer(verb, result);
+}
+
 /* Rows of a statement that has no outcome of its own. */
 static enum x402_err read_payments(
 	struct fac_verb *verb, const PGresult *result)
@@ -495,6 +514,9 @@ static enum x402_err read_one(
 	case FAC_VERB_FORGET_CLAIMS:
 	case FAC_VERB_RETIRE:
 		return read_answer(verb, result);
+	case FAC_VERB_GRANT:
+		return index == 0 ? read_answer(verb, result)
+				  : read_granted(verb, result);
 	case FAC_VERB_PAYMENT_GET:
 		return index == 0 ? read_answer(verb, result)
 				  : read_events(verb, result);

@@ -277,6 +277,27 @@ static bool send_reserve(PGconn *conn, const struct fac_verb *verb)
 	return send(conn, FAC_POSTGRES_RESERVE, &p);
 }
 
+/* Both in this group's one transaction, like all of a verb's statements. */
+static bool send_grant(PGconn *conn, const struct fac_verb *verb,
+	const char *const *hooks, size_t hooks_len)
+{
+	const struct fac_store_end *end = &verb->ends[0];
+	struct params p = {0};
+
+	if (!send_reserve(conn, verb))
+		return false;
+	(void)!fac_payment_id_bytes(verb->payment.id, p.id16);
+	add_bytes(&p, verb->key32, 32);
+	add_bytes(&p, p.id16, 16);
+	add_text(&p, verb->owner);
+	add_text(&p, end->transaction);
+	add_u64(&p, end->block_number);
+	add_text(&p, verb->texts[FAC_TEXT_NOTE]);
+	add_hooks(&p, hooks, hooks_len);
+	add_steps(&p);
+	return send(conn, FAC_POSTGRES_GRANT, &p);
+}
+
 static void add_find(struct params *p, const struct fac_verb *verb)
 {
 	const char *id = verb->texts[FAC_TEXT_ID];
@@ -625,7 +646,8 @@ unsigned fac_postgres_statements(enum fac_verb_kind kind)
 {
 	return kind == FAC_VERB_LOAD_LANE ? 4
 		: kind == FAC_VERB_REVIVE ? 3
-		: kind == FAC_VERB_PAYMENT_GET || kind == FAC_VERB_RESOURCE_LIST
+		: kind == FAC_VERB_PAYMENT_GET ||
+			kind == FAC_VERB_RESOURCE_LIST || kind == FAC_VERB_GRANT
 		? 2
 		: 1;
 }
@@ -648,6 +670,8 @@ bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 		return send_finish(conn, verb, hooks, hooks_len);
 	case FAC_VERB_CREDIT:
 		return send_credit(conn, verb);
+	case FAC_VERB_GRANT:
+		return send_grant(conn, verb, hooks, hooks_len);
 	case FAC_VERB_PAYMENT_GET:
 		return send_get(conn, verb);
 	case FAC_VERB_HOLD:

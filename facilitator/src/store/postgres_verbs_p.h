@@ -33,6 +33,7 @@
 		"SELECT * FROM x402_finish($1, $2, $3, $4, $5, $6, $7, $8,"  \
 		" $9, $10, $11)")                                            \
 	X(CREDIT, "SELECT * FROM x402_credit($1, $2, $3)")                   \
+	X(GRANT, "SELECT * FROM x402_grant($1, $2, $3, $4, $5, $6, $7, $8)") \
 	X(PAYMENT_GET,                                                       \
 		"SELECT * FROM x402_payment_get($1, $2, $3, $4, $5, $6)")    \
 	X(PAYMENT_EVENTS,                                                    \

@@ -391,6 +391,8 @@ static enum x402_err dispatch(struct fac_sqlite *db, struct fac_verb *verb)
 		return fac_sqlite_finish(db, verb);
 	case FAC_VERB_CREDIT:
 		return fac_sqlite_credit(db, verb);
+	case FAC_VERB_GRANT:
+		return fac_sqlite_grant(db, verb);
 	case FAC_VERB_PAYMENT_GET:
 		return fac_sqlite_payment_get(db, verb);
 	case FAC_VERB_HOLD:

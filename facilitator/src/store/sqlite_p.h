@@ -146,6 +146,7 @@ enum x402_err fac_sqlite_take_over(
 	struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb);
+enum x402_err fac_sqlite_grant(struct fac_sqlite *db, struct fac_verb *verb);
 
 /* ---- sqlite_get.c ---- */
 enum x402_err fac_sqlite_payment_get(

@@ -629,3 +629,19 @@ enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
 		abort();
 	return X402_OK;
 }
+
+/* The verb's savepoint makes one of the three. */
+enum x402_err fac_sqlite_grant(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_reserve(db, verb);
+
+	if (err || !verb->reply.claimed)
+		return err;
+	err = fac_sqlite_end(db, &verb->ends[0], verb->owner);
+	if (!err)
+		err = fac_sqlite_credit(db, verb);
+	/* Nobody had the row before us, so nobody has the answer. */
+	return err == X402_ERR_CONFLICT || err == X402_ERR_NOT_FOUND
+		? X402_ERR_STORE
+		: err;
+}

@@ -252,6 +252,12 @@ void fac_store_credit(struct fac_store *store, const uint8_t key32[32],
 	fac_store_submit(store, fac_verb_credit(key32, answer), to);
 }
 
+void fac_store_grant(struct fac_store *store, const struct fac_payment *payment,
+	const char *answer, struct fac_store_to to)
+{
+	fac_store_submit(store, fac_verb_grant(payment, answer), to);
+}
+
 void fac_store_payment_get(struct fac_store *store,
 	struct fac_payment_query query, struct fac_store_to to)
 {

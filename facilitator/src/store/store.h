@@ -203,6 +203,15 @@ void fac_store_credit(struct fac_store *store, const uint8_t key32[32],
 	const char *answer, struct fac_store_to to);
 
 /*
+ * Use up a transaction that has paid already (proof), and grant: one row,
+ * SETTLED and credited with answer, in one commit. payment as for reserve,
+ * with its transaction and block_number. claimed: granted, and nobody else was
+ * or will be; else as reserve.
+ */
+void fac_store_grant(struct fac_store *store, const struct fac_payment *payment,
+	const char *answer, struct fac_store_to to);
+
+/*
  * Which payment: members that are not NULL are tried in this order, and the
  * first that finds one answers. Borrowed for the call.
  */

@@ -242,6 +242,22 @@ struct fac_verb *fac_verb_credit_claim(
 	return verb;
 }
 
+struct fac_verb *fac_verb_grant(
+	const struct fac_payment *payment, const char *answer)
+{
+	struct fac_verb *verb = about(FAC_VERB_GRANT, payment->key32);
+	struct fac_store_end end = {.state = FAC_PAYMENT_SETTLED,
+		.block_number = payment->block_number};
+
+	fac_payment_copy(payment, &verb->payment);
+	set_text(verb->owner, sizeof(verb->owner), payment->owner);
+	memcpy(end.key32, payment->key32, 32);
+	memcpy(end.transaction, payment->transaction, sizeof(end.transaction));
+	copy_ends(verb, (struct fac_store_ends){&end, 1});
+	verb->texts[FAC_TEXT_NOTE] = copy_text(answer);
+	return verb;
+}
+
 static bool copy32(const uint8_t *from, uint8_t to[32])
 {
 	if (from)

@@ -22,6 +22,7 @@
 	X(HEARTBEAT)        \
 	X(FINISH)           \
 	X(CREDIT)           \
+	X(GRANT)            \
 	X(PAYMENT_GET)      \
 	X(HOLD)             \
 	X(HOLD_GET)         \
@@ -57,8 +58,9 @@ enum fac_verb_kind {
 
 /* Indexes of texts. */
 enum {
-	FAC_TEXT_NOTE = 0, /* release: note; credit: answer; outbox: error */
-	FAC_TEXT_ID = 0,   /* payment_get */
+	FAC_TEXT_NOTE =
+		0, /* release: note; credit, grant: answer; outbox: error */
+	FAC_TEXT_ID = 0, /* payment_get */
 	FAC_TEXT_SCOPE,
 	FAC_TEXT_KEY,
 	FAC_TEXT_TYPE = 0, /* resource_list */
@@ -146,6 +148,8 @@ struct fac_verb *fac_verb_credit(const uint8_t key32[32], const char *answer);
 /* The same, and claimed again by the same random claim32: see store.h. */
 struct fac_verb *fac_verb_credit_claim(
 	const uint8_t key32[32], const char *answer, const uint8_t claim32[32]);
+struct fac_verb *fac_verb_grant(
+	const struct fac_payment *payment, const char *answer);
 struct fac_verb *fac_verb_payment_get(struct fac_payment_query query);
 struct fac_verb *fac_verb_hold(const struct fac_store_hold *hold);
 struct fac_verb *fac_verb_hold_get(const uint8_t key32[32]);

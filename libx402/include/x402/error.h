@@ -337,7 +337,34 @@ enum x402_err {
 		CHAIN, FRESH, "no node took the approval")                     \
 	X(ERC20_APPROVAL_INSUFFICIENT_ETH,                                     \
 		"erc20_approval_insufficient_eth_for_gas", PAYER, FRESH,       \
-		"the payer cannot pay for the gas of its approval")
+		"the payer cannot pay for the gas of its approval")            \
+	/* proof: a transaction that paid already; proof.h */                  \
+	X(PROOF_SCHEME, "invalid_proof_scheme", PEER, NEVER,                   \
+		"scheme is not proof")                                         \
+	X(PROOF_NETWORK_MISMATCH, "invalid_proof_network_mismatch", PEER,      \
+		NEVER, "payment and requirements name different networks")     \
+	X(PROOF_NOT_TAKEN, "invalid_proof_not_taken", PEER, NEVER,             \
+		"this facilitator takes no such proof")                        \
+	X(PROOF_SIGNATURE, "invalid_proof_signature", PAYER, NEVER,            \
+		"the signature is not that of the key that paid")              \
+	X(PROOF_NOT_MINED, "proof_transaction_not_mined", CHAIN, WAIT,         \
+		"the transaction is in no block yet: show it again later")     \
+	X(PROOF_NOT_FINAL, "proof_transaction_not_final", CHAIN, WAIT,         \
+		"the transaction is not final yet: show it again later")       \
+	X(PROOF_TRANSACTION_FAILED, "proof_transaction_failed", PAYER, FRESH,  \
+		"the transaction reverted, so no money moved")                 \
+	X(PROOF_PAYER_MISMATCH, "proof_payer_mismatch", PAYER, NEVER,          \
+		"another account sent the transaction")                        \
+	X(PROOF_NOT_A_TRANSFER, "proof_not_a_transfer", PAYER, NEVER,          \
+		"the transaction is no plain transfer of the asset to payTo")  \
+	X(PROOF_TRANSFER_EVENT_MISMATCH, "proof_transfer_event_mismatch",      \
+		PAYER, NEVER, "the asset's log does not say that it paid")     \
+	X(PROOF_AMOUNT_TOO_LOW, "proof_amount_too_low", PAYER, NEVER,          \
+		"the transaction moved less than the amount")                  \
+	X(PROOF_OLDER_THAN_CHALLENGE, "proof_older_than_challenge", PAYER,     \
+		NEVER, "the transaction was mined before the challenge")       \
+	X(PROOF_TOO_LATE, "proof_too_late", PAYER, NEVER,                      \
+		"the transaction was mined, or is shown, too late")
 
 enum x402_reason {
 #define X402__REASON_ENUM(code, wire, blame, retry, text) X402_REASON_##code,

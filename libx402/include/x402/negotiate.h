@@ -56,6 +56,11 @@ struct x402_selection_options {
 	 */
 	const struct x402_amount *allowed_assets;
 	size_t allowed_assets_len;
+	/*
+	 * Optional: the caller can send a transfer of its own and show it
+	 * (proof.h). Without it such offers are UNSUPPORTED.
+	 */
+	bool sends_transfers;
 	/* Optional: C-023. Return false to drop the offer. */
 	bool (*policy)(void *user, const struct x402_payment_required *required,
 		const struct x402_payment_requirements *offer);

@@ -30,6 +30,7 @@
 #include "x402/network.h"
 #include "x402/payment.h"
 #include "x402/permit2.h"
+#include "x402/proof.h"
 #include "x402/sign.h"
 #include "x402/svm.h"
 
@@ -56,7 +57,14 @@ enum x402_read_kind {
 	X402_READ_SVM_ACCOUNT,
 	/* simulateTransaction(data): the wire bytes as they are, signatures
 	 * unchecked, blockhash kept. REVERTED with the error as JSON text. */
-	X402_READ_SVM_SIMULATE
+	X402_READ_SVM_SIMULATE,
+	/*
+	 * The transaction whose hash is data, with its receipt and its block,
+	 * as struct x402_mined, whose head is the newest block, or with
+	 * finalized the newest that the chain calls so. The only read of its
+	 * round.
+	 */
+	X402_READ_MINED
 };
 
 /* One chain read, always at the latest block. */
@@ -72,6 +80,7 @@ struct x402_chain_read {
 	struct x402_span data; /* owned by the plan */
 	uint64_t gas;          /* cap for the call; 0: the node's default */
 	struct x402_pubkey account; /* X402_READ_SVM_ACCOUNT */
+	bool finalized;             /* X402_READ_MINED */
 };
 
 enum x402_answer_status {
@@ -82,6 +91,8 @@ enum x402_answer_status {
 struct x402_chain_answer {
 	enum x402_answer_status status;
 	struct x402_span data; /* borrowed until judge returns */
+	/* X402_READ_MINED, where status is OK; borrowed like data. */
+	const struct x402_mined *mined;
 };
 
 /* Reads in one round; the longest list today is the diagnosis of F-041. */
@@ -99,6 +110,11 @@ struct x402_verify_plan {
 	const struct x402_approval *approval;
 	struct x402_chain_read reads[X402_PLAN_READS_MAX];
 	size_t reads_len;
+	/*
+	 * Valid means that it was paid before it was shown (proof): whether it
+	 * was shown before is the caller's to know, by x402_verify_plan_key.
+	 */
+	bool paid;
 	/* Private to the scheme from here on. */
 	const struct x402_scheme *scheme;
 	unsigned round;
@@ -149,7 +165,22 @@ struct x402_verify_options {
 	/* Solana, Optional; 0: the defaults below. What a sponsor may cost. */
 	uint32_t max_compute_units;
 	uint64_t max_priority_lamports;
+	/*
+	 * Proofs of transactions, Optional. A caller that uses them up should
+	 * say BOUND: with ANY, whoever can ask it to settle can use up a
+	 * stranger's hash.
+	 */
+	enum x402_proof_policy {
+		X402_PROOFS_ANY, /* as the offer says */
+		X402_PROOFS_BOUND,
+		X402_PROOFS_OFF
+	} proofs;
+	/* Blocks on top of the transaction's that make it final; 0: below. */
+	uint32_t proof_depth;
+	/* In their place: the chain's own word. */
+	bool proof_finalized;
 };
+#define X402_PROOF_DEPTH ((uint32_t)12)
 /* A transfer takes 6,000 to 40,000; assertions of a wallet as much again. */
 #define X402_SVM_MAX_COMPUTE_UNITS ((uint32_t)400000)
 /* F-095: micro-lamports for each unit. */
@@ -195,6 +226,17 @@ struct x402_receipt {
 	size_t logs_len;
 };
 
+/* A transaction in a block, as it was sent and what came of it. */
+struct x402_mined {
+	bool found; /* false: in no block yet, and the rest is zero */
+	struct x402_address from;
+	struct x402_address to; /* zero: it made a contract */
+	struct x402_span input;
+	struct x402_receipt receipt;
+	uint64_t timestamp_unix_s; /* of its block, which is canonical */
+	uint64_t head_number;      /* as the read asked for it */
+};
+
 /*
  * What makes two payments the same one (F2): UNIQUE in the store. 32 bytes
  * that stand for (family, network, asset, payer, nonce).
@@ -217,6 +259,13 @@ struct x402_settle_plan {
 	 * There is no call then, and nothing is spent.
 	 */
 	bool nothing_to_send;
+	/*
+	 * proof: the transaction nonce32 has paid already, in that block, and
+	 * it is final. Nothing is sent; its key is to be used up in the same
+	 * commit that grants.
+	 */
+	bool paid;
+	uint64_t paid_block_number;
 	struct x402_address asset_address;
 	/*
 	 * The one call to send: no value goes with it, but for a gift
@@ -398,7 +447,8 @@ enum x402_signable_kind {
 	X402_SIGNABLE_EIP2612, /* Permit of a token, for Permit2 */
 	/* A transaction: approve of a token, for Permit2 (C-065) */
 	X402_SIGNABLE_APPROVAL,
-	X402_SIGNABLE_SVM /* a Solana message: 64 bytes by Ed25519 */
+	X402_SIGNABLE_SVM,     /* a Solana message: 64 bytes by Ed25519 */
+	X402_SIGNABLE_PROOF /* TransactionProof of a transfer that was sent */
 };
 struct x402_signable {
 	enum x402_signable_kind kind;
@@ -412,6 +462,7 @@ struct x402_signable {
 	const struct x402_permit2612 *eip2612;
 	/* Sent, it costs the payer gas: at most its limit at its price. */
 	const struct x402_transaction *approval;
+	const struct x402_proof_terms *proof;
 };
 
 /* What payments of one payer have in common. Zero it at first; it belongs to
@@ -446,6 +497,12 @@ struct x402_create_options {
 	struct x402_pubkey svm_payer;
 	struct x402_svm_mint svm_mint;
 	uint8_t svm_blockhash32[32];
+	/*
+	 * proof, Required there: the hash of the transfer that was sent, and
+	 * resource.url of the challenge (NULL: it has none).
+	 */
+	const uint8_t *transaction32;
+	const char *resource;
 };
 
 /*
@@ -508,6 +565,8 @@ struct x402_scheme {
 	const char *payload_member;
 	const char *method;
 	bool v2_only;
+	/* The payer sends the transfer itself, and then shows it. */
+	bool shows_transfer;
 	enum x402_err (*verify_plan)(
 		const struct x402_facilitator_request *request,
 		const struct x402_verify_options *options,

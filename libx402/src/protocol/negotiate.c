@@ -125,6 +125,7 @@ static enum x402_selection_outcome judge_offer(
 	enum x402_selection_outcome outcome;
 
 	if (!scheme || !scheme->create_payload ||
+		(scheme->shows_transfer && !options->sends_transfers) ||
 		!network_wanted(options, caip2))
 		return X402_SELECTION_UNSUPPORTED;
 	if (flow == X402_FLOW_UNKNOWN || !(scheme->flows & 1u << flow))

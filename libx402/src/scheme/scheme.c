@@ -10,6 +10,7 @@ static const struct x402_scheme *const table[] = {
 	&x402__scheme_exact_svm,
 	&x402__scheme_exact_permit2,
 	&x402__scheme_upto_evm,
+	&x402__scheme_proof_evm,
 };
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 

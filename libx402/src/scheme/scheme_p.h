@@ -11,6 +11,7 @@ extern const struct x402_scheme x402__scheme_exact_evm;
 extern const struct x402_scheme x402__scheme_exact_svm;
 extern const struct x402_scheme x402__scheme_exact_permit2;
 extern const struct x402_scheme x402__scheme_upto_evm;
+extern const struct x402_scheme x402__scheme_proof_evm;
 
 /* Decide a plan. info->text becomes the verdict's message. */
 void x402__refuse(struct x402_verify_plan *plan, enum x402_reason reason,

@@ -1,0 +1,31 @@
+-- 0002: transactions that paid already (the scheme proof).
+--
+-- Going back: DROP FUNCTION x402_grant. No row is shaped by it.
+
+-- The second half of a grant: the reservation of the same transaction becomes
+-- settled and credited. Only of the row that it made, which its id tells:
+-- whoever did not get the key must not end or claim what is there.
+CREATE FUNCTION x402_grant(a_key bytea, a_id bytea, a_owner text, a_hash text,
+  a_block bigint, a_answer text, a_hooks text[], a_steps text[])
+RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
+DECLARE
+  v record;
+  v_outcome text;
+BEGIN
+  SELECT sequence, id, state INTO v FROM payments
+    WHERE sequence = x402_of_key(a_key);
+  IF NOT FOUND OR v.id <> a_id OR v.state <> 'reserved' THEN
+    RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0, '', NULL);
+    RETURN;
+  END IF;
+  v_outcome := x402_end(a_key, a_owner, ''::bytea, 'settled', '', '', a_hash,
+    a_block, -1, a_hooks, a_steps);
+  IF v_outcome <> 'ok' THEN
+    RAISE EXCEPTION 'a reservation of this transaction cannot be settled: %',
+      v_outcome;
+  END IF;
+  UPDATE payments SET credited = true, answer = a_answer,
+    updated_ms = x402_now() WHERE sequence = v.sequence;
+  RETURN QUERY SELECT * FROM x402_answer('ok', true, false, 0, '',
+    ARRAY[v.sequence]);
+END $$;
