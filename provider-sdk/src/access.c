@@ -33,8 +33,10 @@ bool x402__gate_brings_payment(const struct x402_gate_request *request)
 
 	return request->header(request->header_user,
 		       X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
-		request->header(
-			request->header_user, X402_HEADER_X_PAYMENT, 0, &value);
+		request->header(request->header_user, X402_HEADER_X_PAYMENT, 0,
+			&value) ||
+		request->header(request->header_user,
+			X402_HEADER_X_PAYMENT_PROOF, 0, &value);
 }
 
 /* Is needle in a header's value, without regard to case? */

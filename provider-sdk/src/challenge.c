@@ -55,9 +55,32 @@ static void add_extensions(
 	x402_buf_add_byte(json, '}');
 }
 
+static void add_accepts(struct x402_buf *json,
+	const struct x402__prices *prices, const struct x402__stamp *stamp)
+{
+	uint8_t reference32[32];
+
+	if (!x402__prices_have_proofs(prices)) {
+		x402_buf_add_str(json, prices->accepts);
+		return;
+	}
+	for (size_t i = 0; i < prices->offers_len; i++) {
+		const struct x402__offer *offer = &prices->offers[i];
+
+		x402_buf_add_byte(json, i ? ',' : '[');
+		if (x402__offer_is_proof(offer)) {
+			x402__stamp_reference(stamp, offer, reference32);
+			x402__offer_add_fresh(offer, reference32, json);
+		} else {
+			x402_buf_add_str(json, offer->json);
+		}
+	}
+	x402_buf_add_byte(json, ']');
+}
+
 enum x402_err x402__challenge_header(const struct x402__route *route,
-	const struct x402__prices *prices, const char *url, const char *error,
-	struct x402_span more, char **ret_text)
+	const struct x402__prices *prices, const struct x402__stamp *stamp,
+	const char *error, struct x402_span more, char **ret_text)
 {
 	struct x402_buf json = {0};
 	struct x402_buf text = {0};
@@ -65,10 +88,10 @@ enum x402_err x402__challenge_header(const struct x402__route *route,
 	x402_buf_add_str(&json, "{\"x402Version\":2,\"error\":");
 	x402__json_string_add(&json, error);
 	x402_buf_add_str(&json, ",\"resource\":{\"url\":");
-	x402__json_string_add(&json, url);
+	x402__json_string_add(&json, stamp->url);
 	x402_buf_add_str(&json, route->resource_tail);
 	x402_buf_add_str(&json, "},\"accepts\":");
-	x402_buf_add_str(&json, prices->accepts);
+	add_accepts(&json, prices, stamp);
 	add_extensions(&json, route->extensions, more);
 	x402_buf_add_byte(&json, '}');
 	if (!json.failed)

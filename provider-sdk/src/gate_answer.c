@@ -15,12 +15,17 @@
 	"PAYMENT-SIGNATURE, X-PAYMENT, Accept, User-Agent, Cookie, " \
 	"X402-Pass, "                                                \
 	"SIGN-IN-WITH-X"
+/* Only where a route takes proofs. */
+#define VARY_PROOF_TEXT VARY_TEXT ", " X402_HEADER_X_PAYMENT_PROOF
 /* The reference's browser client sends the last one as a request header. */
 #define CORS_REQUEST_HEADERS                                          \
 	"Authorization, Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, " \
-	"X402-Pass, SIGN-IN-WITH-X, Access-Control-Expose-Headers"
-#define CORS_EXPOSED_HEADERS \
-	"PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X402-Pass"
+	"X402-Pass, SIGN-IN-WITH-X, X-Payment-Proof, "                \
+	"Access-Control-Expose-Headers"
+#define CORS_EXPOSED_HEADERS                                                  \
+	"PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, X402-Pass, " \
+	"X-Payment-Address, X-Payment-Amount, X-Payment-Network, "            \
+	"X-Payment-Contract, X-Accept-Payment"
 /* docs/facilitator.md: the longest hold that /verify grants. */
 #define HOLD_MAX_S 600
 /* No client reads a Location longer than this either. */
@@ -59,6 +64,13 @@ const char *x402__gate_keep(struct x402_gate *gate, char *text)
 	return text;
 }
 
+static const char *vary_text(const struct x402_gate *gate)
+{
+	return gate->prices && x402__prices_have_proofs(gate->prices)
+		? VARY_PROOF_TEXT
+		: VARY_TEXT;
+}
+
 static void add_cors(
 	struct x402_gate *gate, struct x402_gate_decision *decision)
 {
@@ -78,7 +90,7 @@ static void finish_answer(struct x402_gate *gate, unsigned status,
 	decision->body = x402_span_str(body);
 	x402__gate_add(decision, "Content-Type", "application/json");
 	x402__gate_add(decision, "Cache-Control", "no-store");
-	x402__gate_add(decision, "Vary", VARY_TEXT);
+	x402__gate_add(decision, "Vary", vary_text(gate));
 	add_cors(gate, decision);
 }
 
@@ -154,7 +166,7 @@ static void challenge_page(struct x402_gate *gate, enum x402_gate_action action,
 	ret_decision->status = 402;
 	x402__gate_add(ret_decision, X402_HEADER_PAYMENT_REQUIRED, header);
 	x402__gate_add(ret_decision, "Cache-Control", "no-store");
-	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
+	x402__gate_add(ret_decision, "Vary", vary_text(gate));
 	add_cors(gate, ret_decision);
 }
 
@@ -167,6 +179,8 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 		strcmp(reason,
 			x402_reason_wire(
 				X402_REASON_PERMIT2_ALLOWANCE_REQUIRED)) == 0;
+	struct x402__stamp stamp = x402__stamp_new(
+		gate->provider, gate->prices, gate->url, gate->now_unix_s);
 	struct x402_buf more = {0};
 	char *text = NULL;
 	const char *header;
@@ -177,7 +191,7 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 	write_extensions(gate, &more);
 	err = more.failed
 		? X402_ERR_NOMEM
-		: x402__challenge_header(gate->route, gate->prices, gate->url,
+		: x402__challenge_header(gate->route, gate->prices, &stamp,
 			  reason, x402_buf_span(&more), &text);
 	x402_buf_clear(&more);
 	if (err == X402_ERR_TOO_LARGE) {
@@ -202,6 +216,7 @@ void x402__gate_answer_challenge(struct x402_gate *gate,
 	x402__gate_add(ret_decision, X402_HEADER_PAYMENT_REQUIRED, header);
 	finish_answer(gate, allowance ? 412 : 402, body, ret_decision);
 	x402__crawler_add_price(gate, "crawler-price", ret_decision);
+	x402__proof_add_headers(gate, &stamp, ret_decision);
 }
 
 void x402__gate_answer_unsettled(struct x402_gate *gate,
@@ -294,7 +309,7 @@ void x402__gate_answer_deliver(struct x402_gate *gate,
 	x402__gate_add(ret_decision, receipt_name(gate), gate->receipt);
 	x402__gate_add(ret_decision, "Cache-Control",
 		cache ? cache : "private, no-store");
-	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
+	x402__gate_add(ret_decision, "Vary", vary_text(gate));
 	add_cors(gate, ret_decision);
 	if (gate->settled && gate->offer)
 		x402__crawler_add_price(gate, "crawler-charged", ret_decision);
@@ -322,7 +337,7 @@ void x402__gate_answer_pass(struct x402_gate *gate,
 	gate->access = access;
 	x402__gate_start(gate, X402_GATE_PASS, ret_decision);
 	x402__gate_add(ret_decision, "Cache-Control", "private, no-store");
-	x402__gate_add(ret_decision, "Vary", VARY_TEXT);
+	x402__gate_add(ret_decision, "Vary", vary_text(gate));
 	add_cors(gate, ret_decision);
 }
 

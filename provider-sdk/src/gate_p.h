@@ -70,6 +70,7 @@ struct x402_gate {
 	/* The payment: its version, what was sent, and which offer it takes. */
 	int version;   /* 0 while there is none */
 	bool v1_asked; /* the client speaks v1, whether or not it paid */
+	bool by_proof; /* it came as X-Payment-Proof, without extensions */
 	struct x402_facilitator_request request; /* payload owned */
 	struct x402_payment_requirements v2;     /* our offer, owned tree */
 	const struct x402__offer *offer;
@@ -247,6 +248,24 @@ void x402__replay_answer(struct x402_gate *gate, struct x402_buf *response,
 /* Is the payment signed by the payer's own key, as far as that can be known
  * without a chain? Also false for contract wallets. */
 bool x402__gate_payer_signed(const struct x402_gate *gate);
+
+/* ---- proof.c ---- */
+
+/* An offer with the reference that extra says, if that is one of ours for this
+ * resource. NOT_FOUND for any other; NOMEM. */
+X402_MUST_USE enum x402_err x402__proof_offer_read(const struct x402_gate *gate,
+	const struct x402__offer *offer, const struct x402_json *extra,
+	struct x402_payment_requirements *ret_req);
+/* X-Payment-Proof into gate->request.payload, as v2 would have it. SYNTAX,
+ * NOT_FOUND for a reference that is none of ours, NOMEM. */
+X402_MUST_USE enum x402_err x402__proof_header_decode(
+	struct x402_gate *gate, struct x402_span header);
+/* Who paid, and the key of the payment: its transaction. */
+X402_MUST_USE enum x402_err x402__proof_identify(
+	struct x402_gate *gate, const struct x402_json *json);
+/* The challenge again, in the words of the older habit. */
+void x402__proof_add_headers(struct x402_gate *gate,
+	const struct x402__stamp *stamp, struct x402_gate_decision *decision);
 
 /* ---- sign.c ---- */
 

@@ -26,15 +26,17 @@
 struct found {
 	struct x402_span v2;
 	struct x402_span v1;
+	struct x402_span proof;
 	size_t v2_count;
 	size_t v1_count;
+	size_t proof_count;
 };
 
 /* Does a comma-separated list name a payment header? */
 static bool list_names_payment(struct x402_span list)
 {
-	static const char *const names[] = {
-		X402_HEADER_PAYMENT_SIGNATURE, X402_HEADER_X_PAYMENT};
+	static const char *const names[] = {X402_HEADER_PAYMENT_SIGNATURE,
+		X402_HEADER_X_PAYMENT, X402_HEADER_X_PAYMENT_PROOF};
 	size_t i = 0;
 
 	while (i < list.len) {
@@ -45,7 +47,7 @@ static bool list_names_payment(struct x402_span list)
 		start = i;
 		while (i < list.len && !strchr(" \t,", list.ptr[i]))
 			i++;
-		for (size_t n = 0; n < 2; n++)
+		for (size_t n = 0; n < 3; n++)
 			if (i - start == strlen(names[n]) &&
 				strncasecmp((const char *)list.ptr + start,
 					names[n], i - start) == 0)
@@ -76,9 +78,17 @@ static const char *find_header(
 		if (++ret_found->v1_count > 1)
 			return "expected one X-PAYMENT header";
 	}
-	if (ret_found->v1_count && ret_found->v2_count)
+	while (request->header(request->header_user,
+		X402_HEADER_X_PAYMENT_PROOF, ret_found->proof_count, &value)) {
+		ret_found->proof = value;
+		if (++ret_found->proof_count > 1)
+			return "expected one X-Payment-Proof header";
+	}
+	if (ret_found->v1_count + ret_found->v2_count + ret_found->proof_count >
+		1)
 		return "expected PAYMENT-SIGNATURE or X-PAYMENT, not both";
-	if (!ret_found->v1_count && !ret_found->v2_count)
+	if (!ret_found->v1_count && !ret_found->v2_count &&
+		!ret_found->proof_count)
 		return NULL;
 	for (size_t i = 0;
 		request->header(request->header_user, "Connection", i, &value);
@@ -120,6 +130,28 @@ static enum x402__payment_outcome decode(struct x402_gate *gate,
 	}
 	gate->version = version;
 	gate->request.x402_version = version;
+	return X402__PAYMENT_GOOD;
+}
+
+/* P-122 likewise: what cannot be read is no payment. */
+static enum x402__payment_outcome decode_proof(
+	struct x402_gate *gate, struct x402_span text, const char **ret_reason)
+{
+	enum x402_err err = x402__proof_header_decode(gate, text);
+
+	*ret_reason = none_text(gate);
+	if (err == X402_ERR_NOMEM)
+		return X402__PAYMENT_FAULT;
+	if (err == X402_ERR_NOT_FOUND) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_NO_MATCHING_REQUIREMENTS);
+		return X402__PAYMENT_REFUSED;
+	}
+	if (err != X402_OK)
+		return X402__PAYMENT_NONE;
+	gate->by_proof = true;
+	gate->version = X402_V2;
+	gate->request.x402_version = X402_V2;
 	return X402__PAYMENT_GOOD;
 }
 
@@ -165,7 +197,13 @@ static enum x402__payment_outcome match_in(
 
 		if (gate->version == X402_V1 && !offer->v1_network)
 			continue;
-		if (read_offer(offer, &gate->v2) != X402_OK)
+		enum x402_err err = x402__offer_is_proof(offer)
+			? x402__proof_offer_read(gate, offer,
+				  payload->accepted.extra, &gate->v2)
+			: read_offer(offer, &gate->v2);
+		if (err == X402_ERR_NOT_FOUND)
+			continue;
+		if (err != X402_OK)
 			return X402__PAYMENT_FAULT;
 		if (gate->version == X402_V1) {
 			*used = x402__offer_v1(
@@ -293,6 +331,19 @@ static enum x402__payment_outcome identify_svm(
 	return err == X402_OK ? X402__PAYMENT_GOOD : X402__PAYMENT_FAULT;
 }
 
+static enum x402__payment_outcome identify_proof(
+	struct x402_gate *gate, const char **ret_reason)
+{
+	enum x402_err err = x402__proof_identify(
+		gate, gate->request.payload.payload);
+
+	if (err == X402_OK)
+		return X402__PAYMENT_GOOD;
+	*ret_reason = x402_reason_wire(X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
+	return err == X402_ERR_NOMEM ? X402__PAYMENT_FAULT
+				     : X402__PAYMENT_REFUSED;
+}
+
 /* P-154: what the offer does not name is not taken. */
 static enum x402__payment_outcome identify(
 	struct x402_gate *gate, const char **ret_reason)
@@ -311,6 +362,9 @@ static enum x402__payment_outcome identify(
 	if (gate->is_svm)
 		return identify_svm(
 			gate, transaction ? transaction : "", ret_reason);
+	if (strcmp(gate->v2.scheme ? gate->v2.scheme : "", X402_PROOF_SCHEME) ==
+		0)
+		return identify_proof(gate, ret_reason);
 	err = permit2 ? read_permit2(json, upto, &by) : read_eip3009(json, &by);
 
 	if (err == X402_ERR_NOMEM)
@@ -547,7 +601,7 @@ static enum x402__payment_outcome check_echo(
 			X402_REASON_NO_MATCHING_REQUIREMENTS);
 		return X402__PAYMENT_REFUSED;
 	}
-	if (!gate->route->extensions)
+	if (!gate->route->extensions || gate->by_proof)
 		return X402__PAYMENT_GOOD;
 	if (x402_json_parse(x402_span_str(gate->route->extensions), NULL, NULL,
 		    &declared) != X402_OK)
@@ -627,13 +681,17 @@ enum x402__payment_outcome x402__gate_read_payment(struct x402_gate *gate,
 	if (*ret_reason)
 		return X402__PAYMENT_SMUGGLED;
 	gate->v1_asked = found.v1_count > 0 && gate->route->v1;
-	text = gate->v1_asked ? found.v1 : found.v2;
+	text = gate->v1_asked       ? found.v1
+		: found.proof_count ? found.proof
+				    : found.v2;
 	*ret_reason = none_text(gate);
 	/* A v1 payment for a route that does not sell to v1 is none. */
-	if (!found.v2_count && !gate->v1_asked)
+	if (!found.v2_count && !found.proof_count && !gate->v1_asked)
 		return X402__PAYMENT_NONE;
-	outcome = decode(
-		gate, text, gate->v1_asked ? X402_V1 : X402_V2, ret_reason);
+	outcome = found.proof_count
+		? decode_proof(gate, text, ret_reason)
+		: decode(gate, text, gate->v1_asked ? X402_V1 : X402_V2,
+			  ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)
 		outcome = match_offer(gate, request, text, ret_reason);
 	if (outcome == X402__PAYMENT_GOOD)

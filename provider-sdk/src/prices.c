@@ -100,6 +100,8 @@ static enum x402_err check_terms(const struct x402_payment_requirements *req,
 		return refuse(info, field,
 			"unsupported_payment_flow: nobody holds an amount on "
 			"Solana, so settle cannot reserve there");
+	if (scheme->shows_transfer)
+		return X402_OK; /* a plain transfer: no domain is signed */
 	if (scheme->family == X402_FAMILY_SVM)
 		return check_svm(req, info, field);
 	/* Permit2 has a domain of its own. */
@@ -237,11 +239,16 @@ static enum x402_err price_terms(const struct x402_provider_price *price,
 
 /* What the protocol itself keeps in extra (L-060, L-062). */
 static enum x402_err lay_protocol(const struct x402__route *route,
-	const char *scheme, struct x402_json *extra)
+	const struct x402_provider_price *price, struct x402_json *extra)
 {
+	const char *scheme = price->scheme ? price->scheme : "exact";
 	enum x402_err err = X402_OK;
 
-	if (route->settle == X402_PROVIDER_SETTLE_BEFORE)
+	if (strcmp(scheme, X402_PROOF_SCHEME) == 0)
+		err = x402_json_set_bool(
+			extra, "bound", !price->unbound_proofs);
+
+	if (err == X402_OK && route->settle == X402_PROVIDER_SETTLE_BEFORE)
 		err = x402_json_set_string(extra, "paymentFlow", "upfront");
 	if (err == X402_OK && strcmp(scheme, "upto") == 0)
 		err = x402_json_set_string(
@@ -268,7 +275,7 @@ static enum x402_err offer_text(const struct x402__route *route,
 
 	req->scheme = price->scheme ? price->scheme : "exact";
 	if (err == X402_OK)
-		err = lay_protocol(route, req->scheme, extra);
+		err = lay_protocol(route, price, extra);
 	req->extra = extra;
 	req->json = NULL; /* build from the fields, not from the old tree */
 	if (err == X402_OK)
@@ -303,6 +310,31 @@ enum x402_err x402__parse_object(const char *text, struct x402_errinfo *info,
 	return X402_OK;
 }
 
+/* Where a reference goes, right after the member's brace. */
+static enum x402_err mark_proof(const struct x402__route *route,
+	const struct x402_provider_price *price, struct x402_errinfo *info,
+	const char *field, struct x402__offer *offer)
+{
+	static const char mark[] = "\"extra\":{";
+	const char *at;
+
+	if (!price->scheme || strcmp(price->scheme, X402_PROOF_SCHEME) != 0)
+		return price->unbound_proofs
+			? refuse(info, field,
+				  "unbound_proofs: expected scheme proof")
+			: X402_OK;
+	if (route->settle == X402_PROVIDER_SETTLE_RESERVE)
+		return refuse(info, field,
+			"scheme proof: a transfer that was sent is not held; "
+			"settle before or after");
+	/* Quotes inside of values are escaped: the first is the member. */
+	at = strstr(offer->json, mark);
+	if (!at)
+		return X402_ERR_INTERNAL;
+	offer->fresh_at = (size_t)(at - offer->json) + sizeof(mark) - 1;
+	return X402_OK;
+}
+
 static enum x402_err read_price(const struct x402__route *route,
 	const struct x402_provider_price *price, struct x402_errinfo *info,
 	const char *field, struct x402__offer *offer)
@@ -330,12 +362,16 @@ static enum x402_err read_price(const struct x402__route *route,
 			route, price, &req, over, info, field, &offer->json);
 		x402_payment_requirements_clear(&terms);
 	}
+	if (err == X402_OK)
+		err = mark_proof(route, price, info, field, offer);
 	x402_json_unref(over);
 	known = asset_of(price);
 	offer->decimals = price->decimals ? price->decimals
 		: known                   ? known->decimals
 					  : 0;
-	offer->v1_network = x402_network_to_v1_name(price->network);
+	offer->v1_network = x402__offer_is_proof(offer)
+		? NULL
+		: x402_network_to_v1_name(price->network);
 	return err;
 }
 
@@ -431,6 +467,14 @@ enum x402_err x402__prices_new(const struct x402__route *route,
 	}
 	*ret_prices = prices;
 	return X402_OK;
+}
+
+bool x402__prices_have_proofs(const struct x402__prices *prices)
+{
+	for (size_t i = 0; i < prices->offers_len; i++)
+		if (x402__offer_is_proof(&prices->offers[i]))
+			return true;
+	return false;
 }
 
 struct x402__prices *x402__prices_ref(struct x402__prices *prices)

@@ -26,6 +26,8 @@ struct x402__offer {
 	char *v1_head;
 	char *v1_tail;
 	unsigned decimals; /* of the asset; 0 when nobody has said */
+	/* proof: where in json its reference goes; 0 for all others. */
+	size_t fresh_at;
 };
 
 /* All the ways to pay for a route, at one price. */
@@ -33,7 +35,7 @@ struct x402__prices {
 	int users; /* atomic */
 	struct x402__offer *offers;
 	size_t offers_len;
-	char *accepts; /* [...] */
+	char *accepts; /* [...]; proofs without their references */
 	/* Said later; "" for what the options say. */
 	char text[X402_PROVIDER_PRICE_SIZE];
 };
@@ -49,6 +51,10 @@ X402_MUST_USE enum x402_err x402__prices_new(const struct x402__route *route,
 struct x402__prices *x402__prices_ref(struct x402__prices *prices);
 /* NULL allowed. */
 void x402__prices_unref(struct x402__prices *prices);
+
+/* Does the buyer send the transfer and show it? */
+bool x402__offer_is_proof(const struct x402__offer *offer);
+bool x402__prices_have_proofs(const struct x402__prices *prices);
 
 /* Does the route's price depend on the request? */
 bool x402__route_is_dynamic(const struct x402__route *route);

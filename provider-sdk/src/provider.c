@@ -205,6 +205,9 @@ static enum x402_err write_common(
 {
 	struct x402_buf tail = {0};
 	FREE_STR char *probe = NULL;
+	/* Of the right length, which is all that is asked. */
+	struct x402_provider nobody = {.nonces = 0};
+	struct x402__stamp stamp = {.provider = &nobody, .url = ""};
 	enum x402_err err;
 
 	x402_buf_add_str(&tail, ",\"description\":");
@@ -219,7 +222,7 @@ static enum x402_err write_common(
 	if (!route->current)
 		return X402_OK;
 	err = x402__challenge_header(
-		route, route->current, "", "", x402_span(NULL, 0), &probe);
+		route, route->current, &stamp, "", x402_span(NULL, 0), &probe);
 	if (err == X402_ERR_TOO_LARGE)
 		return refuse(info, field,
 			"the challenge exceeds what clients read in a header");
@@ -551,6 +554,24 @@ static enum x402_err read_extras(const struct x402_provider_options *options,
 		: X402_OK;
 }
 
+/* Who has sent money for a reference must not meet a process without it. */
+static enum x402_err check_secret(
+	struct x402_errinfo *info, const struct x402_provider *provider)
+{
+	for (size_t i = 0; i < provider->routes_len; i++) {
+		const struct x402__route *route = &provider->routes[i];
+
+		for (size_t j = 0; j < route->terms_len; j++)
+			if (route->terms[j].scheme &&
+				strcmp(route->terms[j].scheme,
+					X402_PROOF_SCHEME) == 0)
+				return refuse(info, "secret32",
+					"scheme proof needs it, or a memory: "
+					"references must outlive the process");
+	}
+	return X402_OK;
+}
+
 enum x402_err x402_provider_new(const struct x402_provider_options *options,
 	struct x402_errinfo *info, struct x402_provider **ret_provider)
 {
@@ -570,7 +591,11 @@ enum x402_err x402_provider_new(const struct x402_provider_options *options,
 	err = read_urls(options, info, provider);
 	if (err == X402_OK)
 		err = read_routes(options, info, provider);
-	if (err == X402_OK && getrandom(provider->secret32, 32, 0) != 32)
+	if (err == X402_OK && !options->secret32 && !options->memory)
+		err = check_secret(info, provider);
+	if (err == X402_OK &&
+		(getrandom(provider->secret32, 32, 0) != 32 ||
+			getrandom(provider->salt32, 32, 0) != 32))
 		err = X402_ERR_INTERNAL;
 	if (err == X402_OK)
 		err = read_extras(options, info, provider);

@@ -116,7 +116,8 @@ struct x402_provider {
 	uint8_t secret32[32];
 
 	uint32_t pass_epoch;
-	uint64_t nonces;             /* atomic: challenges so far */
+	uint64_t nonces;    /* atomic: challenges so far */
+	uint8_t salt32[32]; /* this process's: no two make one reference */
 	struct x402_secp256k1 *secp; /* NULL: nothing is signed */
 	struct x402_secret signing_key;
 	struct x402__crawlers crawlers;
@@ -179,12 +180,31 @@ size_t x402__url_origin_length(const char *url);
 X402_MUST_USE enum x402_err x402__offer_write_v1(
 	const struct x402__route *route, struct x402__offer *offer);
 
+/* What is new in a challenge that may be answered by a proof. */
+struct x402__stamp {
+	const struct x402_provider *provider;
+	const char *url;
+	uint64_t now_unix_s;
+	uint8_t number8[8];
+};
+/* ---- proof.c ---- */
+struct x402__stamp x402__stamp_new(struct x402_provider *provider,
+	const struct x402__prices *prices, const char *url,
+	uint64_t now_unix_s);
+void x402__stamp_reference(const struct x402__stamp *stamp,
+	const struct x402__offer *offer, uint8_t ret_reference32[32]);
+/* The offer with this reference in it. */
+void x402__offer_add_fresh(const struct x402__offer *offer,
+	const uint8_t reference32[32], struct x402_buf *buf);
+
+/* ---- challenge.c ---- */
+
 /* The challenge of a route as header text, x402 P-121; more are members of its
  * extensions. NOMEM, TOO_LARGE. */
 X402_MUST_USE enum x402_err x402__challenge_header(
 	const struct x402__route *route, const struct x402__prices *prices,
-	const char *url, const char *error, struct x402_span more,
-	char **ret_text);
+	const struct x402__stamp *stamp, const char *error,
+	struct x402_span more, char **ret_text);
 /* The same as a v1 body (P-131); error as the v1 reference says it. */
 X402_MUST_USE enum x402_err x402__challenge_v1_body(
 	const struct x402__prices *prices, const char *url, const char *error,

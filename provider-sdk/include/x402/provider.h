@@ -56,6 +56,12 @@ struct x402_provider_price {
 	 * facilitatorAddress that will settle (P-103); the price is then the
 	 * most that the handler can ask for. On Solana extra_json needs the
 	 * feePayer of the facilitator that will settle, and may have a memo.
+	 * "proof" (EVM) is for buyers that send a transfer themselves and then
+	 * show its hash, in PAYMENT-SIGNATURE or as X-Payment-Proof: the
+	 * challenge then also has X-Payment-Address, -Amount, -Network,
+	 * -Contract and X-Accept-Payment. It needs secret32, or a memory: a
+	 * reference must outlive the process, or who has paid pays for
+	 * nothing. Not with RESERVE.
 	 */
 	const char *scheme;
 	/* Required: CAIP-2, "eip155:8453", "solana:5eykt4UsFv8P8NJd...". */
@@ -81,6 +87,13 @@ struct x402_provider_price {
 	const char *extra_json;
 	/* Optional, default X402_PROVIDER_TIMEOUT_SECONDS. */
 	int64_t max_timeout_seconds;
+	/*
+	 * Optional, "proof" only: take a hash from whoever brings it first,
+	 * without the signature of the key that paid. Anybody who watches the
+	 * chain can then take what another has paid for; and the facilitator
+	 * must have been told to take such proofs.
+	 */
+	bool unbound_proofs;
 };
 
 /* When the money moves. */
@@ -460,7 +473,7 @@ struct x402_gate_header {
 	const char *name;
 	const char *value;
 };
-#define X402_GATE_HEADERS_MAX 16
+#define X402_GATE_HEADERS_MAX 20
 /* What is left of them beside the gate's own. */
 #define X402_GATE_REPLAY_HEADERS_MAX 8
 
