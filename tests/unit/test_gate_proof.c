@@ -213,6 +213,7 @@ static void assert_asked(struct house *house, uint8_t tx, const char *amount)
 
 static void test_gate_proof_is_asked_and_delivered_once(void **state)
 {
+	struct x402_settle_response response;
 	struct house house;
 	struct shown shown;
 
@@ -231,9 +232,10 @@ static void test_gate_proof_is_asked_and_delivered_once(void **state)
 	show(&house, "/shown/b", 0, 7, &shown);
 	assert_int_equal(house_send(&house, "/shown/b", shown.payment),
 		X402_GATE_ANSWER);
-	assert_null(decision_header(
-		&house.decision, X402_HEADER_PAYMENT_RESPONSE));
-	assert_true(house.decision.status >= 400);
+	house_receipt(&house, X402_HEADER_PAYMENT_RESPONSE, &response);
+	assert_false(response.success);
+	assert_string_equal(response.error_reason, "duplicate_settlement");
+	x402_settle_response_clear(&response);
 	free(shown.payment);
 	house_close(&house);
 }
