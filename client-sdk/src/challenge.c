@@ -133,6 +133,17 @@ struct filter {
 	const struct x402_payment_requirements *foreign;
 };
 
+/* A hash that nobody signs is the first comer's, and that may be another. */
+static bool can_send(const struct x402_payment_requirements *offer)
+{
+	struct x402_proof_terms terms;
+	bool bound = true;
+	if (x402_json_has(offer->extra, "bound") &&
+		!x402_json_bool(x402_json_get(offer->extra, "bound"), &bound))
+		return false;
+	return bound && !x402_proof_terms_read(offer, NULL, &terms);
+}
+
 /* C-050, C-060: can it be signed for with what is in extra? */
 static bool can_sign(const struct x402__choice *choice,
 	const struct x402_payment_requirements *offer)
@@ -155,12 +166,14 @@ static bool can_sign(const struct x402__choice *choice,
 	if (!scheme || x402_address_parse(offer->pay_to, &address) ||
 		x402_address_is_zero(&address))
 		return false;
+	if (scheme->shows_transfer)
+		return can_send(offer);
 	if (strcmp(offer->scheme, "upto") == 0)
 		return !x402_address_parse(x402_json_get_string(offer->extra,
 						   "facilitatorAddress"),
 			&address);
 	/* Permit2 has a domain of its own. */
-	return strcmp(scheme->method, "permit2") == 0 ||
+	return (scheme->method && strcmp(scheme->method, "permit2") == 0) ||
 		(x402_json_get_string(offer->extra, "name") &&
 			x402_json_get_string(offer->extra, "version"));
 }
@@ -291,6 +304,7 @@ enum x402_client_cause x402__challenge_choose(const struct x402__choice *choice,
 		.max_usd_micros = options->max_usd_micros,
 		.allowed_assets = options->allowed_assets,
 		.allowed_assets_len = options->allowed_assets_len,
+		.sends_transfers = options->send_transfers,
 		.policy = admit,
 		.user = &filter,
 	};

@@ -45,6 +45,7 @@ enum x402_err x402__transfer_run(struct x402__transfer *transfer)
 	while (flow->step != X402__FLOW_DONE) {
 		switch (flow->step) {
 		case X402__FLOW_SEND:
+			x402__transfer_ask(transfer);
 			if (x402__transfer_send(transfer))
 				x402__transfer_sent(transfer,
 					curl_easy_perform(

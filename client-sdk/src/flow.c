@@ -81,7 +81,8 @@ enum x402_err x402__options_resolve(const struct x402_client_options *options,
 			(!out.svm_rpc_url || !out.svm_signer->sign)) ||
 		(out.signer && !out.signer->sign) || out.timeout_ms < 0 ||
 		out.connect_timeout_ms < 0 || out.breaker_open_ms < 0 ||
-		(out.budgets_len && !out.journal))
+		(out.budgets_len && !out.journal) ||
+		(out.send_transfers && (!out.journal || !out.evm_rpc_url)))
 		return X402_ERR_INVALID_ARGUMENT;
 	if (!out.max_usd_micros)
 		out.max_usd_micros = X402_DEFAULT_MAX_USD_MICROS;
@@ -459,7 +460,10 @@ void x402__flow_sign(struct x402__flow *flow, const struct x402__inputs *inputs)
 		return;
 	enum x402_err err = x402__pay_sign(flow, flow->offer_index, inputs);
 	if (err) {
-		finish_err(flow, X402_CLIENT_CAUSE_SIGNER, err);
+		finish_err(flow,
+			inputs->send.poor ? X402_CLIENT_CAUSE_FUNDS
+					  : X402_CLIENT_CAUSE_SIGNER,
+			err);
 		return;
 	}
 	flow->offer_json = x402_json_ref(
@@ -524,6 +528,9 @@ void x402__flow_committed(struct x402__flow *flow)
 			return;
 		}
 	}
+	/* From here on the money may be gone, whatever is answered. */
+	if (x402__send_is_scheme(flow->payment.scheme))
+		flow->ambiguous = true;
 	flow->step = X402__FLOW_SEND;
 }
 
@@ -749,6 +756,15 @@ static void receive_pending(
 	finish(flow, X402_CLIENT_CAUSE_PENDING);
 }
 
+/* The transfer is on its way: the same proof again, until the deadline. */
+static bool waits_for_chain(const struct x402__flow *flow)
+{
+	enum x402_reason reason;
+	return x402_reason_from_wire(flow->payment.reason, &reason) &&
+		(reason == X402_REASON_PROOF_NOT_MINED ||
+			reason == X402_REASON_PROOF_NOT_FINAL);
+}
+
 static void mark_presented(struct x402__flow *flow)
 {
 	flow->payment.attempted = true;
@@ -769,6 +785,12 @@ static void receive_paid(
 		receive_pending(flow, message);
 		return;
 	case X402_CLIENT_OUTCOME_UNKNOWN:
+		if (waits_for_chain(flow)) {
+			flow->seen_pending = true;
+			flow->wait_ms = X402__SEND_WAIT_MS;
+			flow->step = X402__FLOW_WAIT;
+			return;
+		}
 		if (is_transient(message->status) && may_represent(flow)) {
 			flow->ambiguous = true;
 			represent(flow, message);

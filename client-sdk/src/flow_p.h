@@ -19,6 +19,7 @@
 #define X402_CLIENT_FLOW_P_H
 
 #include "headers_p.h"
+#include "send_p.h"
 #include "sponsor_p.h"
 #include "svm_p.h"
 #include "url_p.h"
@@ -37,6 +38,7 @@ struct x402__inputs {
 	uint8_t nonce32[32];                /* fresh for every call */
 	struct x402__svm_facts svm;         /* for an offer on Solana */
 	struct x402__sponsor_facts sponsor; /* for one through Permit2 */
+	struct x402__send_facts send;       /* for one by a transfer of ours */
 };
 
 enum x402__flow_step {

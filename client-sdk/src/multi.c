@@ -441,7 +441,8 @@ static size_t step_all(struct job **list, size_t len)
 		struct job *job = list[i];
 		switch (job->transfer.flow.step) {
 		case X402__FLOW_SEND:
-			send_job(job);
+			if (job->multi->ending || !ask_for(job))
+				send_job(job);
 			break;
 		case X402__FLOW_WAIT:
 			wait_job(job);

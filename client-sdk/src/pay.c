@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#include "x402/encoding.h"
+
 /* The library hands out a digest; a signer is told what it is for. */
 struct bridge {
 	const struct x402_client_signer *signer;
@@ -69,6 +71,40 @@ static enum x402_err encode(struct x402__flow *flow, size_t index,
 	return err;
 }
 
+/* A proof is worth something until its transaction is too old to be one. */
+static enum x402_err make_payload(struct x402__flow *flow,
+	const struct x402_payment_requirements *offer,
+	struct x402_create_options *create, const struct x402__inputs *inputs,
+	struct x402_json **ret_payload)
+{
+	struct x402_buf raw = {0};
+	struct x402_buf hex = {0};
+	uint8_t hash32[32];
+	if (!x402__send_is_offer(offer))
+		return x402_create_payload(
+			offer, create, &flow->error, ret_payload);
+	enum x402_err err = x402__send_sign(
+		offer, create, &inputs->send, &flow->error, &raw, hash32);
+	if (err)
+		return err;
+	create->transaction32 = hash32;
+	create->resource = flow->challenge.resource.url;
+	err = x402_create_payload(offer, create, &flow->error, ret_payload);
+	create->transaction32 = NULL;
+	x402_hex_encode_0x(x402_buf_span(&raw), &hex);
+	x402_buf_clear(&raw);
+	char *text = x402_buf_take_str(&hex);
+	if (!err) {
+		err = text ? x402_json_set_string(
+				     *ret_payload, "signedTransaction", text)
+			   : X402_ERR_NOMEM;
+		if (err)
+			x402_json_unref(*ret_payload);
+	}
+	free(text);
+	return err;
+}
+
 enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	const struct x402__inputs *inputs)
 {
@@ -108,8 +144,10 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	}
 	memcpy(create.nonce32, inputs->nonce32, sizeof(create.nonce32));
 	struct x402_json *scheme_payload = NULL;
-	enum x402_err err = x402_create_payload(
-		&bounded, &create, &flow->error, &scheme_payload);
+	if (x402__send_is_offer(offer))
+		valid_before = inputs->now_unix_s + X402_PROOF_LIFE_S;
+	enum x402_err err = make_payload(
+		flow, &bounded, &create, inputs, &scheme_payload);
 	if (err)
 		return err;
 	struct x402_json *extensions = NULL;
@@ -165,6 +203,13 @@ static void adopt_authorization(struct x402_client_payment *payment,
 	const struct x402_payment_payload *payload)
 {
 	struct x402_eip3009_payload exact = {0};
+	struct x402_proof_payload proof;
+	if (x402__send_is_scheme(payload->scheme)) {
+		if (!x402_proof_payload_read(payload->payload, NULL, &proof) &&
+			proof.bound)
+			x402_address_format(&proof.payer, payment->payer);
+		return;
+	}
 	if (x402_json_has(payload->payload, "permit2Authorization")) {
 		adopt_permit2(payment, payload);
 		return;

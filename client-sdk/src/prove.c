@@ -10,6 +10,7 @@
 #include "prove_p.h"
 
 #include "operate_p.h"
+#include "send_p.h"
 #include "text_p.h"
 
 #include <inttypes.h>
@@ -286,9 +287,17 @@ enum x402_client_proof x402__prove_by_chain(struct x402__asker *asker,
 	char ret_transaction[X402_CLIENT_TRANSACTION_SIZE])
 {
 	struct state_question question;
+	struct x402_buf raw = {0};
 	if (strncmp(purchase->network, "solana:", 7) == 0)
 		return x402__prove_by_svm(
 			asker, endpoint->url, purchase, ret_transaction);
+	if (!x402__send_raw_of(purchase->header_text, &raw)) {
+		enum x402_client_proof seen = x402__prove_transfer(asker,
+			endpoint->url, block_tag, x402_buf_span(&raw),
+			ret_transaction);
+		x402_buf_clear(&raw);
+		return seen;
+	}
 	if (!make_question(purchase, &question))
 		return X402_CLIENT_PROOF_NONE;
 	enum x402_client_proof proof = prove_by_evm(

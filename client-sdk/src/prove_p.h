@@ -13,7 +13,8 @@ enum x402_client_proof x402__prove_by_facilitator(struct x402__asker *asker,
 	char ret_transaction[X402_CLIENT_TRANSACTION_SIZE]);
 /*
  * The chain itself: authorizationState for EIP-3009, nonceBitmap for Permit2,
- * and on Solana the payer's signature among its account's transactions.
+ * the receipt of a transfer, and on Solana the payer's signature among its
+ * account's transactions.
  */
 enum x402_client_proof x402__prove_by_chain(struct x402__asker *asker,
 	const struct x402_client_endpoint *endpoint, const char *block_tag,
@@ -29,6 +30,9 @@ struct x402__prove_terms {
 	struct x402_u256 nonce; /* of Permit2 */
 	uint64_t valid_before_unix_s;
 };
+/* The same about a transfer; hash as the node writes it. */
+enum x402_client_proof x402__prove_transfer_judge(
+	const struct x402_json *answers, const char *hash, uint64_t nonce);
 enum x402_client_proof x402__prove_judge(
 	const struct x402_json *answers, const struct x402__prove_terms *terms);
 

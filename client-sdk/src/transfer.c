@@ -84,6 +84,8 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	transfer->signed_now = false;
 	transfer->asked = false;
 	transfer->sponsor.kind = X402__SPONSOR_NONE;
+	transfer->send = (struct x402__send_facts){0};
+	transfer->broadcast = false;
 	transfer->whole = false;
 	if (easy)
 		request_of(transfer, easy);
@@ -234,6 +236,7 @@ static void sign_one(struct x402__transfer *transfer)
 	struct x402__inputs inputs = fresh_inputs();
 	inputs.svm = transfer->svm;
 	inputs.sponsor = transfer->sponsor;
+	inputs.send = transfer->send;
 	transfer->signed_now = true;
 	x402__flow_sign(&transfer->flow, &inputs);
 	if (transfer->flow.step == X402__FLOW_COMMIT) {
@@ -416,11 +419,33 @@ static char *question_of_svm(
 	return question;
 }
 
+/*
+ * What is durable may leave: of this call, or of one that was killed before it
+ * could, or right after. The same bytes twice are one transfer.
+ */
+static char *broadcast_of(struct x402__transfer *transfer, const char **ret_url)
+{
+	const struct x402_client_payment *payment = &transfer->flow.payment;
+	struct x402_buf raw = {0};
+	*ret_url = transfer->client->options.evm_rpc_url;
+	if (transfer->broadcast || transfer->flow.brought || !*ret_url ||
+		!payment->header_text ||
+		!x402__send_is_scheme(payment->scheme) ||
+		x402__send_raw_of(payment->header_text, &raw))
+		return NULL;
+	transfer->broadcast = true;
+	char *body = x402__send_broadcast(x402_buf_span(&raw));
+	x402_buf_clear(&raw);
+	return body;
+}
+
 char *x402__transfer_question(
 	struct x402__transfer *transfer, const char **ret_url)
 {
 	struct x402__flow *flow = &transfer->flow;
 	const struct x402_client *client = transfer->client;
+	if (flow->step == X402__FLOW_SEND)
+		return broadcast_of(transfer, ret_url);
 	if (flow->step != X402__FLOW_RESERVE || flow->present_only ||
 		transfer->asked || client->operator_->paused)
 		return NULL;
@@ -430,6 +455,10 @@ char *x402__transfer_question(
 	if (x402__svm_is_offer(offer))
 		return flow->svm ? question_of_svm(transfer, ret_url) : NULL;
 	*ret_url = client->options.evm_rpc_url;
+	if (x402__send_is_offer(offer))
+		return *ret_url && flow->signer
+			? x402__send_question(offer, &flow->signer->address)
+			: NULL;
 	struct x402__sponsor_offer what = x402__sponsor_offer(
 		&flow->challenge, offer);
 	return *ret_url && flow->signer && (what.permit || what.approval)
@@ -446,7 +475,9 @@ void x402__transfer_answered(
 		return;
 	const struct x402_payment_requirements *offer =
 		&flow->challenge.accepts[flow->offer_index];
-	if (!x402__svm_is_offer(offer))
+	if (x402__send_is_offer(offer))
+		x402__send_answer(offer, answers, &transfer->send);
+	else if (!x402__svm_is_offer(offer))
 		x402__sponsor_answer(offer, answers,
 			x402__sponsor_offer(&flow->challenge, offer),
 			&transfer->sponsor);

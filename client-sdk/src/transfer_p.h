@@ -6,7 +6,7 @@
  *   x402__transfer_init()
  *   SEND     x402__transfer_send(), run the handle, x402__transfer_sent()
  *   WAIT     flow.wait_ms, then x402__flow_waited()
- *   RESERVE  x402__transfer_question(), once; then
+ *   RESERVE, SEND  x402__transfer_question(), once; then
  *   RESERVE, COMMIT   x402__transfers_journal(), for all that stand there
  *   DONE     x402__transfers_record(), then x402__transfer_finish()
  */
@@ -30,6 +30,8 @@ struct x402__transfer {
 	bool asked;                         /* a node, or it need not be */
 	struct x402__svm_facts svm;         /* asked before RESERVE */
 	struct x402__sponsor_facts sponsor; /* as well */
+	struct x402__send_facts send;       /* as well */
+	bool broadcast;                     /* by this call */
 	bool whole; /* the last answer came to its end */
 };
 
@@ -46,13 +48,14 @@ void x402__transfer_init(struct x402__transfer *transfer,
 X402_MUST_USE bool x402__transfer_send(struct x402__transfer *transfer);
 void x402__transfer_sent(struct x402__transfer *transfer, CURLcode code);
 /*
- * At RESERVE, before the journal: has a node to be asked first? Then its
- * question and where it goes; caller frees. NULL: no (look at the flow, which
- * may have been refused). Asks once.
+ * At RESERVE, before the journal: has a node to be asked first? At SEND: has it
+ * to be given a transfer of ours first? Then its question and where it goes;
+ * caller frees. NULL: no (look at the flow, which may have been refused). Asks
+ * once.
  */
 char *x402__transfer_question(
 	struct x402__transfer *transfer, const char **ret_url);
-/* answers NULL: none came. The flow is at RESERVE as before, or refused. */
+/* answers NULL: none came. The flow stands as before, or is refused. */
 void x402__transfer_answered(
 	struct x402__transfer *transfer, const struct x402_json *answers);
 /* Both, waiting for the node. */

@@ -316,6 +316,16 @@ struct x402_client_options {
 	 * chain, such payments need an approval made before.
 	 */
 	const char *evm_rpc_url;
+	/*
+	 * Pay also where a server wants a transfer that the payer sends by
+	 * itself and then shows (scheme "proof"): the payer pays the gas, and
+	 * money that was sent is gone, whatever the server says. Needs
+	 * evm_rpc_url, a key that may sign transactions, and a journal, which
+	 * has the transfer before it leaves: a call that was killed goes on
+	 * with the same bytes. Offers that anybody could take from us by
+	 * copying the hash (extra.bound false) are not paid.
+	 */
+	bool send_transfers;
 
 	/* C-030: cap for each payment, millionths of a dollar; default $1. */
 	uint64_t max_usd_micros;

@@ -33,6 +33,7 @@
 #include "x402/proof.h"
 #include "x402/sign.h"
 #include "x402/svm.h"
+#include "x402/transaction.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -448,7 +449,8 @@ enum x402_signable_kind {
 	/* A transaction: approve of a token, for Permit2 (C-065) */
 	X402_SIGNABLE_APPROVAL,
 	X402_SIGNABLE_SVM,     /* a Solana message: 64 bytes by Ed25519 */
-	X402_SIGNABLE_PROOF /* TransactionProof of a transfer that was sent */
+	X402_SIGNABLE_PROOF, /* TransactionProof of a transfer that was sent */
+	X402_SIGNABLE_TRANSFER /* a transaction: a token's plain transfer */
 };
 struct x402_signable {
 	enum x402_signable_kind kind;
@@ -463,6 +465,7 @@ struct x402_signable {
 	/* Sent, it costs the payer gas: at most its limit at its price. */
 	const struct x402_transaction *approval;
 	const struct x402_proof_terms *proof;
+	const struct x402_transaction *transfer;
 };
 
 /* What payments of one payer have in common. Zero it at first; it belongs to
