@@ -147,6 +147,9 @@ static enum cli_taken take_money(
 	case CLI_KEY_PUBLIC_ONLY:
 		call->options.public_only = true;
 		return CLI_TAKEN;
+	case CLI_KEY_SEND_TRANSFERS:
+		call->send_transfers = true;
+		return CLI_TAKEN;
 	case CLI_KEY_ALLOW_HTTP:
 		call->options.allow_http = true;
 		return CLI_TAKEN;
@@ -392,6 +395,13 @@ static int perform(struct cli_call *call, struct cli_payer *payer,
 	struct x402_client *client = NULL;
 	call->options.signer = cli_payer_signer(payer);
 	call->options.evm_rpc_url = getenv("EVM_RPC_URL");
+	if (call->send_transfers && !call->options.evm_rpc_url)
+		return cli_error(CLI_USAGE, "usage",
+			"--send-transfers: expected EVM_RPC_URL, a node to "
+			"send them to");
+	/* A dry run has no journal, and pays nothing. */
+	call->options.send_transfers = call->send_transfers &&
+		call->options.journal;
 	cli_payer_svm(payer, &call->options);
 	enum x402_err err = x402_client_new(&call->options, &client);
 	call->options.svm_key = NULL;

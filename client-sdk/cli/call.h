@@ -28,6 +28,7 @@ struct cli_call {
 	const char *task; /* what the costs are counted under */
 	const char *id;   /* the purchase's name: bought once */
 	bool buy_again;
+	bool send_transfers;
 	bool confirm;
 	bool yes;
 };

@@ -346,7 +346,8 @@ enum cli_key {
 	CLI_KEY_CONCURRENCY,
 	CLI_KEY_TOOL_NAME,
 	CLI_KEY_ARGUMENTS,
-	CLI_KEY_PUBLIC_ONLY
+	CLI_KEY_PUBLIC_ONLY,
+	CLI_KEY_SEND_TRANSFERS
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);

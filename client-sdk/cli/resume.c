@@ -143,6 +143,10 @@ int cli_resume(const struct cli_args *args, struct x402_json **ret_answer)
 	struct x402_json *answer = x402_json_new_object();
 	struct x402_client_options options = {.max_redirects = -1};
 	struct x402_client *client = NULL;
+	/* What was signed and perhaps never left is sent again, as it is. */
+	options.evm_rpc_url = cli_arg(args, CLI_KEY_RPC)
+		? cli_arg(args, CLI_KEY_RPC)
+		: getenv("EVM_RPC_URL");
 	int exit = CLI_OK;
 	if (resume.directory && mkdir(resume.directory, 0777) &&
 		errno != EEXIST)

@@ -104,6 +104,9 @@ static const struct cli_option get_options[] = {
 	PURCHASE_OPTIONS,
 	{CLI_KEY_BUY_AGAIN, "buy-again", NULL,
 		"sign anew though an earlier payment may still be charged"},
+	{CLI_KEY_SEND_TRANSFERS, "send-transfers", NULL,
+		"pay also by a transfer of our own that is shown; needs "
+		"EVM_RPC_URL"},
 	{CLI_KEY_DRY_RUN, "dry-run", NULL,
 		"say what would be paid; sign nothing", CLI_TOOL},
 	{CLI_KEY_CONFIRM, "confirm", NULL, "ask on the terminal first"},
