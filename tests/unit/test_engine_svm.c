@@ -214,6 +214,28 @@ static void test_settle_lands_and_names_the_signature(void **state)
 	world_free(w);
 }
 
+/* Depth alone is not enough: until then its message could land again. */
+static void test_settle_is_final_once_its_blockhash_is_dead(void **state)
+{
+	static const char count[] =
+		"SELECT count(*) FROM transactions WHERE state = 'final'";
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+
+	(void)state;
+	settle(w, &tx, 10000, &told);
+	world_run(w, 200);
+	cluster.landed = true;
+	pass_slots(w, 10);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	pass_slots(w, 300);
+	assert_int_equal(world_count(w, count), 0);
+	pass_slots(w, 80);
+	assert_int_equal(world_count(w, count), 1);
+	world_free(w);
+}
+
 static void test_settle_by_a_stranger_as_fee_payer_is_a_fault(void **state)
 {
 	struct world *w = open_world();
@@ -353,6 +375,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_settle_lands_and_names_the_signature),
+		cmocka_unit_test(
+			test_settle_is_final_once_its_blockhash_is_dead),
 		cmocka_unit_test(
 			test_settle_by_a_stranger_as_fee_payer_is_a_fault),
 		cmocka_unit_test(test_settle_processed_alone_is_not_settled),

@@ -445,6 +445,19 @@ static void test_verify_other_terms_are_refused(void **state)
 	assert_refused(&p, PAYLOAD("amount_mismatch"), true);
 }
 
+/* demands.md 32: it succeeds on chain, and the payee has what it had. */
+static void test_verify_transfer_onto_itself_is_refused(void **state)
+{
+	struct payment p = good();
+
+	(void)state;
+	p.tx.ix[2].accounts[0] = K_TO;
+	assert_refused(&p, PAYLOAD("recipient_mismatch"), true);
+	p = good();
+	p.tx.ix[2].accounts[2] = K_FROM;
+	assert_refused(&p, PAYLOAD("recipient_mismatch"), true);
+}
+
 /* ---- F-099 to F-09B, 26. ---- */
 
 static void test_verify_extra_instructions_are_refused(void **state)
@@ -835,6 +848,7 @@ int main(void)
 		cmocka_unit_test(test_verify_compute_ceilings_hold),
 		cmocka_unit_test(test_verify_other_transfers_are_refused),
 		cmocka_unit_test(test_verify_other_terms_are_refused),
+		cmocka_unit_test(test_verify_transfer_onto_itself_is_refused),
 		cmocka_unit_test(test_verify_extra_instructions_are_refused),
 		cmocka_unit_test(test_verify_create_account_is_refused),
 		cmocka_unit_test(

@@ -29,6 +29,8 @@
  * little would call a payment dead that can still land.
  */
 #define SLACK_HEIGHTS 150
+/* The head is so far in front of what is finalized. */
+#define FINALITY_HEIGHTS 32
 /* Nodes that must not know of it, one after another. */
 #define MISSES_WANTED 2
 #define PROBE_MS      1000
@@ -298,11 +300,24 @@ static void on_watched(void *arg, const struct fac_chain_receipt *receipts,
 		fac_watch_drop(tx);
 }
 
+/*
+ * FINAL lets the store forget the claim on its message: so not before the
+ * chain can no longer take that message. Time is no proof of it: a chain that
+ * halts keeps its blockhashes.
+ */
+static bool is_dead(const struct fac_line *line, const struct fac_tx *tx)
+{
+	return tx->last_height &&
+		line->head.height >
+		tx->last_height + BLOCKHASH_HEIGHTS + FINALITY_HEIGHTS;
+}
+
 void fac_svm_watch(struct fac_line *line)
 {
 	for (struct fac_tx *tx = line->txs; tx; tx = tx->next)
 		if (fac_watch_is_watched(tx) && !tx->busy &&
 			line->head.number >= tx->transaction.block_number +
-					line->config.proof_depth)
+					line->config.proof_depth &&
+			is_dead(line, tx))
 			ask_status(tx, on_watched);
 }

@@ -285,7 +285,9 @@ struct x402_settle_plan {
 	 * Solana: calldata is the payer's transaction, whose first signature
 	 * is empty: fee_payer's, over the message of nonce32's SHA-256.
 	 * gas_limit is its whole fee in lamports. The addresses above are
-	 * zero, and valid_before_unix_s is UINT64_MAX: its blockhash ends it.
+	 * zero. Its blockhash ends it, by height and not by time: what is
+	 * remembered of it may go after valid_before_unix_s only once its
+	 * transaction is final and that height has passed.
 	 */
 	struct x402_svm_parties {
 		struct x402_pubkey mint;

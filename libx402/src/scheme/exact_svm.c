@@ -345,6 +345,10 @@ static bool check_transfer(struct x402_verify_plan *plan,
 		!x402_pubkey_equal(&t->keys[at[DESTINATION_AT]], &ata))
 		return refuse_keys(plan, X402_REASON_SVM_RECIPIENT_MISMATCH,
 			&ata, &t->keys[at[DESTINATION_AT]]);
+	/* It succeeds and moves nothing: a delegate of payTo's could do it. */
+	if (at[SOURCE_AT] == at[DESTINATION_AT])
+		return refuse(plan, X402_REASON_SVM_RECIPIENT_MISMATCH,
+			"source and destination are one account");
 	amount = le(transfer->data.ptr + 1, 8);
 	if (amount != state->amount)
 		return refuse_numbers(plan, X402_REASON_SVM_AMOUNT_MISMATCH,
@@ -458,6 +462,7 @@ static enum x402_err verify_plan(const struct x402_facilitator_request *request,
 	if (!state)
 		return X402_ERR_NOMEM;
 	plan->state = state;
+	state->now_unix_s = options->now_unix_s;
 	if (!check_requirements(request, options, plan))
 		return X402_OK;
 	err = decode(request, plan);

@@ -11,6 +11,7 @@
 #include "x402/svm_transaction.h"
 
 struct x402__exact_svm {
+	uint64_t now_unix_s;
 	struct x402_network network;
 	struct x402_pubkey mint;
 	struct x402_pubkey pay_to;
@@ -24,6 +25,11 @@ struct x402__exact_svm {
 	uint64_t fee_lamports; /* what it costs its sponsor */
 };
 
+/*
+ * A blockhash lives for a minute or two, while the chain moves; the daemon
+ * waits for its height as well.
+ */
+#define X402__SVM_CLAIM_S ((uint64_t)600)
 /* What fees are made of: for each signature, whoever gives it. */
 #define X402__SVM_LAMPORTS_PER_SIGNATURE ((uint64_t)5000)
 

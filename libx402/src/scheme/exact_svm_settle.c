@@ -28,7 +28,8 @@ enum x402_err x402__exact_svm_settle_plan(
 	struct x402_settle_plan *ret_plan)
 {
 	const struct x402__exact_svm *state = verified->state;
-	struct x402_settle_plan plan = {.valid_before_unix_s = UINT64_MAX};
+	struct x402_settle_plan plan = {
+		.valid_before_unix_s = state->now_unix_s + X402__SVM_CLAIM_S};
 	char asset[X402_PUBKEY_TEXT_SIZE];
 	enum x402_err err;
 
