@@ -115,7 +115,7 @@ static void test_gate_proof_challenge_speaks_both_ways(void **state)
 {
 	struct x402_payment_required required;
 	struct house house;
-	char expected[128] = "proof; reference=";
+	char expected[128];
 	int64_t issued = 0;
 	bool bound = false;
 
@@ -130,9 +130,8 @@ static void test_gate_proof_challenge_speaks_both_ways(void **state)
 	assert_true(x402_json_bool(
 		x402_json_get(required.accepts[0].extra, "bound"), &bound));
 	assert_true(bound);
-	strcat(expected,
+	snprintf(expected, sizeof(expected), "proof; reference=%s; bound=1",
 		x402_json_get_string(required.accepts[0].extra, "reference"));
-	strcat(expected, "; bound=1");
 	assert_string_equal(
 		decision_header(&house.decision, "X-Accept-Payment"), expected);
 	assert_string_equal(

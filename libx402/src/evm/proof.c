@@ -5,8 +5,6 @@
  */
 #include "x402/proof.h"
 
-#include <stdio.h>
-
 #include "members_p.h"
 #include "x402/eip712.h"
 #include "x402/encoding.h"
