@@ -679,6 +679,29 @@ static void test_settle_key_is_of_the_message_alone(void **state)
 	x402_buf_clear(&text);
 }
 
+/* Solana Pay: the seller looks for the payment by it. */
+static void test_settle_plan_names_the_references(void **state)
+{
+	struct payment p = good();
+	struct x402_settle_plan plan = settle_of(&p);
+	struct x402_pubkey key = {{0}};
+
+	(void)state;
+	assert_int_equal(plan.svm.references_len, 0);
+	x402_settle_plan_clear(&plan);
+	for (uint8_t i = 1; i <= 5; i++) {
+		key.bytes[31] = i;
+		p.tx.ix[2].accounts[p.tx.ix[2].accounts_len++] = svm_add_key(
+			&p.tx, key);
+	}
+	plan = settle_of(&p);
+	/* As many as are kept, and the payment is good all the same. */
+	assert_int_equal(plan.svm.references_len, X402_SVM_REFERENCES_MAX);
+	assert_int_equal(plan.svm.references[0].bytes[31], 1);
+	assert_int_equal(plan.svm.references[3].bytes[31], 4);
+	x402_settle_plan_clear(&plan);
+}
+
 static void test_settle_judge_goes_by_the_transactions_success(void **state)
 {
 	struct payment p = good();
@@ -858,6 +881,8 @@ int main(void)
 		cmocka_unit_test(test_judge_failed_simulation_is_a_verdict),
 		cmocka_unit_test(test_judge_token_2022_mint_decides),
 		cmocka_unit_test(test_settle_key_is_of_the_message_alone),
+		cmocka_unit_test(test_settle_plan_names_the_references),
+		cmocka_unit_test(test_settle_plan_names_the_references),
 		cmocka_unit_test(
 			test_settle_judge_goes_by_the_transactions_success),
 		cmocka_unit_test(test_create_makes_what_verify_takes),

@@ -80,6 +80,44 @@ static void test_store_keeps_a_payment_of_solana(void **state)
 		parties.payer, "D2ZcUbtpG5sKq7XLeB4YnpNnTGSptKCxTddoNeydzJQq");
 }
 
+/* Solana Pay: a seller knows its reference, and nothing else. */
+static void test_store_payment_is_found_by_its_reference(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct fac_payment other = payment_of(2);
+	uint8_t reference[32];
+	const struct fac_payment_query query = {.reference32 = reference};
+	const struct heard *heard;
+
+	memset(reference, 0x77, 32);
+	memset(payment.references[0].bytes, 0x66, 32);
+	memset(payment.references[1].bytes, 0x77, 32);
+	memset(payment.references[2].bytes, 0x77, 32); /* twice is once */
+	payment.references_len = 3;
+	assert_int_equal(
+		err_of(f, fac_verb_payment_get(query)), X402_ERR_NOT_FOUND);
+	assert_true(reserve(f, &payment)->reply.claimed);
+	heard = ask(f, fac_verb_payment_get(query));
+	assert_int_equal(heard->reply.err, X402_OK);
+	assert_string_equal(heard->payments[0].id, payment.id);
+	assert_int_equal(heard->reply.events_len, 1);
+	/* Whoever did not get the key has no references either. */
+	snprintf(payment.id, sizeof(payment.id), "%032x", 99);
+	memset(payment.references[0].bytes, 0x55, 32);
+	assert_false(reserve(f, &payment)->reply.claimed);
+	memset(reference, 0x55, 32);
+	assert_int_equal(
+		err_of(f, fac_verb_payment_get(query)), X402_ERR_NOT_FOUND);
+	/* The newest of several. */
+	memset(reference, 0x66, 32);
+	memset(other.references[0].bytes, 0x66, 32);
+	other.references_len = 1;
+	assert_true(reserve(f, &other)->reply.claimed);
+	heard = ask(f, fac_verb_payment_get(query));
+	assert_string_equal(heard->payments[0].id, other.id);
+}
+
 static void test_store_dead_claim_is_forgotten_and_its_row_is_found(
 	void **state)
 {
@@ -525,6 +563,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_store_keeps_a_payment_of_solana),
+		STORE_TEST(test_store_payment_is_found_by_its_reference),
 		STORE_TEST(
 			test_store_dead_claim_is_forgotten_and_its_row_is_found),
 		STORE_TEST(

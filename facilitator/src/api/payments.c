@@ -1,8 +1,9 @@
 /*
  * GET /payments/{id} (demands.md F1): what the journal knows of a payment.
  *
- *   1. fac_api_payment    id: 32 hex digits (paymentId of an answer), or the
- *                         hash of one of its transactions
+ *   1. fac_api_payment    id: 32 hex digits (paymentId of an answer), the hash
+ *                         of one of its transactions, or on Solana a
+ *                         reference that it carries
  *   2. on_payment         state and history, or 404; of a batch's hash, the
  *                         first payment's, and all of them in "payments"
  *   3. fac_watch_begin    ?wait=SECONDS: once the state is another one;
@@ -207,10 +208,10 @@ static void on_payment(void *user, const struct fac_store_reply *reply)
 
 /* ---- 1. What is asked. ---- */
 
-#define BAD_ID                                                               \
-	"expected /payments/ and a paymentId of 32 hex digits, a "           \
-	"transaction (0x and 64, or a Solana signature), or the SHA-256 of " \
-	"the payment payload (64)"
+#define BAD_ID                                                                \
+	"expected /payments/ and a paymentId of 32 hex digits, a "            \
+	"transaction (0x and 64, or a Solana signature), the SHA-256 of the " \
+	"payment payload (64), or a Solana Pay reference"
 
 /* Hex in lower case, and without the "/events" behind it. */
 static bool read_id(const struct fac_request *request,
@@ -219,15 +220,16 @@ static bool read_id(const struct fac_request *request,
 	static const char events[] = "/events";
 	const char *rest = fac_request_path_rest(request, "/payments/");
 	size_t len = rest ? strcspn(rest, "/") : 0;
+	bool hex;
 
 	if (!len || len >= FAC_TRANSACTION_TEXT_SIZE ||
 		(rest[len] && strcmp(rest + len, events)))
 		return false;
 	*ret_events = rest[len];
-	/* What is longer is base58, where case counts. */
+	/* All else is base58, where case counts. */
+	hex = strspn(rest, "x0123456789abcdefABCDEF") >= len;
 	for (size_t i = 0; i < len; i++)
-		ret_id[i] = len < FAC_HASH_TEXT_SIZE && rest[i] >= 'A' &&
-				rest[i] <= 'F'
+		ret_id[i] = hex && rest[i] >= 'A' && rest[i] <= 'F'
 			? (char)(rest[i] + 32)
 			: rest[i];
 	ret_id[len] = '\0';
@@ -259,6 +261,8 @@ static bool read_query(const char *id, uint8_t ret_hash32[32],
 		ret_query->transaction32 = ret_hash32;
 	else if (read_hash(id, ret_hash32))
 		ret_query->payload_hash32 = ret_hash32;
+	else if (!x402_base58_decode(id, ret_hash32, 32))
+		ret_query->reference32 = ret_hash32;
 	else
 		return false;
 	return true;

@@ -609,6 +609,9 @@ static void take_plan(
 	plan->state_calldata = (struct x402_buf){0};
 	asked->gas_limit = plan->gas_limit;
 	asked->may_share = plan->may_share;
+	memcpy(asked->references, plan->svm.references,
+		sizeof(asked->references));
+	asked->references_len = plan->svm.references_len;
 	waiter->paid = plan->paid;
 	if (plan->paid) {
 		fac_hash_text(plan->nonce32, asked->transaction);

@@ -86,6 +86,9 @@ struct fac_payment {
 	struct x402_buf calldata;
 	struct x402_buf state_calldata;
 	uint64_t gas_limit;
+	/* Solana Pay's; told to the store by reserve, and not read back. */
+	struct x402_pubkey references[X402_SVM_REFERENCES_MAX];
+	size_t references_len;
 	bool may_share;     /* may travel in a batch */
 	uint64_t cost_gwei; /* of its gas: an estimate, then what it was */
 	enum fac_payment_state state;

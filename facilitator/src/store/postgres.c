@@ -248,7 +248,7 @@ static enum outcome read_group(struct fac_postgres *postgres,
 	enum outcome end;
 
 	for (; len && outcome != LOST; verb = verb->next, len--) {
-		unsigned statements = fac_postgres_statements(verb->kind);
+		unsigned statements = fac_postgres_statements(verb);
 
 		for (unsigned i = 0; i < statements && outcome != LOST; i++) {
 			enum outcome one = read_statement(

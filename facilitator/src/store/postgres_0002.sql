@@ -1,6 +1,33 @@
--- 0002: transactions that paid already (the scheme proof).
+-- 0002: transactions that paid already (the scheme proof), and the keys by
+-- which sellers on Solana find what paid them.
 --
--- Going back: DROP FUNCTION x402_grant. No row is shaped by it.
+-- Going back: DROP FUNCTION x402_grant; DROP TABLE payment_references.
+
+CREATE TABLE payment_references (
+  reference bytea NOT NULL CHECK (length(reference) = 32),
+  payment bigint NOT NULL REFERENCES payments (sequence) ON DELETE CASCADE,
+  PRIMARY KEY (reference, payment)
+);
+CREATE INDEX payment_references_of ON payment_references (payment);
+
+-- The newest payment with this reference, by its id; NULL for none.
+CREATE FUNCTION x402_of_reference(a_reference bytea) RETURNS bytea
+LANGUAGE sql STABLE AS $$
+  SELECT p.id FROM payment_references AS r JOIN payments AS p
+    ON p.sequence = r.payment WHERE r.reference = a_reference
+    ORDER BY r.payment DESC LIMIT 1
+$$;
+
+-- References, 32 bytes each, of the row that has this id: a reservation that
+-- did not get its key has made none.
+CREATE FUNCTION x402_refer(a_id bytea, a_references bytea) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO payment_references (reference, payment)
+    SELECT DISTINCT substr(a_references, 1 + 32 * i, 32), p.sequence
+    FROM payments AS p, generate_series(0, length(a_references) / 32 - 1) AS i
+    WHERE p.id = a_id
+  ON CONFLICT DO NOTHING
+$$;
 
 -- The second half of a grant: the reservation of the same transaction becomes
 -- settled and credited. Only of the row that it made, which its id tells:

@@ -494,6 +494,8 @@ static enum x402_err read_one(
 
 	switch (verb->kind) {
 	case FAC_VERB_RESERVE:
+		/* The second one's has no outcome: it ran. */
+		return index == 0 ? read_answer(verb, result) : verb->reply.err;
 	case FAC_VERB_RELEASE:
 	case FAC_VERB_HAND_OVER:
 	case FAC_VERB_TAKE_OVER:

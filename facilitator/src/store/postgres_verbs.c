@@ -277,6 +277,21 @@ static bool send_reserve(PGconn *conn, const struct fac_verb *verb)
 	return send(conn, FAC_POSTGRES_RESERVE, &p);
 }
 
+static bool send_references(PGconn *conn, const struct fac_verb *verb)
+{
+	const struct fac_payment *payment = &verb->payment;
+	struct params p = {0};
+
+	if (!payment->references_len)
+		return true;
+	(void)!fac_payment_id_bytes(payment->id, p.id16);
+	add_bytes(&p, p.id16, 16);
+	add_span(&p,
+		x402_span(payment->references[0].bytes,
+			payment->references_len * 32));
+	return send(conn, FAC_POSTGRES_REFER, &p);
+}
+
 /* Both in this group's one transaction, like all of a verb's statements. */
 static bool send_grant(PGconn *conn, const struct fac_verb *verb,
 	const char *const *hooks, size_t hooks_len)
@@ -316,6 +331,13 @@ static bool send_get(PGconn *conn, const struct fac_verb *verb)
 {
 	struct params p = {0};
 
+	if (verb->has_reference32) {
+		add_bytes(&p, verb->reference32, 32);
+		if (!send(conn, FAC_POSTGRES_REFERENCE_GET, &p))
+			return false;
+		add_bytes(&p, verb->reference32, 32);
+		return send(conn, FAC_POSTGRES_REFERENCE_EVENTS, &p);
+	}
 	add_find(&p, verb);
 	if (!send(conn, FAC_POSTGRES_PAYMENT_GET, &p))
 		return false;
@@ -642,8 +664,12 @@ bool fac_postgres_is_reading(enum fac_verb_kind kind)
 		kind == FAC_VERB_NEXT_NONCE_FLOOR;
 }
 
-unsigned fac_postgres_statements(enum fac_verb_kind kind)
+unsigned fac_postgres_statements(const struct fac_verb *verb)
 {
+	enum fac_verb_kind kind = verb->kind;
+
+	if (kind == FAC_VERB_RESERVE)
+		return verb->payment.references_len ? 2 : 1;
 	return kind == FAC_VERB_LOAD_LANE ? 4
 		: kind == FAC_VERB_REVIVE ? 3
 		: kind == FAC_VERB_PAYMENT_GET ||
@@ -657,7 +683,7 @@ bool fac_postgres_send(PGconn *conn, const struct fac_verb *verb,
 {
 	switch (verb->kind) {
 	case FAC_VERB_RESERVE:
-		return send_reserve(conn, verb);
+		return send_reserve(conn, verb) && send_references(conn, verb);
 	case FAC_VERB_RELEASE:
 		return send_few(conn, FAC_POSTGRES_RELEASE, verb, "kots");
 	case FAC_VERB_HAND_OVER:

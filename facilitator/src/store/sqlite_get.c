@@ -126,6 +126,19 @@ static enum x402_err load_by_payload(
 	return err;
 }
 
+static enum x402_err load_by_reference(
+	struct fac_sqlite *db, struct fac_verb *verb)
+{
+	return fac_sqlite_load_first(
+		fac_sqlite_bound(db,
+			"SELECT" FAC_PAYMENT_COLUMNS
+			"FROM payments WHERE sequence ="
+			" (SELECT max(payment) FROM payment_references"
+			"  WHERE reference = ?1)",
+			"k", verb->reference32),
+		verb);
+}
+
 enum x402_err fac_sqlite_payment_get(
 	struct fac_sqlite *db, struct fac_verb *verb)
 {
@@ -145,6 +158,8 @@ enum x402_err fac_sqlite_payment_get(
 		err = fac_sqlite_load_by_idempotency(db,
 			verb->texts[FAC_TEXT_SCOPE], verb->texts[FAC_TEXT_KEY],
 			verb);
+	if (err == X402_ERR_NOT_FOUND && verb->has_reference32)
+		err = load_by_reference(db, verb);
 	if (err)
 		return err;
 	return fac_payment_id_bytes(verb->payments[0].id, id16)

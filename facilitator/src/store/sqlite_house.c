@@ -479,12 +479,14 @@ static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
 		"DELETE FROM payment_events WHERE payment = ?1",
 		"DELETE FROM outbox WHERE payment = ?1",
 		"DELETE FROM transaction_payments WHERE payment = ?1",
+		"DELETE FROM payment_references WHERE payment = ?1",
 		("DELETE FROM claims WHERE payment = ?1 AND key ="
 		 " (SELECT key FROM payments WHERE sequence = ?1)"),
 		"DELETE FROM payments WHERE sequence = ?1"};
 	enum x402_err err = X402_OK;
 
-	for (size_t i = 0; i < 5 && !err; i++)
+	for (size_t i = 0; i < sizeof(statements) / sizeof(*statements) && !err;
+		i++)
 		err = fac_sqlite_exec(
 			fac_sqlite_bound(db, statements[i], "i", payment));
 	return err;

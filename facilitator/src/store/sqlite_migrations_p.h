@@ -228,7 +228,23 @@
 	") STRICT;"                                                                                                                      \
 	"INSERT INTO heartbeat VALUES (1, 0, 0);"
 
-static const char *const fac_migrations[] = {FAC_MIGRATION_0001};
+/*
+ * 0002. Keys by which sellers on Solana find what paid them. Going back: DROP
+ * TABLE payment_references.
+ */
+#define FAC_MIGRATION_0002                   \
+	"CREATE TABLE payment_references ("  \
+	" reference BLOB NOT NULL"           \
+	"  CHECK (length(reference) = 32),"  \
+	" payment INTEGER NOT NULL"          \
+	"  REFERENCES payments (sequence),"  \
+	" PRIMARY KEY (reference, payment)"  \
+	") STRICT, WITHOUT ROWID;"           \
+	"CREATE INDEX payment_references_of" \
+	" ON payment_references (payment);"
+
+static const char *const fac_migrations[] = {
+	FAC_MIGRATION_0001, FAC_MIGRATION_0002};
 #define FAC_MIGRATIONS_COUNT \
 	((int)(sizeof(fac_migrations) / sizeof(fac_migrations[0])))
 

@@ -239,6 +239,20 @@ static void bind_terms(sqlite3_stmt *stmt, const struct fac_payment *payment,
 	fac_sqlite_bind_u64(stmt, 26, fac_sqlite_now_ms());
 }
 
+static enum x402_err insert_references(struct fac_sqlite *db,
+	const struct fac_payment *payment, uint64_t sequence)
+{
+	enum x402_err err = X402_OK;
+
+	/* The same one twice is once. */
+	for (size_t i = 0; i < payment->references_len && !err; i++)
+		err = fac_sqlite_exec(fac_sqlite_bound(db,
+			"INSERT OR IGNORE INTO payment_references"
+			" (reference, payment) VALUES (?1, ?2)",
+			"ki", payment->references[i].bytes, sequence));
+	return err;
+}
+
 static enum x402_err insert_payment(struct fac_sqlite *db,
 	const struct fac_payment *payment, uint64_t spend_day)
 {
@@ -265,6 +279,8 @@ static enum x402_err insert_payment(struct fac_sqlite *db,
 			" VALUES (?1, ?2, ?3)",
 			"kii", payment->key32, sequence,
 			payment->valid_before_unix_s));
+	if (!err)
+		err = insert_references(db, payment, sequence);
 	return err ? err
 		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
 }

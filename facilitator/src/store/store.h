@@ -222,6 +222,8 @@ struct fac_payment_query {
 	const uint8_t *payload_hash32;
 	const char *idempotency_scope; /* with the key */
 	const char *idempotency_key;
+	/* A reference of Solana Pay, alone: the newest payment that has it. */
+	const uint8_t *reference32;
 };
 /*
  * payments[0] and its events; NOT_FOUND. By transaction: all payments that

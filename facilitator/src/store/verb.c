@@ -277,6 +277,7 @@ struct fac_verb *fac_verb_payment_get(struct fac_payment_query query)
 		query.transaction32, verb->transaction32);
 	verb->has_payload_hash32 = copy32(
 		query.payload_hash32, verb->payload_hash32);
+	verb->has_reference32 = copy32(query.reference32, verb->reference32);
 	return verb;
 }
 

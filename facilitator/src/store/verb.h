@@ -94,6 +94,8 @@ struct fac_verb {
 	bool has_key32;
 	bool has_transaction32;
 	bool has_payload_hash32;
+	uint8_t reference32[32];
+	bool has_reference32;
 	/* The lease, or its parts. */
 	char network[X402_NETWORK_SIZE];
 	struct x402_address signer;

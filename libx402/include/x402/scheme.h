@@ -246,6 +246,9 @@ struct x402_settle_key {
 	uint8_t bytes[32];
 };
 
+/* Kept of one payment; what is behind them is only read on chain. */
+#define X402_SVM_REFERENCES_MAX 4
+
 struct x402_settle_plan {
 	struct x402_settle_key key;
 	struct x402_network network;
@@ -294,6 +297,9 @@ struct x402_settle_plan {
 		struct x402_pubkey payer;
 		struct x402_pubkey pay_to;
 		struct x402_pubkey fee_payer;
+		/* Solana Pay: keys by which sellers find what paid them. */
+		struct x402_pubkey references[X402_SVM_REFERENCES_MAX];
+		size_t references_len;
 	} svm;
 };
 

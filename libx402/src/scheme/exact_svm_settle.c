@@ -23,6 +23,19 @@ static struct x402_settle_key key_of(
 	return key;
 }
 
+/* The accounts behind TransferChecked's four: see is_transfer(). */
+static void take_references(const struct x402_svm_transaction *transaction,
+	struct x402_svm_parties *parties)
+{
+	struct x402_span accounts = transaction->instructions[2].accounts;
+
+	for (size_t i = 4; i < accounts.len &&
+		parties->references_len < X402_SVM_REFERENCES_MAX;
+		i++)
+		parties->references[parties->references_len++] =
+			transaction->keys[accounts.ptr[i]];
+}
+
 enum x402_err x402__exact_svm_settle_plan(
 	const struct x402_verify_plan *verified,
 	struct x402_settle_plan *ret_plan)
@@ -43,6 +56,7 @@ enum x402_err x402__exact_svm_settle_plan(
 	plan.svm.payer = state->payer;
 	plan.svm.pay_to = state->pay_to;
 	plan.svm.fee_payer = state->fee_payer;
+	take_references(&state->transaction, &plan.svm);
 	plan.gas_limit = state->fee_lamports;
 	x402_sha256(state->transaction.message, plan.nonce32);
 	plan.key = key_of(&plan.network, plan.nonce32);
