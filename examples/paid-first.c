@@ -36,9 +36,11 @@ static bool read_secret(uint8_t ret_secret32[32])
 
 int main(void)
 {
+	static char shown[] = "Shown, and served.\n";
+	static char served[] = "Either way.\n";
+	static char taken[] = "Taken by the first who came.\n";
 	static const struct x402_uv_handler handlers[] = {
-		{serve, "Shown, and served.\n"}, {serve, "Either way.\n"},
-		{serve, "Taken by the first who came.\n"}};
+		{serve, shown}, {serve, served}, {serve, taken}};
 	struct site_config config;
 	uint8_t secret32[32];
 	struct x402_provider_price proof;

@@ -14,6 +14,7 @@ import {kinds} from './kinds.mjs';
 import {idle, memory} from './memory.mjs';
 import {provider} from './provider.mjs';
 import {settle} from './settle.mjs';
+import {svmKinds} from './svm_kinds.mjs';
 import {recover, verify} from './verify.mjs';
 
 async function micro(quick) {
@@ -33,7 +34,7 @@ async function svm(quick) {
   return {text: `${lines.join('\n')}\n`, results: []};
 }
 
-export const measurements = {verify, recover, settle, kinds, journal, memory, idle, micro, svm, sign, unpaid, payer, crawl, provider};
+export const measurements = {verify, recover, settle, kinds, journal, memory, idle, micro, svm, 'svm-kinds': svmKinds, sign, unpaid, payer, crawl, provider};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, only: {type: 'string'}}});

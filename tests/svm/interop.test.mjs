@@ -179,6 +179,9 @@ test('our client pays with a memo, a blockhash that is given, and id.json', asyn
   // Solana Pay: the payment is found by its reference.
   const [found] = await devnet.rpc('getSignaturesForAddress', devnet.accounts.payer2.address);
   assert.equal((await ours.facilitator.ask(`/payments/${found.signature}`)).body.state, 'settled');
+  const byReference = await ours.facilitator.ask(`/payments/${devnet.accounts.payer2.address}`);
+  assert.equal(byReference.body.transaction, found.signature, byReference.text);
+  assert.equal((await ours.facilitator.ask(`/payments/${devnet.accounts.facilitator2.address}`)).status, 404);
 });
 
 test('our client pays with Token-2022', async () => {

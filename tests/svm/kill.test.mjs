@@ -4,13 +4,19 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {STEPS} from '../fault/kill.steps.mjs';
+import {startPostgres} from '../fault/postgres.mjs';
 import {balance, offer, pay, sleep, startDaemon, startDevnet} from './svm.lib.mjs';
 
 let devnet;
+let postgres;
 before(async () => {
   devnet = await startDevnet();
+  postgres = await startPostgres();
 });
-after(() => devnet?.stop());
+after(async () => {
+  await devnet?.stop();
+  await postgres?.stop();
+});
 
 /** Asks until there is an end; the answers that were lost are told apart. */
 async function settleToTheEnd(daemon, body) {
@@ -24,12 +30,12 @@ async function settleToTheEnd(daemon, body) {
   return assert.fail(`no end: ${daemon.daemon.output()}`);
 }
 
-for (const step of STEPS) {
-  test(`killed ${step.replace('_', ' ')}: landed exactly once after a restart`, async () => {
+for (const [step, name, store] of STEPS.flatMap((each) => [[each, 'SQLite'], [each, 'PostgreSQL', () => postgres.uri]])) {
+  test(`killed ${step.replace('_', ' ')}, on ${name}: landed exactly once after a restart`, async () => {
     const payee = devnet.accounts.payee.address;
     const had = await balance(devnet, payee, devnet.usdc);
     const bodies = await Promise.all([...Array(4)].map(() => pay(devnet, offer(devnet))));
-    const doomed = await startDaemon(devnet, {env: {X402_TEST_CRASH_AT: `${step}:2`}});
+    const doomed = await startDaemon(devnet, {env: {X402_TEST_CRASH_AT: `${step}:2`}, store: store?.(), top: store ? 'instance = "kill"' : ''});
     const told = await Promise.all(bodies.map(async (body, i) => {
       await sleep(i * 60);
       try {
@@ -39,7 +45,7 @@ for (const step of STEPS) {
       }
     }));
     assert.equal(await doomed.daemon.exited, 'SIGKILL', `never came by ${step}`);
-    const daemon = await startDaemon(devnet, {dir: doomed.dir});
+    const daemon = await startDaemon(devnet, {dir: doomed.dir, store: store?.(), top: store ? 'instance = "kill"' : ''});
     const answers = await Promise.all(bodies.map((body) => settleToTheEnd(daemon, body)));
     // R2: whoever was told before is not told again.
     answers.forEach((answer, i) => assert.ok(!(told[i] && answer.success), `${step}: told twice`));

@@ -101,6 +101,9 @@ const cases = [
   ['a sixth instruction of somebody', () => [limit(), price(), transfer(), memo(), memo(), other(SYSTEM)], `${P}unknown_sixth_instruction`],
   ['demands 32: another fee payer than was offered', async () => compile(good(), devnet.accounts.facilitator2.address),
     'invalid_exact_svm_fee_payer_mismatch'],
+  ['demands 32: from an account onto itself', () => [limit(), price(), transfer({accounts: [
+    {address: parts.to, role: WRITE}, {address: devnet.usdc, role: READ}, {address: parts.to, role: WRITE},
+    {address: parts.signer.address, role: SIGN, signer: parts.signer}]})], `${P}recipient_mismatch`],
   ['more', () => good(1001), `${P}amount_mismatch`],
   ['less', () => good(999), `${P}amount_mismatch`],
   ['two instructions', () => [limit(), price()], `${T}instructions_length`],

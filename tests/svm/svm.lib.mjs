@@ -29,11 +29,11 @@ export async function startDevnet(...args) {
 }
 
 /** A daemon whose fee payer is the devnet's facilitator. Restart with the same dir. */
-export async function startDaemon(devnet, {dir = scratchDir(), args = '', env = {}, top = ''} = {}) {
+export async function startDaemon(devnet, {dir = scratchDir(), args = '', env = {}, top = '', store = `${dir}/store.sqlite`} = {}) {
   const key = join(dir, 'id.json');
   const config = join(dir, 'facilitator.conf');
   writeFileSync(key, devnet.accounts.facilitator.idJson, {mode: 0o600});
-  writeFileSync(config, `listen = "127.0.0.1:0"\nworkers = 1\nstore = "${dir}/store.sqlite"\n${top}
+  writeFileSync(config, `listen = "127.0.0.1:0"\nworkers = 1\nstore = "${store}"\n${top}
 chain "${NETWORK}" {\n rpc_urls = {"${devnet.rpcUrl}"}\n signer_key_file = {"${key}"}\n ${args}\n}\n`);
   const daemon = await start(programs.facilitator, ['-c', config], {env, ready: /listening url=(\S+)/});
   const url = daemon.match[1];

@@ -11,9 +11,10 @@ static struct {
 	unsigned sends;
 	uint8_t signature64[64];
 	bool landed;
-	bool failed;       /* on chain */
-	bool processed;    /* no more than that */
-	uint64_t node_lag; /* slots that the status node is behind */
+	bool failed;          /* on chain */
+	bool processed;       /* no more than that */
+	uint64_t landed_slot; /* 0: the newest, whenever it is asked */
+	uint64_t node_lag;    /* slots that the status node is behind */
 } cluster;
 
 #define HEIGHT_LAG 1000
@@ -52,7 +53,9 @@ static void run_svm_signatures(struct event *event)
 	} else if (cluster.landed) {
 		found.status = FAC_RECEIPT_FOUND;
 		found.receipt.success = !cluster.failed;
-		found.receipt.block_number = cluster.slot;
+		found.receipt.block_number = cluster.landed_slot
+			? cluster.landed_slot
+			: cluster.slot;
 		memcpy(found.receipt.transaction_hash32, event->hashes[0], 32);
 	}
 	event->receipts_done(event->arg, &found, 1);
@@ -227,6 +230,7 @@ static void test_settle_is_final_once_its_blockhash_is_dead(void **state)
 	settle(w, &tx, 10000, &told);
 	world_run(w, 200);
 	cluster.landed = true;
+	cluster.landed_slot = cluster.slot;
 	pass_slots(w, 10);
 	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
 	pass_slots(w, 300);

@@ -60,8 +60,6 @@ enum x402_err x402_transaction_encode(const struct x402_transaction *tx,
 	const uint8_t sig65[65], struct x402_buf *ret_raw,
 	uint8_t ret_hash32[32])
 {
-	struct x402_u256 r = x402_u256_from_be32(sig65);
-	struct x402_u256 s = x402_u256_from_be32(sig65 + 32);
 	struct x402_buf items = {0};
 	struct x402_buf raw = {0};
 	struct x402_u256 r = x402_u256_from_be32(sig65);
