@@ -99,7 +99,7 @@ static void test_store_sqlite_of_a_newer_daemon_is_refused(void **state)
 	assert_int_equal(reopen(f, &info), X402_ERR_VERSION);
 	assert_non_null(strstr(info.text, "999"));
 	/* The lock was given back. */
-	exec_sql(f->path, "PRAGMA user_version = 1");
+	exec_sql(f->path, "PRAGMA user_version = 2");
 	assert_int_equal(reopen(f, &info), X402_OK);
 }
 
