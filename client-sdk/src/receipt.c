@@ -99,7 +99,6 @@ static enum x402_client_cause judge_refusal(struct x402__flow *flow, bool hash)
 	}
 	bool reverted = known &&
 		(reason == X402_REASON_EVM_TRANSACTION_FAILED ||
-			reason == X402_REASON_PROOF_TRANSACTION_FAILED ||
 			reason == X402_REASON_SVM_TRANSACTION_FAILED);
 	/* F-062: a hash beside any other reason may still confirm. */
 	if ((known && is_undecided(reason)) || (hash && !reverted)) {

@@ -748,7 +748,9 @@ static void test_flow_contradicting_options_are_refused(void **state)
 	struct x402_client_options out;
 	const struct x402_client_options cases[] = {
 		{.key = &key, .signer = &signer}, {.signer = &mute},
-		{.timeout_ms = -1}, {.connect_timeout_ms = -1}};
+		{.timeout_ms = -1}, {.connect_timeout_ms = -1},
+		/* A transfer that nobody remembers might be sent twice. */
+		{.send_transfers = true, .evm_rpc_url = "http://127.0.0.1:1"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		assert_int_equal(x402__options_resolve(&cases[i], &out),

@@ -154,6 +154,69 @@ static void test_ask_who_does_not_answer_is_left_alone(void **state)
 	x402__asker_clear(&asker);
 }
 
+/* ---- A transfer of our own, whose nonce is 7. ---- */
+
+#define HASH \
+	"0xabababababababababababababababababababababababababababababababab"
+#define FATE(receipt, count, tagged)                                       \
+	"[{\"id\":1,\"result\":" receipt "},{\"id\":2,\"result\":\"" count \
+	"\"},{\"id\":3,\"result\":{\"number\":\"" tagged "\"}}]"
+#define RECEIPT(hash, status, block)                             \
+	"{\"transactionHash\":\"" hash "\",\"status\":\"" status \
+	"\",\"blockNumber\":\"" block "\"}"
+
+static enum x402_client_proof fate(const char *text)
+{
+	struct x402_json *json = NULL;
+	enum x402_client_proof proof;
+
+	assert_int_equal(
+		x402_json_parse(x402_span_str(text), NULL, NULL, &json),
+		X402_OK);
+	proof = x402__prove_transfer_judge(json, HASH, 7);
+	x402_json_unref(json);
+	return proof;
+}
+
+static void test_prove_transfer_goes_by_the_block_that_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		fate(FATE(RECEIPT(HASH, "0x1", "0x10"), "0x8", "0x10")),
+		X402_CLIENT_PROOF_PAID);
+	/* Mined, and not for good. */
+	assert_int_equal(
+		fate(FATE(RECEIPT(HASH, "0x1", "0x11"), "0x7", "0x10")),
+		X402_CLIENT_PROOF_NONE);
+	assert_int_equal(
+		fate(FATE(RECEIPT(HASH, "0x0", "0x11"), "0x7", "0x10")),
+		X402_CLIENT_PROOF_NONE);
+	assert_int_equal(
+		fate(FATE(RECEIPT(HASH, "0x0", "0x10"), "0x8", "0x10")),
+		X402_CLIENT_PROOF_DEAD);
+	/* Its nonce went to another, or is still to be used. */
+	assert_int_equal(
+		fate(FATE("null", "0x8", "0x10")), X402_CLIENT_PROOF_DEAD);
+	assert_int_equal(
+		fate(FATE("null", "0x7", "0x10")), X402_CLIENT_PROOF_NONE);
+}
+
+static void test_prove_transfer_unreadable_answers_prove_nothing(void **state)
+{
+	static const char *const texts[] = {"[]", "{}",
+		/* No answer about the receipt is not "no receipt". */
+		"[{\"id\":1,\"error\":{}},{\"id\":2,\"result\":\"0x8\"},"
+		"{\"id\":3,\"result\":{\"number\":\"0x10\"}}]",
+		FATE("null", "many", "0x10"), FATE("null", "0x8", ""),
+		FATE(RECEIPT(USED, "0x1", "0x10"), "0x8", "0x10"),
+		FATE(RECEIPT(HASH, "yes", "0x10"), "0x8", "0x10"),
+		FATE("{}", "0x8", "0x10"), FATE("7", "0x8", "0x10")};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_int_equal(fate(texts[i]), X402_CLIENT_PROOF_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +227,10 @@ int main(void)
 		cmocka_unit_test(test_prove_permit2_reads_its_own_bit),
 		cmocka_unit_test(
 			test_prove_permit2_lives_through_its_last_second),
+		cmocka_unit_test(
+			test_prove_transfer_goes_by_the_block_that_stays),
+		cmocka_unit_test(
+			test_prove_transfer_unreadable_answers_prove_nothing),
 		cmocka_unit_test(test_ask_who_does_not_answer_is_left_alone),
 	};
 

@@ -646,7 +646,7 @@ enum x402_err fac_sqlite_credit(struct fac_sqlite *db, struct fac_verb *verb)
 	return X402_OK;
 }
 
-/* The verb's savepoint makes one of the three. */
+/* A verb that fails half way is taken back whole, so the three are one. */
 enum x402_err fac_sqlite_grant(struct fac_sqlite *db, struct fac_verb *verb)
 {
 	enum x402_err err = fac_sqlite_reserve(db, verb);
