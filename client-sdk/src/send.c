@@ -16,8 +16,8 @@
 
 #define GWEI UINT64_C(1000000000)
 
-#define NO_ANSWER                                                              \
-	"the node at evm_rpc_url gave no usable answer for this chain; "       \
+#define NO_ANSWER                                                        \
+	"the node at evm_rpc_url gave no usable answer for this chain; " \
 	"nothing was signed"
 
 enum { ID_CHAIN = 1, ID_NONCE, ID_BLOCK, ID_TIP, ID_TOKENS, ID_GAS };
@@ -326,8 +326,8 @@ enum x402_client_proof x402__prove_transfer_judge(
 	uint64_t status;
 	if (!has_result(answers, ID_RECEIPT) ||
 		!read_u64(x402__ask_result(answers, ID_COUNT), &count) ||
-		!read_u64(
-			x402_json_get(x402__ask_result(answers, ID_TAGGED), "number"),
+		!read_u64(x402_json_get(x402__ask_result(answers, ID_TAGGED),
+				  "number"),
 			&tagged))
 		return X402_CLIENT_PROOF_NONE;
 	if (!receipt)

@@ -27,7 +27,7 @@ struct x402__asker;
 
 struct x402__send_facts {
 	bool usable;
-	bool poor; /* the node answered, and it is too little */
+	bool poor;           /* the node answered, and it is too little */
 	const char *why_not; /* static; NULL when usable, or never asked */
 	uint64_t nonce;
 	struct x402_u256 max_fee_per_gas;

@@ -156,8 +156,10 @@ static enum x402_err fill(
 		[X402_SIGNABLE_PERMIT2] = "permit2",
 		[X402_SIGNABLE_EIP2612] = "eip2612",
 		[X402_SIGNABLE_SVM] = "solana"};
-	/* An approval is left out of the payment, which stands by itself. */
-	if (signable->kind == X402_SIGNABLE_APPROVAL)
+	/* It signs payments, and no transactions nor what shows them. An
+	 * approval is left out of the payment, which stands by itself. */
+	if (signable->kind >= sizeof(kinds) / sizeof(kinds[0]) ||
+		!kinds[signable->kind])
 		return X402_ERR_UNSUPPORTED;
 	enum x402_err err = x402_json_set_string(
 		body, "kind", kinds[signable->kind]);

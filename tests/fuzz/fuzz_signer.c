@@ -26,6 +26,8 @@ static struct x402_u256 terms_of(
 		return signable->eip2612->value;
 	case X402_SIGNABLE_APPROVAL: /* no line asks for one */
 	case X402_SIGNABLE_SVM:
+	case X402_SIGNABLE_PROOF:
+	case X402_SIGNABLE_TRANSFER:
 		break;
 	}
 	must(false); /* another wallet's */

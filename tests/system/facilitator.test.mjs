@@ -156,6 +156,7 @@ describe('what it serves', () => {
       { x402Version: 2, scheme: 'exact', network: f.CAIP2, confirmations: '1' },
       { x402Version: 2, scheme: 'upto', network: f.CAIP2, confirmations: '1',
         extra: { facilitatorAddress: info.accounts.facilitator.address } },
+      { x402Version: 2, scheme: 'proof', network: f.CAIP2, confirmations: '1' },
       { x402Version: 1, scheme: 'exact', network: 'base-sepolia', confirmations: '1' }]);
     assert.deepEqual(json.extensions, ['bazaar', 'eip2612GasSponsoring', 'payment-identifier']);
     assert.deepEqual(json.signers, { 'eip155:*': [info.accounts.facilitator.address] });

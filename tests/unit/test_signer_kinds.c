@@ -504,11 +504,28 @@ static void test_solana_needs_its_key(void **state)
 	assert_non_null(strstr(bench->answer, "no key of Solana"));
 }
 
+static void test_kinds_sign_no_transactions(void **state)
+{
+	static const enum x402_signable_kind kinds[] = {
+		X402_SIGNABLE_PROOF, X402_SIGNABLE_TRANSFER};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct x402_signable signable = {.kind = kinds[i]};
+		struct x402_client_signing signing = {
+			.url = "https://shop.example/", .signable = &signable};
+		char *body = NULL;
+		assert_int_equal(x402__signer_body(&signing, NULL, &body),
+			X402_ERR_UNSUPPORTED);
+		assert_null(body);
+	}
+}
+
 #define HOUSE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kinds_sign_no_transactions),
 		HOUSE(test_kinds_are_signed_as_the_client_makes_them),
 		HOUSE(test_kinds_count_money_once_and_permits_never),
 		HOUSE(test_kinds_are_held_to_the_payees),
