@@ -154,8 +154,7 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->batch_max_gas != b->batch_max_gas ||
 		a->stuck_after_s != b->stuck_after_s ||
 		a->credit_preempted != b->credit_preempted ||
-		a->proofs != b->proofs ||
-		a->has_tokens != b->has_tokens ||
+		a->proofs != b->proofs || a->has_tokens != b->has_tokens ||
 		strcmp(a->builder_code, b->builder_code) != 0 ||
 		a->sponsor_approvals != b->sponsor_approvals ||
 		a->gift_max_gwei != b->gift_max_gwei ||

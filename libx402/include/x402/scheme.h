@@ -456,7 +456,7 @@ enum x402_signable_kind {
 	X402_SIGNABLE_EIP2612, /* Permit of a token, for Permit2 */
 	/* A transaction: approve of a token, for Permit2 (C-065) */
 	X402_SIGNABLE_APPROVAL,
-	X402_SIGNABLE_SVM,     /* a Solana message: 64 bytes by Ed25519 */
+	X402_SIGNABLE_SVM,   /* a Solana message: 64 bytes by Ed25519 */
 	X402_SIGNABLE_PROOF, /* TransactionProof of a transfer that was sent */
 	X402_SIGNABLE_TRANSFER /* a transaction: a token's plain transfer */
 };
