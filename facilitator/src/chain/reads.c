@@ -320,6 +320,7 @@ static const char *method_of(enum x402_read_kind kind)
 	case X402_READ_CALL:
 	case X402_READ_SVM_ACCOUNT: /* chain/svm.c's */
 	case X402_READ_SVM_SIMULATE:
+	case X402_READ_MINED: /* chain/mined.c's */
 		break;
 	}
 	return "eth_call";
