@@ -54,21 +54,30 @@ struct any_key {
 	struct x402_svm_secret svm;
 };
 
-static enum x402_err seal_any(const struct any_key *key,
-	struct x402_span password, char **ret_json, char ret_address[64])
+static enum x402_err key_address(
+	const struct any_key *key, char ret_address[64])
 {
 	struct x402_address address;
 	if (key->solana) {
 		struct x402_pubkey pubkey = x402_svm_secret_pubkey(&key->svm);
 		x402_pubkey_format(&pubkey, ret_address);
-		return x402_keystore_seal_solana(
-			&key->svm, password, NULL, ret_json);
+		return X402_OK;
 	}
 	enum x402_err err = x402_wallet_address(&key->evm, &address);
 	if (!err)
 		x402_address_format(&address, ret_address);
-	return err ? err
-		   : x402_keystore_seal(&key->evm, password, NULL, ret_json);
+	return err;
+}
+
+static enum x402_err seal_any(const struct any_key *key,
+	struct x402_span password, char **ret_json, char ret_address[64])
+{
+	enum x402_err err = key_address(key, ret_address);
+	if (err)
+		return err;
+	return key->solana
+		? x402_keystore_seal_solana(&key->svm, password, NULL, ret_json)
+		: x402_keystore_seal(&key->evm, password, NULL, ret_json);
 }
 
 static int seal(const char *name, const struct any_key *key,
@@ -173,18 +182,33 @@ static int read_source(const char *from, struct x402_locked *ret_text)
 
 /* Sealed under the same password afterwards; so it is asked for once. */
 static int open_keystore(const struct x402_locked *text,
-	const struct cli_args *args, struct x402_secret *ret_key)
+	const struct cli_args *args, struct any_key *ret_key)
 {
 	struct x402_errinfo info = {{0}, {0}};
+	struct x402_keystore_info keystore = {0};
 	struct x402_locked password = {0};
+	enum x402_err err = x402_keystore_describe(
+		x402_locked_span(text), &info, &keystore);
+	if (err)
+		return fail(err, &info);
 	int exit = cli_password(cli_arg(args, CLI_KEY_PASSWORD_FILE),
 		"password of the keystore: ", false, &password);
 	if (exit)
 		return exit;
-	enum x402_err err = x402_keystore_open(x402_locked_span(text),
-		x402_locked_span(&password), &info, ret_key);
+	ret_key->solana = keystore.solana_address[0] != '\0';
+	err = ret_key->solana
+		? x402_keystore_open_solana(x402_locked_span(text),
+			  x402_locked_span(&password), &info, &ret_key->svm)
+		: x402_keystore_open(x402_locked_span(text),
+			  x402_locked_span(&password), &info, &ret_key->evm);
 	x402_locked_clear(&password);
 	return err ? fail(err, &info) : CLI_OK;
+}
+
+static void clear_key(struct any_key *key)
+{
+	x402_secret_clear(&key->evm);
+	x402_svm_secret_clear(&key->svm);
 }
 
 static int parse_key(struct x402_locked *text, struct any_key *ret_key)
@@ -226,14 +250,13 @@ int cli_wallet_import(
 	if (exit)
 		return exit;
 	if (text.len && text.ptr[0] == '{')
-		exit = open_keystore(&text, args, &key.evm);
+		exit = open_keystore(&text, args, &key);
 	else
 		exit = parse_key(&text, &key);
 	x402_locked_clear(&text);
 	if (!exit)
 		exit = seal(name, &key, args, ret_answer);
-	x402_secret_clear(&key.evm);
-	x402_svm_secret_clear(&key.svm);
+	clear_key(&key);
 	return exit;
 }
 
@@ -306,16 +329,49 @@ int cli_wallet_list(const struct cli_args *args, struct x402_json **ret_answer)
 	return finish(list, ret_answer);
 }
 
+/* The file of a wallet, wherever it lies. */
+static enum x402_err read_wallet(const char *name, struct x402_errinfo *info,
+	struct x402_locked *ret_text)
+{
+	char *path = NULL;
+	enum x402_err err = x402_wallet_path(name, &path);
+	if (!err)
+		err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
+			X402_KEYSTORE_MAX_BYTES, info, ret_text);
+	free(path);
+	return err;
+}
+
+/* "" for a wallet of another kind, and one that cannot be read. */
+static void read_solana_address(
+	const char *name, char ret_text[X402_PUBKEY_TEXT_SIZE])
+{
+	struct x402_errinfo info = {{0}, {0}};
+	struct x402_keystore_info keystore = {0};
+	struct x402_locked text = {0};
+	if (!read_wallet(name, &info, &text) &&
+		!x402_keystore_describe(
+			x402_locked_span(&text), &info, &keystore))
+		memcpy(ret_text, keystore.solana_address,
+			X402_PUBKEY_TEXT_SIZE);
+	x402_locked_clear(&text);
+}
+
 int cli_wallet_address(
 	const struct cli_args *args, struct x402_json **ret_answer)
 {
 	struct cli_payer_flags flags = {
 		.password = cli_arg(args, CLI_KEY_PASSWORD_FILE)};
 	struct cli_payer payer;
+	char solana[X402_PUBKEY_TEXT_SIZE] = "";
 	if (args->operands_len > 0)
 		flags.wallet = cli_operand(args, "name");
 	if (args->operands_len > 0 && !flags.wallet)
 		return CLI_USAGE;
+	if (flags.wallet)
+		read_solana_address(flags.wallet, solana);
+	if (solana[0])
+		return finish(describe(flags.wallet, NULL, solana), ret_answer);
 	int exit = cli_payer_load(&flags, &payer);
 	if (!exit && !payer.signer)
 		exit = cli_error(CLI_CONFIG, "no_key",
@@ -330,30 +386,55 @@ int cli_wallet_address(
 	return exit;
 }
 
+/* "0x" and hex, or the list of numbers that solana-keygen writes. */
+static enum x402_err write_key(
+	const struct any_key *key, struct x402_locked *ret_text)
+{
+	static const char digits[] = "0123456789abcdef";
+	enum x402_err err = x402_locked_new(5 * 64 + 3, ret_text);
+	if (err)
+		return err;
+	char *text = (char *)ret_text->ptr;
+	size_t len = 0;
+	if (!key->solana) {
+		text[len++] = '0';
+		text[len++] = 'x';
+	}
+	for (size_t i = 0; !key->solana && i < 32; i++) {
+		text[len++] = digits[key->evm.bytes[i] >> 4];
+		text[len++] = digits[key->evm.bytes[i] & 15];
+	}
+	for (size_t i = 0; key->solana && i < 64; i++) {
+		unsigned byte = key->svm.seed_and_key64[i];
+		text[len++] = i ? ',' : '[';
+		if (byte >= 100)
+			text[len++] = digits[byte / 100];
+		if (byte >= 10)
+			text[len++] = digits[byte / 10 % 10];
+		text[len++] = digits[byte % 10];
+	}
+	if (key->solana)
+		text[len++] = ']';
+	text[len++] = '\n';
+	ret_text->len = len;
+	return X402_OK;
+}
+
 static int write_plain(const struct x402_locked *text,
 	const struct cli_args *args, const char *output)
 {
 	struct x402_errinfo info = {{0}, {0}};
-	struct x402_secret key = {{0}};
-	struct x402_locked hex = {0};
-	static const char digits[] = "0123456789abcdef";
+	struct any_key key = {.solana = false};
+	struct x402_locked plain = {0};
 	int exit = open_keystore(text, args, &key);
 	if (exit)
 		return exit;
-	enum x402_err err = x402_locked_new(67, &hex);
-	if (!err) {
-		memcpy(hex.ptr, "0x", 2);
-		for (size_t i = 0; i < 32; i++) {
-			hex.ptr[2 + 2 * i] = (uint8_t)digits[key.bytes[i] >> 4];
-			hex.ptr[3 + 2 * i] = (uint8_t)digits[key.bytes[i] & 15];
-		}
-		hex.ptr[66] = '\n';
-		hex.len = 67;
+	enum x402_err err = write_key(&key, &plain);
+	if (!err)
 		err = x402_secret_file_write(
-			output, x402_locked_span(&hex), &info);
-	}
-	x402_secret_clear(&key);
-	x402_locked_clear(&hex);
+			output, x402_locked_span(&plain), &info);
+	clear_key(&key);
+	x402_locked_clear(&plain);
 	return err ? fail(err, &info) : CLI_OK;
 }
 
@@ -378,7 +459,6 @@ int cli_wallet_export(
 {
 	struct x402_errinfo info = {{0}, {0}};
 	struct x402_locked text = {0};
-	char *path = NULL;
 	const char *name = cli_operand(args, "name");
 	const char *output = cli_arg(args, 'o');
 	if (!name)
@@ -386,11 +466,7 @@ int cli_wallet_export(
 	if (cli_has(args, CLI_KEY_PLAIN) && !output)
 		return cli_error(CLI_USAGE, "usage",
 			"--plain needs -o FILE: a key is never printed");
-	enum x402_err err = x402_wallet_path(name, &path);
-	if (!err)
-		err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
-			X402_KEYSTORE_MAX_BYTES, &info, &text);
-	free(path);
+	enum x402_err err = read_wallet(name, &info, &text);
 	if (err)
 		return fail(err, &info);
 	int exit = CLI_OK;

@@ -110,6 +110,17 @@ test('wallet_import_takes_keys_of_solana_in_both_forms', async () => {
   }
   const list = (await wallet(['list'])).answer;
   assert.equal(list.find((w) => w.name === 'sol-json').address, base58(half));
+  assert.equal((await wallet(['address', 'sol-json'])).answer.address, base58(half));
+  // Out again, as solana-keygen writes it; and a keystore of it goes in elsewhere.
+  const plain = home.path('sol-plain.json');
+  const out = await wallet(['export', 'sol-json', '--plain', '-o', plain, ...withPassword, password]);
+  assert.equal(out.code, 0, out.stderr);
+  assert.deepEqual(JSON.parse(fs.readFileSync(plain, 'utf8')), [...both]);
+  const sealed = home.path('sol-sealed.json');
+  assert.equal((await wallet(['export', 'sol-json', '-o', sealed])).code, 0);
+  const again = await wallet(['import', 'sol-again', '--from', sealed, ...withPassword, password]);
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(again.answer.address, base58(half));
   const wrong = Buffer.from(both);
   wrong[63] ^= 1;
   assertFails(await wallet(['import', 'x', '--from', home.file('bad', JSON.stringify([...wrong])),
