@@ -488,12 +488,20 @@ static int pay(struct doctor *doctor)
 
 /* ---- The whole. ---- */
 
+/* "127.0.0.1.example" and "localhost@example" are somebody else. */
 static bool is_safe(const char *url)
 {
-	return strncasecmp(url, "https://", 8) == 0 ||
-		strncmp(url, "http://127.", 11) == 0 ||
-		strncmp(url, "http://localhost", 16) == 0 ||
-		strncmp(url, "http://[::1]", 12) == 0;
+	const char *host = url + 7;
+	if (strncasecmp(url, "https://", 8) == 0)
+		return true;
+	if (strncasecmp(url, "http://", 7) != 0 ||
+		memchr(host, '@', strcspn(host, "/?#")))
+		return false;
+	size_t len = strcspn(host, "/?#:");
+	return strncmp(host, "[::1]", 5) == 0 ||
+		(len == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+		(strncmp(host, "127.", 4) == 0 &&
+			strspn(host, "0123456789.") == len);
 }
 
 static int examine(struct doctor *doctor)

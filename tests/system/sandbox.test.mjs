@@ -96,6 +96,10 @@ test('doctor_names_what_is_wrong', async (t) => {
     const one = found.answer.checks.find((c) => c.check === check);
     assert.ok(one.expected && one.got, at);
   }
+  // Not this machine, whatever they begin with.
+  for (const url of ['http://localhost@shop.invalid/', 'http://127.0.0.1.invalid/', 'http://localhost.invalid/']) {
+    assert.equal(results((await run(home, ['doctor', url])).answer).URL, 'failed', url);
+  }
 });
 
 test('crawl_killed_and_started_again_pays_for_each_once', async () => {
