@@ -508,6 +508,8 @@ static void run(void)
 			on_event(events[i].data.ptr, events[i].events);
 	}
 	report(now_ns() - start);
+	close(epoll);
+	free(connections);
 }
 
 static void parse_url(const char *url)
