@@ -9,6 +9,7 @@ import {after, before, describe, test} from 'node:test';
 import {contracts} from '../devnet/compile.mjs';
 import {paymentRequest, permit2Request, post, randomNonce, rpc, scratchDir, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
+import {beside} from './beside.lib.mjs';
 
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
 const {encodeAbiParameters, encodeFunctionData, parseSignature} = require('viem');
@@ -35,8 +36,10 @@ before(async () => {
   info = devnet.info;
   await startWith('open', info.accounts.facilitator.privateKey, info.factory);
   await startWith('closed', info.accounts.payee.privateKey);
+  await beside.start?.(devnet);
 });
 after(async () => {
+  await beside.stop?.();
   for (const daemon of Object.values(daemons)) await daemon.stop();
   await devnet?.stop();
 });
@@ -57,11 +60,12 @@ async function pays(body, daemon) {
   return answer;
 }
 
-async function refused(body, reason, daemon) {
+async function refused(label, body, reason, daemon = 'open') {
   const payee = info.accounts.payee.address;
   const start = await devnet.balanceOf(payee);
   const verdict = await ask('/verify', body, daemon);
   assert.deepEqual([verdict.isValid, verdict.invalidReason], [false, reason], JSON.stringify(verdict));
+  await beside.check?.(label, body, reason, daemon);
   const answer = await ask('/settle', body, daemon);
   assert.deepEqual([answer.success, answer.errorReason, answer.transaction], [false, reason, '']);
   assert.equal(await devnet.balanceOf(payee), start);
@@ -140,7 +144,8 @@ for (const way of Object.keys(by)) {
       ['a signature over another chain', () => by[way](info.smartWallet.address, info.smartWallet.ownerKey,
         {domain: {chainId: 8453}})],
     ]) {
-      test(`does not pay with ${name} (17)`, async () => refused(await make(), signatureReason[way]));
+      test(`does not pay with ${name} (17)`, async () => refused(`${way}, ${name}`, await make(),
+        signatureReason[way]));
     }
 
     // 17: contracts that say anything, nothing, or never end.
@@ -156,7 +161,7 @@ for (const way of Object.keys(by)) {
         const address = `0x${randomNonce().slice(2, 42)}`;
         await rpc(info.rpcUrl, 'anvil_setCode', [address,
           code ?? await rpc(info.rpcUrl, 'eth_getCode', [info.multicall3, 'latest'])]);
-        await refused(await by[way](address, info.accounts.payer.privateKey), signatureReason[way]);
+        await refused(`${way}, a payer ${name}`, await by[way](address, info.accounts.payer.privateKey), signatureReason[way]);
       });
     }
 
@@ -165,14 +170,15 @@ for (const way of Object.keys(by)) {
       await rpc(info.rpcUrl, 'anvil_setCode', [address, `0x7f1626ba7e${'00'.repeat(28)}60005260206000f3`]);
       const body = await by[way](address, info.accounts.payer.privateKey);
       // It said yes, but it has no money.
-      await refused(body, way === 'Permit2' ? 'permit2_insufficient_balance' : 'invalid_exact_evm_insufficient_balance');
+      await refused(`${way}, magic for anything`, body,
+        way === 'Permit2' ? 'permit2_insufficient_balance' : 'invalid_exact_evm_insufficient_balance');
     });
 
     test("an EIP-7702 account's ECDSA signature is not its contract's (19)", async () => {
       const {address, privateKey} = info.accounts.payer2;
       // Delegated to the wallet of another owner: its key alone is no key.
       await rpc(info.rpcUrl, 'anvil_setCode', [address, `0xef0100${info.smartWallet.address.slice(2).toLowerCase()}`]);
-      await refused(await by[way](address, privateKey), signatureReason[way]);
+      await refused(`${way}, EIP-7702`, await by[way](address, privateKey), signatureReason[way]);
       const owners = await by[way](address, info.smartWallet.ownerKey);
       const verdict = await ask('/verify', owners);
       assert.notEqual(verdict.invalidReason, signatureReason[way]);
@@ -205,7 +211,8 @@ for (const way of Object.keys(by)) {
 
     test('is not deployed where nobody allowed its factory (18)', async () => {
       const {wallet, body, inner} = await make();
-      await refused(withSignature(body, wallet.wrap(inner)), 'eip6492_factory_not_allowed', 'closed');
+      await refused(`${way}, no factory allowed`, withSignature(body, wallet.wrap(inner)),
+        'eip6492_factory_not_allowed', 'closed');
       assert.equal(await rpc(info.rpcUrl, 'eth_getCode', [wallet.address, 'latest']), '0x');
     });
 
@@ -231,6 +238,7 @@ for (const way of Object.keys(by)) {
         assert.equal(verdict.isValid, false);
         if (reason) assert.equal(verdict.invalidReason, reason, JSON.stringify(verdict));
         else assert.ok([simulation, signatureReason[way]].includes(verdict.invalidReason), JSON.stringify(verdict));
+        await beside.check?.(`${way}, ${name}`, made.body, verdict.invalidReason, 'open');
         const answer = await ask('/settle', made.body);
         assert.deepEqual([answer.success, answer.transaction], [false, '']);
         assert.equal(await devnet.balanceOf(made.wallet.address), 5000n);
@@ -243,5 +251,5 @@ test('a compact signature is no wallet\'s (16)', async () => {
   const body = await paymentRequest(info);
   const {r, s, v} = parseSignature(signatureOf(body));
   const vs = (BigInt(s) | (v === 28n ? 1n << 255n : 0n)).toString(16).padStart(64, '0');
-  await refused(withSignature(body, `${r}${vs}`), 'invalid_exact_evm_signature');
+  await refused('a compact signature', withSignature(body, `${r}${vs}`), 'invalid_exact_evm_signature');
 });
