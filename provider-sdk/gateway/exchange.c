@@ -502,6 +502,30 @@ static bool limited(struct gw_exchange *exchange)
 	return true;
 }
 
+/* A pass may count its uses, by being read: none of them shall be used up
+ * while nothing can be served. */
+static bool pass_in_vain(struct gw_exchange *exchange)
+{
+	const struct http_request *request = &exchange->request;
+	struct gw_site *site = exchange->site;
+	bool brings = http_request_header(request, "X402-Pass", NULL) != NULL;
+	uint32_t retry_ms = 0;
+
+	for (size_t i = 0; i < request->headers_len; i++)
+		if (strcasecmp(request->headers[i].name, "Cookie") == 0 &&
+			strstr(request->headers[i].value, "x402-pass"))
+			brings = true;
+	if (!brings)
+		return false;
+	for (size_t i = 0; i < site->origins_len; i++)
+		if (gw_upstream_may(&site->origins[i].state,
+			    gw_exchange_now(exchange), &retry_ms))
+			return false;
+	exchange->result = GW_RESULT_UNAVAILABLE;
+	answer_retry(exchange, 503, "the origin is not well", retry_ms);
+	return true;
+}
+
 static void on_named(void *user, const char *name)
 {
 	struct gw_exchange *exchange = user;
@@ -544,6 +568,8 @@ static bool turned_away(struct gw_exchange *exchange)
 		gw_answer_notice(exchange, notice);
 		return true;
 	}
+	if (pass_in_vain(exchange))
+		return true;
 	if (x402_gate_new(exchange->site->provider, &exchange->gate) == X402_OK)
 		return false;
 	gw_answer_error(exchange, 503, "out of memory");

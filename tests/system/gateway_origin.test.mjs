@@ -84,6 +84,36 @@ ${text}`);
     await gateway.end();
   });
 
+  test('a pass loses no use while the origin is down', async () => {
+    let well = true;
+    origin.handler = (req, res) => {
+      if (well) res.end(SECRET);
+      else res.socket.destroy();
+    };
+    const gateway = await start(`upstream "shop" { url = "${origin.url}"
+        breaker_failures = 2 breaker_open_ms = 2000 }
+      route "/free" { free = true }
+      route "/article" { pass_s = 3600 pass_uses = 1 }`);
+    const paid = await request(gateway, '/article',
+      { headers: paying(pay(await challenge(gateway, '/article'))) });
+    const pass = [['X402-Pass', paid.headers['x402-pass']]];
+    const cookie = [['Cookie', paid.headers['set-cookie'][0].split(';')[0]]];
+    well = false;
+    for (let i = 0; i < 2; i++)
+      assert.equal((await request(gateway, '/free')).status, 502);
+    for (const headers of [pass, cookie, pass])
+      assert.equal((await request(gateway, '/article', { headers })).status,
+        503);
+    well = true;
+    await until(async () => (await request(gateway, '/free')).status === 200,
+      'the breaker to close');
+    assert.equal((await request(gateway, '/article',
+      { headers: pass })).text, SECRET);
+    assert.equal((await request(gateway, '/article',
+      { headers: cookie })).status, 402);
+    await gateway.end();
+  });
+
   test('each route goes to its own', async () => {
     const other = await startOrigin((req, res) => res.end('other'));
     const gateway = await start(`upstream "shop" { url = "${origin.url}" }
