@@ -2,6 +2,7 @@
  * exchange_p.h: one request on its way through the gateway, as its files share
  * it:
  *   exchange.c  from the request to the gate's decisions, and the end
+ *   admit.c     who is turned away before it
  *   relay.c     the origin: its request, its answer, its content
  *   upgrade.c   the same for a connection that becomes a WebSocket
  *   answer.c    what is written to the client
@@ -119,6 +120,15 @@ void gw_exchange_finish(struct gw_exchange *exchange, const char *ended);
 void gw_exchange_decide(struct gw_exchange *exchange);
 /* What came of the origin, for the gate; then decide. */
 void gw_exchange_on_handler(struct gw_exchange *exchange, unsigned status);
+
+/* ---- admit.c ---- */
+
+/* True when the request has been answered without the gate, which is made
+ * otherwise. */
+bool gw_admit_turned_away(struct gw_exchange *exchange);
+/* Before anybody is asked about money: nobody shall pay for what cannot be
+ * had. True when it has been answered. */
+bool gw_admit_unavailable(struct gw_exchange *exchange);
 
 /* ---- relay.c ---- */
 
