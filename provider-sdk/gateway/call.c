@@ -16,6 +16,9 @@
 /* An origin's header block; the widest cookies fit. */
 #define HEAD_MAX_BYTES ((size_t)128 * 1024)
 #define BUFFER_BYTES   (64L * 1024)
+/* Node and Apache close a connection that has been idle for five seconds; a
+ * request that meets the end of one is lost, or must be sent twice. */
+#define IDLE_MAX_S 4L
 
 struct gw_call {
 	struct x402__transfers *transfers;
@@ -154,6 +157,7 @@ static CURLcode set_up(
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms);
 	SET(CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	SET(CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_HEADERDATA, call);
 	SET(CURLOPT_WRITEFUNCTION, on_write);

@@ -590,7 +590,7 @@ route "/down/*" { upstream = "down" }
 
     test('many at once are served', async () => {
       const all = await Promise.all(Array.from({ length: 60 }, () => get()));
-      assert.ok(all.every((res) => res.status === 200));
+      assert.deepEqual([...new Set(all.map((res) => res.status))], [200]);
     });
 
     test('an origin with TLS is asked when its certificate is good',
