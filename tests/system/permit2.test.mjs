@@ -150,7 +150,7 @@ describe('upto', () => {
   test('names its facilitator in /supported', async () => {
     const {kinds} = await (await fetch(`${facilitator.url}/supported`)).json();
     const names = kinds.filter((kind) => kind.network === info.network).map((kind) => kind.scheme);
-    assert.deepEqual(names, ['exact', 'upto']);
+    assert.deepEqual(names, ['exact', 'upto', 'proof']);
     assert.equal(kinds.find((kind) => kind.scheme === 'upto').extra.facilitatorAddress,
       info.accounts.facilitator.address);
     assert.deepEqual(kinds.filter((kind) => kind.x402Version === 1).map((kind) => kind.scheme), ['exact']);
