@@ -20,8 +20,8 @@ static const char *const hop_by_hop[] = {"Connection", "Keep-Alive",
 	"Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings"};
 
 /* For the gate, or for nobody behind it. */
-static const char *const payments[] = {
-	X402_HEADER_PAYMENT_SIGNATURE, X402_HEADER_X_PAYMENT};
+static const char *const payments[] = {X402_HEADER_PAYMENT_SIGNATURE,
+	X402_HEADER_X_PAYMENT, "X-Payment-Proof"};
 static const char *const ours[] = {"SIGN-IN-WITH-X", "X402-Pass", "X402-Access",
 	"X402-Payer", "X-Request-Id"};
 

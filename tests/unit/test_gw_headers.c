@@ -160,9 +160,10 @@ static void test_what_must_not_cross_does_not(void **state)
 		"X-Forwarded-Prefix", "X-Client-IP", "True-Client-IP",
 		"CF-Connecting-IP", "X-Original-URL", "x-rewrite-url",
 		"X-HTTP-Method-Override", "x-http-method", "X-Method-Override",
-		"PAYMENT-SIGNATURE", "X-PAYMENT", "x-payment", "SIGN-IN-WITH-X",
-		"X402-Pass", "X402-Payer", "X_Forwarded_For", "X_Payment",
-		"PAYMENT_SIGNATURE", "X.Forwarded.For", "X!", ""};
+		"PAYMENT-SIGNATURE", "X-PAYMENT", "x-payment",
+		"x-payment-proof", "SIGN-IN-WITH-X", "X402-Pass", "X402-Payer",
+		"X_Forwarded_For", "X_Payment", "PAYMENT_SIGNATURE",
+		"X.Forwarded.For", "X!", ""};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
