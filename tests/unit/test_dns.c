@@ -49,8 +49,8 @@ static void test_dns_write_refuses_what_is_no_name(void **state)
 {
 	static char longer[300];
 	static const char *const bad[] = {"", ".", "a..b", ".a", "a.",
-		"0123456789012345678901234567890123456789012345678901234567890"
-		"123.example"};
+		("0123456789012345678901234567890123456789012345678901234567890"
+		 "123.example")};
 	uint8_t message[X402__DNS_MESSAGE_SIZE];
 
 	(void)state;
