@@ -23,6 +23,7 @@
 #define PATH_SIZE 4096
 /* Another process writes for milliseconds; a stalled disk for seconds. */
 #define BUSY_TIMEOUT_MS 5000
+#define BUSY_STEP_MS    10
 
 static const char schema[] =
 	"CREATE TABLE purchases ("
@@ -358,23 +359,41 @@ static enum x402_err make_private(const char *path, struct x402_errinfo *info)
 	return X402_OK;
 }
 
+/*
+ * SQLite does not wait for its turn when two processes make a new file one
+ * with a log: the busy timeout is not asked there.
+ */
+static enum x402_err use_log(struct x402_journal *journal, int timeout_ms)
+{
+	for (int waited_ms = 0;; waited_ms += BUSY_STEP_MS) {
+		int code = sqlite3_exec(journal->sqlite,
+			"PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+		if (code == SQLITE_OK)
+			return X402_OK;
+		if ((code & 0xff) != SQLITE_BUSY || waited_ms >= timeout_ms)
+			return fail(journal);
+		(void)sqlite3_sleep(BUSY_STEP_MS);
+	}
+}
+
 static enum x402_err open_file(struct x402_journal *journal, const char *path,
 	unsigned busy_timeout_ms)
 {
+	int timeout_ms = busy_timeout_ms > 600000 ? 600000
+		: busy_timeout_ms                 ? (int)busy_timeout_ms
+						  : BUSY_TIMEOUT_MS;
 	if (sqlite3_open_v2(path, &journal->sqlite,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK)
 		return journal->sqlite ? fail(journal) : X402_ERR_NOMEM;
-	(void)sqlite3_busy_timeout(journal->sqlite,
-		busy_timeout_ms > 600000  ? 600000
-			: busy_timeout_ms ? (int)busy_timeout_ms
-					  : BUSY_TIMEOUT_MS);
+	(void)sqlite3_busy_timeout(journal->sqlite, timeout_ms);
 	(void)sqlite3_extended_result_codes(journal->sqlite, 1);
 	journal->durable = true;
-	return script(journal,
-		"PRAGMA journal_mode = WAL;"
-		"PRAGMA synchronous = FULL;"
-		"PRAGMA trusted_schema = OFF;");
+	enum x402_err err = use_log(journal, timeout_ms);
+	return err ? err
+		   : script(journal,
+			     "PRAGMA synchronous = FULL;"
+			     "PRAGMA trusted_schema = OFF;");
 }
 
 enum x402_err x402_journal_open(const struct x402_journal_options *options,

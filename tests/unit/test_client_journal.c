@@ -530,6 +530,52 @@ static void test_export_has_no_authorization_and_no_formula(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+#define OPENERS 6
+
+/* In a process of its own, as crawlers are, when the gate is opened. */
+static pid_t open_when(const char *path, const int gate[2])
+{
+	struct x402_journal_options options = {.path = path};
+	struct x402_journal *journal = NULL;
+	struct x402_errinfo info = {{0}, {0}};
+	pid_t child = fork();
+	char byte;
+
+	if (child != 0)
+		return child;
+	(void)close(gate[1]);
+	while (read(gate[0], &byte, 1) > 0)
+		;
+	_exit(x402_journal_open(&options, &info, &journal) != X402_OK);
+}
+
+static void test_journal_that_many_make_at_once_opens_for_all(void **state)
+{
+	struct house *house = *state;
+
+	for (unsigned round = 0; round < 20; round++) {
+		char path[128];
+		pid_t children[OPENERS];
+		int gate[2];
+
+		snprintf(path, sizeof(path), "%s/new-%u.sqlite",
+			house->directory, round);
+		assert_int_equal(pipe(gate), 0);
+		for (unsigned i = 0; i < OPENERS; i++)
+			children[i] = open_when(path, gate);
+		(void)close(gate[0]);
+		(void)close(gate[1]);
+		for (unsigned i = 0; i < OPENERS; i++) {
+			int status = -1;
+
+			assert_int_equal(
+				waitpid(children[i], &status, 0), children[i]);
+			assert_int_equal(status, 0);
+		}
+		(void)unlink(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +585,7 @@ int main(void)
 		TEST(test_journal_where_others_may_write_refused),
 		TEST(test_journal_default_place_is_the_users),
 		TEST(test_journal_newer_schema_refused),
+		TEST(test_journal_that_many_make_at_once_opens_for_all),
 		TEST(test_reserve_unsigned_is_never_presented),
 		TEST(test_reserve_open_purchase_gives_the_same_header),
 		TEST(test_reserve_refused_purchase_is_still_open),
