@@ -8,7 +8,7 @@ import {fill} from './fill.mjs';
 import {BLOCK_GAS} from './settle.mjs';
 
 /* Other work on the machine falls on single rounds: the median counts. */
-const ROUNDS = 7;
+const ROUNDS = 3;
 
 async function measure(devnet, file, store, quick) {
   const ours = await startFacilitator(devnet, {X402_NETWORK: devnet.info.network, X402_STORE: store});

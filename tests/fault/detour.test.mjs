@@ -7,7 +7,7 @@ import {join} from 'node:path';
 import {test} from 'node:test';
 import {scratchDir, sleep, startDevnet, startFacilitator, top} from '../devnet/lib.mjs';
 import {assertAgreement, isUsed, makePayments, settle, settleAll, tally, untilSettled} from './ledger.mjs';
-import {STEPS} from './kill.steps.mjs';
+import {GRANT_STEPS, STEPS} from './kill.steps.mjs';
 import {preempt, startProxy} from './proxy.mjs';
 import {report} from './run.mjs';
 import {baseFee, endRepeat, repeat} from './scenarios.mjs';
@@ -89,5 +89,5 @@ test('every crash point in the source is tried', () => {
       named.add(step);
     }
   }
-  assert.deepEqual([...named].sort(), [...STEPS, ...detours.flatMap(({steps}) => steps)].sort());
+  assert.deepEqual([...named].sort(), [...STEPS, ...GRANT_STEPS, ...detours.flatMap(({steps}) => steps)].sort());
 });

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { buildDir, post, scratchDir, sleep, start, startDevnet, startFacilitator, tied } from '../devnet/lib.mjs';
 import { accounts, viem } from './facilitator.lib.mjs';
 import { decode, encode, environment, makeHome, run, x402 } from './cli.lib.mjs';
+import { GRANT_STEPS } from '../fault/kill.steps.mjs';
 
 const SECRET = '5e'.repeat(32);
 const PRICE = 10000n;
@@ -277,7 +278,7 @@ test('killed before the transfer could leave, it is sent from the journal', asyn
 test('a facilitator killed at the grant grants once', async () => {
   const dir = scratchDir();
   const env = { X402_NETWORK: devnet.info.network, X402_STORE: path.join(dir, 'store.sqlite') };
-  for (const point of ['before_grant', 'after_grant']) {
+  for (const point of GRANT_STEPS) {
     const { required } = await challenge('/shown');
     const hash = await pay(proofOffer(required));
     await mine();
