@@ -430,6 +430,7 @@ struct asking {
 	bool alone;
 	uint64_t gas_limit; /* 0: 100,000 */
 	bool permit2;       /* its state is a word of Permit2's */
+	size_t more_bytes;  /* of calldata */
 };
 
 static inline uint64_t world_settle(
@@ -466,6 +467,8 @@ static inline uint64_t world_settle(
 	plan->call_to = proof.asset;
 	x402_buf_add_byte(&plan->calldata, index);
 	x402_buf_add_byte(&plan->calldata, index);
+	for (size_t i = 0; i < asking.more_bytes; i++)
+		x402_buf_add_byte(&plan->calldata, 0);
 	if (asking.permit2) {
 		struct x402_u256 nonce = x402_u256_from_be32(proof.nonce32);
 

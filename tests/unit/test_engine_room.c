@@ -174,6 +174,34 @@ static void test_room_that_never_comes_refuses_who_is_late(void **state)
 	world_free(w);
 }
 
+/* Nodes refuse transactions of 128 KiB. */
+static void test_room_in_a_transaction_is_its_bytes_too(void **state)
+{
+	struct world *w = world_new();
+	struct told told[PAYMENTS];
+
+	(void)state;
+	world_allow_batches(w);
+	w->mining = false;
+	world_boot(w);
+	world_run(w, 400);
+	for (unsigned i = 0; i < PAYMENTS; i++)
+		world_settle(w,
+			(struct asking){.payment = i,
+				.wait_ms = 60000,
+				.more_bytes = 40000},
+			&told[i]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 3);
+	assert_int_equal(w->txs[0].payments_len, 2);
+	assert_int_equal(w->txs[1].payments_len, 2);
+	assert_int_equal(w->txs[2].payments_len, 1);
+	w->mining = true;
+	world_run(w, 3000);
+	assert_all_settled(w, told);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_room_after_a_reorg_is_as_before),
 		cmocka_unit_test(
 			test_room_that_never_comes_refuses_who_is_late),
+		cmocka_unit_test(test_room_in_a_transaction_is_its_bytes_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
