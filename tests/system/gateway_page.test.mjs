@@ -5,21 +5,14 @@
 //   node --test tests/system/gateway_page.test.mjs
 //   X402_SCREENSHOTS  a directory: pictures of the page are put there
 
-import assert from 'node:assert/strict';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 
-import { payerAccount, startDevnet, startFacilitator } from
-  '../devnet/lib.mjs';
+import { startDevnet, startFacilitator } from '../devnet/lib.mjs';
 import { startBrowser } from './browser.lib.mjs';
 import { startGateway, startOrigin } from './gateway_site.lib.mjs';
 import { ledger } from './gateway_load.mjs';
-
-const SECRET = 'The guest was late';
-// The browser itself logs that an answer was a 402, and that a text has no
-// icon; the page has one.
-const ours = (errors) => errors.filter((error) =>
-  !/status of 402|404 \(Not Found\).*favicon/.test(error));
+import { SECRET, SECRET_PAGE, testPurchases } from './page_purchase.lib.mjs';
 
 let devnet;
 let facilitator;
@@ -38,7 +31,7 @@ before(async () => {
   origin.handler = (one, res) => {
     const html = one.url.endsWith('.html');
     res.setHeader('content-type', html ? 'text/html' : 'text/plain');
-    res.end(html ? `<!doctype html><title>t</title><p>${SECRET}` : SECRET);
+    res.end(html ? SECRET_PAGE : SECRET);
     return true;
   };
   gateway = await startGateway(`
@@ -57,46 +50,5 @@ after(async () => {
   await devnet?.stop();
 });
 
-for (const view of [{ name: 'desktop', wallet: 'window' },
-  { name: 'phone', wallet: 'announced', width: 390, height: 844, phone: true,
-    dark: true }])
-  for (const file of ['tale.txt', 'tale.html'])
-    test(`a person on a ${view.name} pays and reads ${file}`, async () => {
-      const before = await devnet.balanceOf(payee);
-      const page = await browser.open({ ...view,
-        account: payerAccount(devnet) });
-      await page.goto(`${gateway.url}/articles/${file}`);
-      await page.screenshot(`gateway-${view.name}`);
-      assert.match(await page.eval('document.body.innerText'), /0\.01 USDC/);
-      assert.ok((await page.eval('document.body.innerText')).includes(payee));
-      assert.equal(await page.eval(
-        'document.documentElement.scrollWidth <= innerWidth'), true);
-      await page.eval('document.querySelector("#pay").click()');
-      await page.until(`document.body.innerText.includes(${
-        JSON.stringify(SECRET)})`);
-      // The pass brought the article itself, not a copy in the page.
-      assert.equal(await page.eval('document.contentType'),
-        file.endsWith('txt') ? 'text/plain' : 'text/html');
-      assert.equal(await page.eval('!!document.querySelector("#pay")'), false);
-      assert.equal(await devnet.balanceOf(payee) - before, 10000n);
-      assert.deepEqual(ours(page.errors), []);
-      for (const url of page.requests)
-        assert.ok(url.startsWith(gateway.url) || url.startsWith('data:'), url);
-      await page.goto(`${gateway.url}/articles/other.txt`);
-      assert.equal(await page.eval('!!document.querySelector("#pay")'), true);
-      await page.close();
-      assert.deepEqual(ledger(path.join(gateway.dir, 'journal')), []);
-    });
-
-test('a person who says no has paid nothing', async () => {
-  const before = await devnet.balanceOf(payee);
-  const page = await browser.open({ account: payerAccount(devnet),
-    chainId: devnet.info.chainId });
-  page.refuses = true;
-  await page.goto(`${gateway.url}/articles/tale.txt`);
-  await page.eval('document.querySelector("#pay").click()');
-  await page.until('/rejected/.test(document.body.innerText)');
-  assert.equal(await devnet.balanceOf(payee), before);
-  assert.deepEqual(ours(page.errors), []);
-  await page.close();
-});
+testPurchases('gateway', () => ({ devnet, browser, payee, url: gateway.url,
+  owed: () => ledger(path.join(gateway.dir, 'journal')) }));

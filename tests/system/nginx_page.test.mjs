@@ -5,19 +5,12 @@
 //   node --test tests/system/nginx_page.test.mjs
 //   X402_SCREENSHOTS  a directory: pictures of the page are put there
 
-import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 
-import { payerAccount, startDevnet, startFacilitator } from
-  '../devnet/lib.mjs';
+import { startDevnet, startFacilitator } from '../devnet/lib.mjs';
 import { startBrowser } from './browser.lib.mjs';
 import { atRest, startNginx } from './nginx.lib.mjs';
-
-const SECRET = 'The guest was late';
-// The browser itself logs that an answer was a 402, and that a text has no
-// icon; the page has one.
-const ours = (errors) => errors.filter((error) =>
-  !/status of 402|404 \(Not Found\).*favicon/.test(error));
+import { SECRET, SECRET_PAGE, testPurchases } from './page_purchase.lib.mjs';
 
 let devnet;
 let facilitator;
@@ -41,7 +34,7 @@ before(async () => {
     location /articles/ { x402 on; x402_price $0.01; x402_page on;
       x402_pass 10m; x402_description "An article"; }
   }`, { files: { 'articles/tale.txt': SECRET, 'articles/other.txt': SECRET,
-    'articles/tale.html': `<!doctype html><title>t</title><p>${SECRET}` } });
+    'articles/tale.html': SECRET_PAGE } });
 });
 after(async () => {
   await nginx?.stop();
@@ -50,46 +43,5 @@ after(async () => {
   await devnet?.stop();
 });
 
-for (const view of [{ name: 'desktop', wallet: 'window' },
-  { name: 'phone', wallet: 'announced', width: 390, height: 844, phone: true,
-    dark: true }])
-  for (const file of ['tale.txt', 'tale.html'])
-    test(`a person on a ${view.name} pays and reads ${file}`, async () => {
-      const before = await devnet.balanceOf(payee);
-      const page = await browser.open({ ...view,
-        account: payerAccount(devnet) });
-      await page.goto(`${nginx.url}/articles/${file}`);
-      await page.screenshot(`nginx-${view.name}`);
-      assert.match(await page.eval('document.body.innerText'), /0\.01 USDC/);
-      assert.ok((await page.eval('document.body.innerText')).includes(payee));
-      assert.equal(await page.eval(
-        'document.documentElement.scrollWidth <= innerWidth'), true);
-      await page.eval('document.querySelector("#pay").click()');
-      await page.until(`document.body.innerText.includes(${
-        JSON.stringify(SECRET)})`);
-      // The pass brought the article itself, not a copy in the page.
-      assert.equal(await page.eval('document.contentType'),
-        file.endsWith('txt') ? 'text/plain' : 'text/html');
-      assert.equal(await page.eval('!!document.querySelector("#pay")'), false);
-      assert.equal(await devnet.balanceOf(payee) - before, 10000n);
-      assert.deepEqual(ours(page.errors), []);
-      for (const url of page.requests)
-        assert.ok(url.startsWith(nginx.url) || url.startsWith('data:'), url);
-      await page.goto(`${nginx.url}/articles/other.txt`);
-      assert.equal(await page.eval('!!document.querySelector("#pay")'), true);
-      await page.close();
-      assert.deepEqual(await atRest(nginx), []);
-    });
-
-test('a person who says no has paid nothing', async () => {
-  const before = await devnet.balanceOf(payee);
-  const page = await browser.open({ account: payerAccount(devnet),
-    chainId: devnet.info.chainId });
-  page.refuses = true;
-  await page.goto(`${nginx.url}/articles/tale.txt`);
-  await page.eval('document.querySelector("#pay").click()');
-  await page.until('/rejected/.test(document.body.innerText)');
-  assert.equal(await devnet.balanceOf(payee), before);
-  assert.deepEqual(ours(page.errors), []);
-  await page.close();
-});
+testPurchases('nginx', () => ({ devnet, browser, payee, url: nginx.url,
+  owed: () => atRest(nginx) }));
