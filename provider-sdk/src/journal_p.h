@@ -38,6 +38,8 @@ struct x402_provider_journal {
 	int lock_fd; /* -1: for reading only */
 	int log_fd;  /* of the write-ahead log; -1: commits wait for the disk */
 	uint64_t asked; /* payments written down before they were sent */
+	int64_t number; /* the last row's; rows are numbered as they come */
+	bool numbered;  /* false: for reading only, and too old for that */
 	sqlite3_stmt *verbs[X402__JOURNAL_VERBS];
 	uint8_t secret32[32];
 	struct x402_provider_memory memory;

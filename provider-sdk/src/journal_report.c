@@ -39,9 +39,12 @@ enum x402_err x402_provider_journal_each(struct x402_provider_journal *journal,
 	void (*on_entry)(void *user, const struct x402_journal_entry *entry),
 	void *user)
 {
-	static const char sql[] = "SELECT " ENTRY_COLUMNS " FROM payments"
-				  " WHERE ?1 = 0 OR state = ?1"
-				  " ORDER BY asked, payment";
+#define EACH(order)                              \
+	"SELECT " ENTRY_COLUMNS " FROM payments" \
+	" WHERE ?1 = 0 OR state = ?1 ORDER BY " order
+	const char *sql = journal->numbered ? EACH("number")
+					    : EACH("asked, payment");
+#undef EACH
 	sqlite3_stmt *stmt = NULL;
 	struct x402_journal_entry entry;
 	int rc;
@@ -100,25 +103,25 @@ static int compensate_one(struct x402_provider_journal *journal,
 	uint64_t settled_before_unix_s,
 	bool (*hook)(void *user, const struct x402_journal_entry *entry,
 		bool confirm),
-	void *user, uint8_t after32[32])
+	void *user, int64_t *after)
 {
 	static const char sql[] =
-		"SELECT " ENTRY_COLUMNS ", payment FROM payments"
-		" WHERE state = 2 AND settled < ?1 AND payment > ?2"
+		"SELECT " ENTRY_COLUMNS ", payment, number FROM payments"
+		" WHERE state = 2 AND settled < ?1 AND number > ?2"
 		" AND payment NOT IN (SELECT payment FROM held.claims)"
-		" ORDER BY payment LIMIT 1";
+		" ORDER BY number LIMIT 1";
 	sqlite3_stmt *stmt = NULL;
 	struct x402_journal_entry entry;
 	int rc = sqlite3_prepare_v2(journal->db, sql, -1, &stmt, NULL);
 
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(stmt, 1, (int64_t)settled_before_unix_s);
-		sqlite3_bind_blob(stmt, 2, after32, 32, SQLITE_TRANSIENT);
+		sqlite3_bind_int64(stmt, 2, *after);
 		rc = sqlite3_step(stmt);
 	}
 	if (rc == SQLITE_ROW) {
 		read_entry(stmt, &entry);
-		memcpy(after32, sqlite3_column_blob(stmt, 11), 32);
+		*after = sqlite3_column_int64(stmt, 12);
 		if (hook(user, &entry, false)) {
 			int marked = mark(journal, stmt);
 
@@ -139,7 +142,7 @@ enum x402_err x402_provider_journal_compensate(
 		bool confirm),
 	void *user)
 {
-	uint8_t after32[32] = {0};
+	int64_t after = 0;
 	int rc = SQLITE_ROW;
 
 	if (!journal->memory.claim)
@@ -148,7 +151,7 @@ enum x402_err x402_provider_journal_compensate(
 		/* Let requests in between two of them. */
 		pthread_mutex_lock(&journal->lock);
 		rc = compensate_one(
-			journal, settled_before_unix_s, hook, user, after32);
+			journal, settled_before_unix_s, hook, user, &after);
 		pthread_mutex_unlock(&journal->lock);
 	}
 	return x402__journal_err(rc);

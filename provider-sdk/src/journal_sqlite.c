@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define APPLICATION_ID 0x78343032 /* "x402" */
-#define VERSION        2
+#define VERSION        3
 /* A report reads while the shop writes; neither takes long. */
 #define BUSY_TIMEOUT_MS 5000
 
@@ -40,6 +40,9 @@
 	"CREATE INDEX names_by_until ON names(until);"                   \
 	"CREATE INDEX names_by_payment ON names(payment);"
 
+/* Of one state in the order of asking; the last number of each is at hand. */
+#define BY_STATE "CREATE INDEX payments_by_state ON payments(state, number);"
+
 static const char schema[] =
 	"CREATE TABLE payments(payment BLOB PRIMARY KEY, request BLOB NOT NULL,"
 	" state INTEGER NOT NULL, asked INTEGER NOT NULL,"
@@ -47,9 +50,8 @@ static const char schema[] =
 	" route TEXT NOT NULL, url TEXT NOT NULL, network TEXT NOT NULL,"
 	" asset TEXT NOT NULL, amount TEXT NOT NULL, payer TEXT NOT NULL,"
 	" tx TEXT NOT NULL DEFAULT '', receipt TEXT,"
-	" facilitator INTEGER NOT NULL, price TEXT NOT NULL, scope BLOB)"
-	" STRICT, WITHOUT ROWID;"
-	"CREATE INDEX payments_by_state ON payments(state, asked);"
+	" facilitator INTEGER NOT NULL, price TEXT NOT NULL, scope BLOB,"
+	" number INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;" BY_STATE
 	"CREATE INDEX payments_by_payer ON payments(payer, settled);"
 	"CREATE INDEX payments_by_settled ON payments(settled);"
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB) STRICT;" NAMES;
@@ -59,6 +61,23 @@ static const char schema[] =
 static const char from_1[] =
 	"BEGIN; ALTER TABLE payments ADD COLUMN scope BLOB;" NAMES
 	"PRAGMA user_version = 2; COMMIT";
+
+/* From version 2, which knew the order of its payments to the second. */
+static const char from_2[] =
+	"BEGIN; ALTER TABLE payments"
+	" ADD COLUMN number INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE payments SET number = o.n FROM (SELECT payment AS p,"
+	" row_number() OVER (ORDER BY asked, settled, payment) AS n"
+	" FROM payments) AS o WHERE o.p = payment;"
+	"DROP INDEX payments_by_state;" BY_STATE
+	"PRAGMA user_version = 3; COMMIT";
+
+static const char last_number[] =
+	"SELECT max("
+	"ifnull((SELECT max(number) FROM payments WHERE state = 1), 0),"
+	"ifnull((SELECT max(number) FROM payments WHERE state = 2), 0),"
+	"ifnull((SELECT max(number) FROM payments WHERE state = 3), 0),"
+	"ifnull((SELECT max(number) FROM payments WHERE state = 4), 0))";
 
 static const char *const verbs[X402__JOURNAL_VERBS] = {
 	[X402__JOURNAL_HOLDS] = "SELECT 1 FROM held.claims WHERE payment = ?1",
@@ -71,9 +90,10 @@ static const char *const verbs[X402__JOURNAL_VERBS] = {
 	[X402__JOURNAL_ASKING] =
 		"INSERT INTO payments(payment, request, state, asked, expires,"
 		" route, url, network, asset, amount, payer, facilitator, "
-		"price, scope)"
+		"price, scope, number)"
 		" VALUES(?1, ?2, 1, ?3, (SELECT expires FROM held.claims"
-		" WHERE payment = ?1), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+		" WHERE payment = ?1), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+		" ?13)"
 		" ON CONFLICT(payment) DO NOTHING",
 	[X402__JOURNAL_SETTLED] = "UPDATE payments SET state = 2, settled = ?2,"
 				  " receipt = ?3, tx = ?4 WHERE payment = ?1",
@@ -254,6 +274,7 @@ static bool on_asking(void *user, const struct x402_gate *gate,
 	sqlite3_bind_int64(stmt, 10, note.facilitator);
 	bind_text(stmt, 11, note.price);
 	sqlite3_bind_blob(stmt, 12, note.scope16, 16, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 13, ++journal->number);
 	written = x402__journal_done(stmt);
 	journal->asked += written;
 	pthread_mutex_unlock(&journal->lock);
@@ -395,14 +416,15 @@ static enum x402_err take_lock(struct x402_provider_journal *journal,
 	return X402_OK;
 }
 
-static int pragma_int(sqlite3 *db, const char *sql)
+/* -1: it could not be read. */
+static int64_t read_int(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
-	int value = -1;
+	int64_t value = -1;
 
 	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
 		sqlite3_step(stmt) == SQLITE_ROW)
-		value = sqlite3_column_int(stmt, 0);
+		value = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	return value;
 }
@@ -441,29 +463,45 @@ static enum x402_err create_tables(
 	return rc == SQLITE_OK ? X402_OK : fail(journal, info, "creating");
 }
 
+/* What is missing in a file of an earlier version; reports do without. */
+static enum x402_err upgrade(struct x402_provider_journal *journal,
+	int64_t version, struct x402_errinfo *info)
+{
+	static const char *const steps[VERSION] = {
+		[1] = from_1,
+		[2] = from_2,
+	};
+
+	for (int64_t at = version; at < VERSION; at++)
+		if (sqlite3_exec(journal->db, steps[at], NULL, NULL, NULL) !=
+			SQLITE_OK)
+			return fail(journal, info, "upgrading");
+	journal->numbered = true;
+	return X402_OK;
+}
+
 static enum x402_err check_kind(struct x402_provider_journal *journal,
 	bool read_only, struct x402_errinfo *info)
 {
-	int id = pragma_int(journal->db, "PRAGMA application_id");
-	int version = pragma_int(journal->db, "PRAGMA user_version");
-	int tables = pragma_int(
+	int64_t id = read_int(journal->db, "PRAGMA application_id");
+	int64_t version = read_int(journal->db, "PRAGMA user_version");
+	int64_t tables = read_int(
 		journal->db, "SELECT count(*) FROM sqlite_master");
 
-	if (id == 0 && version == 0 && tables == 0 && !read_only)
+	if (id == 0 && version == 0 && tables == 0 && !read_only) {
+		journal->numbered = true;
 		return create_tables(journal, info);
-	if (id == APPLICATION_ID && version == VERSION)
+	}
+	if (id == APPLICATION_ID && version >= 1 && version <= VERSION) {
+		if (!read_only)
+			return upgrade(journal, version, info);
+		journal->numbered = version == VERSION;
 		return X402_OK;
-	/* What reports ask for is in both. */
-	if (id == APPLICATION_ID && version == 1)
-		return read_only ||
-				sqlite3_exec(journal->db, from_1, NULL, NULL,
-					NULL) == SQLITE_OK
-			? X402_OK
-			: fail(journal, info, "upgrading");
+	}
 	x402_errinfo_set(info, "journal",
 		id == APPLICATION_ID ? "its version is %d, expected %d"
 				     : "not a journal of payments",
-		version, VERSION);
+		(int)version, VERSION);
 	return X402_ERR_STORE;
 }
 
@@ -509,6 +547,9 @@ static enum x402_err prepare(
 		.secret32 = journal->secret32,
 	};
 	x402__journal_add_names(&journal->memory);
+	journal->number = read_int(journal->db, last_number);
+	if (journal->number < 0)
+		return fail(journal, info, "reading its last number");
 	return read_secret(journal, info);
 }
 

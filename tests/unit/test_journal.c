@@ -5,75 +5,10 @@
  */
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
-#include "gate_house.h"
-#include "x402/provider_journal.h"
-
-struct shop {
-	struct house house;
-	struct x402_provider_journal *journal;
-	char path[64];
-};
-
-static void remove_all(const struct shop *shop)
-{
-	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
-	char name[80];
-
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		snprintf(name, sizeof(name), "%s%s", shop->path, ends[i]);
-		unlink(name);
-	}
-}
-
-static void open_at(struct shop *shop)
-{
-	struct x402_provider_options options = house_options();
-	struct x402_errinfo info = {{0}, {0}};
-
-	if (x402_provider_journal_open(
-		    shop->path, false, &info, &shop->journal) != X402_OK)
-		fail_msg("%s", info.text);
-	options.memory = x402_provider_journal_memory(shop->journal);
-	house_open_with(&shop->house, &options);
-}
-
-static void close_shop(struct shop *shop)
-{
-	house_close(&shop->house);
-	x402_provider_journal_close(shop->journal);
-}
-
-static void open_shop(struct shop *shop)
-{
-	memset(shop, 0, sizeof(*shop));
-	snprintf(shop->path, sizeof(shop->path), "/tmp/x402-journal-%d",
-		(int)getpid());
-	remove_all(shop);
-	open_at(shop);
-}
-
-/* How far a payment gets. */
-enum reach { ASKED, SETTLED, DELIVERED };
-
-static void go(struct shop *shop, const char *payment, enum reach reach)
-{
-	struct house *house = &shop->house;
-
-	assert_int_equal(
-		house_send(house, "/articles/a", payment), X402_GATE_ASK);
-	house_answer(house, 200, HOUSE_VALID);
-	assert_int_equal(house_handled(house, 200), X402_GATE_ASK);
-	if (reach == ASKED)
-		return;
-	assert_int_equal(
-		house_answer(house, 200, HOUSE_SETTLED), X402_GATE_DELIVER);
-	if (reach == DELIVERED)
-		x402_gate_delivered(house->gate);
-}
+#include "journal_shop.h"
 
 /* A payment, and a process that dies with it. Caller frees. */
 static char *die_at(struct shop *shop, enum reach reach)
@@ -849,42 +784,6 @@ static void test_journal_response_that_is_none_is_made_anew(void **state)
 	}
 }
 
-/* A file of the version before: opened, and nothing lost. */
-static void test_journal_of_version_1_is_taken_over(void **state)
-{
-	struct shop shop;
-	sqlite3 *db = NULL;
-	char *payment;
-
-	(void)state;
-	open_shop(&shop);
-	payment = house_pay(&shop.house, "/articles/a");
-	go(&shop, payment, DELIVERED);
-	close_shop(&shop);
-	assert_int_equal(sqlite3_open(shop.path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db,
-				 "ALTER TABLE payments DROP COLUMN scope;"
-				 "DROP TABLE names; PRAGMA user_version = 1",
-				 NULL, NULL, NULL),
-		SQLITE_OK);
-	sqlite3_close(db);
-	/* Reports read it as it is. */
-	assert_int_equal(x402_provider_journal_open(
-				 shop.path, true, NULL, &shop.journal),
-		X402_OK);
-	x402_provider_journal_close(shop.journal);
-	open_at(&shop);
-	house_send(&shop.house, "/articles/a", payment);
-	assert_int_equal(shop.house.decision.status, 402);
-	assert_non_null(decision_header(
-		&shop.house.decision, X402_HEADER_PAYMENT_RESPONSE));
-	free(payment);
-	payment = house_pay(&shop.house, "/articles/b");
-	free(payment);
-	close_shop(&shop);
-	remove_all(&shop);
-}
-
 /* What the disk has of it is tests/system/gateway_journal.test.mjs's. */
 static void test_journal_deferred_says_what_is_to_be_synced(void **state)
 {
@@ -956,7 +855,6 @@ int main(void)
 		cmocka_unit_test(test_journal_response_made_good_is_not_sent),
 		cmocka_unit_test(
 			test_journal_response_that_is_none_is_made_anew),
-		cmocka_unit_test(test_journal_of_version_1_is_taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,8 +95,8 @@ struct x402_journal_entry {
 };
 
 /*
- * Every payment of a state, oldest first; 0 for all. The callback must not
- * call the journal. STORE, NOMEM.
+ * Every payment of a state, in the order in which they were sent to be settled;
+ * 0 for all. The callback must not call the journal. STORE, NOMEM.
  */
 X402_API X402_MUST_USE enum x402_err x402_provider_journal_each(
 	struct x402_provider_journal *journal, enum x402_journal_state state,
@@ -105,12 +105,12 @@ X402_API X402_MUST_USE enum x402_err x402_provider_journal_each(
 
 /*
  * Offer each payment that is owed since before a time, and that no request
- * holds just now, to a hook. True from it says that the buyer was made good by
- * other means: the payment is COMPENSATED then and buys nothing any more. The
- * mark is durable before the hook is called for money: it is called with
- * confirm false first (true: go on), then marked, then called with confirm
- * true to do it. A process that dies in between leaves a mark and no
- * compensation, never two. The hook must not call the journal.
+ * holds just now, to a hook, in that order. True from it says that the buyer
+ * was made good by other means: the payment is COMPENSATED then and buys
+ * nothing any more. The mark is durable before the hook is called for money: it
+ * is called with confirm false first (true: go on), then marked, then called
+ * with confirm true to do it. A process that dies in between leaves a mark and
+ * no compensation, never two. The hook must not call the journal.
  */
 X402_API X402_MUST_USE enum x402_err x402_provider_journal_compensate(
 	struct x402_provider_journal *journal, uint64_t settled_before_unix_s,
