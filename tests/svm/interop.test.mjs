@@ -1,11 +1,12 @@
-// Our parts and the reference's (@x402/svm 2.27.0) as each other's other side on
-// Solana. Balances are checked on the chain; who plays what is in the titles.
+// What our parts do on Solana beside a plain purchase, with the reference's
+// (@x402/svm 2.27.0) as the other side; every combination of a purchase is in
+// matrix.test.mjs. Balances are checked on the chain.
 import assert from 'node:assert/strict';
 import {createServer} from 'node:http';
 import {createRequire} from 'node:module';
 import {once} from 'node:events';
 import {after, before, test} from 'node:test';
-import {fileURLToPath, pathToFileURL} from 'node:url';
+import {pathToFileURL} from 'node:url';
 import {createKeyPairSignerFromBytes} from '@solana/kit';
 import {x402Client, x402HTTPClient} from '@x402/core/client';
 import {HTTPFacilitatorClient, x402ResourceServer} from '@x402/core/server';
@@ -13,7 +14,7 @@ import {registerExactSvmScheme} from '@x402/svm/exact/client';
 import {ExactSvmScheme as ServerScheme} from '@x402/svm/exact/server';
 import {programs, run, scratchDir, start} from '../devnet/lib.mjs';
 import {fromBase58} from './ledger.mjs';
-import {balance, NETWORK, offer, startDaemon, startDevnet} from './svm.lib.mjs';
+import {balance, NETWORK, startDaemon, startDevnet} from './svm.lib.mjs';
 
 // One copy of the extensions for all tests, with the other interoperability tests.
 const {createSIWxClientHook} = await import(pathToFileURL(createRequire(new URL('../interop/package.json', import.meta.url))
@@ -21,17 +22,12 @@ const {createSIWxClientHook} = await import(pathToFileURL(createRequire(new URL(
 
 let devnet;
 const ours = {};
-const reference = {};
 before(async () => {
   devnet = await startDevnet();
-  const {facilitator} = devnet.accounts;
   ours.facilitator = await startDaemon(devnet);
-  reference.facilitator = await start(process.execPath, [fileURLToPath(new URL('peer-facilitator.mjs', import.meta.url))],
-    {env: {SVM_RPC_URL: devnet.rpcUrl, SVM_PRIVATE_KEY: facilitator.secretKey}, ready: /listening url=(\S+)/});
-  reference.facilitator.url = reference.facilitator.match[1];
 });
 after(async () => {
-  for (const part of [ours.facilitator?.daemon, reference.facilitator]) await part?.stop();
+  await ours.facilitator?.daemon.stop();
   await devnet?.stop();
 });
 
@@ -141,32 +137,6 @@ test('who has paid on Solana signs in with the reference client, with that walle
   await site.stop();
 });
 
-for (const [name, facilitatorUrl] of [['our', () => ours.facilitator.url], ['reference', () => reference.facilitator.url]]) {
-  test(`our client, our provider, ${name} facilitator`, async () => {
-    const site = await startSite(facilitatorUrl());
-    const got = await moves(1000n, () => get(`${site.url}/api/quote`));
-    assert.equal(got.code, 0, got.stderr);
-    assert.match(got.stdout, /"quote"/);
-    await site.stop();
-  });
-
-  test(`reference client, our provider, ${name} facilitator`, async () => {
-    const site = await startSite(facilitatorUrl());
-    const response = await moves(1000n, () => fetchPaid(`${site.url}/api/quote`));
-    assert.equal(response.status, 200, await response.clone().text());
-    assert.ok(response.headers.get('payment-response'));
-    await site.stop();
-  });
-
-  test(`our client, reference server, ${name} facilitator`, async () => {
-    const server = await startReferenceServer(facilitatorUrl());
-    const got = await moves(1000n, () => get(`${server.url}/x`));
-    assert.equal(got.code, 0, got.stderr);
-    assert.equal(got.stdout, 'content');
-    await server.stop();
-  });
-}
-
 test('our client pays with a memo, a blockhash that is given, and id.json', async () => {
   const {value} = await devnet.rpc('getLatestBlockhash', {commitment: 'finalized'});
   for (const extra of [{memo: 'pi_3abc123def456'}, {recentBlockhash: value.blockhash},
@@ -184,39 +154,12 @@ test('our client pays with a memo, a blockhash that is given, and id.json', asyn
   assert.equal((await ours.facilitator.ask(`/payments/${devnet.accounts.facilitator2.address}`)).status, 404);
 });
 
-test('our client pays with Token-2022', async () => {
-  const server = await startReferenceServer(ours.facilitator.url, {price: {asset: devnet.plain2022, amount: '1000', extra: {}}});
-  const got = await moves(1000n, () => get(`${server.url}/x`, {args: ['--asset', devnet.plain2022, '--network', NETWORK, '--max-amount', '1000atomic']}),
-    devnet.plain2022);
-  assert.equal(got.code, 0, got.stderr);
-  await server.stop();
-});
-
 test('our client refuses a mint that keeps a fee, and signs nothing', async () => {
   const server = await startReferenceServer(ours.facilitator.url, {price: {asset: devnet.fee2022, amount: '1000', extra: {}}});
   const got = await moves(0n, () => get(`${server.url}/x`, {args: ['--asset', devnet.fee2022, '--network', NETWORK, '--max-amount', '1000atomic']}),
     devnet.fee2022);
   assert.notEqual(got.code, 0);
   await server.stop();
-});
-
-test('our client pays v1', async () => {
-  const {amount, ...terms} = offer(devnet);
-  const accepts = {...terms, network: 'solana-devnet', maxAmountRequired: amount, description: '', mimeType: 'text/plain'};
-  const server = createServer(async (request, response) => {
-    const requirements = {...accepts, resource: `http://${request.headers.host}${request.url}`};
-    const header = request.headers['x-payment'];
-    if (!header) return response.writeHead(402).end(JSON.stringify({x402Version: 1, error: 'pay', accepts: [requirements]}));
-    const paymentPayload = JSON.parse(Buffer.from(header, 'base64').toString());
-    const {body} = await ours.facilitator.ask('/settle', {x402Version: 1, paymentPayload, paymentRequirements: requirements});
-    return response.writeHead(body.success ? 200 : 402,
-      {'x-payment-response': Buffer.from(JSON.stringify(body)).toString('base64')}).end('content');
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const got = await moves(1000n, () => get(`http://127.0.0.1:${server.address().port}/x`));
-  assert.equal(got.code, 0, got.stderr);
-  server.close();
 });
 
 test('our client without a node, or with a broken key, signs nothing', async () => {

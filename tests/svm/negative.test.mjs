@@ -1,7 +1,7 @@
 // Bad payments, each to our facilitator and to the reference's (@x402/svm 2.27.0):
 // ours must refuse with exactly this code, at /verify and at /settle, and no token
-// may move. The reference's answer stands beside it; where it says something else,
-// the row says what, so that a change of either is seen.
+// may move. The reference must say the same, or what REFERENCE has of it, so that a
+// change of either is seen. REFERENCE_ANSWERS=1 prints the rows that differ instead.
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
@@ -9,13 +9,14 @@ import {appendTransactionMessageInstructions, createKeyPairSignerFromBytes, crea
   getBase64EncodedWireTransaction, partiallySignTransactionMessageWithSigners, pipe, setTransactionMessageFeePayer,
   setTransactionMessageLifetimeUsingBlockhash} from '@solana/kit';
 import {start} from '../devnet/lib.mjs';
-import {fromBase58, TOKEN} from './ledger.mjs';
+import {fromBase58, TOKEN, TOKEN_2022} from './ledger.mjs';
 import {ask, associated, balance, offer, request, startDaemon, startDevnet} from './svm.lib.mjs';
 
 const BUDGET = 'ComputeBudget111111111111111111111111111111';
 const MEMO = 'MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr';
 const LIGHTHOUSE = 'L2TExMFKdjpN9kozasaurPirfHy9P8sbXoAN1qA3S95';
 const SYSTEM = '11111111111111111111111111111111';
+const ATA = 'ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL';
 const [READ, WRITE, SIGN, SIGN_WRITE] = [0, 1, 2, 3]; // kit's account roles
 
 let devnet;
@@ -37,13 +38,17 @@ after(async () => {
   await devnet?.stop();
 });
 
+/** The payee's account, at the payer's expense. */
+const create = () => other(ATA, [{address: parts.signer.address, role: SIGN_WRITE, signer: parts.signer},
+  {address: parts.to, role: WRITE}, {address: devnet.accounts.payee.address, role: READ}, {address: devnet.usdc, role: READ},
+  {address: SYSTEM, role: READ}, {address: TOKEN, role: READ}], [1]);
 const le = (value, bytes) => Array.from({length: bytes}, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n));
 const limit = (units = 20000) => ({programAddress: BUDGET, accounts: [], data: Uint8Array.from([2, ...le(units, 4)])});
 const price = (micro = 1) => ({programAddress: BUDGET, accounts: [], data: Uint8Array.from([3, ...le(micro, 8)])});
 const memo = (text = 'memo', accounts = []) => ({programAddress: MEMO, accounts, data: new TextEncoder().encode(text)});
-const transfer = ({amount = 1000, data, accounts} = {}) => ({programAddress: TOKEN,
+const transfer = ({amount = 1000, data, accounts, program = TOKEN, behind = []} = {}) => ({programAddress: program,
   accounts: accounts ?? [{address: parts.source, role: WRITE}, {address: devnet.usdc, role: READ},
-    {address: parts.to, role: WRITE}, {address: parts.signer.address, role: SIGN, signer: parts.signer}],
+    {address: parts.to, role: WRITE}, {address: parts.signer.address, role: SIGN, signer: parts.signer}, ...behind],
   data: Uint8Array.from(data ?? [12, ...le(amount, 8), 6])});
 const other = (programAddress, accounts = [], data = [0]) => ({programAddress, accounts, data: Uint8Array.from(data)});
 
@@ -60,7 +65,7 @@ async function compile(instructions, feePayer = devnet.accounts.facilitator.addr
 const sponsor = (role = WRITE) => ({address: devnet.accounts.facilitator.address, role});
 const P = 'invalid_exact_svm_payload_';
 const T = `${P}transaction_`;
-// name, instructions or the text itself, our code, terms; what the reference says is read from it.
+// name, instructions or the text itself, our code, terms
 const cases = [
   ['demands 25: no signature of the payer', async () => blank(await compile(good()), 65), `${P}signature_invalid`],
   ['demands 25: a signature of something else', async () => flip(await compile(good()), 70), `${P}signature_invalid`],
@@ -72,6 +77,8 @@ const cases = [
     `${T}fee_payer_transferring_funds`],
   ['demands 26: the fee payer in an assertion', () => [limit(), price(), transfer(), other(LIGHTHOUSE, [sponsor()])],
     `${T}fee_payer_transferring_funds`],
+  ['demands 26: the fee payer as a reference', () => [limit(), price(), transfer({behind: [sponsor(READ)]})],
+    `${P}no_transfer_instruction`],
   ['demands 26: Approve in place of a transfer', () => [limit(), price(), transfer({data: [4, ...le(1000, 8)]})],
     `${P}no_transfer_instruction`],
   ['demands 26: CloseAccount behind it', () => [limit(), price(), transfer(), other(TOKEN, [{address: parts.source, role: WRITE}], [9])],
@@ -90,11 +97,16 @@ const cases = [
     `${T}instructions_compute_price_instruction_too_high`],
   ['demands 28: a durable nonce', () => [other(SYSTEM, [{address: parts.source, role: WRITE}], [4, 0, 0, 0]), limit(), price(), transfer()],
     `${T}instructions_compute_limit_instruction`],
+  ['demands 28: a durable nonce behind it', () => [limit(), price(), transfer(),
+    other(SYSTEM, [{address: parts.source, role: WRITE}], [4, 0, 0, 0])], `${P}unknown_fourth_instruction`],
   ['demands 28: a lookup table', async () => lookup(await compile(good())), `${T}could_not_be_decoded`],
   ['demands 28: a later version', async () => flip(await compile(good()), 129, 1), `${T}could_not_be_decoded`],
   ['demands 29: the payee itself in place of its account', () => [limit(), price(), transfer({accounts: [
     {address: parts.source, role: WRITE}, {address: devnet.usdc, role: READ}, {address: devnet.accounts.payee.address, role: WRITE},
     {address: parts.signer.address, role: SIGN, signer: parts.signer}]})], `${P}recipient_mismatch`],
+  ['demands 29: the other token program', () => [limit(), price(), transfer({program: TOKEN_2022})], `${P}recipient_mismatch`],
+  ['demands 29: an account made on the way', () => [limit(), price(), create(), transfer()], `${P}no_transfer_instruction`],
+  ['demands 29: an account made behind it', () => [limit(), price(), transfer(), create()], `${P}unknown_fourth_instruction`],
   ['demands 29: another mint', () => good(), `${P}mint_mismatch`, (terms) => ({...terms, asset: devnet.plain2022})],
   ['demands 30: an assertion in the seventh place', () => [limit(), price(), transfer(), memo(), memo(), memo(), other(LIGHTHOUSE)],
     `${P}unknown_optional_instruction`],
@@ -119,6 +131,19 @@ const cases = [
   ['no fee payer', () => good(), `${P}missing_fee_payer`, (terms) => ({...terms, extra: {}})],
 ];
 
+// What the reference says where it is something else; null where it takes it.
+const REFERENCE = {
+  'demands 26: the fee payer in a memo': null,
+  'demands 26: the fee payer in an assertion': 'invalid_exact_svm_transaction_simulation_failed',
+  'demands 26: the fee payer as a reference': null,
+  'demands 27: a limit of 1,400,000': null,
+  'demands 27: units times price': null,
+  'demands 28: a lookup table': `${P}signature_invalid`,
+  'demands 30: an assertion in the seventh place': 'invalid_exact_svm_transaction_simulation_failed',
+  'demands 32: from an account onto itself': 'invalid_exact_svm_transaction_simulation_failed',
+  'bytes behind the end': `${P}signature_invalid`,
+};
+
 const good = (amount) => [limit(), price(), transfer({amount}), memo()];
 const edit = (text, change) => {
   const bytes = Buffer.from(text, 'base64');
@@ -131,7 +156,7 @@ const append = (text) => edit(text, (bytes) => Buffer.concat([bytes, Buffer.from
 const lookup = (text) => edit(text, (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([1]), Buffer.alloc(32, 7), Buffer.from([0, 1, 0])]));
 
 for (const [name, make, code, change = (terms) => terms] of cases) {
-  test(`refused: ${name}`, async (t) => {
+  test(`refused: ${name}`, async () => {
     const made = await make();
     const transaction = typeof made === 'string' ? made : await compile(made);
     const body = request(change(offer(devnet)), {transaction});
@@ -145,7 +170,10 @@ for (const [name, make, code, change = (terms) => terms] of cases) {
     assert.equal(settled.body.errorReason, code, settled.text);
     assert.equal(settled.body.transaction, '');
     const theirs = await ask(`${reference.match[1]}/verify`, body);
-    t.diagnostic(`reference: ${theirs.body?.isValid ? 'takes it' : theirs.body?.invalidReason ?? theirs.text}`);
+    const says = theirs.body?.isValid ? null : theirs.body?.invalidReason ?? theirs.text;
+    const expected = name in REFERENCE ? REFERENCE[name] : code;
+    if (process.env.REFERENCE_ANSWERS && says !== expected) console.log(`${name} | ${code} | ${says}`);
+    else if (!process.env.REFERENCE_ANSWERS) assert.equal(says, expected, theirs.text);
     assert.equal(await balance(devnet, devnet.accounts.payer.address, devnet.usdc), had);
   });
 }
