@@ -12,15 +12,14 @@
 // until SIGTERM or SIGINT, and ends anvil by its process id. The keys are the
 // development keys that anvil itself prints: never use them anywhere else.
 import {spawn} from 'node:child_process';
-import {once} from 'node:events';
 import {readFileSync, writeFileSync} from 'node:fs';
-import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {createPublicClient, createTestClient, createWalletClient, encodeFunctionData, http, toHex} from 'viem';
 import {mnemonicToAccount, privateKeyToAccount} from 'viem/accounts';
 import {contracts} from './compile.mjs';
+import {mined} from './mined.mjs';
 
 const CHAIN_ID = 84532;
 // Base Sepolia's USDC, so that prices such as "$0.01" mean this token.
@@ -83,38 +82,35 @@ function stop(code) {
   }
 }
 
-async function freePort() {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+/** anvil says where it listens; a port that was looked up is not ours yet. */
+const listening = (stdout) => new Promise((resolve) => {
+  let said = '';
+
+  stdout.on('data', function look(data) {
+    said += data;
+    const match = /Listening on (127\.0\.0\.1:[0-9]+)\n/.exec(said);
+    if (!match) return;
+    stdout.off('data', look).resume();
+    resolve(`http://${match[1]}`);
+  });
+});
 
 async function startAnvil(port) {
   const binary = join(here, 'node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil');
   const args = ['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(CHAIN_ID),
-    '--mnemonic', MNEMONIC, '--accounts', '10', '--silent', '--gas-limit', options['gas-limit']];
+    '--mnemonic', MNEMONIC, '--accounts', '10', '--gas-limit', options['gas-limit']];
   // Interval mining can be set later in whole seconds only.
   if (fractional) args.push('--block-time', options['block-time']);
   // The kernel ends it when this process ends, also by SIGKILL.
-  anvil = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...args], {stdio: ['ignore', 'ignore', 'inherit']});
+  anvil = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...args], {stdio: ['ignore', 'pipe', 'inherit']});
   anvil.on('exit', (code, signal) => {
     console.error(`devnet: anvil ended (${signal ?? code})`);
     process.exit(1);
   });
-  const rpcUrl = `http://127.0.0.1:${port}`;
-  for (let tries = 0; tries < 200; tries++) {
-    try {
-      await rpcCall(rpcUrl, 'eth_chainId', []);
-      return rpcUrl;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-  throw new Error('anvil did not answer within 10 s');
+  const rpcUrl = await listening(anvil.stdout);
+  // Or it says each request.
+  await rpcCall(rpcUrl, 'anvil_setLoggingEnabled', [false]);
+  return rpcUrl;
 }
 
 async function rpcCall(url, method, params) {
@@ -148,14 +144,14 @@ async function install(rpcUrl) {
   const chain = {id: CHAIN_ID, name: 'devnet', nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18},
     rpcUrls: {default: {http: [rpcUrl]}}};
   const transport = http(rpcUrl);
-  const read = createPublicClient({chain, transport, pollingInterval: 20});
+  const read = createPublicClient({chain, transport});
   const test = createTestClient({chain, transport, mode: 'anvil'});
   const deployer = createWalletClient({chain, transport, account: privateKeyToAccount(account(0).privateKey)});
   const compiled = contracts();
 
   const deploy = async (bytecode, abi = [], args = []) => {
     const hash = await deployer.deployContract({abi, bytecode, args});
-    const receipt = await read.waitForTransactionReceipt({hash});
+    const receipt = await mined(read, hash);
     if (receipt.status !== 'success') throw new Error('a deployment reverted');
     return receipt.contractAddress;
   };
@@ -185,7 +181,7 @@ async function install(rpcUrl) {
         callData: encodeFunctionData({abi, functionName: 'mint', args: [to, value]})}));
       const hash = await deployer.writeContract({address: MULTICALL3, abi: aggregate3Abi,
         functionName: 'aggregate3', args: [calls]});
-      const receipt = await read.waitForTransactionReceipt({hash});
+      const receipt = await mined(read, hash);
       if (receipt.status !== 'success') throw new Error('minting reverted');
     }
   };
@@ -195,7 +191,7 @@ async function install(rpcUrl) {
   for (const token of [TOKEN, plainToken, ...Object.values(badTokens)]) {
     const hash = await approver.writeContract({address: token, abi: compiled.PlainToken.abi,
       functionName: 'approve', args: [PERMIT2, 2n ** 256n - 1n]});
-    const receipt = await read.waitForTransactionReceipt({hash});
+    const receipt = await mined(read, hash);
     if (receipt.status !== 'success') throw new Error('an approval reverted');
   }
   await mintAll(TOKEN, compiled.TestUSDC.abi, payers, PAYER_FUNDS);
@@ -233,7 +229,7 @@ if (options['stdin-lifeline']) {
   process.stdin.resume();
 }
 try {
-  const rpcUrl = await startAnvil(Number(options.port) || await freePort());
+  const rpcUrl = await startAnvil(Number(options.port));
   const installed = await install(rpcUrl);
   // Installed with a block per transaction; from here on as was asked.
   if (options['block-time'] && !fractional) {

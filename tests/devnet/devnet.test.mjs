@@ -4,7 +4,7 @@ import {after, before, test} from 'node:test';
 import {createWalletClient, encodeFunctionData, http, parseSignature} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {contracts} from './compile.mjs';
-import {nowSeconds, permit2Request, randomNonce, rpc, run, signAuthorization, signPermit2612, sleep,
+import {mined, nowSeconds, permit2Request, randomNonce, rpc, run, signAuthorization, signPermit2612, sleep,
   startDevnet} from './lib.mjs';
 
 let devnet;
@@ -34,7 +34,7 @@ async function send(auth, signature, overload) {
     abi: abi.filter((f) => f.name === 'transferWithAuthorization' && f.inputs.length === 6 + tail.length),
     functionName: 'transferWithAuthorization',
     args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, ...tail]});
-  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(devnet.read, hash);
 }
 
 test('token has the domain of USDC on Base Sepolia', async () => {
@@ -93,7 +93,7 @@ async function signToken(privateKey, primaryType, fields, message) {
 
 async function call(functionName, args, from = relayer) {
   const hash = await from.writeContract({address: devnet.info.token, abi, functionName, args});
-  return devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  return mined(devnet.read, hash);
 }
 
 test('a cancelled authorization cannot be spent or cancelled again', async () => {
@@ -171,7 +171,7 @@ async function settlePermit2(scheme, change = {}, {amount = 1000n, permit2612} =
   const hash = await relayer.writeContract({address: permit.spender, abi: contracts()[name].abi,
     functionName: permit2612 ? 'settleWithPermit' : 'settle',
     args: [...first, {permitted, nonce, deadline}, ...(scheme === 'upto' ? [amount] : []), from, witness, signature]});
-  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(devnet.read, hash);
   return permit;
 }
 
@@ -219,7 +219,7 @@ test('a wallet is at the address that its factory says', async () => {
   const address = await devnet.read.readContract({address: info.factory, abi: factoryAbi, functionName: 'addressOf', args});
   assert.equal(await devnet.read.getCode({address}), undefined);
   const hash = await relayer.writeContract({address: info.factory, abi: factoryAbi, functionName: 'create', args});
-  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(devnet.read, hash);
   const owner = await devnet.read.readContract({address, abi: contracts().SmartWallet.abi, functionName: 'owner'});
   assert.equal(owner, info.accounts.payer.address);
 });
@@ -259,7 +259,7 @@ test('bad tokens misbehave as their names say', async () => {
     const hash = await relayer.writeContract({address: token, abi: contracts()[name].abi,
       functionName: 'transferWithAuthorization',
       args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, 27, zero, zero]});
-    await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+    await mined(devnet.read, hash);
     assert.equal(await devnet.balanceOf(auth.to, token) - before, arrived, name);
   }
 });
@@ -273,7 +273,7 @@ test('SilentToken takes a used nonce without a word and moves nothing', async ()
     const hash = await relayer.writeContract({address: token, abi: contracts().SilentToken.abi,
       functionName: 'transferWithAuthorization',
       args: [auth.from, auth.to, auth.value, auth.validAfter, auth.validBefore, auth.nonce, 27, zero, zero]});
-    return devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+    return mined(devnet.read, hash);
   };
   await pay();
   const before = await devnet.balanceOf(auth.to, token);

@@ -3,7 +3,6 @@
 import {spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
 import {once} from 'node:events';
-import {createServer} from 'node:net';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -22,18 +21,10 @@ export const programs = {
   site: join(buildDir, 'examples/content-site'),
 };
 
+export {freePort} from './ports.mjs';
+export {mined} from './mined.mjs';
 export {parseTransaction}; // for tests that cannot see our packages
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-export async function freePort() {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const {port} = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** A directory that is gone when the test process ends. */
 export function scratchDir(name = 'x402-test-') {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { startDevnet } from '../devnet/lib.mjs';
+import { mined, startDevnet } from '../devnet/lib.mjs';
 import * as f from './facilitator.lib.mjs';
 import { startProxy } from './rpc.proxy.mjs';
 import { table } from './negative.table.mjs';
@@ -40,8 +40,7 @@ async function send(functionName, args, address = info.token) {
   const transport = f.viem.http(info.rpcUrl);
   const hash = await f.viem.createWalletClient({ account, transport })
     .writeContract({ address, abi: tokenAbi, functionName, args, chain: null });
-  const receipt = await f.viem.createPublicClient({ transport })
-    .waitForTransactionReceipt({ hash, pollingInterval: 100 });
+  const receipt = await mined(f.viem.createPublicClient({ transport }), hash);
   assert.equal(receipt.status, 'success');
 }
 

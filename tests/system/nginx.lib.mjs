@@ -9,6 +9,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { freePort } from '../devnet/ports.mjs';
+
+export { freePort };
 const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const build = process.env.X402_BUILD_DIR ?? path.join(top, 'build/asan');
 export const module_ = path.join(build,
@@ -16,20 +19,12 @@ export const module_ = path.join(build,
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-export async function until(condition, what = 'a condition', ms = 8000) {
+export async function until(condition, what = 'a condition', ms = 30000) {
   const end = Date.now() + ms;
   while (!await condition()) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
     await sleep(10);
   }
-}
-
-export async function freePort() {
-  const server = net.createServer();
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 // A module with ASan in it needs ASan in nginx; nginx itself leaks at its end.
@@ -126,7 +121,7 @@ http {
     nginx.exited = null;
   };
   const masterEnded = () => nginx.exited ?? until(() => !alive(nginx.pid),
-    'the master to end', 20000).then(() => ({ code: 0, signal: null }));
+    'the master to end', 30000).then(() => ({ code: 0, signal: null }));
   nginx.start = async () => {
     nginx.ended = null;
     spawnIt();
@@ -174,7 +169,7 @@ http {
     await sleep(50);
     return old;
   };
-  nginx.drained = (pids) => until(() => !pids.some(alive), 'old workers', 20000);
+  nginx.drained = (pids) => until(() => !pids.some(alive), 'old workers', 30000);
   nginx.stop = async (signal = 'SIGQUIT') => {
     const pids = [...nginx.workers(), ...nginx.elders];
     process.kill(nginx.pid, signal);

@@ -10,7 +10,7 @@
 //   reference  what the reference's /verify says where it is something else
 //              (REFERENCE below; null: it takes it); tests/interop holds it
 import {createRequire} from 'node:module';
-import {nowSeconds, signPermit2612} from '../devnet/lib.mjs';
+import {mined, nowSeconds, signPermit2612} from '../devnet/lib.mjs';
 
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
 const {createPublicClient, createWalletClient, http, maxUint256, parseAbi} = require('viem');
@@ -36,7 +36,7 @@ export async function send(info, privateKey, address, signature, functionName, a
     chain: {id: info.chainId, name: 'devnet', nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18},
       rpcUrls: {default: {http: [info.rpcUrl]}}}});
   const hash = await wallet.writeContract({address, abi: parseAbi([signature]), functionName, args, ...more});
-  await createPublicClient({transport: http(info.rpcUrl)}).waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(createPublicClient({transport: http(info.rpcUrl)}), hash);
 }
 
 /** In both schemes; reasons that differ come as [exact, upto]. */

@@ -7,7 +7,7 @@ import {createRequire} from 'node:module';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
 import {contracts} from '../devnet/compile.mjs';
-import {paymentRequest, permit2Request, post, randomNonce, rpc, scratchDir, startDevnet, startFacilitator}
+import {mined, paymentRequest, permit2Request, post, randomNonce, rpc, scratchDir, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
 import {beside} from './beside.lib.mjs';
 
@@ -100,7 +100,7 @@ async function impersonate(address) {
 
 async function send(from, to, data) {
   const hash = await rpc(info.rpcUrl, 'eth_sendTransaction', [{from, to, data}]);
-  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(devnet.read, hash);
 }
 
 const signatureOf = (body) => body.paymentPayload.payload.signature;
