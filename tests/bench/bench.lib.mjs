@@ -76,6 +76,8 @@ export async function svmMicro(ms) {
 }
 
 export async function reference(devnet, env = {}) {
+  // Of an account's first two payments viem's nonce manager gives both nonce 0.
+  await devnet.rpc('anvil_setNonce', [devnet.info.accounts.payer2.address, '0x1']);
   const peer = await start(process.execPath, [join(here, '../interop/peer-facilitator.mjs')], {
     env: {PORT: '0', EVM_RPC_URL: devnet.info.rpcUrl, NONCE_MANAGER: '1',
       EVM_PRIVATE_KEY: devnet.info.accounts.payer2.privateKey, ...env},

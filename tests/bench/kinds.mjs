@@ -5,7 +5,7 @@ import {createRequire} from 'node:module';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {contracts} from '../devnet/compile.mjs';
-import {paymentRequest, permit2Request, randomNonce, scratchDir, signApproval, signPermit2612, startDevnet,
+import {mined, paymentRequest, permit2Request, randomNonce, scratchDir, signApproval, signPermit2612, startDevnet,
   startFacilitator} from '../devnet/lib.mjs';
 import {loadBodies, reference} from './bench.lib.mjs';
 
@@ -29,7 +29,7 @@ async function act(devnet, from, to, data) {
   await devnet.rpc('anvil_impersonateAccount', [from]);
   await devnet.rpc('anvil_setBalance', [from, '0xde0b6b3a7640000']);
   const hash = await devnet.rpc('eth_sendTransaction', [{from, to, data}]);
-  await devnet.read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(devnet.read, hash);
   await devnet.rpc('anvil_stopImpersonatingAccount', [from]);
 }
 

@@ -463,6 +463,8 @@ static double percentile_ms(unsigned percent) /* Raw: a latency */
 {
 	size_t index = load.finished * percent / 100;
 
+	if (!load.finished)
+		return 0;
 	if (index >= load.finished)
 		index = load.finished - 1;
 	return (double)load.latencies_ns[index] / 1e6; /* Raw: a latency */
@@ -474,7 +476,7 @@ static void report(uint64_t elapsed_ns)
 
 	qsort(load.latencies_ns, load.finished, sizeof(uint64_t), by_value);
 	printf("{\"requests\":%zu,\"ok\":%zu,\"failed\":%zu,\"reasons\":{",
-		load.finished, load.ok, load.finished - load.ok);
+		load.requests, load.ok, load.requests - load.ok);
 	for (size_t i = 0; i < load.reasons_len; i++)
 		printf("%s\"%s\":%zu", i ? "," : "", load.reasons[i].text,
 			load.reasons[i].count);
@@ -482,6 +484,13 @@ static void report(uint64_t elapsed_ns)
 	       "\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
 		seconds, (double)load.finished / seconds, /* Raw: a rate */
 		percentile_ms(50), percentile_ms(95), percentile_ms(99));
+}
+
+/* What is not answered by now failed; those that were answered still count. */
+static void give_up(void)
+{
+	for (size_t i = load.finished; i < load.requests; i++)
+		count_reason("Reason\":\"no answer for a minute\"");
 }
 
 static void run(void)
@@ -502,8 +511,10 @@ static void run(void)
 	while (load.finished < load.requests) {
 		int n = epoll_wait(epoll, events, 256, STALL_TIMEOUT_MS);
 
-		if (n == 0)
-			die("stalled", "no answer for a minute");
+		if (n == 0) {
+			give_up();
+			break;
+		}
 		for (int i = 0; i < n; i++)
 			on_event(events[i].data.ptr, events[i].events);
 	}

@@ -11,11 +11,14 @@ import {createErc20ApprovalGasSponsoringExtension, EIP2612_GAS_SPONSORING} from 
 import {createWalletClient, http, nonceManager, parseTransaction, publicActions, recoverTransactionAddress} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {baseSepolia} from 'viem/chains';
+import {mined} from '../devnet/mined.mjs';
 
 const account = privateKeyToAccount(process.env.EVM_PRIVATE_KEY,
   process.env.NONCE_MANAGER ? {nonceManager} : {});
 const client = createWalletClient({account, chain: baseSepolia, transport: http(process.env.EVM_RPC_URL),
   pollingInterval: 100}).extend(publicActions);
+// viem's own time for it.
+const receiptOf = (hash) => mined(client, hash, 180000);
 // The client's own methods plus the one that the signer wants beside them.
 const signer = toFacilitatorEvmSigner({
   address: account.address,
@@ -24,7 +27,7 @@ const signer = toFacilitatorEvmSigner({
   verifyTypedData: (args) => client.verifyTypedData(args),
   writeContract: (args) => client.writeContract({...args, args: args.args ?? []}),
   sendTransaction: (args) => client.sendTransaction(args),
-  waitForTransactionReceipt: (args) => client.waitForTransactionReceipt(args),
+  waitForTransactionReceipt: ({hash}) => receiptOf(hash),
 });
 const facilitator = new x402Facilitator();
 registerExactEvmScheme(facilitator, {signer, networks: 'eip155:84532',
@@ -44,13 +47,13 @@ async function sendTransactions(transactions) {
       const missing = gas * maxFeePerGas - await client.getBalance({address: from});
       if (missing > 0n) {
         const gift = await client.sendTransaction({to: from, value: missing});
-        await client.waitForTransactionReceipt({hash: gift});
+        await receiptOf(gift);
       }
       hash = await client.sendRawTransaction({serializedTransaction: one});
     } else {
       hash = await client.sendTransaction(one);
     }
-    await client.waitForTransactionReceipt({hash});
+    await receiptOf(hash);
     hashes.push(hash);
   }
   return hashes;
