@@ -153,8 +153,11 @@ async function openPage(cdp, { account, chainId = 1, wallet = 'window',
     await send('Page.navigate', { url });
     await loaded;
   };
+  // Not innerWidth: a phone's grows with what does not fit.
+  page.fits = async () =>
+    await page.eval('document.documentElement.scrollWidth') <= width;
   page.until = async (expression) => {
-    for (let i = 0; i < 400; i++) {
+    for (const end = Date.now() + 30000; Date.now() < end;) {
       if (await page.eval(expression).catch(() => false)) return;
       await new Promise((done) => setTimeout(done, 25));
     }

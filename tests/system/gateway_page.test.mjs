@@ -12,7 +12,8 @@ import { startDevnet, startFacilitator } from '../devnet/lib.mjs';
 import { startBrowser } from './browser.lib.mjs';
 import { startGateway, startOrigin } from './gateway_site.lib.mjs';
 import { ledger } from './gateway_load.mjs';
-import { SECRET, SECRET_PAGE, testPurchases } from './page_purchase.lib.mjs';
+import { DESCRIPTION, SECRET, SECRET_PAGE, testPurchases }
+  from './page_purchase.lib.mjs';
 
 let devnet;
 let facilitator;
@@ -40,7 +41,7 @@ before(async () => {
     pay_to = "${payee}" page_name = "The gate"
     upstream "site" { url = "${origin.url}" }
     route "/articles/*" { price = "$0.01" pass_s = 600
-      description = "An article" }`);
+      description = "${DESCRIPTION}" }`);
 });
 after(async () => {
   await gateway?.stop();

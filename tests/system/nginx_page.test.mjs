@@ -10,7 +10,8 @@ import { after, before } from 'node:test';
 import { startDevnet, startFacilitator } from '../devnet/lib.mjs';
 import { startBrowser } from './browser.lib.mjs';
 import { atRest, startNginx } from './nginx.lib.mjs';
-import { SECRET, SECRET_PAGE, testPurchases } from './page_purchase.lib.mjs';
+import { DESCRIPTION, SECRET, SECRET_PAGE, testPurchases }
+  from './page_purchase.lib.mjs';
 
 let devnet;
 let facilitator;
@@ -32,7 +33,7 @@ before(async () => {
   server { listen 127.0.0.1:PORT; root DIR/html;
     location = /x402-status { x402_status; }
     location /articles/ { x402 on; x402_price $0.01; x402_page on;
-      x402_pass 10m; x402_description "An article"; }
+      x402_pass 10m; x402_description "${DESCRIPTION}"; }
   }`, { files: { 'articles/tale.txt': SECRET, 'articles/other.txt': SECRET,
     'articles/tale.html': SECRET_PAGE } });
 });

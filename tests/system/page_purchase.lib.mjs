@@ -10,6 +10,8 @@ import { payerAccount } from '../devnet/lib.mjs';
 export const SECRET = 'The guest was late';
 /** The same as a page, which the browser shows in another way. */
 export const SECRET_PAGE = `<!doctype html><title>t</title><p>${SECRET}`;
+/** What is sold, with a word that fits on no phone. */
+export const DESCRIPTION = `An article: ${'Donaudampfschiff'.repeat(3)}`;
 
 // The browser itself logs that an answer was a 402, and that a text has no
 // icon; the page has one.
@@ -28,8 +30,7 @@ async function payAndRead(name, { devnet, browser, payee, url, owed }, view,
   await page.screenshot(`${name}-${view.name}`);
   assert.match(await page.eval('document.body.innerText'), /0\.01 USDC/);
   assert.ok((await page.eval('document.body.innerText')).includes(payee));
-  assert.equal(await page.eval(
-    'document.documentElement.scrollWidth <= innerWidth'), true);
+  assert.equal(await page.fits(), true);
   await page.eval('document.querySelector("#pay").click()');
   await page.until(`document.body.innerText.includes(${
     JSON.stringify(SECRET)})`);

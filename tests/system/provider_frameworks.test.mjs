@@ -179,8 +179,7 @@ for (const name of Object.keys(sources)) {
       assert.equal(await page.eval(`${text}.includes("${PAYEE}")`), true);
       assert.equal(await page.eval(`/on Base Sepolia/.test(${text})`), true);
       await page.screenshot(`${name}-phone`);
-      assert.equal(await page.eval(
-        'document.documentElement.scrollWidth <= innerWidth'), true);
+      assert.equal(await page.fits(), true);
       await page.eval(`${inside}.querySelector("button").click()`);
       await page.until(`${text}.includes(${JSON.stringify(SECRET)})`);
       assert.deepEqual(errors(page), []);

@@ -126,8 +126,7 @@ for (const name of ['content-site', 'content-site-microhttpd'])
         const page = await browser.open({ ...view, account });
         await page.goto(site.url + ARTICLE);
         await page.screenshot(`${name}-${view.name}`);
-        assert.equal(await page.eval(
-          'document.documentElement.scrollWidth <= innerWidth'), true);
+        assert.equal(await page.fits(), true);
         // By keyboard alone: the offer, then the button.
         await page.key('Tab', 9);
         await page.key('Tab', 9);
