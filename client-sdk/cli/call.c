@@ -150,6 +150,9 @@ static enum cli_taken take_money(
 	case CLI_KEY_SEND_TRANSFERS:
 		call->send_transfers = true;
 		return CLI_TAKEN;
+	case CLI_KEY_SIGN_IN:
+		call->options.sign_in = true;
+		return CLI_TAKEN;
 	case CLI_KEY_ALLOW_HTTP:
 		call->options.allow_http = true;
 		return CLI_TAKEN;
@@ -415,8 +418,9 @@ static int perform(struct cli_call *call, struct cli_payer *payer,
 	err = x402_client_fetch(client, request, response);
 	(void)err;
 	/* A signer says more about a refusal than the library knows. */
-	if (response->cause == X402_CLIENT_CAUSE_SIGNER && payer->signer &&
-		cli_payer_reason()[0])
+	if ((response->cause == X402_CLIENT_CAUSE_SIGNER ||
+		    response->cause == X402_CLIENT_CAUSE_AUTH_ONLY) &&
+		payer->signer && cli_payer_reason()[0])
 		(void)snprintf(response->error.text,
 			sizeof(response->error.text), "%s", cli_payer_reason());
 	x402_client_free(client);

@@ -275,6 +275,8 @@ static const char *next_step(const struct x402_client_response *response)
 	if (cause == X402_CLIENT_CAUSE_UNKNOWN_ASSET)
 		return "to allow it: --network, --asset and --max-amount "
 		       "NUMBERatomic";
+	if (cause == X402_CLIENT_CAUSE_AUTH_ONLY)
+		return "--sign-in, with the wallet that the site knows";
 	if (cause == X402_CLIENT_CAUSE_BUDGET)
 		return "x402 budget shows what is used up";
 	if (cause == X402_CLIENT_CAUSE_UNRESOLVED)

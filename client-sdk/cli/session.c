@@ -38,6 +38,7 @@ int cli_scope_read(
 			"\"%s\"",
 			spend);
 	scope->total_usd_micros = limit.usd_micros;
+	scope->sign_in = cli_has(args, CLI_KEY_SIGN_IN);
 	if (count &&
 		!cli_number(
 			"--max-count", count, 1000000000, &scope->max_count))
@@ -70,6 +71,21 @@ static bool put_strings(struct x402_json *json, const char *key,
 	return !x402_json_set_take(json, key, list) && ok;
 }
 
+/* Left out where any will do. */
+static bool put_payees(
+	struct x402_json *json, const struct x402_session_scope *scope)
+{
+	char texts[2 * X402_SESSION_LIST_MAX][X402_PUBKEY_TEXT_SIZE];
+	size_t len = 0;
+	for (size_t i = 0; i < scope->payees_len; i++)
+		x402_address_format(&scope->payees[i], texts[len++]);
+	for (size_t i = 0; i < scope->svm_payees_len; i++)
+		x402_pubkey_format(&scope->svm_payees[i], texts[len++]);
+	return !len ||
+		put_strings(
+			json, "payees", texts[0], X402_PUBKEY_TEXT_SIZE, len);
+}
+
 static void put_usd(struct x402_json *json, const char *key, uint64_t micros)
 {
 	char number[160];
@@ -96,8 +112,11 @@ static struct x402_json *describe(const struct x402_session_grant *grant)
 	put_usd(json, "maxSpend", scope->total_usd_micros);
 	if (scope->max_count)
 		cli_put_int(json, "maxCount", (int64_t)scope->max_count);
-	if (put_strings(json, "hosts", scope->hosts[0], X402_SESSION_HOST_SIZE,
-		    scope->hosts_len) &&
+	if (scope->sign_in)
+		cli_put_bool(json, "signIn", true);
+	if (put_payees(json, scope) &&
+		put_strings(json, "hosts", scope->hosts[0],
+			X402_SESSION_HOST_SIZE, scope->hosts_len) &&
 		put_strings(json, "networks", scope->networks[0],
 			X402_NETWORK_SIZE, scope->networks_len))
 		return json;
@@ -164,6 +183,10 @@ int cli_session_new(const struct cli_args *args, struct x402_json **ret_answer)
 		return CLI_USAGE;
 	int exit = cli_scope_read(args, &grant.scope);
 	grant.scope.expires_unix_s = grant.issued_unix_s + life_s;
+	if (!exit && grant.scope.sign_in && !grant.scope.hosts_len)
+		return cli_error(CLI_USAGE, "usage",
+			"--sign-in: expected --host NAME beside it: an agent "
+			"that may sign in anywhere is you to everybody");
 	if (!exit)
 		exit = cli_wallet_open(args, &wallet);
 	if (exit)

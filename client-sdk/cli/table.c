@@ -78,6 +78,14 @@
 			"the session key to show to the signer"               \
 	}
 
+/* It tells a site who asks: whoever wants that says so. */
+#define SIGN_IN_OPTION                                                        \
+	{                                                                     \
+		CLI_KEY_SIGN_IN, "sign-in", NULL,                             \
+			"sign in where a site offers it, and pay only where " \
+			"that is not enough"                                  \
+	}
+
 /* Flags that name a purchase in the journal. */
 #define PURCHASE_OPTIONS                                                    \
 	{CLI_KEY_TASK, "task", "NAME", "count the cost under this name",    \
@@ -101,6 +109,7 @@ static const struct cli_option get_options[] = {
 	{'S', "show-error", NULL, "accepted: errors are always shown"},
 	LIMIT_OPTIONS,
 	PAYER_OPTIONS,
+	SIGN_IN_OPTION,
 	PURCHASE_OPTIONS,
 	{CLI_KEY_BUY_AGAIN, "buy-again", NULL,
 		"sign anew though an earlier payment may still be charged"},
@@ -167,6 +176,8 @@ static const struct cli_option session_new_options[] = {
 	{'o', "output", "FILE", "the new file for the agent, mode 600"},
 	{CLI_KEY_EXPIRES, "expires", "TIME",
 		"how long it is good for: 90s, 15m, 12h, 30d; default 1d"},
+	{CLI_KEY_SIGN_IN, "sign-in", NULL,
+		"sign in to sites, too; needs --host"},
 	SCOPE_OPTIONS,
 	HELP,
 };
@@ -180,6 +191,7 @@ static const struct cli_option signer_options[] = {
 		CLI_SEVERAL},
 	{CLI_KEY_MAX_VALIDITY, "max-validity", "TIME",
 		"longest life of an authorization; default 1h"},
+	{CLI_KEY_SIGN_IN, "sign-in", NULL, "sign in to sites, too"},
 	SCOPE_OPTIONS,
 	HELP,
 };
@@ -261,6 +273,7 @@ static const struct cli_option crawl_options[] = {
 	{CLI_KEY_RETRY, "retry", "N", "attempts again while unpaid"},
 	LIMIT_OPTIONS,
 	PAYER_OPTIONS,
+	SIGN_IN_OPTION,
 	HELP,
 };
 
@@ -270,6 +283,7 @@ static const struct cli_option mcp_options[] = {
 	{CLI_KEY_PORT, "port", "N", "its port; default: a free one"},
 	LIMIT_OPTIONS,
 	PAYER_OPTIONS,
+	SIGN_IN_OPTION,
 	HELP,
 };
 
@@ -294,6 +308,7 @@ static const struct cli_option mcp_install_options[] = {
 	{CLI_KEY_PRINT, "print", NULL, "only show what would be added"},
 	LIMIT_OPTIONS,
 	PAYER_OPTIONS,
+	SIGN_IN_OPTION,
 	HELP,
 };
 

@@ -6,8 +6,9 @@
 #include "client_p.h"
 
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "x402/session.h"
 
 struct x402__keyring {
 	struct x402_secret *secret; /* sodium_malloc */
@@ -45,18 +46,9 @@ static enum x402_err sign_text(
 	void *user, const char *text, struct x402_buf *ret_signature)
 {
 	const struct x402__keyring *keyring = user;
-	struct x402_keccak keccak;
 	uint8_t hash32[32];
 	uint8_t sig65[65];
-	char prefix[64];
-	int len = snprintf(prefix, sizeof(prefix),
-		"\x19"
-		"Ethereum Signed Message:\n%zu",
-		strlen(text));
-	x402_keccak_init(&keccak);
-	x402_keccak_update(&keccak, x402_span(prefix, (size_t)len));
-	x402_keccak_update(&keccak, x402_span_str(text));
-	x402_keccak_final(&keccak, hash32);
+	x402_session_text_digest("", x402_span_str(text), hash32);
 	enum x402_err err = x402_sign_digest(
 		keyring->secp, hash32, keyring->secret, sig65);
 	if (err)

@@ -147,22 +147,42 @@ static bool usd_worth(
 	return true;
 }
 
+/* Until when, and on which chain. */
+static enum x402_err judge_reach(const struct x402_session_scope *scope,
+	const char *network, uint64_t now_unix_s, struct x402_errinfo *info)
+{
+	bool found = scope->networks_len == 0;
+	if (scope->expires_unix_s && now_unix_s >= scope->expires_unix_s)
+		return deny(info, "expires", "the session has expired");
+	for (size_t i = 0; i < scope->networks_len && !found; i++)
+		found = x402_network_matches(scope->networks[i], network);
+	return found
+		? X402_OK
+		: deny(info, "networks", "this network is not in the scope");
+}
+
+enum x402_err x402_session_judge_sign_in(const struct x402_session_scope *scope,
+	const char *url, const char *network, uint64_t now_unix_s,
+	struct x402_errinfo *info)
+{
+	if (!scope->sign_in)
+		return deny(info, "signIn", "sign-ins are not in the scope");
+	enum x402_err err = judge_reach(scope, network, now_unix_s, info);
+	return err ? err : judge_host(scope, url, info);
+}
+
 enum x402_err x402_session_judge(const struct x402_session_scope *scope,
 	const struct x402_session_ask *ask, struct x402_errinfo *info,
 	uint64_t *ret_usd_micros)
 {
 	uint64_t usd_micros = 0;
-	bool found = scope->networks_len == 0;
-	if (scope->expires_unix_s && ask->now_unix_s >= scope->expires_unix_s)
-		return deny(info, "expires", "the session has expired");
-	for (size_t i = 0; i < scope->networks_len && !found; i++)
-		found = x402_network_matches(scope->networks[i], ask->network);
-	if (!found)
-		return deny(
-			info, "networks", "this network is not in the scope");
+	enum x402_err err = judge_reach(
+		scope, ask->network, ask->now_unix_s, info);
+	if (err)
+		return err;
 	if (!is_payee(scope, ask))
 		return deny(info, "payees", "this payee is not in the scope");
-	enum x402_err err = judge_host(scope, ask->url, info);
+	err = judge_host(scope, ask->url, info);
 	if (err)
 		return err;
 	if (!usd_worth(ask, &usd_micros))
@@ -267,6 +287,9 @@ static enum x402_err grant_to_json(
 			X402_NETWORK_SIZE, scope->networks_len);
 	if (!err)
 		err = set_payees(json, scope);
+	/* Left out where it is not granted, as in grants of old. */
+	if (!err && scope->sign_in)
+		err = x402_json_set_bool(json, "signIn", true);
 	if (err)
 		x402_json_unref(json);
 	else
@@ -345,6 +368,7 @@ enum x402_err x402_session_issue(const struct x402_secret *wallet,
 	char *text = NULL;
 	uint8_t id16[16];
 	if (!grant->scope.expires_unix_s || !grant->scope.total_usd_micros ||
+		(grant->scope.sign_in && !grant->scope.hosts_len) ||
 		grant->scope.expires_unix_s <= grant->issued_unix_s)
 		return X402_ERR_RANGE;
 	enum x402_err err = x402_wallet_generate(&key);
@@ -426,6 +450,11 @@ static enum x402_err read_scope(const struct x402_json *json,
 		return refuse(info, "networks", "a list of CAIP-2 networks");
 	if (!read_list(json, "payees", scope, x402_session_scope_payee))
 		return refuse(info, "payees", "a list of accounts");
+	if (x402_json_has(json, "signIn") &&
+		(!x402_json_bool(
+			 x402_json_get(json, "signIn"), &scope->sign_in) ||
+			(scope->sign_in && !scope->hosts_len)))
+		return refuse(info, "signIn", "true or false, with hosts");
 	return X402_OK;
 }
 

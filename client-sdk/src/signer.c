@@ -131,29 +131,44 @@ static enum x402_err unlock_keystore(
 	return err;
 }
 
+/* Open, from before or now. */
+static enum x402_err need_keystore(struct x402_signer *signer)
+{
+	struct x402_errinfo info = {{0}, {0}};
+	enum x402_err err = X402_OK;
+	signer->reason[0] = '\0';
+	if (!signer->keyring)
+		err = unlock_keystore(signer, &info);
+	/* The file was changed under us: the client has promised another
+	 * payer to itself. */
+	if (!err &&
+		!x402_address_equal(
+			&signer->key.address, &signer->client.address))
+		err = X402_ERR_CONFLICT;
+	if (err && info.text[0])
+		(void)snprintf(signer->reason, sizeof(signer->reason), "%s",
+			info.text);
+	return err;
+}
+
 static enum x402_err sign_with_keystore(void *user,
 	const struct x402_client_signing *signing,
 	struct x402_buf *ret_signature)
 {
 	struct x402_signer *signer = user;
-	struct x402_errinfo info = {{0}, {0}};
-	enum x402_err err = X402_OK;
-	signer->reason[0] = '\0';
-	if (!signer->keyring) {
-		err = unlock_keystore(signer, &info);
-		/* The file was changed under us: the client has promised
-		 * another payer to itself. */
-		if (!err &&
-			!x402_address_equal(
-				&signer->key.address, &signer->client.address))
-			err = X402_ERR_CONFLICT;
-		if (err && info.text[0])
-			(void)snprintf(signer->reason, sizeof(signer->reason),
-				"%s", info.text);
-	}
-	if (err)
-		return err;
-	return signer->key.sign(signer->key.user, signing, ret_signature);
+	enum x402_err err = need_keystore(signer);
+	return err ? err
+		   : signer->key.sign(signer->key.user, signing, ret_signature);
+}
+
+static enum x402_err sign_text_with_keystore(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	struct x402_signer *signer = user;
+	enum x402_err err = need_keystore(signer);
+	return err
+		? err
+		: signer->key.sign_text(signer->key.user, text, ret_signature);
 }
 
 static enum x402_err learn_address(
@@ -194,6 +209,7 @@ enum x402_err x402_signer_from_keystore(
 	signer->keystore = *options;
 	signer->path = strdup(options->path);
 	signer->client.sign = sign_with_keystore;
+	signer->client.sign_text = sign_text_with_keystore;
 	signer->client.user = signer;
 	err = signer->path ? learn_address(signer, info) : X402_ERR_NOMEM;
 	if (err)
@@ -321,30 +337,45 @@ static enum x402_err add_session(const struct x402_signer *signer,
 	return err;
 }
 
-static enum x402_err make_line(const struct x402_signer *signer,
-	const struct x402_client_signing *signing, struct x402_buf *ret_line)
+/* NULL without a session. */
+static const char *session_id(const struct x402_signer *signer)
 {
-	char *body = NULL;
-	enum x402_err err = x402__signer_body(signing,
-		signer->grant ? x402_json_get_string(signer->grant, "id")
-			      : NULL,
-		&body);
-	struct x402_json *line = err ? NULL : x402_json_new_object();
-	if (!err)
-		err = line ? x402_json_set_string(line, "op", "sign")
-			   : X402_ERR_NOMEM;
+	return signer->grant ? x402_json_get_string(signer->grant, "id") : NULL;
+}
+
+static enum x402_err make_line(const struct x402_signer *signer, const char *op,
+	const char *body, struct x402_buf *ret_line)
+{
+	struct x402_json *line = x402_json_new_object();
+	enum x402_err err = line ? x402_json_set_string(line, "op", op)
+				 : X402_ERR_NOMEM;
 	if (!err)
 		err = x402_json_set_string(line, "body", body);
 	if (!err)
 		err = add_session(signer, body, line);
 	char *text = err ? NULL : x402_json_dump(line);
 	x402_json_unref(line);
-	free(body);
 	if (!err && !text)
 		err = X402_ERR_NOMEM;
 	x402_buf_add_str(ret_line, text ? text : "");
 	x402_buf_add_byte(ret_line, '\n');
 	free(text);
+	return err;
+}
+
+/* Ask for what body says; body is taken. */
+static enum x402_err ask_for(struct x402_signer *signer, const char *op,
+	char *body_taken, struct x402_json **ret_answer)
+{
+	struct x402_buf buf = {0};
+	enum x402_err err = make_line(signer, op, body_taken, &buf);
+	char *line = x402_buf_take_str(&buf);
+	if (!err && !line)
+		err = X402_ERR_NOMEM;
+	if (!err)
+		err = ask(signer, line, ret_answer);
+	free(line);
+	free(body_taken);
 	return err;
 }
 
@@ -364,13 +395,14 @@ static bool is_by_wallet(const struct x402_signer *signer,
 
 /* Believe it only if it is our wallet's, over what we want signed. */
 static enum x402_err take_signature(struct x402_signer *signer,
-	const struct x402_json *answer,
+	struct x402_json *answer_taken,
 	const struct x402_client_signing *signing,
 	struct x402_buf *ret_signature)
 {
 	struct x402_buf bytes = {0};
 	enum x402_err err = x402_hex_decode(
-		x402_json_get_string(answer, "signature"), &bytes);
+		x402_json_get_string(answer_taken, "signature"), &bytes);
+	x402_json_unref(answer_taken);
 	if (err == X402_ERR_NOMEM)
 		return err;
 	if (err || !is_by_wallet(signer, signing, x402_buf_span(&bytes))) {
@@ -389,20 +421,51 @@ static enum x402_err sign_by_socket(void *user,
 	struct x402_buf *ret_signature)
 {
 	struct x402_signer *signer = user;
-	struct x402_buf buf = {0};
 	struct x402_json *answer = NULL;
+	char *body = NULL;
 	signer->reason[0] = '\0';
-	enum x402_err err = make_line(signer, signing, &buf);
-	char *line = x402_buf_take_str(&buf);
-	if (!err && !line)
+	enum x402_err err = x402__signer_body(
+		signing, session_id(signer), &body);
+	if (!err)
+		err = ask_for(signer, "sign", body, &answer);
+	return err ? err
+		   : take_signature(signer, answer, signing, ret_signature);
+}
+
+static enum x402_err sign_in_body(
+	const struct x402_signer *signer, const char *text, char **ret_body)
+{
+	struct x402_json *body = x402_json_new_object();
+	const char *session = session_id(signer);
+	enum x402_err err = body ? x402_json_set_string(body, "text", text)
+				 : X402_ERR_NOMEM;
+	if (!err && session)
+		err = x402_json_set_string(body, "session", session);
+	char *dumped = err ? NULL : x402_json_dump(body);
+	x402_json_unref(body);
+	if (!err && !dumped)
 		err = X402_ERR_NOMEM;
 	if (!err)
-		err = ask(signer, line, &answer);
-	if (!err)
-		err = take_signature(signer, answer, signing, ret_signature);
-	x402_json_unref(answer);
-	free(line);
+		*ret_body = dumped;
 	return err;
+}
+
+static enum x402_err sign_text_by_socket(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	struct x402_signer *signer = user;
+	struct x402_json *answer = NULL;
+	char *body = NULL;
+	uint8_t digest32[32];
+	struct x402_client_signing signing = {
+		.family = X402_FAMILY_EVM, .digest32 = digest32};
+	signer->reason[0] = '\0';
+	x402_session_text_digest("", x402_span_str(text), digest32);
+	enum x402_err err = sign_in_body(signer, text, &body);
+	if (!err)
+		err = ask_for(signer, "sign-in", body, &answer);
+	return err ? err
+		   : take_signature(signer, answer, &signing, ret_signature);
 }
 
 static enum x402_err load_session(
@@ -461,6 +524,7 @@ enum x402_err x402_signer_from_socket(
 						     : TIMEOUT_MS;
 	signer->path = strdup(options->path);
 	signer->client.sign = sign_by_socket;
+	signer->client.sign_text = sign_text_by_socket;
 	signer->client.user = signer;
 	if (!signer->path)
 		err = X402_ERR_NOMEM;

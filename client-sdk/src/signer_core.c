@@ -7,6 +7,9 @@
  *   3. judge()         our own policy, then the session's scope
  *   4. reserve()       count and total, durable before anything is signed
  *   5. sign()          over what we made ourselves
+ *
+ * A sign-in moves nothing and is not counted: do_sign_in() reads it line by
+ * line and holds its site against the same two scopes.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -18,6 +21,10 @@
 #include "x402/signer.h"
 #include "signer_p.h"
 #include "signer_payment_p.h"
+#include "signer_sign_in_p.h"
+
+/* A site takes a proof for some minutes; one of tomorrow is nobody's today. */
+#define SIGN_IN_AHEAD_S 300
 
 /* Ledgers that are kept open; the one used longest ago goes first. */
 #define LEDGERS_MAX 32
@@ -226,7 +233,7 @@ static enum x402_err find_ledger(struct x402_signer_core *core, const char *id,
 	return X402_OK;
 }
 
-/* A permit takes nothing out; but nothing is signed for the revoked. */
+/* What takes nothing out is not counted; but nothing is for the revoked. */
 static enum x402_err check_revoked(
 	struct x402_session_ledger *ledger, struct x402_errinfo *info)
 {
@@ -376,6 +383,76 @@ static enum x402_err do_sign(struct x402_signer_core *core,
 	return err;
 }
 
+/* ---- Sign-ins. ---- */
+
+static enum x402_err judge_sign_in(struct x402_signer_core *core,
+	const struct request *request,
+	const struct x402__signer_sign_in *sign_in, struct x402_errinfo *info)
+{
+	struct x402_session_ledger *ledger = NULL;
+	uint64_t now = request->now_unix_s;
+	enum x402_err err = x402_session_judge_sign_in(&core->options.policy,
+		sign_in->uri, sign_in->network, now, info);
+	if (!err && request->has_session)
+		err = x402_session_judge_sign_in(&request->grant.scope,
+			sign_in->uri, sign_in->network, now, info);
+	if (!err && sign_in->issued_unix_s > now + SIGN_IN_AHEAD_S) {
+		x402_errinfo_set(
+			info, "text", "it is of a time that has not come yet");
+		err = X402_ERR_POLICY;
+	}
+	if (err || !request->has_session)
+		return err;
+	err = find_ledger(core, request->grant.id, info, &ledger);
+	return err ? err : check_revoked(ledger, info);
+}
+
+/* As above: nothing in it needs an escape. */
+static void answer_sign_in(const struct request *request,
+	const struct x402__signer_sign_in *sign_in, struct x402_span signature,
+	struct x402_buf *answer)
+{
+	x402_buf_add_str(answer, "{\"ok\":true,\"signature\":\"");
+	x402_hex_encode_0x(signature, answer);
+	x402_buf_printf(answer,
+		"\",\"kind\":\"sign-in\",\"domain\":\"%s\","
+		"\"network\":\"%s\"",
+		sign_in->domain, sign_in->network);
+	if (request->has_session)
+		x402_buf_printf(
+			answer, ",\"session\":\"%s\"", request->grant.id);
+	x402_buf_add_str(answer, "}\n");
+}
+
+static enum x402_err do_sign_in(struct x402_signer_core *core,
+	struct request *request, struct x402_errinfo *info,
+	struct x402_buf *answer)
+{
+	const struct x402_client_signer *wallet = core->options.wallet;
+	struct x402__signer_sign_in sign_in;
+	struct x402_buf signature = {0};
+	enum x402_err err = read_request(core, info, request);
+	const char *text = x402_json_get_string(request->body, "text");
+	if (!err && !text)
+		err = malformed(info, "text", "the text of a sign-in");
+	if (!err && !wallet->sign_text)
+		err = X402_ERR_UNSUPPORTED;
+	if (!err)
+		err = x402__signer_sign_in_read(
+			text, &wallet->address, info, &sign_in);
+	if (!err)
+		err = judge_sign_in(core, request, &sign_in, info);
+	if (!err)
+		err = wallet->sign_text(wallet->user, text, &signature);
+	if (!err && signature.failed)
+		err = X402_ERR_NOMEM;
+	if (!err)
+		answer_sign_in(
+			request, &sign_in, x402_buf_span(&signature), answer);
+	x402_buf_clear(&signature);
+	return err;
+}
+
 void x402_signer_core_answer(struct x402_signer_core *core,
 	struct x402_span line, uint64_t now_unix_s, struct x402_buf *answer)
 {
@@ -390,8 +467,10 @@ void x402_signer_core_answer(struct x402_signer_core *core,
 		answer_address(core, answer);
 	else if (!err && op && strcmp(op, "sign") == 0)
 		err = do_sign(core, &request, &info, answer);
+	else if (!err && op && strcmp(op, "sign-in") == 0)
+		err = do_sign_in(core, &request, &info, answer);
 	else if (!err)
-		err = malformed(&info, "op", "address or sign");
+		err = malformed(&info, "op", "address, sign or sign-in");
 	if (err)
 		answer_refusal(answer, err, &info);
 	x402__signer_payment_clear(&request.payment);

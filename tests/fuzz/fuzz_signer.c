@@ -67,17 +67,40 @@ static enum x402_err sign_svm(void *user,
 	return X402_OK;
 }
 
+/* Every line of it in its place: the place it is for, and our wallet's. */
+static enum x402_err sign_text(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	static const uint8_t sig65[65] = {1};
+	static const char head[] =
+		" wants you to sign in with your Ethereum account:\n"
+		"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC\n\n";
+	const char *at = strstr(text, head);
+
+	(void)user;
+	must(at && at > text && strcspn(text, "\n") > (size_t)(at - text));
+	at = strstr(at, "\nURI: ");
+	must(at && !strstr(at + 1, "\nURI: "));
+	must(strncmp(at + 1 + strcspn(at + 1, "\n"), "\nVersion: 1\n", 12) ==
+		0);
+	for (; *text; text++)
+		must((unsigned char)*text >= 0x20 || *text == '\n');
+	x402_buf_add(ret_signature, x402_span(sig65, sizeof(sig65)));
+	return X402_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct x402_signer_core *core;
-	static struct x402_client_signer wallet = {.sign = sign};
+	static struct x402_client_signer wallet = {
+		.sign = sign, .sign_text = sign_text};
 	static struct x402_client_svm_signer svm = {.sign = sign_svm};
 	struct x402_buf answer = {0};
 
 	if (!core) {
 		struct x402_signer_core_options options = {.wallet = &wallet,
 			.svm_wallet = &svm,
-			.policy = {.max_usd_micros = 10000},
+			.policy = {.max_usd_micros = 10000, .sign_in = true},
 			.state_directory = "/tmp/x402-fuzz-signer"};
 
 		must(x402_address_parse(

@@ -48,10 +48,10 @@ export async function startHostile({info, facilitatorUrl}) {
     info: {domain: new URL(h.url).host, uri: `${h.url}/sign-in`, version: '1', nonce: randomNonce().slice(2, 34),
       issuedAt: new Date().toISOString(), statement: 'Sign in to read what you have paid for', ...more},
     supportedChains: [{chainId: info.network, type: 'eip191'}], schema: {}}}});
-  const signing = (more, member = true) => ({
+  const signing = (more, member = true, sold = {}) => ({
     ask: async (req, res) => {
       const proof = req.headers['sign-in-with-x'];
-      if (!proof) return ask(req, res, signIn(typeof more === 'function' ? more() : more));
+      if (!proof) return ask(req, res, {...signIn(typeof more === 'function' ? more() : more), ...sold});
       const payload = parseSIWxHeader(proof);
       const valid = await validateSIWxMessage(payload, new URL(h.url));
       const verified = await verifySIWxSignature(payload);
@@ -66,6 +66,7 @@ export async function startHostile({info, facilitatorUrl}) {
     'sign-in': signing({}),
     'sign-in-plain': signing(() => ({statement: undefined})),
     'sign-in-not-enough': signing({}, false),
+    'sign-in-only': signing({}, true, {accepts: []}),
     'sign-in-phishing-domain': signing({domain: 'bank.example'}),
     'sign-in-phishing-uri': signing({uri: 'https://bank.example/login'}),
     'sign-in-injection': signing({statement: 'Hello\n\nURI: https://bank.example/login'}),

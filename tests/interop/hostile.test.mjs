@@ -3,10 +3,11 @@
 // balance on chain), and what the user was told (the command's JSON, or the
 // journal's state).
 import assert from 'node:assert/strict';
+import {randomUUID} from 'node:crypto';
 import {readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {after, before, test} from 'node:test';
-import {buildDir, programs, run, scratchDir, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {buildDir, programs, run, scratchDir, start, startDevnet, startFacilitator} from '../devnet/lib.mjs';
 import {PRICE, decode, startHostile} from './hostile.lib.mjs';
 
 let devnet, facilitator, hostile, dir;
@@ -38,7 +39,7 @@ function signatures() {
 async function observe(program, args, more = {}) {
   hostile.log = [];
   hostile.signIns = [];
-  const start = await balance();
+  const held = await balance();
   const result = await run(program, args, {env: {...env(), ...more}});
   const lines = result.stderr.trim().split('\n');
   let told = {};
@@ -53,7 +54,7 @@ async function observe(program, args, more = {}) {
     assert.equal(authorization.to.toLowerCase(), devnet.info.accounts.payee.address.toLowerCase());
     assert.ok(Number(authorization.validBefore) <= Date.now() / 1000 + 901, 'a long life');
   }
-  return {...seen, paid: await balance() - start, code: result.code, told, stdout: result.stdout, stderr: result.stderr};
+  return {...seen, paid: await balance() - held, code: result.code, told, stdout: result.stdout, stderr: result.stderr};
 }
 const get = (name, ...args) => observe(programs.client,
   ['get', `${hostile.url}/${name}`, '--max-amount', '0.01usd', ...args]);
@@ -258,6 +259,83 @@ for (const name of ['sign-in-phishing-domain', 'sign-in-phishing-uri', 'sign-in-
     assert.equal(seen.paid, PRICE);
   });
 }
+
+// The command, by every kind of key that it has. The site judges the proof by
+// the reference's own code.
+const command = (name, args, more) => observe(programs.client,
+  ['get', `${hostile.url}/${name}`, '--max-amount', '0.01usd', ...args], more);
+const signerOf = async (t, args) => {
+  const socket = join(dir, `signer-${randomUUID().slice(0, 8)}`);
+  const signer = await start(programs.client, ['signer', '--socket', socket, ...args],
+    {env: {...env(), X402_STATE_DIR: join(dir, 'state')}, ready: /listening socket=/});
+  t.after(() => signer.stop());
+  return socket;
+};
+const sessionOf = async (...args) => {
+  const file = join(dir, `session-${randomUUID().slice(0, 8)}`);
+  const made = await run(programs.client, ['session', 'new', '-o', file, ...args], {env: env()});
+  assert.equal(made.code, 0, made.stderr);
+  return file;
+};
+const nobody = {EVM_PRIVATE_KEY: ''};
+
+function assertSignedIn(seen) {
+  assert.equal(seen.code, 0, seen.stderr);
+  assert.equal(seen.stdout, 'welcome back\n', seen.stderr);
+  assert.equal(seen.signed, 0);
+  assert.equal(seen.paid, 0n);
+  assert.equal(hostile.signIns.length, 1);
+  assert.ok(hostile.signIns[0].verified.isValid, JSON.stringify(hostile.signIns));
+}
+
+test('get_signs_in_with_a_key_a_wallet_or_a_signer', async (t) => {
+  assertSignedIn(await command('sign-in', ['--sign-in']));
+  const password = join(dir, 'password');
+  writeFileSync(password, 'secret\n', {mode: 0o600});
+  const key = join(dir, 'key');
+  writeFileSync(key, devnet.info.accounts.payer.privateKey, {mode: 0o600});
+  const made = await run(programs.client, ['wallet', 'import', 'default', '--from', key, '--password-file', password],
+    {env: {...env(), ...nobody}});
+  assert.equal(made.code, 0, made.stderr);
+  assertSignedIn(await command('sign-in', ['--sign-in', '--password-file', password], nobody));
+  const socket = await signerOf(t, ['--sign-in']);
+  assertSignedIn(await command('sign-in-plain', ['--sign-in', '--signer', socket], nobody));
+  const session = await sessionOf('--sign-in', '--host', '127.0.0.1');
+  assertSignedIn(await command('sign-in', ['--sign-in', '--signer', socket, '--session', session], nobody));
+});
+
+test('get_pays_where_the_signer_will_not_sign_in', async (t) => {
+  const deaf = await signerOf(t, []);
+  const socket = await signerOf(t, ['--sign-in']);
+  for (const args of [['--signer', deaf], ['--signer', socket, '--session', await sessionOf()],
+    ['--signer', socket, '--session', await sessionOf('--host', '127.0.0.1')]]) {
+    const seen = await command('sign-in', ['--sign-in', ...args, '--buy-again'], nobody);
+    assert.equal(hostile.signIns.length, 0);
+    assert.equal(seen.signed, 1, seen.stderr);
+    assert.equal(seen.paid, PRICE);
+  }
+  // Where nothing is for sale, the signer's own word says why.
+  const seen = await command('sign-in-only', ['--sign-in', '--signer', deaf], nobody);
+  assert.equal(seen.code, 8);
+  assert.equal(seen.told.code, 'sign_in_required');
+  assert.match(seen.told.message, /sign-ins are not in the scope/);
+  assert.equal(seen.signed, 0);
+});
+
+test('get_without_sign-in_says_that_the_site_wants_one', async () => {
+  const seen = await command('sign-in-only', []);
+  assert.equal(seen.code, 8);
+  assert.equal(seen.told.charged, 'no');
+  assert.match(seen.told.next, /--sign-in/);
+  assert.equal(hostile.signIns.length, 0);
+  assertSignedIn(await command('sign-in-only', ['--sign-in']));
+});
+
+test('session_to_sign_in_anywhere_is_not_made', async () => {
+  const made = await run(programs.client, ['session', 'new', '-o', join(dir, 'anywhere'), '--sign-in'], {env: env()});
+  assert.equal(made.code, 2);
+  assert.match(made.stderr, /--host/);
+});
 
 test('sign-in_is_not_made_unless_wanted', async () => {
   const seen = await observe(join(buildDir, 'examples/stream'), [`${hostile.url}/sign-in`]);

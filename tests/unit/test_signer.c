@@ -498,6 +498,48 @@ static void test_keystore_is_opened_when_first_needed(void **state)
 	x402_signer_free(signer);
 }
 
+static void seal_into(const char *path, const char *key_text)
+{
+	struct x402_secret key;
+	struct x402_keystore_options quick = {.scrypt_log2_n = 12};
+	char *text = NULL;
+	assert_int_equal(x402_secret_parse(key_text, &key), X402_OK);
+	assert_int_equal(
+		x402_keystore_seal(&key, x402_span_str("right"), &quick, &text),
+		X402_OK);
+	(void)unlink(path);
+	assert_int_equal(
+		x402_secret_file_write(path, x402_span_str(text), NULL),
+		X402_OK);
+	free(text);
+}
+
+static void test_keystore_that_was_exchanged_signs_never(void **state)
+{
+	struct bench *bench = *state;
+	struct asked asked = {.password = "right"};
+	struct x402_signer_keystore_options options = {.path = bench->session,
+		.password = give_password,
+		.user = &asked};
+	struct x402_signer *signer = NULL;
+
+	seal_into(bench->session, KEY);
+	assert_int_equal(
+		x402_signer_from_keystore(&options, NULL, &signer), X402_OK);
+	seal_into(bench->session,
+		"0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b"
+		"007a6");
+	const struct x402_client_signer *client = x402_signer_client(signer);
+	struct x402_buf signature = {0};
+	/* Neither at first, nor once it is open. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			client->sign_text(client->user, "text", &signature),
+			X402_ERR_CONFLICT);
+	assert_int_equal(signature.len, 0);
+	x402_signer_free(signer);
+}
+
 #define HOUSE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -513,6 +555,7 @@ int main(void)
 		HOUSE(test_socket_file_of_another_kind_is_kept),
 		HOUSE(test_socket_rude_peer_disturbs_nobody),
 		HOUSE(test_keystore_is_opened_when_first_needed),
+		HOUSE(test_keystore_that_was_exchanged_signs_never),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

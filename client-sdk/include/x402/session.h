@@ -48,6 +48,12 @@ struct x402_session_scope {
 	size_t payees_len;
 	struct x402_pubkey svm_payees[X402_SESSION_LIST_MAX];
 	size_t svm_payees_len;
+	/*
+	 * Sign in as the wallet, too (E-SIWX): costs nothing, and says to a
+	 * site who is there. In a grant with `hosts` only: whoever signs in
+	 * anywhere is the wallet's owner to everybody.
+	 */
+	bool sign_in;
 };
 /*
  * Add to a list. SYNTAX for what can be none; RANGE when the list is full.
@@ -82,6 +88,14 @@ X402_API X402_MUST_USE enum x402_err x402_session_judge(
 	const struct x402_session_ask *ask, struct x402_errinfo *info,
 	uint64_t *ret_usd_micros);
 
+/*
+ * The same for a sign-in at `url` with a chain's account. POLICY with the
+ * reason in info, also when the scope has no sign_in.
+ */
+X402_API X402_MUST_USE enum x402_err x402_session_judge_sign_in(
+	const struct x402_session_scope *scope, const char *url,
+	const char *network, uint64_t now_unix_s, struct x402_errinfo *info);
+
 /* What a wallet hands to an agent. */
 struct x402_session_grant {
 	char id[X402_SESSION_ID_SIZE];
@@ -95,7 +109,8 @@ struct x402_session_grant {
  * Issue: makes the agent's key, fills grant->id, wallet and key, signs with
  * the wallet's. *ret_file is what the agent gets: the grant and its key. It is
  * a secret; write it with x402_secret_file_write. RANGE for a scope without
- * an end (expiry) or without a cap (total): an open cheque is not issued.
+ * an end (expiry) or without a cap (total), and for sign_in without hosts: an
+ * open cheque is not issued.
  */
 X402_API X402_MUST_USE enum x402_err x402_session_issue(
 	const struct x402_secret *wallet, struct x402_session_grant *grant,

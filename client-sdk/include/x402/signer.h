@@ -6,8 +6,9 @@
  *
  * It signs payments that it understands and puts together itself: EIP-3009
  * transfers, transfers through Permit2 (exact and upto), EIP-2612 permits for
- * Permit2, and the one transfer of Solana that payers sign. Never a digest or
- * bytes that somebody hands over.
+ * Permit2, and the one transfer of Solana that payers sign; and sign-ins
+ * (EIP-4361) that it reads line by line, where its policy lets it. Never a
+ * digest or bytes that somebody hands over.
  *
  * Not for: budgets by hour or host of one process; those are the client's.
  * Thread rule: a signer or core belongs to one thread at a time.
