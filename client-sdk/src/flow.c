@@ -491,6 +491,8 @@ void x402__flow_present(struct x402__flow *flow, const char *header_name,
 		? X402_HEADER_X_PAYMENT
 		: X402_HEADER_PAYMENT_SIGNATURE;
 	payment->resumed = true;
+	/* By whom it was open before: that this call fails is no news of it. */
+	payment->attempted = true;
 	flow->resumed = true;
 	flow->ambiguous = true;
 	x402__pay_adopt(payment, header_text);
@@ -847,7 +849,7 @@ void x402__flow_received(
 /* What is known when the last word was not an answer. */
 static void set_open_outcome(struct x402__flow *flow)
 {
-	if (!flow->payment.presented)
+	if (!flow->payment.attempted)
 		return;
 	flow->payment.outcome = flow->seen_pending
 		? X402_CLIENT_OUTCOME_PENDING

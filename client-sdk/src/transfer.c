@@ -434,6 +434,8 @@ static char *broadcast_of(struct x402__transfer *transfer, const char **ret_url)
 		x402__send_raw_of(payment->header_text, &raw))
 		return NULL;
 	transfer->broadcast = true;
+	/* The money may be gone, whether the purchase is ever shown it. */
+	transfer->flow.payment.attempted = true;
 	char *body = x402__send_broadcast(x402_buf_span(&raw));
 	x402_buf_clear(&raw);
 	return body;
@@ -532,7 +534,7 @@ static enum x402_err record_one(
 		.payment = &transfer->flow.payment,
 		.http_status = transfer->exchange.status,
 		.delivered = transfer->whole,
-		.signed_now = transfer->signed_now,
+		.signed_now = transfer->signed_now && !transfer->broadcast,
 		.now_unix_ms = x402__now_unix_ms(),
 	};
 	enum x402_err err = x402__journal_finish(

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -235,36 +236,64 @@ test('killed after it has paid, it goes on with the same transfer', async () => 
   assert.equal(await devnet.balanceOf(devnet.info.accounts.payee.address), balance + PRICE);
 });
 
-test('killed before the transfer could leave, it is sent from the journal', async () => {
-  const home = makeHome();
-  await alignClock();
-  const before = await nonce();
-  // A node that answers questions and takes no transactions.
-  const { createServer } = await import('node:http');
-  let swallowed = 0;
+/** A node that answers questions, but never says what became of a transaction. */
+async function startNode(onTransaction) {
+  const ask = (body) => fetch(devnet.info.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   const node = createServer((req, res) => {
     const chunks = [];
     req.on('data', (chunk) => chunks.push(chunk));
     req.on('end', async () => {
       const text = Buffer.concat(chunks).toString();
       if (text.includes('eth_sendRawTransaction')) {
-        swallowed++;
+        onTransaction(() => ask(text));
         return; // no answer, ever
       }
-      const answer = await fetch(devnet.info.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: text });
       res.setHeader('content-type', 'application/json');
-      res.end(await answer.text());
+      res.end(await (await ask(text)).text());
     });
   });
   await new Promise((done) => node.listen(0, '127.0.0.1', done));
+  return { url: `http://127.0.0.1:${node.address().port}`, stop() {
+    node.closeAllConnections();
+    return new Promise((done) => node.close(done));
+  } };
+}
+
+test('a transfer that left is not unpaid because the purchase ended there', async (t) => {
+  const home = makeHome();
+  await alignClock();
+  const before = await nonce();
+  const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
+  const node = await startNode((passOn) => passOn());
+  t.after(() => node.stop());
+  const args = (seconds) => ['get', '-s', '--send-transfers', '-m', seconds, `${shop.url}/shown`];
+  const first = await run(home, args('2'), { env: { ...buyEnv(), EVM_RPC_URL: node.url } });
+  assert.equal(first.code, 11, first.stderr);
+  assert.equal(first.error.charged, 'unknown', first.stderr);
+  for (let i = 0; i < 300 && await nonce() === before; i++) await sleep(100);
+  assert.equal(await nonce(), before + 1);
+  const open = await run(home, ['history', '--open']);
+  assert.equal(open.answer.length ?? open.answer.payments?.length, 1, open.stdout);
+  await mine();
+  const bought = await run(home, args('40'), { env: buyEnv() });
+  assert.equal(bought.stdout, 'Shown, and served.\n', bought.stderr);
+  assert.equal(await nonce(), before + 1, 'a second transfer');
+  assert.equal(await devnet.balanceOf(devnet.info.accounts.payee.address), balance + PRICE);
+});
+
+test('killed before the transfer could leave, it is sent from the journal', async () => {
+  const home = makeHome();
+  await alignClock();
+  const before = await nonce();
+  let swallowed = 0;
+  const node = await startNode(() => swallowed++);
   const args = ['get', '-s', '--send-transfers', '-m', '40', `${shop.url}/shown`];
   const child = spawn(...tied(x402, args), { cwd: home.dir, stdio: 'ignore',
-    env: environment(home, { ...buyEnv(), EVM_RPC_URL: `http://127.0.0.1:${node.address().port}` }) });
+    env: environment(home, { ...buyEnv(), EVM_RPC_URL: node.url }) });
   for (let i = 0; i < 100 && !swallowed; i++) await sleep(100);
   child.kill('SIGKILL');
   await new Promise((done) => child.once('close', done));
-  node.closeAllConnections();
-  await new Promise((done) => node.close(done));
+  await node.stop();
   assert.equal(swallowed, 1);
   assert.equal(await nonce(), before);
   const buying = run(home, args, { env: buyEnv() });

@@ -704,6 +704,35 @@ static void test_flow_give_up_keeps_what_is_open(void **state)
 	end_play(&play);
 }
 
+/* What was open stays open, though no byte of this call has left. */
+static void test_flow_resumed_and_unreachable_is_unknown(void **state)
+{
+	(void)state;
+	static const struct answer answers[] = {
+		PAYS, {.cause = X402_CLIENT_CAUSE_TRANSPORT, .unsent = true}};
+	struct play play = {.answers = answers, .answers_len = 2};
+
+	assert_int_equal(x402__options_resolve(NULL, &play.options), X402_OK);
+	play.request.url = URL;
+	play.signer.sign = count_signature;
+	play.signer.user = &play;
+	x402__flow_init(&play.flow, &play.options, &play.signer, &play.request);
+	give(&play, &answers[0]);
+	assert_int_equal(play.flow.step, X402__FLOW_RESERVE);
+	x402__flow_present(&play.flow, "PAYMENT-SIGNATURE", "e30=");
+	while (play.flow.step != X402__FLOW_DONE) {
+		give(&play, &answers[1]);
+		x402__flow_waited(&play.flow);
+	}
+	assert_int_equal(play.signatures, 0);
+	assert_int_equal(play.flow.cause, X402_CLIENT_CAUSE_TRANSPORT);
+	assert_true(play.flow.payment.attempted);
+	assert_int_equal(play.flow.payment.presented, 0);
+	assert_int_equal(
+		play.flow.payment.outcome, X402_CLIENT_OUTCOME_UNKNOWN);
+	end_play(&play);
+}
+
 static void test_flow_unsendable_requests_send_nothing(void **state)
 {
 	(void)state;
@@ -836,6 +865,7 @@ int main(void)
 		cmocka_unit_test(
 			test_flow_retry_after_is_believed_within_bounds),
 		cmocka_unit_test(test_flow_give_up_keeps_what_is_open),
+		cmocka_unit_test(test_flow_resumed_and_unreachable_is_unknown),
 		cmocka_unit_test(test_flow_unsendable_requests_send_nothing),
 		cmocka_unit_test(
 			test_flow_signed_payment_passes_every_offline_check),

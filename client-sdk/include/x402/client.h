@@ -145,7 +145,8 @@ X402_API const char *x402_client_cause_text(enum x402_client_cause cause);
 
 /* Strings are "" and pointers NULL while unknown. */
 struct x402_client_payment {
-	/* An authorization left this process (or the caller brought one). */
+	/* An authorization left this process (or the caller brought one, or
+	 * the journal had one that may have left before). */
 	bool attempted;
 	enum x402_client_outcome outcome;
 	enum x402_client_receipt receipt;
