@@ -66,7 +66,26 @@ static inline void on_cancelled(void *user)
 	bench->cancelled++;
 }
 
-/* "/now" is answered at once; others are held for the test. */
+/* More than a kernel keeps for a client that reads nothing. */
+#define BIG_LEN ((size_t)24 * 1024 * 1024)
+
+static inline void answer_big(struct http_exchange *exchange)
+{
+	struct http_response response;
+	char *body = malloc(BIG_LEN);
+
+	assert_non_null(body);
+	memset(body, 'x', BIG_LEN);
+	http_response_init(&response, 200);
+	http_response_body(&response, body, BIG_LEN);
+	http_exchange_reply(exchange, &response);
+	http_response_clear(&response);
+	free(body);
+}
+
+/*
+ * "/now" is answered at once, "/big" with much; others are held for the test.
+ */
 static inline void on_request(void *user, struct http_exchange *exchange)
 {
 	struct bench *bench = user;
@@ -77,6 +96,10 @@ static inline void on_request(void *user, struct http_exchange *exchange)
 		bench->unix_path[0] ? "unix" : "127.0.0.1");
 	if (strcmp(path, "/now") == 0) {
 		answer(exchange, "now");
+		return;
+	}
+	if (strcmp(path, "/big") == 0) {
+		answer_big(exchange);
 		return;
 	}
 	http_exchange_on_cancelled(exchange, on_cancelled, bench);

@@ -1,331 +1,10 @@
 /*
- * The endpoints with every room behind them played by this file: what is
- * asked of the chain, the engine and the store, and what is answered when
- * they answer, fail, or stop. Requests are given and answers taken at the
- * seam of net/http_server.h.
+ * The endpoints: what they ask of the rooms behind them, and what they answer
+ * when those answer, fail, or stop. The rooms are played by api_house.h.
  */
-#include "cmocka_house.h"
-#include "no_sponsor_house.h"
+#include "api_house.h"
 
-#include "api/watch.h"
-#include "net/http_server.h"
 #include "x402/eip712.h"
-
-#include <stdio.h>
-#include <strings.h>
-
-/* ---- The rooms, played. ---- */
-
-static struct {
-	struct http_request http;
-	struct http_header headers[4];
-	bool open;
-	void (*gone)(void *user);
-	void *gone_user;
-	/* The answer. */
-	int status;
-	char headers_text[4096];
-	char body[65536];
-
-	/* Chain. */
-	unsigned reads;
-	struct x402_chain_read read[X402_PLAN_READS_MAX];
-	size_t read_len;
-	struct x402_address sender;
-	void (*read_done)(void *, enum x402_err,
-		const struct x402_chain_answer *, size_t);
-	void *read_user;
-
-	/* Engine. */
-	unsigned settles;
-	unsigned recalls;
-	unsigned leaves;
-	bool has_key32;
-	bool may_repeat;
-	char scope[FAC_IDEMPOTENCY_SIZE];
-	char key[FAC_IDEMPOTENCY_SIZE];
-	uint8_t fingerprint32[32];
-	uint64_t deadline_unix_ms;
-	void (*settle_done)(void *, const struct fac_settle_result *);
-	void *settle_user;
-
-	/* Store. */
-	struct fac_store_to store_to;
-	unsigned puts;
-	bool put_settled;
-	struct fac_resource_query query;
-	char query_id[80];
-	struct fac_store_hold hold;
-
-	uint64_t now_ms;
-} world;
-
-struct http_exchange {
-	int unused;
-};
-static struct http_exchange exchange;
-
-const char *http_exchange_peer(const struct http_exchange *ignored)
-{
-	(void)ignored;
-	return "192.0.2.1";
-}
-
-const struct http_request *http_exchange_request(const struct http_exchange *ex)
-{
-	(void)ex;
-	return &world.http;
-}
-
-void http_exchange_on_cancelled(
-	struct http_exchange *ex, void (*on_cancelled)(void *user), void *user)
-{
-	(void)ex;
-	world.gone = on_cancelled;
-	world.gone_user = user;
-}
-
-void http_exchange_reply(
-	struct http_exchange *ex, const struct http_response *response)
-{
-	(void)ex;
-	assert_true(world.open); /* one answer for each request */
-	world.open = false;
-	assert_false(response->spoiled);
-	world.status = response->status;
-	snprintf(world.headers_text, sizeof(world.headers_text), "%.*s",
-		(int)response->headers.len, response->headers.ptr);
-	snprintf(world.body, sizeof(world.body), "%.*s",
-		(int)response->body_len, (const char *)response->body);
-}
-
-/* Nothing here streams; test_payment_status.c does. */
-bool http_exchange_stream_start(
-	struct http_exchange *ex, const struct http_response *head)
-{
-	(void)ex;
-	(void)head;
-	fail_msg("a stream began");
-	return false;
-}
-
-bool http_exchange_stream_write(
-	struct http_exchange *ex, const void *data, size_t len)
-{
-	(void)ex;
-	(void)data;
-	(void)len;
-	return false;
-}
-
-void http_exchange_stream_end(struct http_exchange *ex)
-{
-	(void)ex;
-}
-
-struct fac_step fac_watch_begin(struct fac_request *request,
-	const struct fac_watch_options *options,
-	const struct fac_store_reply *reply)
-{
-	(void)options;
-	(void)reply;
-	return fac_fail(request, 503, "nobody waits here");
-}
-
-const char *http_request_header(
-	const struct http_request *request, const char *name, bool *ret_doubled)
-{
-	const char *found = NULL;
-
-	for (size_t i = 0; i < request->headers_len; i++)
-		if (!strcasecmp(request->headers[i].name, name)) {
-			if (found)
-				*ret_doubled = true;
-			found = request->headers[i].value;
-		}
-	return found;
-}
-
-uint64_t fac_loop_now_ms(const struct fac_loop *loop)
-{
-	(void)loop;
-	return world.now_ms;
-}
-
-uint64_t fac_steady_unix_ms(void)
-{
-	return fac_unix_ms();
-}
-
-void fac_chain_read(struct fac_chain *chain,
-	const struct fac_chain_read_options *options,
-	void (*done)(void *user, enum x402_err err,
-		const struct x402_chain_answer *answers, size_t answers_len),
-	void *user)
-{
-	(void)chain;
-	world.reads++;
-	memcpy(world.read, options->reads,
-		options->reads_len * sizeof(*options->reads));
-	world.read_len = options->reads_len;
-	world.sender = options->sender;
-	world.read_done = done;
-	world.read_user = user;
-}
-
-uint64_t fac_settler_settle(struct fac_settler *settler,
-	struct fac_settle_request *request, struct fac_loop *reply_to,
-	void (*done)(void *user, const struct fac_settle_result *result),
-	void *user)
-{
-	(void)settler;
-	(void)reply_to;
-	world.settles += request->has_plan;
-	world.recalls += !request->has_plan;
-	world.has_key32 = request->key32;
-	world.may_repeat = request->may_repeat;
-	snprintf(world.scope, sizeof(world.scope), "%s",
-		request->idempotency_scope ? request->idempotency_scope : "");
-	snprintf(world.key, sizeof(world.key), "%s",
-		request->idempotency_key ? request->idempotency_key : "");
-	memcpy(world.fingerprint32, request->fingerprint32, 32);
-	world.deadline_unix_ms = request->deadline_unix_ms;
-	world.settle_done = done;
-	world.settle_user = user;
-	if (request->has_plan)
-		x402_settle_plan_clear(&request->plan);
-	return 77;
-}
-
-void fac_settler_leave(struct fac_settler *settler, uint64_t ticket)
-{
-	(void)settler;
-	assert_int_equal(ticket, 77);
-	world.leaves++;
-}
-
-void fac_settler_stats(struct fac_settler *settler, struct fac_loop *reply_to,
-	void (*done)(void *user, const struct fac_engine_stats *stats),
-	void *user)
-{
-	struct fac_engine_stats stats = {.recovered = true, .in_flight = 3};
-
-	(void)settler;
-	(void)reply_to;
-	done(user, &stats);
-}
-
-void fac_store_resource_put(struct fac_store *store,
-	const struct fac_resource *resource, struct fac_store_to to)
-{
-	(void)store;
-	world.puts++;
-	world.put_settled = resource->settled;
-	world.store_to = to;
-}
-
-void fac_store_resource_list(struct fac_store *store,
-	const struct fac_resource_query *query, struct fac_store_to to)
-{
-	(void)store;
-	world.query = *query;
-	world.store_to = to;
-}
-
-void fac_store_payment_get(struct fac_store *store,
-	struct fac_payment_query query, struct fac_store_to to)
-{
-	(void)store;
-	snprintf(world.query_id, sizeof(world.query_id), "%s",
-		query.id ? query.id : "");
-	world.store_to = to;
-}
-
-void fac_store_hold(struct fac_store *store, const struct fac_store_hold *hold,
-	struct fac_store_to to)
-{
-	(void)store;
-	world.hold = *hold;
-	world.store_to = to;
-}
-
-void fac_store_health(struct fac_store *store, struct fac_store_to to)
-{
-	(void)store;
-	world.store_to = to;
-}
-
-/* ---- Asking. ---- */
-
-static struct fac_app app;
-static struct fac_chain_status status;
-
-static int setup(void **state)
-{
-	(void)state;
-	memset(&world, 0, sizeof(world));
-	memset(&app, 0, sizeof(app));
-	world.now_ms = 1000000;
-	snprintf(app.settings.cors_origin, sizeof(app.settings.cors_origin),
-		"%s", "*");
-	app.settings.response_deadline_ms = 25000;
-	app.settings.verify_deadline_ms = 10000;
-	app.settings.discovery_post = true;
-	app.chains_len = 1;
-	app.chains[0].status = &status;
-	app.chains[0].signers_len = 1;
-	app.chains[0].confirmations = 3;
-	memset(app.chains[0].signers[0].bytes, 0x51, 20);
-	atomic_store(&status.health, FAC_CHAIN_USABLE);
-	return x402_network_parse("eip155:84532", &app.chains[0].network);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	/* Whatever happened, every request was answered and freed. */
-	assert_false(world.open);
-	assert_int_equal(app.open_requests, 0);
-	return 0;
-}
-
-static void ask(const char *method, const char *path, const char *body)
-{
-	static char path_only[512];
-	const char *query = strchr(path, '?');
-
-	snprintf(path_only, sizeof(path_only), "%.*s", (int)strcspn(path, "?"),
-		path);
-	world.http.method = method;
-	world.http.target = path;
-	world.http.path = path_only;
-	world.http.query = query ? query + 1 : NULL;
-	world.http.headers = world.headers;
-	world.http.body = (const uint8_t *)body;
-	world.http.body_len = body ? strlen(body) : 0;
-	world.open = true;
-	world.status = 0;
-	world.body[0] = '\0';
-	fac_api_dispatch(&app, &exchange);
-}
-
-static void header(const char *name, const char *value)
-{
-	world.headers[world.http.headers_len++] = (struct http_header){
-		name, value};
-}
-
-static void assert_body_has(const char *text)
-{
-	if (!strstr(world.body, text))
-		fail_msg("expected %s in %s", text, world.body);
-}
-
-static void assert_header(const char *text)
-{
-	if (!strstr(world.headers_text, text))
-		fail_msg("expected %s in %s", text, world.headers_text);
-}
 
 /*
  * The example of the specification (protocol.md 2.7) with its real signature
@@ -375,13 +54,6 @@ static char *payment(const char *extensions)
 	x402_hex_encode(x402_span(sig65, 65), &hex);
 	x402_address_format(&payer, from);
 
-#define REQUIREMENTS                                                \
-	"{\"scheme\":\"exact\",\"network\":\"eip155:84532\","       \
-	"\"amount\":\"10000\",\"asset\":"                           \
-	"\"0x036CbD53842c5426634e7929541eC2318f3dCF7e\",\"payTo\":" \
-	"\"0x90F79bf6EB2c4f870365E785982E1f101E93b906\","           \
-	"\"maxTimeoutSeconds\":300,\"extra\":{\"name\":\"USDC\","   \
-	"\"version\":\"2\"}}"
 	snprintf(text, sizeof(text),
 		"{\"x402Version\":2,\"paymentPayload\":{\"x402Version\":2,"
 		"\"resource\":{\"url\":\"https://shop.example/a\"},"
@@ -739,10 +411,6 @@ static void settle_timeout_of_the_caller_shortens_ours(void **state)
 	}
 }
 
-#define BAZAAR                                                       \
-	"\"extensions\":{\"bazaar\":{\"info\":{\"input\":{\"type\":" \
-	"\"http\",\"method\":\"GET\"}},\"schema\":{\"type\":\"object\"}}}"
-
 static void settle_declared_resource_is_listed_then_answered(void **state)
 {
 	(void)state;
@@ -852,73 +520,6 @@ static void payment_lookup_reads_ids_and_hashes_only(void **state)
 	assert_int_equal(world.status, 503);
 }
 
-static void discovery_list_reads_its_filters(void **state)
-{
-	(void)state;
-	struct fac_resource row = {.url = (char *)"https://a.example/x",
-		.type = (char *)"http",
-		.x402_version = 2,
-		.accepts_json = (char *)"[{\"scheme\":\"exact\"}]",
-		.updated_ms = 1763710000123};
-	struct fac_store_reply page = {
-		.resources = &row, .resources_len = 1, .total = 41};
-	ask("GET",
-		"/discovery/resources?network=eip155%3A84532&limit=1&offset=40",
-		NULL);
-	assert_string_equal(world.query.network, "eip155:84532");
-	assert_int_equal(world.query.limit, 1);
-	assert_int_equal(world.query.offset, 40);
-	assert_null(world.query.type);
-	world.store_to.done(world.store_to.user, &page);
-	assert_string_equal(world.body,
-		"{\"x402Version\":2,\"items\":[{\"resource\":"
-		"\"https://a.example/x\",\"type\":\"http\",\"x402Version\":2,"
-		"\"accepts\":[{\"scheme\":\"exact\"}],\"lastUpdated\":"
-		"\"2025-11-21T07:26:40.123Z\",\"metadata\":{\"settled\":false,"
-		"\"provenance\":\"unproven\"}}],\"pagination\":{\"limit\":1,"
-		"\"offset\":40,\"total\":41}}");
-}
-
-static void discovery_list_refuses_bad_pages(void **state)
-{
-	(void)state;
-	static const char *const queries[] = {"limit=0", "limit=101",
-		"limit=", "limit=+1", "limit=1&limit=1", "offset=-1",
-		"offset=9223372036854775808", "type=%", "type=%2", "type=%zz",
-		"type=%00", "payTo=a&payTo=b"};
-	for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "/discovery/resources?%s",
-			queries[i]);
-		ask("GET", path, NULL);
-		if (world.status != 400)
-			fail_msg("%s: %d", queries[i], world.status);
-	}
-}
-
-static void discovery_post_lists_as_unproven(void **state)
-{
-	(void)state;
-	struct fac_store_reply fresh = {.claimed = true};
-	ask("POST", "/discovery/resources",
-		"{\"x402Version\":2,\"resource\":{\"url\":"
-		"\"https://a.example/x\"},\"accepts\":[" REQUIREMENTS
-		"]," BAZAAR "}");
-	assert_int_equal(world.puts, 1);
-	assert_false(world.put_settled);
-	world.store_to.done(world.store_to.user, &fresh);
-	assert_int_equal(world.status, 201);
-}
-
-static void discovery_post_can_be_off(void **state)
-{
-	(void)state;
-	app.settings.discovery_post = false;
-	ask("POST", "/discovery/resources", "{}");
-	assert_int_equal(world.status, 403);
-	assert_int_equal(world.puts, 0);
-}
-
 static void route_refuses_other_paths_and_methods(void **state)
 {
 	(void)state;
@@ -953,8 +554,6 @@ static void cors_can_be_off_or_for_one_origin(void **state)
 	assert_header("Vary: Origin");
 }
 
-#define API_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -983,10 +582,6 @@ int main(void)
 		API_TEST(supported_says_what_a_success_means),
 		API_TEST(health_fails_with_the_store_or_every_chain),
 		API_TEST(payment_lookup_reads_ids_and_hashes_only),
-		API_TEST(discovery_list_reads_its_filters),
-		API_TEST(discovery_list_refuses_bad_pages),
-		API_TEST(discovery_post_lists_as_unproven),
-		API_TEST(discovery_post_can_be_off),
 		API_TEST(route_refuses_other_paths_and_methods),
 		API_TEST(cors_can_be_off_or_for_one_origin),
 	};

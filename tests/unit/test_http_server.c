@@ -395,6 +395,55 @@ static void test_connections_above_the_limit_are_closed(void **state)
 	finish(&bench);
 }
 
+/* How many bytes come until the server closes. */
+static size_t swallow(int fd)
+{
+	static char bytes[65536];
+	size_t len = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+		len += (size_t)got;
+	close(fd);
+	return len;
+}
+
+static size_t greedy_bytes;
+static size_t reader_bytes[3];
+
+static void script_unread(struct bench *bench)
+{
+	int fd = dial(bench);
+
+	/* No kernel keeps that much: the rest is the server's to keep. */
+	say(fd, GET("/big") GET("/big"));
+	greedy_bytes = swallow(fd);
+	for (size_t i = 0; i < 3; i++) {
+		fd = dial(bench);
+		say(fd,
+			"GET /big HTTP/1.1\r\nHost: a\r\n"
+			"Connection: close\r\n\r\n");
+		reader_bytes[i] = swallow(fd);
+	}
+}
+
+/* What was cut off counts no more, nor does what was read. */
+static void test_answers_that_wait_to_be_read_have_a_budget(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	options.max_unsent_bytes = BIG_LEN + 1024 * 1024;
+	start(&bench, &options, script_unread);
+	run(&bench);
+	assert_int_equal(bench.requests, 5);
+	assert_true(greedy_bytes < 2 * BIG_LEN);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(reader_bytes[i] > BIG_LEN);
+	finish(&bench);
+}
+
 /* ---- Socket files. ---- */
 
 static void script_unix(struct bench *bench)
@@ -513,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_drain_finishes_what_was_begun),
 		cmocka_unit_test(test_drain_waits_for_no_answered_client),
 		cmocka_unit_test(test_connections_above_the_limit_are_closed),
+		cmocka_unit_test(
+			test_answers_that_wait_to_be_read_have_a_budget),
 		cmocka_unit_test(
 			test_socket_file_is_for_its_owner_and_goes_with_it),
 		cmocka_unit_test(test_socket_file_left_by_the_dead_is_replaced),

@@ -25,6 +25,7 @@
 struct http_exchange;
 struct http_request;
 struct fac_request;
+struct fac_page;
 
 /* What the main thread's watch last saw of a chain. */
 enum fac_chain_health {
@@ -82,7 +83,11 @@ struct fac_app {
 	uint64_t requests;                /* counted here */
 	uint64_t open_requests;           /* not answered yet */
 	struct fac_watches *watches;      /* requests that wait; watch.h */
-	uint64_t health_at_ms;            /* when health_err was learnt */
+	/* Pages of the catalogue, asked of the store and not: discovery.c. */
+	unsigned pages_open;
+	struct fac_page *pages_waiting;
+	unsigned pages_waiting_len;
+	uint64_t health_at_ms; /* when health_err was learnt */
 	enum x402_err health_err;
 	/*
 	 * Nothing new is accepted; what was asked is still answered, but
@@ -151,6 +156,11 @@ struct fac_step fac_reply_empty(struct fac_request *request, int status);
 /* {"error": text, "requestId": ...}: what was expected, and what came. */
 struct fac_step fac_fail(struct fac_request *request, int status,
 	const char *fmt, ...) X402_PRINTF(3, 4);
+/*
+ * 503 with Retry-After. Not logged: a crowd of strangers is no fault of ours,
+ * and would fill the disk.
+ */
+struct fac_step fac_busy(struct fac_request *request, const char *text);
 /*
  * An answer in pieces: begin, write, end; net/http_server.h has the rules.
  * Begin uses the headers added so far. False: nobody reads on, so write what

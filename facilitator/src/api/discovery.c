@@ -3,7 +3,8 @@
  *
  * GET /discovery/resources
  *   1. fac_api_discovery_list   read the filters, or 400
- *   2. on_list                  one page, newest first
+ *   2. ask_store                now, or when a page before it is done
+ *   3. on_list                  one page, newest first
  *
  * POST /discovery/resources, body: a v2 PaymentRequired (what a seller answers
  * with 402), or a v1 one
@@ -23,10 +24,19 @@
 #define LIMIT_MAX     100 /* F-084 */
 /* Longer filters match nothing that is listed. */
 #define FILTER_MAX 128
+/*
+ * A page may be 100 rows of 32 KiB, and is in memory several times over while
+ * it is made: a worker makes so many at once, and whoever asks meanwhile
+ * waits, or is told to come again.
+ */
+#define PAGES_OPEN_MAX    2
+#define PAGES_WAITING_MAX 128
 
 /* ---- GET ---- */
 
-struct listing {
+struct fac_page {
+	struct fac_request *request;
+	struct fac_page *next; /* of those that wait */
 	char *type;
 	char *pay_to;
 	char *scheme;
@@ -36,16 +46,16 @@ struct listing {
 	uint64_t offset;
 };
 
-static void free_listing(void *state)
+static void free_page(void *state)
 {
-	struct listing *listing = state;
+	struct fac_page *page = state;
 
-	free(listing->type);
-	free(listing->pay_to);
-	free(listing->scheme);
-	free(listing->network);
-	free(listing->extension);
-	free(listing);
+	free(page->type);
+	free(page->pay_to);
+	free(page->scheme);
+	free(page->network);
+	free(page->extension);
+	free(page);
 }
 
 static bool read_number(const struct fac_request *request, const char *name,
@@ -65,17 +75,17 @@ static bool read_number(const struct fac_request *request, const char *name,
 
 /* NULL when all is well, else what was expected. */
 static const char *read_filters(
-	struct fac_request *request, struct listing *listing)
+	struct fac_request *request, struct fac_page *page)
 {
 	const struct {
 		const char *name;
 		char **ret_text;
 	} filters[] = {
-		{"type", &listing->type},
-		{"payTo", &listing->pay_to},
-		{"scheme", &listing->scheme},
-		{"network", &listing->network},
-		{"extensions", &listing->extension},
+		{"type", &page->type},
+		{"payTo", &page->pay_to},
+		{"scheme", &page->scheme},
+		{"network", &page->network},
+		{"extensions", &page->extension},
 	};
 	bool bad = false;
 
@@ -88,11 +98,11 @@ static const char *read_filters(
 			return "expected each of type, payTo, scheme, network "
 			       "and extensions at most once, up to 128 bytes";
 	}
-	if (!read_number(request, "limit", &listing->limit) ||
-		!listing->limit || listing->limit > LIMIT_MAX)
+	if (!read_number(request, "limit", &page->limit) || !page->limit ||
+		page->limit > LIMIT_MAX)
 		return "expected limit from 1 to 100";
-	if (!read_number(request, "offset", &listing->offset) ||
-		listing->offset > INT64_MAX)
+	if (!read_number(request, "offset", &page->offset) ||
+		page->offset > INT64_MAX)
 		return "expected offset as a number from 0";
 	return NULL;
 }
@@ -168,57 +178,115 @@ static struct x402_json *items_json(const struct fac_store_reply *reply)
 	return items;
 }
 
-static void on_list(void *user, const struct fac_store_reply *reply)
-{
-	struct fac_request *request = user;
-	const struct listing *listing = request->state;
+static void ask_store(struct fac_page *page);
 
-	if (reply->err) {
-		fac_end(fac_fail(request, 503, "the store did not answer"));
+/* The oldest that waits; all of them once nothing may be asked any more. */
+static void ask_next(struct fac_app *app)
+{
+	struct fac_page **at = &app->pages_waiting;
+	struct fac_page *page;
+
+	while (*at && (*at)->next)
+		at = &(*at)->next;
+	page = *at;
+	if (!page)
 		return;
-	}
-	struct x402_json *page = x402_json_new_object();
+	*at = NULL;
+	app->pages_waiting_len--;
+	ask_store(page);
+}
+
+static struct x402_json *page_json(
+	const struct fac_page *page, const struct fac_store_reply *reply)
+{
+	struct x402_json *figures = x402_json_new_object();
 	struct x402_json *json = x402_json_new_object();
-	if (!page || !json ||
-		x402_json_set_int(page, "limit", (int64_t)listing->limit) ||
-		x402_json_set_int(page, "offset", (int64_t)listing->offset) ||
-		x402_json_set_int(page, "total", (int64_t)reply->total) ||
+
+	if (!figures || !json ||
+		x402_json_set_int(figures, "limit", (int64_t)page->limit) ||
+		x402_json_set_int(figures, "offset", (int64_t)page->offset) ||
+		x402_json_set_int(figures, "total", (int64_t)reply->total) ||
 		x402_json_set_int(json, "x402Version", X402_V2) ||
 		x402_json_set_take(json, "items", items_json(reply)) ||
-		x402_json_set_take(json, "pagination", x402_json_ref(page))) {
+		x402_json_set_take(
+			json, "pagination", x402_json_ref(figures))) {
 		x402_json_unref(json);
 		json = NULL;
 	}
-	x402_json_unref(page);
-	fac_end(fac_reply(request, 200, json));
+	x402_json_unref(figures);
+	return json;
+}
+
+static void on_list(void *user, const struct fac_store_reply *reply)
+{
+	struct fac_page *page = user;
+	struct fac_request *request = page->request;
+	struct fac_app *app = request->app;
+
+	if (reply->err)
+		fac_end(fac_fail(request, 503, "the store did not answer"));
+	else
+		fac_end(fac_reply(request, 200, page_json(page, reply)));
+	app->pages_open--;
+	ask_next(app);
+}
+
+static void ask_store(struct fac_page *page)
+{
+	struct fac_app *app = page->request->app;
+	struct fac_resource_query query = {
+		.type = page->type,
+		.pay_to = page->pay_to,
+		.scheme = page->scheme,
+		.network = page->network,
+		.extension = page->extension,
+		.limit = (uint32_t)page->limit,
+		.offset = page->offset,
+	};
+
+	/* Who waited in vain, or has left, costs nothing more. */
+	if (app->stopping || page->request->gone) {
+		fac_end(fac_busy(page->request, "the daemon is stopping"));
+		ask_next(app);
+		return;
+	}
+	app->pages_open++;
+	fac_store_resource_list(app->store, &query,
+		(struct fac_store_to){app->loop, on_list, page});
+}
+
+static struct fac_step wait_in_line(struct fac_page *page)
+{
+	struct fac_app *app = page->request->app;
+
+	if (app->pages_waiting_len == PAGES_WAITING_MAX)
+		return fac_busy(page->request,
+			"too many ask for the catalogue; ask again");
+	page->next = app->pages_waiting;
+	app->pages_waiting = page;
+	app->pages_waiting_len++;
+	return fac_wait(page->request);
 }
 
 struct fac_step fac_api_discovery_list(struct fac_request *request)
 {
 	struct fac_app *app = request->app;
-	struct listing *listing = calloc(1, sizeof(*listing));
+	struct fac_page *page = calloc(1, sizeof(*page));
 
-	if (!listing)
+	if (!page)
 		return fac_fail(request, 500, "out of memory");
-	listing->limit = LIMIT_DEFAULT;
-	request->state = listing;
-	request->state_free = free_listing;
-	const char *expected = read_filters(request, listing);
+	page->request = request;
+	page->limit = LIMIT_DEFAULT;
+	request->state = page;
+	request->state_free = free_page;
+	const char *expected = read_filters(request, page);
 	if (expected)
 		return fac_fail(request, 400, "%s", expected);
 	if (app->stopping)
 		return fac_fail(request, 503, "the daemon is stopping");
-	struct fac_resource_query query = {
-		.type = listing->type,
-		.pay_to = listing->pay_to,
-		.scheme = listing->scheme,
-		.network = listing->network,
-		.extension = listing->extension,
-		.limit = (uint32_t)listing->limit,
-		.offset = listing->offset,
-	};
-	fac_store_resource_list(app->store, &query,
-		(struct fac_store_to){app->loop, on_list, request});
+	if (app->pages_open == PAGES_OPEN_MAX)
+		return wait_in_line(page);
+	ask_store(page);
 	return fac_wait(request);
 }
 

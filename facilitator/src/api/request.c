@@ -15,6 +15,9 @@
 #include <strings.h>
 #include <time.h>
 
+/* Seconds: whatever a crowd waits for moves on within one. */
+#define BUSY_RETRY_AFTER "2"
+
 static void count_open(struct fac_app *app)
 {
 	if (app->counts)
@@ -313,6 +316,20 @@ struct fac_step fac_reply(
 	return step;
 }
 
+static struct fac_step reply_error(
+	struct fac_request *request, int status, const char *text)
+{
+	struct x402_json *json = x402_json_new_object();
+
+	if (json &&
+		(x402_json_set_string(json, "error", text) ||
+			x402_json_set_string(json, "requestId", request->id))) {
+		x402_json_unref(json);
+		json = NULL;
+	}
+	return fac_reply(request, status, json);
+}
+
 struct fac_step fac_fail(
 	struct fac_request *request, int status, const char *fmt, ...)
 {
@@ -322,13 +339,6 @@ struct fac_step fac_fail(
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	struct x402_json *json = x402_json_new_object();
-	if (json &&
-		(x402_json_set_string(json, "error", text) ||
-			x402_json_set_string(json, "requestId", request->id))) {
-		x402_json_unref(json);
-		json = NULL;
-	}
 	if (status >= 500) {
 		struct fac_log_line line;
 		fac_log_begin(&line, FAC_LOG_ERROR, "failed");
@@ -337,7 +347,13 @@ struct fac_step fac_fail(
 		fac_log_str(&line, "text", text);
 		fac_log_end(&line);
 	}
-	return fac_reply(request, status, json);
+	return reply_error(request, status, text);
+}
+
+struct fac_step fac_busy(struct fac_request *request, const char *text)
+{
+	fac_request_add_header(request, "Retry-After", BUSY_RETRY_AFTER);
+	return reply_error(request, 503, text);
 }
 
 /* ---- Routes. ---- */

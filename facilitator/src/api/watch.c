@@ -287,12 +287,10 @@ struct fac_step fac_watch_begin(struct fac_request *request,
 	uint64_t wait_ms = options->events ? FAC_WATCH_STREAM_MS
 					   : options->wait_ms;
 
-	if (watches_of(request->app)->watchers >= FAC_WATCH_MAX) {
-		fac_request_add_header(request, "Retry-After", "2");
-		return fac_fail(request, 503,
+	if (watches_of(request->app)->watchers >= FAC_WATCH_MAX)
+		return fac_busy(request,
 			"too many requests wait for a payment; ask again "
 			"without waiting");
-	}
 	struct watcher *watcher = calloc(1, sizeof(*watcher));
 	if (!watcher)
 		abort(); /* style.md 5 */

@@ -35,6 +35,11 @@
 #define UNANSWERED_MAX_BYTES ((size_t)512 * 1024)
 /* ...or so many bytes of answers unsent. */
 #define UNSENT_MAX_BYTES ((size_t)1024 * 1024)
+/*
+ * What any connection may have unread, however much all others have: while a
+ * server has more than its max_unsent_bytes, who has more than this is closed.
+ */
+#define UNSENT_FAIR_BYTES ((size_t)64 * 1024)
 /* After a refusal: time for the answer to arrive before the reset. */
 #define LINGER_MS 1000
 
@@ -71,6 +76,8 @@ struct http_connection {
 	struct http_bytes input; /* read, but not parsed while paused */
 	struct http_bytes out;   /* answers, not yet given to the kernel */
 	struct http_bytes writing;
+	size_t written; /* bytes of writing that the kernel took at once */
+	size_t unsent;  /* of all its answers, begun or not */
 	uv_write_t write;
 	uv_shutdown_t shutdown;
 	bool write_under_way;
@@ -90,6 +97,36 @@ static void take_input(
 static void flush(struct http_connection *connection);
 static void gather_answers(struct http_connection *connection);
 static int write_out(struct http_connection *connection);
+
+/* ---- What readers have left with us. ---- */
+
+/* Bytes for the client were made. Nothing calls back in here. */
+static void count_unsent(struct http_connection *connection, size_t len)
+{
+	struct http_server *server = connection->server;
+
+	connection->unsent += len;
+	server->unsent += len;
+}
+
+static void count_sent(struct http_connection *connection, size_t len)
+{
+	connection->unsent -= len;
+	connection->server->unsent -= len;
+}
+
+/*
+ * Memory is everybody's. Those who read nothing, and had the largest answers
+ * made, are the first to go; the sweep closes them.
+ */
+static void hold_to_budget(struct http_connection *connection)
+{
+	const struct http_server *server = connection->server;
+
+	if (connection->unsent > UNSENT_FAIR_BYTES &&
+		server->unsent > server->options.max_unsent_bytes)
+		connection->doomed = true;
+}
 
 /* ---- What is due at the end of the turn. ---- */
 
@@ -205,6 +242,7 @@ static void abandon_exchanges(struct http_connection *connection)
 		struct http_exchange *next = exchange->next;
 
 		release_bytes(exchange);
+		count_sent(connection, exchange->answer.len);
 		exchange->connection = NULL;
 		exchange->next = NULL;
 		if (exchange->held)
@@ -243,6 +281,7 @@ void http__connection_close(struct http_connection *connection)
 	server->connections_len--;
 	uv_close(&connection->io.handle, on_closed);
 	abandon_exchanges(connection);
+	count_sent(connection, connection->unsent);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
@@ -338,6 +377,9 @@ static void on_written(uv_write_t *write, int status)
 	struct http_connection *connection = write->data;
 
 	connection->write_under_way = false;
+	if (!connection->closed)
+		count_sent(connection,
+			connection->writing.len - connection->written);
 	http_bytes_clear(&connection->writing);
 	if (connection->closed)
 		return;
@@ -358,6 +400,8 @@ static int write_out(struct http_connection *connection)
 
 	if (n < 0 && n != UV_EAGAIN)
 		return n;
+	if (n > 0)
+		count_sent(connection, (size_t)n);
 	if (n == (int)out->len) {
 		out->len = 0;
 		/* Idle connections should cost little. */
@@ -367,6 +411,7 @@ static int write_out(struct http_connection *connection)
 	}
 	n = n > 0 ? n : 0;
 	connection->writing = *out;
+	connection->written = (size_t)n;
 	memset(out, 0, sizeof(*out));
 	connection->write.data = connection;
 	connection->write_under_way = true;
@@ -469,6 +514,9 @@ static void flush(struct http_connection *connection)
 		connection->doomed = true;
 		return;
 	}
+	hold_to_budget(connection);
+	if (connection->doomed)
+		return;
 	if (connection->closing && !connection->first &&
 		!connection->write_under_way && connection->out.len == 0) {
 		end_connection(connection);
@@ -553,8 +601,11 @@ static void send_continue(struct http_connection *connection)
 
 	/* Behind unanswered requests it would be out of order; the client
 	 * sends its body anyway after a while. */
-	if (http_parser_take_continue(connection->parser) && !connection->first)
+	if (http_parser_take_continue(connection->parser) &&
+		!connection->first) {
 		http_bytes_add(&connection->out, text, sizeof(text) - 1);
+		count_unsent(connection, sizeof(text) - 1);
+	}
 }
 
 static void take_input(
@@ -735,6 +786,7 @@ void http_exchange_reply(
 	framing.keep_alive = exchange->keep_alive;
 	framing.date = http__server_date(exchange->server);
 	http_response_write(response, &framing, &exchange->answer);
+	count_unsent(connection, exchange->answer.len);
 	/* The request is done with; only its answer may have to wait. */
 	release_bytes(exchange);
 	http_request_clear(&exchange->request);
@@ -746,9 +798,12 @@ void http_exchange_reply(
 /* The answer is complete. Its exchange may be gone afterwards. */
 static void finish_stream(struct http_exchange *exchange)
 {
+	size_t before = exchange->answer.len;
+
 	exchange->replied = true;
 	if (exchange->chunked && !exchange->head)
 		http_response_chunks_end(&exchange->answer);
+	count_unsent(exchange->connection, exchange->answer.len - before);
 	flush_soon(exchange->connection);
 }
 
@@ -794,6 +849,7 @@ bool http_exchange_stream_start(
 	framing.keep_alive = exchange->keep_alive;
 	framing.date = http__server_date(exchange->server);
 	http_response_write(head, &framing, &exchange->answer);
+	count_unsent(connection, exchange->answer.len);
 	/* A whole 500 went out in its place: nothing may follow. */
 	if (head->spoiled || head->headers.failed) {
 		exchange->chunked = false;
@@ -817,6 +873,7 @@ bool http_exchange_stream_write(
 	struct http_exchange *exchange, const void *data, size_t len)
 {
 	struct http_connection *connection = exchange->connection;
+	size_t before;
 
 	assert(exchange->held && exchange->streaming);
 	if (!connection || exchange->replied || exchange->head ||
@@ -829,10 +886,12 @@ bool http_exchange_stream_write(
 		connection->doomed = true;
 		return false;
 	}
+	before = exchange->answer.len;
 	if (exchange->chunked)
 		http_response_chunk(data, len, &exchange->answer);
 	else
 		http_bytes_add(&exchange->answer, data, len);
+	count_unsent(connection, exchange->answer.len - before);
 	flush_soon(connection);
 	return true;
 }

@@ -136,6 +136,8 @@ static void apply_defaults(struct http_server_options *options)
 {
 	if (!options->max_connections)
 		options->max_connections = MAX_CONNECTIONS_DEFAULT;
+	if (!options->max_unsent_bytes)
+		options->max_unsent_bytes = SIZE_MAX;
 	if (!options->headers_timeout_ms)
 		options->headers_timeout_ms = HEADERS_TIMEOUT_MS_DEFAULT;
 	if (!options->body_timeout_ms)

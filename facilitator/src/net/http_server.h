@@ -29,6 +29,12 @@ struct http_server_options {
 	bool reuse_port;        /* several servers on one port */
 	size_t max_body_bytes;  /* 0: HTTP_BODY_MAX_BYTES */
 	size_t max_connections; /* 0: 10,000 */
+	/*
+	 * Answers that all clients together leave unread. Above it who leaves
+	 * much of them is closed. 0: no limit, for those whose answers are
+	 * what was paid for.
+	 */
+	size_t max_unsent_bytes;
 	/* Deadlines in ms; 0 takes the default. */
 	uint64_t headers_timeout_ms; /* 10,000: first byte to header end */
 	uint64_t body_timeout_ms;    /* 30,000: header end to last byte */

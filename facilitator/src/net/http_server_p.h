@@ -31,6 +31,7 @@ struct http_server {
 	struct http_connection *last_due;
 	struct http_connection *connections; /* doubly linked */
 	size_t connections_len;
+	size_t unsent; /* bytes of answers, of all connections */
 	uint16_t port;
 	char *unlink_path; /* our socket file */
 	bool stopping;

@@ -1,22 +1,19 @@
 /*
- * The store's thread and its queue. A verb is queued; the thread takes all
- * that wait, has the backend run them in one transaction and commit once, and
+ * The store's thread. A verb is queued (queue.c); the thread takes what waits,
+ * has the backend run them in one transaction and commit once, and
  * posts the replies only then. Callers that wait share one fsync.
  *
  * What the verbs do is in sqlite_*.c and postgres_*.c, twice, and held
  * together by one contract test.
  */
 #include "store/postgres_p.h"
+#include "store/queue.h"
 #include "store/sqlite_p.h"
-#include "store/verb.h"
 #include "run/loop.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
-
-/* One commit holds at most so many verbs: bounds the wait of the first. */
-#define GROUP_MAX 512
 
 struct fac_store {
 	/* The thread's, once it runs: one of the two. */
@@ -25,8 +22,7 @@ struct fac_store {
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t ready;
-	struct fac_verb *first;
-	struct fac_verb **last;
+	struct fac_verb_queue queue;
 	bool stopping;
 	struct fac_store_stats stats;
 };
@@ -47,27 +43,18 @@ static void deliver(void *arg)
 	fac_verb_free(verb);
 }
 
-/* Up to GROUP_MAX verbs, or NULL when the store is closing and empty. */
+/* The next group, or NULL when the store is closing and empty. */
 static struct fac_verb *take_group(struct fac_store *store)
 {
 	struct fac_verb *verbs;
-	struct fac_verb *last;
-	size_t n = 1;
+	size_t n = 0;
 
 	pthread_mutex_lock(&store->lock);
-	while (!store->first && !store->stopping)
+	while (!(verbs = fac_verb_queue_take(&store->queue, &n)) &&
+		!store->stopping)
 		pthread_cond_wait(&store->ready, &store->lock);
-	verbs = last = store->first;
-	for (; last && last->next && n < GROUP_MAX; n++)
-		last = last->next;
-	store->first = last ? last->next : NULL;
-	if (!store->first)
-		store->last = &store->first;
-	if (last) {
-		last->next = NULL;
-		store->stats.queued -= n;
-		store->stats.verbs += n;
-	}
+	store->stats.queued -= n;
+	store->stats.verbs += n;
 	pthread_mutex_unlock(&store->lock);
 	return verbs;
 }
@@ -147,7 +134,7 @@ enum x402_err fac_store_open(const struct fac_store_options *options,
 		free(store);
 		return err;
 	}
-	store->last = &store->first;
+	fac_verb_queue_init(&store->queue);
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_cond_init(&store->ready, NULL);
 	if (pthread_create(&store->thread, NULL, run_thread, store)) {
@@ -187,8 +174,10 @@ struct fac_store_stats fac_store_stats(struct fac_store *store)
 
 	pthread_mutex_lock(&store->lock);
 	stats = store->stats;
-	if (store->first)
-		stats.oldest_ms = monotonic_ms() - store->first->queued_ms;
+	/* Strangers wait as long as they make each other wait. */
+	if (store->queue.money.first)
+		stats.oldest_ms = monotonic_ms() -
+			store->queue.money.first->queued_ms;
 	pthread_mutex_unlock(&store->lock);
 	return stats;
 }
@@ -196,15 +185,27 @@ struct fac_store_stats fac_store_stats(struct fac_store *store)
 void fac_store_submit(
 	struct fac_store *store, struct fac_verb *verb, struct fac_store_to to)
 {
+	bool taken;
+
 	verb->to = to;
-	verb->next = NULL;
 	verb->queued_ms = monotonic_ms();
 	pthread_mutex_lock(&store->lock);
-	*store->last = verb;
-	store->last = &verb->next;
-	store->stats.queued++;
+	taken = fac_verb_queue_add(&store->queue, verb);
+	store->stats.queued += taken;
 	pthread_cond_signal(&store->ready);
 	pthread_mutex_unlock(&store->lock);
+	if (taken)
+		return;
+	verb->reply.err = X402_ERR_STORE;
+	fac_loop_post(to.loop, deliver, verb);
+}
+
+/* For those who only look, or tell: they wait behind money. */
+static void submit_browsing(
+	struct fac_store *store, struct fac_verb *verb, struct fac_store_to to)
+{
+	verb->browsing = true;
+	fac_store_submit(store, verb, to);
 }
 
 /* ---- Verbs, for those who do not build them. ---- */
@@ -261,7 +262,7 @@ void fac_store_grant(struct fac_store *store, const struct fac_payment *payment,
 void fac_store_payment_get(struct fac_store *store,
 	struct fac_payment_query query, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_payment_get(query), to);
+	submit_browsing(store, fac_verb_payment_get(query), to);
 }
 
 void fac_store_hold(struct fac_store *store, const struct fac_store_hold *hold,
@@ -392,13 +393,17 @@ void fac_store_outbox_revive(
 void fac_store_resource_put(struct fac_store *store,
 	const struct fac_resource *resource, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_resource_put(resource), to);
+	struct fac_verb *verb = fac_verb_resource_put(resource);
+
+	/* A payment that settled waits for it with its answer. */
+	verb->browsing = !resource->settled;
+	fac_store_submit(store, verb, to);
 }
 
 void fac_store_resource_list(struct fac_store *store,
 	const struct fac_resource_query *query, struct fac_store_to to)
 {
-	fac_store_submit(store, fac_verb_resource_list(query), to);
+	submit_browsing(store, fac_verb_resource_list(query), to);
 }
 
 void fac_store_health(struct fac_store *store, struct fac_store_to to)

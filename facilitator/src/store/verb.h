@@ -76,6 +76,7 @@ struct fac_verb {
 	enum fac_verb_kind kind;
 	struct fac_store_to to;
 	uint64_t queued_ms;
+	bool browsing; /* no money waits for it: see queue.h */
 	/* Asked: the members that its kind speaks of. */
 	struct fac_payment payment;
 	struct fac_spend_limits limits;

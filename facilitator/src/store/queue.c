@@ -1,0 +1,72 @@
+/*
+ * Two lines of verbs, and the groups that are made of them. Each line is in
+ * the order of its arrival; a group has those of the money line first.
+ */
+#include "store/queue.h"
+
+static void init_line(struct fac_verb_line *line)
+{
+	*line = (struct fac_verb_line){.last = &line->first};
+}
+
+void fac_verb_queue_init(struct fac_verb_queue *queue)
+{
+	init_line(&queue->money);
+	init_line(&queue->browsing);
+}
+
+static void append(struct fac_verb_line *line, struct fac_verb *verb)
+{
+	verb->next = NULL;
+	*line->last = verb;
+	line->last = &verb->next;
+	line->len++;
+}
+
+static struct fac_verb *take_first(struct fac_verb_line *line)
+{
+	struct fac_verb *verb = line->first;
+
+	line->first = verb->next;
+	if (!line->first)
+		line->last = &line->first;
+	line->len--;
+	return verb;
+}
+
+bool fac_verb_queue_add(struct fac_verb_queue *queue, struct fac_verb *verb)
+{
+	if (verb->browsing && queue->browsing.len >= FAC_QUEUE_BROWSING_MAX)
+		return false;
+	append(verb->browsing ? &queue->browsing : &queue->money, verb);
+	return true;
+}
+
+/* By what it may load or write. */
+static size_t cost_of(const struct fac_verb *verb)
+{
+	if (verb->kind == FAC_VERB_RESOURCE_LIST)
+		return FAC_QUEUE_LIST_COST;
+	return verb->kind == FAC_VERB_RESOURCE_PUT ? FAC_QUEUE_PUT_COST
+						   : FAC_QUEUE_GET_COST;
+}
+
+struct fac_verb *fac_verb_queue_take(
+	struct fac_verb_queue *queue, size_t *ret_len)
+{
+	struct fac_verb_line group;
+	size_t cost = 0;
+
+	init_line(&group);
+	while (queue->money.first && group.len < FAC_QUEUE_GROUP_MAX)
+		append(&group, take_first(&queue->money));
+	/* Some of them go with each group, however full: nobody starves. */
+	while (queue->browsing.first &&
+		cost + cost_of(queue->browsing.first) <=
+			FAC_QUEUE_BROWSING_COST_MAX) {
+		cost += cost_of(queue->browsing.first);
+		append(&group, take_first(&queue->browsing));
+	}
+	*ret_len = group.len;
+	return group.first;
+}
