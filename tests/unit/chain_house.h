@@ -17,6 +17,7 @@
 #define RULES_MAX     16
 #define ENDPOINTS_MAX 4
 #define HELD_MAX      16
+#define PAYER         "0x00000000000000000000000000000000000000aa"
 
 struct bench;
 
@@ -303,6 +304,61 @@ static inline void close_bench(struct bench *bench)
 	fac_timer_free(bench->late);
 	fac_loop_free(bench->loop);
 	free(bench);
+}
+
+/* ---- One number, the simplest read. ---- */
+
+struct balance {
+	struct bench *bench;
+	enum x402_err err;
+	uint64_t wei;
+};
+
+static inline void on_balance(
+	void *user, enum x402_err err, const struct x402_u256 *balance)
+{
+	struct balance *seen = user;
+
+	seen->err = err;
+	seen->wei = 0;
+	(void)!x402_u256_to_u64(balance, &seen->wei);
+	came(seen->bench);
+}
+
+static inline void ask_balance(struct balance *seen, uint32_t timeout_ms)
+{
+	struct x402_address address;
+
+	hex_fixed(PAYER, address.bytes, 20);
+	fac_chain_balance(
+		seen->bench->chain, &address, timeout_ms, on_balance, seen);
+}
+
+static inline uint64_t balance_of(struct bench *bench)
+{
+	struct balance seen = {.bench = bench};
+
+	ask_balance(&seen, 0);
+	wait_for(bench, 1);
+	assert_int_equal(seen.err, X402_OK);
+	return seen.wei;
+}
+
+/* Endpoint n says n to a balance. */
+static inline struct bench *balance_bench(
+	size_t endpoints_len, const struct fac_chain_options *options)
+{
+	static const char *const says[] = {"\"result\":\"0x1\"",
+		"\"result\":\"0x2\"", "\"result\":\"0x3\""};
+	struct bench *bench = new_bench(endpoints_len);
+
+	for (size_t i = 0; i < endpoints_len; i++) {
+		rule(&bench->endpoints[i], "eth_getBalance", says[i]);
+		rule(&bench->endpoints[i], "eth_blockNumber",
+			"\"result\":\"0x64\"");
+	}
+	open_chain(bench, options);
+	return bench;
 }
 
 #endif

@@ -60,6 +60,13 @@ struct fac_chain_options {
 	 */
 	uint32_t rps;
 	/*
+	 * Optional: the answers to one POST, together; more are asked for in
+	 * smaller parts, and one call's alone is a fault. Default 16 MiB. For
+	 * reads that strangers bring about: less, because their contracts
+	 * answer as much as their gas pays for.
+	 */
+	size_t answer_max_bytes;
+	/*
 	 * Optional: something a person should know, such as an endpoint that
 	 * fails. Names endpoints by number and host, without path or user.
 	 */

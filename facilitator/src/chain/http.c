@@ -122,12 +122,14 @@ static void end_post(struct fac_http_post *post, bool cancelled)
 							  : (long)retry_after;
 		answer.body = x402_buf_span(&post->body);
 	} else if (post->too_large) {
+		answer.too_large = true;
 		answer.error = "answer exceeds the size limit";
 	} else if (!post->added) {
 		answer.error = "cannot start a request";
 	} else {
 		/* curl's own text can quote the URL; its class cannot. */
 		answer.error = curl_easy_strerror(post->code);
+		answer.timed_out = post->code == CURLE_OPERATION_TIMEDOUT;
 	}
 	post->done(post->user, &answer);
 	drop_post(post);

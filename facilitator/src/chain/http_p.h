@@ -21,6 +21,8 @@ struct fac_http_answer {
 	long retry_after_s;    /* 0: not said */
 	struct x402_span body; /* borrowed */
 	const char *error;     /* why status is 0; "" otherwise */
+	bool too_large;        /* ... it exceeded answer_max */
+	bool timed_out;        /* ... its time was over */
 };
 
 X402_MUST_USE enum x402_err fac_http_new(

@@ -15,6 +15,11 @@
  * that answers none of our calls, a call that it left out, and an error by
  * which it speaks of itself (fac_decode_trouble). Every other error is the
  * chain's word: final, and never asked elsewhere.
+ *
+ * What a stranger can bring about is no fault of the endpoint, or strangers
+ * could take all of them away: that answers are too large together, for their
+ * contracts may answer anything (split), and that a caller has little time
+ * (HURRIED_MS).
  */
 #include "chain/rpc_p.h"
 #include "chain/decode_p.h"
@@ -31,6 +36,12 @@
 /* Bytes in one POST: some endpoints refuse more than 1 MiB. */
 #define BATCH_BYTES_MAX    ((size_t)512 * 1024)
 #define DEFAULT_TIMEOUT_MS 10000
+/*
+ * Calls with less time travel by themselves: a batch ends with the first
+ * deadline in it. That they were not answered in time says nothing of the
+ * endpoint.
+ */
+#define HURRIED_MS 1500
 /* An endpoint that is slower at telling its head is no good one. */
 #define HEAD_TIMEOUT_MS 2000
 #define HEAD_LAG_MAX    3
@@ -52,6 +63,7 @@ struct attempt {
 	struct fac_http_post *post; /* NULL: not under way */
 	size_t endpoint;
 	uint64_t since_ms;
+	bool hurried; /* it was given less than HURRIED_MS */
 	bool hedge;
 };
 
@@ -78,12 +90,14 @@ struct fac_rpc {
 	struct fac_pool pool;
 	bool is_svm;
 	uint32_t timeout_ms;
+	size_t answer_max_bytes;
 	void (*warn)(void *user, const char *text);
 	void *user;
 	struct fac_timer *flush;
 	struct batch *queued;
 	struct batch **queued_last;
-	struct batch *open[FAC_CHAIN_URLS_MAX + 1]; /* by only; of the queued */
+	/* By only, and whether they are hurried; of the queued. */
+	struct batch *open[FAC_CHAIN_URLS_MAX + 1][2];
 	struct batch *batches;
 	uint64_t next_id;
 	struct head_ask {
@@ -250,6 +264,11 @@ static void post_batch(
 	struct fac_rpc *rpc = batch->rpc;
 	struct attempt *attempt = &batch->attempts[0];
 	uint64_t now_ms = fac_loop_now_ms(rpc->loop);
+	struct fac_http_request request = {
+		.url = rpc->pool.endpoints[endpoint].url,
+		.body = text_of(batch),
+		.timeout_ms = (uint32_t)timeout_ms,
+		.answer_max = rpc->answer_max_bytes};
 
 	if (attempt->post)
 		attempt++;
@@ -258,10 +277,9 @@ static void post_batch(
 	*attempt = (struct attempt){.batch = batch,
 		.endpoint = endpoint,
 		.since_ms = now_ms,
+		.hurried = timeout_ms < HURRIED_MS,
 		.hedge = hedge};
-	attempt->post = fac_http_post(rpc->http,
-		rpc->pool.endpoints[endpoint].url, text_of(batch),
-		(uint32_t)timeout_ms, on_post, attempt);
+	attempt->post = fac_http_send(rpc->http, &request, on_post, attempt);
 }
 
 static uint64_t left_ms_of(const struct batch *batch)
@@ -335,13 +353,11 @@ static void on_timer(void *arg)
 /* ---- What came back. ---- */
 
 /* The text of the calls that are still without an answer. */
-static void keep_unanswered(struct batch *batch)
+static void gather_unanswered(struct batch *batch)
 {
 	struct x402_buf body = {0};
 	size_t kept = 0;
 
-	if (batch->unanswered == batch->calls_len)
-		return;
 	x402_buf_add_byte(&body, '[');
 	for (size_t i = 0; i < batch->calls_len; i++) {
 		struct call *call = &batch->calls[i];
@@ -367,6 +383,12 @@ static void keep_unanswered(struct batch *batch)
 	batch->body = body;
 }
 
+static void keep_unanswered(struct batch *batch)
+{
+	if (batch->unanswered < batch->calls_len)
+		gather_unanswered(batch);
+}
+
 static void judge_endpoint(struct attempt *attempt,
 	const struct fac_http_answer *answer, bool good,
 	enum fac_trouble trouble)
@@ -376,6 +398,8 @@ static void judge_endpoint(struct attempt *attempt,
 	long status = answer->status;
 	const char *why = answer->error;
 
+	if (answer->too_large || (answer->timed_out && attempt->hurried))
+		return;
 	if (good && trouble != FAC_TROUBLE_RATE) {
 		fac_pool_well(&rpc->pool, attempt->endpoint);
 		return;
@@ -392,6 +416,54 @@ static void judge_endpoint(struct attempt *attempt,
 	/* It may be asked again when its time has come. */
 	if (rpc->pool.endpoints[attempt->endpoint].asked)
 		attempt->batch->tried &= ~(1u << attempt->endpoint);
+}
+
+static struct batch *new_batch(struct fac_rpc *rpc, size_t only);
+static void put_to_work(struct batch *batch);
+
+/* The calls from one on and before another, with what is known of them. */
+static void split_off(const struct batch *batch, size_t from, size_t to)
+{
+	struct batch *part = new_batch(batch->rpc, batch->only);
+
+	part->first_id = batch->first_id + from;
+	part->deadline_ms = batch->deadline_ms;
+	part->calls_len = part->calls_cap = to - from;
+	part->calls = calloc(part->calls_len, sizeof(*part->calls));
+	if (!part->calls)
+		abort();
+	memcpy(part->calls, batch->calls + from,
+		part->calls_len * sizeof(*part->calls));
+	for (size_t i = 0; i < part->calls_len; i++)
+		part->unanswered += !part->calls[i].answered;
+	x402_buf_add(&part->body, x402_buf_span(&batch->body));
+	/* What is not its own is left out, answered or not. */
+	gather_unanswered(part);
+	put_to_work(part);
+}
+
+/*
+ * The answers were too large together. In halves, those of strangers whose
+ * contracts say too much are found out, and the others have theirs. False:
+ * there is one alone.
+ */
+static bool split(struct batch *batch)
+{
+	size_t half = batch->unanswered / 2;
+	size_t middle = 0;
+
+	if (!half)
+		return false;
+	for (size_t seen = 0; seen < half; middle++)
+		seen += !batch->calls[middle].answered;
+	split_off(batch, 0, middle);
+	split_off(batch, middle, batch->calls_len);
+	/* Nothing is owed here any more. */
+	for (size_t i = 0; i < batch->calls_len; i++)
+		batch->calls[i].answered = true;
+	batch->unanswered = 0;
+	end_batch(batch, FAC_RPC_FAULT);
+	return true;
 }
 
 static void on_post(void *user, const struct fac_http_answer *answer)
@@ -413,6 +485,8 @@ static void on_post(void *user, const struct fac_http_answer *answer)
 	if (answer->status == 200)
 		good = take_answers(attempt, answer->body, &trouble);
 	judge_endpoint(attempt, answer, good, trouble);
+	if (answer->too_large && split(batch))
+		return;
 	if (!batch->unanswered) {
 		if (attempt->hedge)
 			rpc->pool.endpoints[attempt->endpoint]
@@ -467,7 +541,7 @@ static void ask_heads(struct fac_rpc *rpc)
 
 /* ---- Queueing. ---- */
 
-static struct batch *add_batch(struct fac_rpc *rpc, size_t only)
+static struct batch *new_batch(struct fac_rpc *rpc, size_t only)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
 
@@ -476,6 +550,13 @@ static struct batch *add_batch(struct fac_rpc *rpc, size_t only)
 	batch->rpc = rpc;
 	batch->only = only;
 	batch->deadline_ms = UINT64_MAX;
+	return batch;
+}
+
+static struct batch *add_batch(struct fac_rpc *rpc, size_t only)
+{
+	struct batch *batch = new_batch(rpc, only);
+
 	batch->first_id = rpc->next_id;
 	rpc->next_id += BATCH_MAX;
 	x402_buf_add_byte(&batch->body, '[');
@@ -519,6 +600,20 @@ static void add_call(
 		batch->deadline_ms = deadline_ms;
 }
 
+static void put_to_work(struct batch *batch)
+{
+	struct fac_rpc *rpc = batch->rpc;
+
+	if (batch->body.failed)
+		abort();
+	batch->slot = &rpc->batches;
+	batch->next = rpc->batches;
+	if (batch->next)
+		batch->next->slot = &batch->next;
+	rpc->batches = batch;
+	send_batch(batch);
+}
+
 static void on_flush(void *arg)
 {
 	struct fac_rpc *rpc = arg;
@@ -533,14 +628,7 @@ static void on_flush(void *arg)
 		struct batch *next = batch->next;
 
 		x402_buf_add_byte(&batch->body, ']');
-		if (batch->body.failed)
-			abort();
-		batch->slot = &rpc->batches;
-		batch->next = rpc->batches;
-		if (batch->next)
-			batch->next->slot = &batch->next;
-		rpc->batches = batch;
-		send_batch(batch);
+		put_to_work(batch);
 		batch = next;
 	}
 }
@@ -548,15 +636,17 @@ static void on_flush(void *arg)
 static void queue_call(struct fac_rpc *rpc, size_t only,
 	const struct fac_rpc_question *question)
 {
-	struct batch *batch = rpc->open[only];
+	bool hurried = fac_rpc_timeout_ms(rpc, question->timeout_ms) <
+		HURRIED_MS;
+	struct batch **open = &rpc->open[only][hurried];
 
 	/* Timers run before sockets: the whole turn is in by then. */
 	if (!rpc->queued)
 		fac_timer_start(rpc->flush, 0, 0);
-	if (!batch || batch->calls_len == BATCH_MAX ||
-		batch->body.len + question->params.len > BATCH_BYTES_MAX)
-		batch = rpc->open[only] = add_batch(rpc, only);
-	add_call(batch, question);
+	if (!*open || (*open)->calls_len == BATCH_MAX ||
+		(*open)->body.len + question->params.len > BATCH_BYTES_MAX)
+		*open = add_batch(rpc, only);
+	add_call(*open, question);
 }
 
 void fac_rpc_call(struct fac_rpc *rpc, const struct fac_rpc_question *question)
@@ -613,6 +703,7 @@ enum x402_err fac_rpc_new(
 	rpc->is_svm = options->svm_genesis != NULL;
 	rpc->timeout_ms = options->timeout_ms ? options->timeout_ms
 					      : DEFAULT_TIMEOUT_MS;
+	rpc->answer_max_bytes = options->answer_max_bytes;
 	rpc->warn = options->warn;
 	rpc->user = options->user;
 	rpc->next_id = 1;

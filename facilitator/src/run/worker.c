@@ -16,6 +16,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/*
+ * Pages of the catalogue that nobody reads: 20 of the largest. What is read
+ * leaves at once and does not count.
+ */
+#define UNSENT_MAX_BYTES ((size_t)64 * 1024 * 1024)
+
+/*
+ * Of a batch of reads: some hundreds of bytes each, but for a receipt. With
+ * this on each of 16 connections, and 4 workers, it is 256 MiB.
+ */
+#define READS_MAX_BYTES ((size_t)4 * 1024 * 1024)
+
 struct end_mail;
 
 struct fac_worker {
@@ -53,6 +65,7 @@ static enum x402_err make_chains(
 			.head_lag_max = from->rpc_head_lag_max,
 			.hedge_ms = from->rpc_hedge_ms,
 			.rps = from->rpc_rps,
+			.answer_max_bytes = READS_MAX_BYTES,
 			.warn = warn,
 		};
 		chain->network = from->network;
@@ -108,6 +121,7 @@ static enum x402_err listen_on(struct fac_worker *worker,
 	http.max_body_bytes = config->max_body_bytes;
 	/* Each worker takes its share; the kernel spreads connections. */
 	http.max_connections = config->max_connections / config->workers + 1;
+	http.max_unsent_bytes = UNSENT_MAX_BYTES;
 	http.on_request = on_request;
 	http.user = &worker->app;
 	int rc = http_server_start(&http, &worker->server);
