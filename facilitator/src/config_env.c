@@ -189,7 +189,8 @@ static void read_rest(struct fac_config *config, struct x402_buf *problems)
 		config->port = (uint16_t)port;
 	if (env_number(
 		    "X402_WORKERS", FAC_CONFIG_WORKERS_MAX, &workers, problems))
-		config->workers = (unsigned)workers;
+		/* As in a file, 0 is what stands there already. */
+		config->workers = workers ? (unsigned)workers : config->workers;
 	if (env_number("X402_RETENTION_DAYS", FAC_CONFIG_RETENTION_MAX_DAYS,
 		    &days, problems))
 		config->retention_days = (uint32_t)days;

@@ -358,6 +358,20 @@ static void set_svm_env(void)
 	assert_int_equal(setenv("X402_SVM_NETWORK", "solana-devnet", 1), 0);
 }
 
+static void env_no_workers_are_as_many_as_there_are_cores(void **state)
+{
+	struct x402_buf problems = {0};
+	struct fac_config *config = NULL;
+
+	(void)state;
+	set_good_env();
+	assert_int_equal(setenv("X402_WORKERS", "0", 1), 0);
+	assert_int_equal(fac_config_from_env(&problems, &config), X402_OK);
+	assert_in_range(config->workers, 1, 4);
+	fac_config_free(config);
+	clear_env();
+}
+
 static void env_solana_stands_beside_evm_or_alone(void **state)
 {
 	(void)state;
@@ -702,6 +716,7 @@ int main(void)
 		cmocka_unit_test(key_directory_is_refused),
 		cmocka_unit_test(key_credential_may_show_an_acl),
 		cmocka_unit_test(env_alone_is_enough),
+		cmocka_unit_test(env_no_workers_are_as_many_as_there_are_cores),
 		cmocka_unit_test(env_solana_stands_beside_evm_or_alone),
 		cmocka_unit_test(env_solana_wrong_is_named),
 		cmocka_unit_test(env_key_is_wiped_after_reading),
