@@ -167,11 +167,32 @@ static void add_escaped(struct fac_log_line *line, unsigned char byte)
 
 	if (byte == '"' || byte == '\\')
 		snprintf(text, sizeof(text), "\\%c", byte);
-	else if (byte < ' ' || byte == 127)
+	else if (byte < ' ' || byte >= 127)
 		snprintf(text, sizeof(text), "\\x%02x", byte);
 	else
 		snprintf(text, sizeof(text), "%c", byte);
 	add(line, text, strlen(text));
+}
+
+/*
+ * Bytes of the letter at p that may be shown as they are; 0: escape the first.
+ * U+0080 to U+009F are controls too: terminals take U+009B for ESC [.
+ */
+static size_t letter_len(const char *p)
+{
+	unsigned char first = (unsigned char)*p;
+	size_t len = first >= 0xf0 && first <= 0xf4 ? 4
+		: first >= 0xe0 && first < 0xf0     ? 3
+		: first >= 0xc2 && first < 0xe0     ? 2
+						    : 0;
+
+	if (first == 0xc2 && (unsigned char)p[1] < 0xa0)
+		return 0;
+	/* A NUL is no continuation, so this stops at the end. */
+	for (size_t i = 1; i < len; i++)
+		if (((unsigned char)p[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
 }
 
 void fac_log_str(struct fac_log_line *line, const char *key, const char *value)
@@ -186,8 +207,15 @@ void fac_log_str(struct fac_log_line *line, const char *key, const char *value)
 		return;
 	}
 	add(line, "\"", 1);
-	for (const char *p = value; *p; p++)
-		add_escaped(line, (unsigned char)*p);
+	for (const char *p = value; *p;) {
+		size_t len = letter_len(p);
+
+		if (len)
+			add(line, p, len);
+		else
+			add_escaped(line, (unsigned char)*p);
+		p += len ? len : 1;
+	}
 	add(line, "\"", 1);
 }
 

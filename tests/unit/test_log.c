@@ -55,6 +55,40 @@ static void line_holds_its_members(void **state)
 		"Z level=info event=settled payer=0xabc ms=12 blame=chain\n"));
 }
 
+/* U+009B is ESC [ to a terminal, in UTF-8 and as a byte alone. */
+static void value_drives_no_terminal(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *shown;
+	} cases[] = {{"a\xc2\x9b"
+		      "31mb",
+			     "text=\"a\\xc2\\x9b31mb\"\n"},
+		{"a\x9b"
+		 "31mb",
+			"text=\"a\\x9b31mb\"\n"},
+		{"\x1b[31m", "text=\"\\x1b[31m\"\n"},
+		{"caf\xc3\xa9", "text=\"caf\xc3\xa9\"\n"},
+		{"\xe2\x82\xac 5", "text=\"\xe2\x82\xac 5\"\n"},
+		{"\xf0\x9f\x92\xb6", "text=\"\xf0\x9f\x92\xb6\"\n"},
+		{"cut \xe2\x82", "text=\"cut \\xe2\\x82\"\n"},
+		{"cut \xc2", "text=\"cut \\xc2\"\n"},
+		{"\xff", "text=\"\\xff\"\n"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct fac_log_line line;
+		const char *text;
+
+		fac_log_begin(&line, FAC_LOG_INFO, "odd");
+		fac_log_str(&line, "text", cases[i].value);
+		fac_log_end(&line);
+		text = take();
+		if (!strstr(text, cases[i].shown))
+			fail_msg("%zu: %s", i, text);
+	}
+}
+
 static void value_of_a_stranger_stays_one_line(void **state)
 {
 	(void)state;
@@ -127,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(line_holds_its_members),
 		cmocka_unit_test(value_of_a_stranger_stays_one_line),
+		cmocka_unit_test(value_drives_no_terminal),
 		cmocka_unit_test(value_too_long_is_cut_and_says_so),
 		cmocka_unit_test(level_below_is_dropped),
 		cmocka_unit_test(reopen_follows_a_rotated_file),
