@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -137,6 +138,24 @@ static void test_store_sqlite_row_that_cannot_be_is_no_payment(void **state)
 }
 
 /* Whoever cannot write says so, and goes on when it can again. */
+/* Whoever reads it has authorizations, and what repeats a success. */
+static void test_store_sqlite_files_are_their_owners_alone(void **state)
+{
+	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+
+	assert_int_equal(err_of(f, fac_verb_reserve(&payment, NULL)), X402_OK);
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		char name[300];
+		struct stat st;
+
+		snprintf(name, sizeof(name), "%s%s", f->path, ends[i]);
+		assert_int_equal(stat(name, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+}
+
 static void test_store_sqlite_locked_by_another_fails_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -251,6 +270,7 @@ int main(void)
 		STORE_TEST(test_store_sqlite_of_a_newer_daemon_is_refused),
 		STORE_TEST(test_store_sqlite_that_is_no_database_is_refused),
 		STORE_TEST(test_store_sqlite_row_that_cannot_be_is_no_payment),
+		STORE_TEST(test_store_sqlite_files_are_their_owners_alone),
 		STORE_TEST(test_store_sqlite_locked_by_another_fails_closed),
 		STORE_TEST(
 			test_store_sqlite_life_of_a_payment_scans_no_payments),

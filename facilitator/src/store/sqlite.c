@@ -81,11 +81,25 @@ static enum x402_err migrate(struct fac_sqlite *db, struct x402_errinfo *info)
 	return X402_OK;
 }
 
+/*
+ * SQLite would make it readable for all. It holds authorizations before they
+ * are spent, and what has its holder told a success again. One that is there
+ * keeps its mode, and the files beside it take theirs from it.
+ */
+static void make_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0) /* else SQLite says why */
+		close(fd);
+}
+
 static enum x402_err open_file(
 	struct fac_sqlite *db, const char *path, struct x402_errinfo *info)
 {
 	enum x402_err err;
 
+	make_private(path);
 	if (sqlite3_open_v2(path, &db->sqlite,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 			    SQLITE_OPEN_NOMUTEX,
