@@ -53,6 +53,7 @@ static struct {
 
 	/* Store. */
 	struct fac_store_to store_to;
+	unsigned healths;
 	unsigned lists;
 	struct fac_store_to list_to[160];
 	unsigned puts;
@@ -258,6 +259,7 @@ void fac_store_hold(struct fac_store *store, const struct fac_store_hold *hold,
 void fac_store_health(struct fac_store *store, struct fac_store_to to)
 {
 	(void)store;
+	world.healths++;
 	world.store_to = to;
 }
 

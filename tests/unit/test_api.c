@@ -499,6 +499,31 @@ static void health_fails_with_the_store_or_every_chain(void **state)
 	assert_body_has("\"store\":\"failed\"");
 }
 
+/* However many ask: each question costs an fsync, and the engine its time. */
+static void health_is_asked_once_for_all_who_wait(void **state)
+{
+	(void)state;
+	struct fac_store_reply good = {.err = X402_OK};
+	for (int i = 0; i < 100; i++)
+		ask("GET", "/health", NULL);
+	assert_int_equal(world.healths, 1);
+	assert_int_equal(world.open, 100);
+	world.store_to.done(world.store_to.user, &good);
+	assert_int_equal(world.open, 0);
+	assert_int_equal(world.status, 200);
+	assert_body_has("\"recovered\":true");
+	ask("GET", "/health", NULL);
+	assert_int_equal(world.status, 200);
+	assert_int_equal(world.healths, 1);
+	world.now_ms += 1000;
+	ask("GET", "/health", NULL);
+	assert_int_equal(world.healths, 2);
+	/* Who still waits when the rooms are closed hears of it. */
+	app.stopping = true;
+	world.store_to.done(world.store_to.user, &good);
+	assert_int_equal(world.status, 503);
+}
+
 static void payment_lookup_reads_ids_and_hashes_only(void **state)
 {
 	(void)state;
@@ -581,6 +606,7 @@ int main(void)
 		API_TEST(supported_leaves_out_a_chain_that_is_down),
 		API_TEST(supported_says_what_a_success_means),
 		API_TEST(health_fails_with_the_store_or_every_chain),
+		API_TEST(health_is_asked_once_for_all_who_wait),
 		API_TEST(payment_lookup_reads_ids_and_hashes_only),
 		API_TEST(route_refuses_other_paths_and_methods),
 		API_TEST(cors_can_be_off_or_for_one_origin),

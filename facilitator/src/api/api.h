@@ -26,6 +26,7 @@ struct http_exchange;
 struct http_request;
 struct fac_request;
 struct fac_page;
+struct fac_health_wait;
 
 /* What the main thread's watch last saw of a chain. */
 enum fac_chain_health {
@@ -89,6 +90,12 @@ struct fac_app {
 	unsigned pages_waiting_len;
 	uint64_t health_at_ms; /* when health_err was learnt */
 	enum x402_err health_err;
+	/* What the engine said, and who waits to hear it: health.c. */
+	uint64_t health_told_ms;
+	bool health_asking;
+	bool health_recovered;
+	uint64_t health_in_flight;
+	struct fac_health_wait *health_waiting;
 	/*
 	 * Nothing new is accepted; what was asked is still answered, but
 	 * without waiting for anything that may take its time.
