@@ -16,6 +16,7 @@
 #include "ops/retention.h"
 #include "ops/tokens.h"
 #include "ops/watchdog.h"
+#include "run/files.h"
 #include "run/worker.h"
 
 #include <argp.h>
@@ -74,7 +75,8 @@ struct daemon {
 	struct fac_http_counts *counts[FAC_CONFIG_WORKERS_MAX];
 	struct fac_worker *workers[FAC_CONFIG_WORKERS_MAX];
 	size_t workers_len;
-	size_t awaited; /* workers that drain or close */
+	uint32_t connections; /* that there are files for */
+	size_t awaited;       /* workers that drain or close */
 	enum { STARTING, SERVING, DRAINING, CLOSING, CLOSED } state;
 	enum exit_code code;
 	pthread_t signal_thread;
@@ -466,6 +468,7 @@ static enum x402_err start_workers(
 		.settler = daemon->settler,
 		.main_loop = daemon->loop,
 		.port = daemon->config->port,
+		.max_connections = daemon->connections,
 	};
 
 	for (unsigned i = 0; i < daemon->config->workers; i++) {
@@ -783,6 +786,22 @@ static enum exit_code run(struct daemon *daemon)
 	return daemon->code;
 }
 
+/* Strangers' connections must leave files for our own. */
+static void make_room(struct daemon *daemon)
+{
+	uint64_t files_max = fac_files_raise();
+	struct fac_log_line line;
+
+	daemon->connections = fac_files_connections(daemon->config, files_max);
+	if (daemon->connections == daemon->config->max_connections)
+		return;
+	fac_log_begin(&line, FAC_LOG_WARN, "few_files");
+	fac_log_u64(&line, "open_files", files_max);
+	fac_log_u64(&line, "max_connections", daemon->connections);
+	fac_log_u64(&line, "configured", daemon->config->max_connections);
+	fac_log_end(&line);
+}
+
 static enum exit_code configured(
 	const struct arguments *arguments, struct fac_config *config)
 {
@@ -806,6 +825,7 @@ static enum exit_code configured(
 	}
 	daemon.config = config;
 	daemon.config_path = arguments->config_path;
+	make_room(&daemon);
 	return run(&daemon);
 }
 

@@ -120,7 +120,9 @@ static enum x402_err listen_on(struct fac_worker *worker,
 	http.reuse_port = true;
 	http.max_body_bytes = config->max_body_bytes;
 	/* Each worker takes its share; the kernel spreads connections. */
-	http.max_connections = config->max_connections / config->workers + 1;
+	http.max_connections = options->max_connections / config->workers;
+	if (!http.max_connections)
+		http.max_connections = 1;
 	http.max_unsent_bytes = UNSENT_MAX_BYTES;
 	http.on_request = on_request;
 	http.user = &worker->app;

@@ -21,6 +21,8 @@ struct fac_worker_options {
 	const struct x402_address (*signers)[FAC_ENGINE_SIGNERS_MAX];
 	struct fac_store *store;
 	struct fac_settler *settler;
+	/* Required: of all workers together; each takes its share. */
+	uint32_t max_connections;
 	/* Optional: where this worker counts; outlives the worker. */
 	struct fac_http_counts *counts;
 	/* Required: where done callbacks of drain and close run. */
