@@ -15,9 +15,9 @@
 #endif
 
 #include "cmocka_house.h"
+#include "sqlite_house.h"
 
 #include "core/engine.h"
-#include "store/sqlite_p.h"
 #include "x402/permit2.h"
 #include "x402/transaction.h"
 
@@ -338,9 +338,9 @@ static inline struct world *world_new(void)
 	w->keys_len = 1;
 	memset(w->keys[0].bytes, 0x11, 32);
 	memset(w->keys[1].bytes, 0x22, 32);
-	snprintf(w->path, sizeof(w->path), "/tmp/x402-engine-%d-%u.sqlite",
-		(int)getpid(), ++count);
-	unlink(w->path);
+	snprintf(w->path, sizeof(w->path), "%s/x402-engine-%d-%u.sqlite",
+		scratch_root(), (int)getpid(), ++count);
+	sqlite_house_make(w->path);
 	assert_int_equal(
 		fac_sqlite_open(&(struct fac_store_options){.path = w->path},
 			&info, &w->db),
@@ -372,18 +372,10 @@ static inline void world_allow_batches(struct world *w)
 
 static inline void world_free(struct world *w)
 {
-	char name[80];
-
 	world_crash(w);
 	fac_sqlite_close(&w->db);
 	x402_secp256k1_free(w->secp);
-	unlink(w->path);
-	snprintf(name, sizeof(name), "%s.lock", w->path);
-	unlink(name);
-	snprintf(name, sizeof(name), "%s-wal", w->path);
-	unlink(name);
-	snprintf(name, sizeof(name), "%s-shm", w->path);
-	unlink(name);
+	scratch_remove(w->path);
 	free(w);
 }
 

@@ -7,6 +7,7 @@
 #define STORE_HOUSE_H
 
 #include "cmocka_house.h"
+#include "sqlite_house.h"
 
 #include "run/loop.h"
 #include "store/verb.h"
@@ -146,18 +147,6 @@ static inline struct fac_store *open_store(struct fixture *f)
 	return store;
 }
 
-static inline void remove_files(const char *path)
-{
-	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
-
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		char name[300];
-
-		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
-		unlink(name);
-	}
-}
-
 static inline int setup(void **state)
 {
 	static unsigned count;
@@ -175,9 +164,9 @@ static inline int setup(void **state)
 			"%s?options=-csearch_path%%3D%s", postgres_uri(),
 			f->schema);
 	} else {
-		snprintf(f->path, sizeof(f->path), "/tmp/x402-store-%d-%u.db",
-			(int)getpid(), count);
-		remove_files(f->path);
+		snprintf(f->path, sizeof(f->path), "%s/x402-store-%d-%u.db",
+			scratch_root(), (int)getpid(), count);
+		sqlite_house_make(f->path);
 	}
 	assert_int_equal(fac_loop_new(&f->loop), X402_OK);
 	f->store = open_store(f);
@@ -202,7 +191,7 @@ static inline int teardown(void **state)
 		free(heard);
 	}
 	if (!postgres_uri())
-		remove_files(f->path);
+		scratch_remove(f->path);
 	free(f);
 	return 0;
 }

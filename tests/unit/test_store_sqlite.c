@@ -112,7 +112,7 @@ static void test_store_sqlite_that_is_no_database_is_refused(void **state)
 
 	fac_store_close(f->store);
 	f->store = NULL;
-	remove_files(f->path);
+	scratch_remove(f->path);
 	fd = open(f->path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	for (unsigned i = 0; i < 200; i++)
