@@ -32,21 +32,36 @@ trap 'exit 143' TERM
 # shellcheck disable=SC2086 # words
 $as "$bin/initdb" -D "$dir/data" -A trust -U x402 -E UTF8 --locale=C.UTF-8 \
   --no-sync >"$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
-port=${X402_POSTGRES_PORT:-$(python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')}
-cd "$dir"
 # shellcheck disable=SC2086 # words; exec, so that pid is the postmaster's
 exec_postgres() { exec $as "$bin/postgres" "$@"; }
-exec_postgres -D "$dir/data" -p "$port" -k "$dir" \
-  -c listen_addresses=127.0.0.1 -c fsync="${X402_POSTGRES_FSYNC:-off}" \
-  -c autovacuum=off -c max_connections=64 >"$dir/log" 2>&1 &
-pid=$!
-cd - >/dev/null
-for _ in $(seq 200); do
-  "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" && break
-  kill -0 "$pid" 2>/dev/null || { cat "$dir/log" >&2; exit 1; }
-  sleep 0.05
+
+# start PORT: true once it answers on a socket file of its own.
+start() {
+  exec_postgres -D "$dir/data" -p "$1" -k "$dir" \
+    -c listen_addresses=127.0.0.1 -c fsync="${X402_POSTGRES_FSYNC:-off}" \
+    -c autovacuum=off -c max_connections=64 >"$dir/log" 2>&1 &
+  pid=$!
+  until "$bin/pg_isready" -q -h "$dir" -p "$1"; do
+    kill -0 "$pid" 2>/dev/null || { pid=; return 1; }
+    sleep 0.05
+  done
+}
+
+# Below the ports that the kernel gives out; somebody else may still have it.
+cd "$dir"
+tries=0
+port=${X402_POSTGRES_PORT:-}
+until start "${port:=$(python3 -c 'import random
+print(random.randrange(10240, 32768))')}"; do
+  tries=$((tries + 1))
+  if [ -n "${X402_POSTGRES_PORT:-}" ] || [ "$tries" -eq 10 ] ||
+    ! grep -q 'Address already in use' "$dir/log"; then
+    cat "$dir/log" >&2
+    exit 1
+  fi
+  port=
 done
+cd - >/dev/null
 X402_TEST_POSTGRES=postgresql://x402@127.0.0.1:$port/postgres
 X402_TEST_POSTGRES_PID=$pid
 export X402_TEST_POSTGRES X402_TEST_POSTGRES_PID
