@@ -6,26 +6,44 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {test} from 'node:test';
 import {scratchDir, sleep, startDevnet, startFacilitator, top} from '../devnet/lib.mjs';
-import {assertAgreement, isUsed, makePayments, settle, settleAll, tally, untilSettled} from './ledger.mjs';
+import {assertAgreement, makePayments, settle, settleAll, tally, untilSettled} from './ledger.mjs';
 import {GRANT_STEPS, STEPS} from './kill.steps.mjs';
 import {preempt, startProxy} from './proxy.mjs';
 import {report} from './run.mjs';
 import {baseFee, endRepeat, repeat} from './scenarios.mjs';
 
+const LIMIT_MS = 60000;
+
+async function until(condition, what) {
+  for (const end = Date.now() + LIMIT_MS; !condition(); await sleep(20)) {
+    assert.ok(Date.now() < end, `waited in vain for ${what}`);
+  }
+}
+
 /** How each detour is made to happen, and undone. */
 const raise = {steps: ['before_raise', 'after_raise'],
+  before: ({devnet}) => devnet.rpc('evm_setIntervalMining', [0]),
   async provoke(context) {
-    await sleep(500);
-    repeat(context, 50, () => baseFee(context, 100));
+    // Signed at the old price, and only now there are blocks again.
+    await until(() => context.proxy.calls.eth_sendRawTransaction, 'a transaction');
+    repeat(context, 100, async () => {
+      await baseFee(context, 100);
+      await context.devnet.rpc('evm_mine');
+    });
   },
-  heal: endRepeat};
+  async heal(context) {
+    await endRepeat(context);
+    await context.devnet.rpc('evm_setIntervalMining', [1]);
+  }};
 const reorg = {steps: ['before_drop', 'after_drop'], blockTime: 0.5,
-  async provoke(context, payments) {
-    for (const payment of payments) {
-      while (!await isUsed(context.devnet.info, payment)) await sleep(20);
-    }
-    await sleep(200); // its receipt is read
-    await context.devnet.rpc('anvil_reorg', [3, []]);
+  async provoke({devnet}, payments) {
+    // Told, so its receipt was read.
+    await until(() => payments.every(({successes}) => successes.length), 'answers');
+    await devnet.rpc('evm_setIntervalMining', [0]);
+    const {transaction} = JSON.parse(payments.at(-1).successes[0]);
+    const {blockNumber} = await devnet.rpc('eth_getTransactionReceipt', [transaction]);
+    await devnet.rpc('anvil_reorg', [Number(await devnet.rpc('eth_blockNumber')) - Number(blockNumber) + 1, []]);
+    await devnet.rpc('evm_setIntervalMining', [1]);
   },
   heal: async () => {}};
 const stranger = {steps: ['before_finish', 'after_finish'],
@@ -53,7 +71,7 @@ async function killAt(step, detour) {
       await settle(doomed.url, payment);
     });
     await detour.provoke(context, payments);
-    const late = setTimeout(() => doomed.child.kill('SIGTERM'), 30000);
+    const late = setTimeout(() => doomed.child.kill('SIGTERM'), LIMIT_MS);
     assert.equal(await doomed.exited, 'SIGKILL', `never came by ${step}\n${doomed.output().slice(-4000)}`);
     clearTimeout(late);
     await Promise.all(calls);

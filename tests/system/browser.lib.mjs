@@ -9,6 +9,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+const LIMIT_MS = 30000;
+
 // Messages are JSON with a NUL behind each.
 function speak(child) {
   const [out, input] = [child.stdio[3], child.stdio[4]];
@@ -102,6 +104,7 @@ async function openPage(cdp, { account, chainId = 1, wallet = 'window',
     { targetId, flatten: true });
   const send = (method, params) => cdp.send(method, params, sessionId);
   const page = { errors: [], requests: [], asked: [], send, chainId };
+  const loaded = new Set(); // by loader
 
   cdp.listeners.push(async ({ method, params, sessionId: from }) => {
     if (from !== sessionId) return;
@@ -110,6 +113,8 @@ async function openPage(cdp, { account, chainId = 1, wallet = 'window',
         params.exceptionDetails.text);
     if (method === 'Log.entryAdded' && params.entry.level === 'error')
       page.errors.push(`${params.entry.text} ${params.entry.url ?? ''}`);
+    if (method === 'Page.lifecycleEvent' && params.name === 'load')
+      loaded.add(params.loaderId);
     if (method === 'Network.requestWillBeSent')
       page.requests.push(params.request.url);
     if (method === 'Runtime.bindingCalled') {
@@ -126,6 +131,7 @@ async function openPage(cdp, { account, chainId = 1, wallet = 'window',
   });
   for (const domain of ['Page', 'Runtime', 'Log', 'Network'])
     await send(`${domain}.enable`);
+  await send('Page.setLifecycleEventsEnabled', { enabled: true });
   await send('Emulation.setDeviceMetricsOverride',
     { width, height, deviceScaleFactor: 1, mobile: phone });
   await send('Emulation.setEmulatedMedia', { features: [
@@ -141,23 +147,20 @@ async function openPage(cdp, { account, chainId = 1, wallet = 'window',
     assert.equal(exceptionDetails, undefined, JSON.stringify(exceptionDetails));
     return result.value;
   };
+  // The load of this navigation: the page before may still be loading.
   page.goto = async (url) => {
-    const loaded = new Promise((done) => {
-      const listener = ({ method, sessionId: from }) => {
-        if (from !== sessionId || method !== 'Page.loadEventFired') return;
-        cdp.listeners.splice(cdp.listeners.indexOf(listener), 1);
-        done();
-      };
-      cdp.listeners.push(listener);
-    });
-    await send('Page.navigate', { url });
-    await loaded;
+    const { loaderId, errorText } = await send('Page.navigate', { url });
+    assert.equal(errorText, undefined, url);
+    for (const end = Date.now() + LIMIT_MS; !loaded.has(loaderId);) {
+      assert.ok(Date.now() < end, `${url} was not loaded`);
+      await new Promise((done) => setTimeout(done, 10));
+    }
   };
   // Not innerWidth: a phone's grows with what does not fit.
   page.fits = async () =>
     await page.eval('document.documentElement.scrollWidth') <= width;
   page.until = async (expression) => {
-    for (const end = Date.now() + 30000; Date.now() < end;) {
+    for (const end = Date.now() + LIMIT_MS; Date.now() < end;) {
       if (await page.eval(expression).catch(() => false)) return;
       await new Promise((done) => setTimeout(done, 25));
     }
