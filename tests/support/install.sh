@@ -48,6 +48,8 @@ fi
 
 # npm_tree DIR [VERB]: what its lock file says, unless it stands already.
 npm_tree() {
+  # Somebody else's, and npm ci would empty it.
+  [ ! -L "$1/node_modules" ] || return 0
   stamp=$1/node_modules/.package-lock.json
   if [ -f "$stamp" ] && [ ! "$1/package-lock.json" -nt "$stamp" ]; then
     return 0
