@@ -380,6 +380,11 @@ static int check_factory(cfg_t *cfg, cfg_opt_t *opt)
 	return check_addresses(cfg, opt, "factory", FAC_CONFIG_FACTORIES_MAX);
 }
 
+static int check_manager(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_addresses(cfg, opt, "manager", FAC_CONFIG_MANAGERS_MAX);
+}
+
 static int check_retention(cfg_t *cfg, cfg_opt_t *opt)
 {
 	return check_range(cfg, opt, 0, FAC_CONFIG_RETENTION_MAX_DAYS);
@@ -556,6 +561,8 @@ static const struct {
 	{"chain|stuck_after", check_deadline},
 	{"chain|batch_tokens", check_token},
 	{"chain|wallet_factories", check_factory},
+	{"chain|delegation_managers", check_manager},
+	{"chain|delegation_gas_max", check_gas},
 	{"chain|builder_code", check_builder_code},
 	{"chain|gift_max_gwei", check_gift},
 	{"chain|daily_gifts_gwei", check_daily_gifts},
@@ -581,47 +588,6 @@ __attribute__((format(printf, 2, 0))) static void on_problem(
 	fac_config_problem(current_problems, "%s:%d: %s",
 		cfg && cfg->filename ? cfg->filename : "config",
 		cfg ? cfg->line : 0, text);
-}
-
-static void fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
-{
-	/* Validated as they were read. */
-	(void)!fac_config_parse_confirmations(
-		cfg_getstr(cfg, "confirmations"), &settling->confirmations);
-	settling->proof_depth = (uint32_t)cfg_getint(cfg, "proof_depth");
-	settling->batch_max = (uint32_t)cfg_getint(cfg, "batch_max");
-	settling->batch_window_ms = (uint32_t)cfg_getint(
-		cfg, "batch_window_ms");
-	settling->batch_payment_gas = (uint64_t)cfg_getint(
-		cfg, "batch_payment_gas");
-	settling->batch_max_gas = (uint64_t)cfg_getint(cfg, "batch_max_gas");
-	settling->stuck_after_s = (uint32_t)cfg_getint(cfg, "stuck_after");
-	settling->credit_preempted = cfg_getbool(cfg, "credit_preempted");
-	(void)!fac_config_parse_proofs(
-		cfg_getstr(cfg, "transaction_proofs"), &settling->proofs);
-	settling->max_payment_cost_gwei = (uint64_t)cfg_getint(
-		cfg, "max_payment_cost_gwei");
-	settling->daily_payer_gwei = (uint64_t)cfg_getint(
-		cfg, "daily_payer_gwei");
-	settling->daily_caller_gwei = (uint64_t)cfg_getint(
-		cfg, "daily_caller_gwei");
-	settling->daily_total_gwei = (uint64_t)cfg_getint(
-		cfg, "daily_total_gwei");
-	snprintf(settling->builder_code, sizeof(settling->builder_code), "%s",
-		cfg_getstr(cfg, "builder_code"));
-	settling->sponsor_approvals = cfg_getbool(cfg, "sponsor_approvals");
-	settling->gift_max_gwei = (uint64_t)cfg_getint(cfg, "gift_max_gwei");
-	settling->daily_gifts_gwei = (uint64_t)cfg_getint(
-		cfg, "daily_gifts_gwei");
-	settling->has_tokens = cfg_size(cfg, "batch_tokens") > 0;
-	for (unsigned i = 0; i < cfg_size(cfg, "batch_tokens"); i++)
-		if (!x402_address_parse(cfg_getnstr(cfg, "batch_tokens", i),
-			    &settling->tokens[settling->tokens_len]))
-			settling->tokens_len++;
-	for (unsigned i = 0; i < cfg_size(cfg, "wallet_factories"); i++)
-		if (!x402_address_parse(cfg_getnstr(cfg, "wallet_factories", i),
-			    &settling->factories[settling->factories_len]))
-			settling->factories_len++;
 }
 
 static void fill_chain(cfg_t *cfg, const char *path,
@@ -662,7 +628,12 @@ static void fill_chain(cfg_t *cfg, const char *path,
 	chain->max_priority_fee_lamports = (uint64_t)cfg_getint(
 		cfg, "max_priority_fee_lamports");
 	fac_config_chain_family(chain);
-	fill_settling(cfg, &chain->settling);
+	fac_config_fill_settling(cfg, &chain->settling);
+	if (chain->settling.managers_len &&
+		chain->settling.delegation_gas > chain->max_gas)
+		fac_config_problem(problems,
+			"%s: delegation_gas_max: expected at most max_gas",
+			prefix);
 }
 
 static void fill_settings(cfg_t *cfg, struct fac_settings *settings)
@@ -753,6 +724,9 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_STR("transaction_proofs", "bound", CFGF_NONE),
 		CFG_STR_LIST("batch_tokens", NULL, CFGF_NODEFAULT),
 		CFG_STR_LIST("wallet_factories", NULL, CFGF_NODEFAULT),
+		CFG_STR_LIST("delegation_managers", NULL, CFGF_NODEFAULT),
+		CFG_INT("delegation_gas_max", (long)settling->delegation_gas,
+			CFGF_NONE),
 		CFG_STR("builder_code", "", CFGF_NONE),
 		CFG_BOOL("sponsor_approvals", cfg_false, CFGF_NONE),
 		CFG_INT("gift_max_gwei", (long)settling->gift_max_gwei,

@@ -22,7 +22,9 @@
 #define FAC_CONFIG_CORS_SIZE 256
 /* More makers of wallets than are in use on any chain. */
 #define FAC_CONFIG_FACTORIES_MAX 16
-#define FAC_CONFIG_HOST_SIZE     64
+/* One a chain is usual: each is believed to move money when it says so. */
+#define FAC_CONFIG_MANAGERS_MAX 8
+#define FAC_CONFIG_HOST_SIZE    64
 /* A whole coin of most chains: more is a slip. */
 #define FAC_CONFIG_GIFT_MAX_GWEI ((uint64_t)1000000000)
 /* More threads than this wait for the one engine and store anyway. */
@@ -47,6 +49,10 @@ struct fac_config_settling {
 	/* F-034: factories of wallets that may be deployed on the way. */
 	struct x402_address factories[FAC_CONFIG_FACTORIES_MAX];
 	size_t factories_len;
+	/* F-07A: delegation managers that may be called, and with what gas. */
+	struct x402_address managers[FAC_CONFIG_MANAGERS_MAX];
+	size_t managers_len;
+	uint64_t delegation_gas;
 	/*
 	 * F-075: approvals that come along are sent, and their payers given
 	 * gas: so much at most for each, and for all of a day.

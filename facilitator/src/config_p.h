@@ -1,5 +1,6 @@
 /*
- * config_p.h: what config.c and config_hook.c share of libconfuse.
+ * config_p.h: what config.c shares of libconfuse with those that fill the
+ * parts of a configuration.
  */
 #ifndef FAC_CONFIG_P_H
 #define FAC_CONFIG_P_H
@@ -15,5 +16,7 @@ int fac_config_check_event(cfg_t *cfg, cfg_opt_t *opt);
 /* A section that was validated; what is wrong with its file: problems. */
 void fac_config_fill_hook(cfg_t *cfg, const char *path,
 	struct fac_config_hook *hook, struct x402_buf *problems);
+/* What says how a chain's payments are settled, of its validated section. */
+void fac_config_fill_settling(cfg_t *cfg, struct fac_config_settling *settling);
 
 #endif

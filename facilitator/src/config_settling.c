@@ -2,7 +2,7 @@
  * The part of a chain's section that says how payments are settled: depth,
  * batches, tokens, ceilings. Read by config.c; shown and compared here.
  */
-#include "config.h"
+#include "config_p.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@ void fac_config_settling_init(struct fac_config_settling *settling)
 		.batch_payment_gas = 90000,
 		.batch_max_gas = 16000000,
 		.stuck_after_s = 20,
+		.delegation_gas = X402_DELEGATION_GAS,
 		/* 70,000 gas at 1.4 gwei, and a hundred of those a day. */
 		.gift_max_gwei = 100000,
 		.daily_gifts_gwei = 10000000,
@@ -63,6 +64,60 @@ bool fac_config_parse_confirmations(const char *text, uint32_t *ret_value)
 		return false;
 	*ret_value = (uint32_t)number;
 	return true;
+}
+
+/* As many as their check lets pass. */
+static size_t read_addresses(
+	cfg_t *cfg, const char *name, struct x402_address *ret_addresses)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < cfg_size(cfg, name); i++)
+		if (!x402_address_parse(
+			    cfg_getnstr(cfg, name, i), &ret_addresses[len]))
+			len++;
+	return len;
+}
+
+void fac_config_fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
+{
+	/* Validated as they were read. */
+	(void)!fac_config_parse_confirmations(
+		cfg_getstr(cfg, "confirmations"), &settling->confirmations);
+	settling->proof_depth = (uint32_t)cfg_getint(cfg, "proof_depth");
+	settling->batch_max = (uint32_t)cfg_getint(cfg, "batch_max");
+	settling->batch_window_ms = (uint32_t)cfg_getint(
+		cfg, "batch_window_ms");
+	settling->batch_payment_gas = (uint64_t)cfg_getint(
+		cfg, "batch_payment_gas");
+	settling->batch_max_gas = (uint64_t)cfg_getint(cfg, "batch_max_gas");
+	settling->stuck_after_s = (uint32_t)cfg_getint(cfg, "stuck_after");
+	settling->credit_preempted = cfg_getbool(cfg, "credit_preempted");
+	(void)!fac_config_parse_proofs(
+		cfg_getstr(cfg, "transaction_proofs"), &settling->proofs);
+	settling->max_payment_cost_gwei = (uint64_t)cfg_getint(
+		cfg, "max_payment_cost_gwei");
+	settling->daily_payer_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_payer_gwei");
+	settling->daily_caller_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_caller_gwei");
+	settling->daily_total_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_total_gwei");
+	snprintf(settling->builder_code, sizeof(settling->builder_code), "%s",
+		cfg_getstr(cfg, "builder_code"));
+	settling->sponsor_approvals = cfg_getbool(cfg, "sponsor_approvals");
+	settling->gift_max_gwei = (uint64_t)cfg_getint(cfg, "gift_max_gwei");
+	settling->daily_gifts_gwei = (uint64_t)cfg_getint(
+		cfg, "daily_gifts_gwei");
+	settling->has_tokens = cfg_size(cfg, "batch_tokens") > 0;
+	settling->tokens_len = read_addresses(
+		cfg, "batch_tokens", settling->tokens);
+	settling->factories_len = read_addresses(
+		cfg, "wallet_factories", settling->factories);
+	settling->managers_len = read_addresses(
+		cfg, "delegation_managers", settling->managers);
+	settling->delegation_gas = (uint64_t)cfg_getint(
+		cfg, "delegation_gas_max");
 }
 
 static void dump_confirmations(uint32_t value, struct x402_buf *buf)
@@ -130,6 +185,11 @@ void fac_config_settling_dump(
 	if (settling->factories_len)
 		dump_addresses("wallet_factories", settling->factories,
 			settling->factories_len, buf);
+	if (settling->managers_len)
+		dump_addresses("delegation_managers", settling->managers,
+			settling->managers_len, buf);
+	x402_buf_printf(buf, "\tdelegation_gas_max = %llu\n",
+		(unsigned long long)settling->delegation_gas);
 }
 
 static bool same_addresses(const struct x402_address *a, size_t a_len,
@@ -153,6 +213,7 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->batch_payment_gas != b->batch_payment_gas ||
 		a->batch_max_gas != b->batch_max_gas ||
 		a->stuck_after_s != b->stuck_after_s ||
+		a->delegation_gas != b->delegation_gas ||
 		a->credit_preempted != b->credit_preempted ||
 		a->proofs != b->proofs || a->has_tokens != b->has_tokens ||
 		strcmp(a->builder_code, b->builder_code) != 0 ||
@@ -167,7 +228,9 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 	return same_addresses(
 		       a->tokens, a->tokens_len, b->tokens, b->tokens_len) &&
 		same_addresses(a->factories, a->factories_len, b->factories,
-			b->factories_len);
+			b->factories_len) &&
+		same_addresses(a->managers, a->managers_len, b->managers,
+			b->managers_len);
 }
 
 void fac_config_settling_tokens(const struct fac_config_settling *settling,

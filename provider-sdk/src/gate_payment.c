@@ -331,6 +331,38 @@ static enum x402__payment_outcome identify_svm(
 	return err == X402_OK ? X402__PAYMENT_GOOD : X402__PAYMENT_FAULT;
 }
 
+/*
+ * L-014: the payment is its context, which has no end of its own, as the
+ * facilitator has it (exact_delegation.c).
+ */
+static enum x402__payment_outcome identify_delegation(
+	struct x402_gate *gate, const char **ret_reason)
+{
+	struct x402_delegation_payload payload;
+	struct x402_keccak hash;
+	enum x402_err err = x402_delegation_payload_read(
+		gate->request.payload.payload, NULL, &payload);
+
+	if (err == X402_ERR_NOMEM)
+		return X402__PAYMENT_FAULT;
+	if (err != X402_OK) {
+		*ret_reason = x402_reason_wire(
+			X402_REASON_UNSUPPORTED_PAYLOAD_TYPE);
+		return X402__PAYMENT_REFUSED;
+	}
+	gate->from = payload.delegator;
+	x402_address_format(&gate->from, gate->payer);
+	gate->expires_unix_s = UINT64_MAX;
+	x402_keccak_init(&hash);
+	hash_part(&hash, x402_span_str(gate->v2.network));
+	hash_part(&hash, x402_span_str("erc7710"));
+	hash_part(&hash, x402_span(payload.manager.bytes, 20));
+	hash_part(&hash, x402_buf_span(&payload.context));
+	x402_keccak_final(&hash, gate->key.payment32);
+	x402_delegation_payload_clear(&payload);
+	return X402__PAYMENT_GOOD;
+}
+
 static enum x402__payment_outcome identify_proof(
 	struct x402_gate *gate, const char **ret_reason)
 {
@@ -365,6 +397,8 @@ static enum x402__payment_outcome identify(
 	if (strcmp(gate->v2.scheme ? gate->v2.scheme : "", X402_PROOF_SCHEME) ==
 		0)
 		return identify_proof(gate, ret_reason);
+	if (x402_json_has(json, "delegationManager"))
+		return identify_delegation(gate, ret_reason);
 	err = permit2 ? read_permit2(json, upto, &by) : read_eip3009(json, &by);
 
 	if (err == X402_ERR_NOMEM)
@@ -630,7 +664,9 @@ static void hash_terms(struct x402_gate *gate, struct x402_span body)
 static enum x402__payment_outcome verify_offline(
 	struct x402_gate *gate, uint64_t now, const char **ret_reason)
 {
-	struct x402_verify_options options = {.now_unix_s = now};
+	/* Which managers are called is the facilitator's to say. */
+	struct x402_verify_options options = {
+		.now_unix_s = now, .any_delegation_manager = true};
 	struct x402_verify_plan plan = {0};
 	enum x402__payment_outcome outcome = X402__PAYMENT_GOOD;
 	const struct x402_scheme *scheme = x402_scheme_for_offer(

@@ -44,8 +44,16 @@ static bool is_upto(const struct x402_payment_requirements *req)
 	return strcmp(req->scheme, "upto") == 0;
 }
 
-/* upto is bound to the facilitator that will settle it (P-103). */
-static enum x402_err check_upto(const struct x402_payment_requirements *req,
+static bool is_delegation(const struct x402_scheme *scheme)
+{
+	return scheme->method && strcmp(scheme->method, "erc7710") == 0;
+}
+
+/*
+ * upto is bound to the facilitator that will settle it (P-103), and a payer
+ * delegates to it (F-07A).
+ */
+static enum x402_err check_settler(const struct x402_payment_requirements *req,
 	struct x402_errinfo *info, const char *field)
 {
 	struct x402_address address;
@@ -54,8 +62,8 @@ static enum x402_err check_upto(const struct x402_payment_requirements *req,
 		    x402_json_get_string(req->extra, "facilitatorAddress"),
 		    &address) != X402_OK)
 		return refuse(info, field,
-			"missing_facilitator: upto needs facilitatorAddress in "
-			"extra_json");
+			"missing_facilitator: upto and erc7710 need "
+			"facilitatorAddress in extra_json");
 	return X402_OK;
 }
 
@@ -94,8 +102,8 @@ static enum x402_err check_terms(const struct x402_payment_requirements *req,
 		return refuse(info, field,
 			"unsupported_payment_flow: the route's settle says the "
 			"flow, and the scheme must know it");
-	if (is_upto(req))
-		return check_upto(req, info, field);
+	if (is_upto(req) || is_delegation(scheme))
+		return check_settler(req, info, field);
 	if (scheme->family == X402_FAMILY_SVM && holds)
 		return refuse(info, field,
 			"unsupported_payment_flow: nobody holds an amount on "

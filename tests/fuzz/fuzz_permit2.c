@@ -181,8 +181,9 @@ static void must_settle_as_verified(const struct x402_verify_plan *plan,
 	must(x402_address_equal(&settle.pay_to, &auth->to));
 	must(x402_u256_cmp(&settle.amount, &auth->amount) <= 0);
 	must(settle.gas_limit > 0);
-	err = x402_settle_sender(
-		&settle.call_to, x402_buf_span(&settle.calldata), &sender);
+	err = x402_settle_sender(&settle.call_to,
+		x402_buf_span(&settle.calldata),
+		x402_buf_span(&settle.state_calldata), &sender);
 	if (auth->kind == X402_PERMIT2_UPTO)
 		must(err == X402_OK &&
 			x402_address_equal(&sender, &auth->facilitator) &&

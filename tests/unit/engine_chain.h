@@ -44,7 +44,7 @@ static inline bool pay(
 {
 	struct world_payment *payment = &w->payments[index];
 
-	if (payment->used || payment->fails ||
+	if ((payment->used && !payment->delegation) || payment->fails ||
 		(payment->fails_in_company && tx->batch) ||
 		block_time(w, w->head) >= payment->valid_before)
 		return false;
@@ -301,6 +301,7 @@ static inline void payment_proof(
 	memset(ret_proof->nonce32, (int)index + 1, 32);
 }
 
+/* EIP-3009's two; a delegation has the second alone. */
 static inline void make_logs(
 	unsigned index, struct x402_log logs[2], uint8_t value32[32])
 {
@@ -356,6 +357,11 @@ static inline void run_receipts(struct event *event)
 				continue;
 			make_logs(tx->payments[at], &logs[i][receipt->logs_len],
 				values[i][at]);
+			if (w->payments[tx->payments[at]].delegation) {
+				logs[i][0] = logs[i][1];
+				receipt->logs_len = !w->moves_none;
+				continue;
+			}
 			receipt->logs_len += w->moves_none ? 1 : 2;
 		}
 	}

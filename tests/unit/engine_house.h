@@ -18,6 +18,7 @@
 #include "sqlite_house.h"
 
 #include "core/engine.h"
+#include "x402/abi.h"
 #include "x402/permit2.h"
 #include "x402/transaction.h"
 
@@ -83,7 +84,8 @@ struct world_payment {
 	unsigned transfers; /* of its money */
 	uint64_t valid_before;
 	bool fails_in_company;
-	bool fails; /* always, though its authorization stays unused */
+	bool fails;      /* always, though its authorization stays unused */
+	bool delegation; /* pays as often as it is redeemed */
 };
 
 struct world {
@@ -422,8 +424,32 @@ struct asking {
 	bool alone;
 	uint64_t gas_limit; /* 0: 100,000 */
 	bool permit2;       /* its state is a word of Permit2's */
-	size_t more_bytes;  /* of calldata */
+	bool delegation;    /* bound to the signer of this index, ... */
+	unsigned delegate;
+	uint64_t send_within_s; /* ... and to a time; 0: 60 */
+	size_t more_bytes;      /* of calldata */
 };
+
+/* As the scheme does: redeemDelegations' selector, the sender, a time. */
+static inline void world_bind(
+	struct world *w, struct asking asking, struct x402_settle_plan *plan)
+{
+	static const uint8_t selector[4] = {0xce, 0xf6, 0xd2, 0x09};
+	struct x402_address delegate;
+
+	assert_int_equal(x402_secret_address(
+				 w->secp, &w->keys[asking.delegate], &delegate),
+		X402_OK);
+	memset(plan->call_to.bytes, 0xbb, 20);
+	plan->valid_before_unix_s = UINT64_MAX;
+	w->payments[asking.payment].valid_before = UINT64_MAX;
+	w->payments[asking.payment].delegation = true;
+	x402_abi_add_selector(&plan->state_calldata, selector);
+	x402_abi_add_address(&plan->state_calldata, &delegate);
+	x402_abi_add_u64(&plan->state_calldata,
+		w->now_ms / 1000 +
+			(asking.send_within_s ? asking.send_within_s : 60));
+}
 
 static inline uint64_t world_settle(
 	struct world *w, struct asking asking, struct told *told)
@@ -467,6 +493,8 @@ static inline uint64_t world_settle(
 		plan->call_to = *x402_permit2_proxy(X402_PERMIT2_EXACT);
 		x402_permit2_state_calldata(
 			&proof.from, &nonce, &plan->state_calldata);
+	} else if (asking.delegation) {
+		world_bind(w, asking, plan);
 	} else {
 		x402_buf_add_byte(&plan->state_calldata, index);
 	}

@@ -191,6 +191,15 @@ static const struct {
 		"batch_tokens: expected token addresses"},
 	{STORE CHAIN_OPEN "wallet_factories = {\"somebody\"}\n}\n",
 		"wallet_factories: expected factory addresses"},
+	{STORE CHAIN_OPEN "delegation_managers = {\"0x12\"}\n}\n",
+		"delegation_managers: expected manager addresses"},
+	{STORE CHAIN_OPEN "delegation_gas_max = 20999\n}\n",
+		"delegation_gas_max: expected"},
+	{STORE CHAIN_OPEN
+		"delegation_gas_max = 100001\nmax_gas = 100000\n"
+		"delegation_managers = "
+		"{\"0xdb9B1e94B5b69Df7e401DDbedE43491141047dB3\"}\n}\n",
+		"delegation_gas_max: expected at most max_gas"},
 	{STORE CHAIN_OPEN "daily_total_gwei = -1\n}\n",
 		"daily_total_gwei: expected"},
 	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://a\"}\n"

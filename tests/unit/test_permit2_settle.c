@@ -36,8 +36,9 @@ static void test_settle_plan_is_one_call_of_the_proxy(void **state)
 	assert_true(plan.may_share);
 	assert_false(plan.nothing_to_send);
 	assert_int_equal(plan.valid_before_unix_s, NOW + 60);
-	assert_int_equal(x402_settle_sender(&plan.call_to,
-				 x402_buf_span(&plan.calldata), &sender),
+	assert_int_equal(
+		x402_settle_sender(&plan.call_to, x402_buf_span(&plan.calldata),
+			x402_buf_span(&plan.state_calldata), &sender),
 		X402_ERR_NOT_FOUND);
 	assert_true(x402_settle_proof_is_permit2(&proof));
 	assert_true(x402_address_equal(&at, x402_permit2_contract()));
@@ -58,24 +59,27 @@ static void test_upto_settle_plan_has_its_sender_and_amount(void **state)
 	plan = settled(&p);
 	assert_false(plan.may_share);
 	assert_int_equal(x402_u256_cmp(&plan.amount, &taken), 0);
-	assert_int_equal(x402_settle_sender(&plan.call_to,
-				 x402_buf_span(&plan.calldata), &sender),
+	assert_int_equal(
+		x402_settle_sender(&plan.call_to, x402_buf_span(&plan.calldata),
+			x402_buf_span(&plan.state_calldata), &sender),
 		X402_OK);
 	assert_true(x402_address_equal(&sender, &facilitator));
 	/* The words behind the selector must all be there. */
-	assert_int_equal(
-		x402_settle_sender(&plan.call_to,
-			x402_span(plan.calldata.ptr, 4 + 7 * 32), &sender),
+	assert_int_equal(x402_settle_sender(&plan.call_to,
+				 x402_span(plan.calldata.ptr, 4 + 7 * 32),
+				 x402_buf_span(&plan.state_calldata), &sender),
 		X402_ERR_SYNTAX);
 	assert_int_equal(x402_settle_sender(&plan.call_to,
-				 x402_span(plan.calldata.ptr, 3), &sender),
+				 x402_span(plan.calldata.ptr, 3),
+				 x402_buf_span(&plan.state_calldata), &sender),
 		X402_ERR_SYNTAX);
 	x402_settle_plan_clear(&plan);
 	/* With a permit in front of it the sender is found too. */
 	p.extensions = INFO(FROM, TOKEN, PERMIT2, "1000", LATER, SIG65);
 	plan = settled(&p);
-	assert_int_equal(x402_settle_sender(&plan.call_to,
-				 x402_buf_span(&plan.calldata), &sender),
+	assert_int_equal(
+		x402_settle_sender(&plan.call_to, x402_buf_span(&plan.calldata),
+			x402_buf_span(&plan.state_calldata), &sender),
 		X402_OK);
 	assert_true(x402_address_equal(&sender, &facilitator));
 	x402_settle_plan_clear(&plan);
@@ -184,7 +188,9 @@ static void test_only_the_proxys_own_call_spends_the_nonce(void **state)
 		struct x402_settle_plan plan = settled(&p);
 		struct x402_settle_proof proof = x402_settle_plan_proof(&plan);
 		struct x402_span input = x402_buf_span(&plan.calldata);
-		struct x402_address multicall = address(STRANGER);
+		struct x402_address multicall = address(
+			"0xcA11bde05977b3631167028862bE2a173976CA11");
+		struct x402_address manager = address(STRANGER);
 		struct x402_multicall_call call = {
 			.target = plan.call_to, .calldata = input};
 		struct x402_buf batch = {0};
@@ -196,6 +202,9 @@ static void test_only_the_proxys_own_call_spends_the_nonce(void **state)
 		x402_multicall_aggregate3_calldata(&call, 1, &batch);
 		assert_false(x402_settle_proof_spent_by(
 			&proof, &multicall, x402_buf_span(&batch), false));
+		/* What a payer's context says in a call of ours is nothing. */
+		assert_false(x402_settle_proof_spent_by(
+			&proof, &manager, x402_buf_span(&batch), true));
 		/* Our own batches keep such payments apart. */
 		assert_true(x402_settle_proof_spent_by(
 			&proof, &multicall, x402_buf_span(&batch), true));

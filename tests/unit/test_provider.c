@@ -237,11 +237,34 @@ static void test_provider_bad_prices_are_refused(void **state)
 			 .price = "$1",
 			 .extra_json = "{\"paymentFlow\":\"escrow\"}"},
 			"unsupported_payment_flow"},
+	};
+	struct list list;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		list_init(&list);
+		list.price = rows[i].price;
+		assert_refused(&list, "routes[0].prices[0]", rows[i].text);
+	}
+}
+
+static void test_provider_method_must_be_one_that_can_be_settled(void **state)
+{
+	static const struct {
+		struct x402_provider_price price;
+		const char *text;
+	} rows[] = {
+		{{.network = "eip155:84532",
+			 .pay_to = PAY_TO,
+			 .price = "$1",
+			 .extra_json = "{\"assetTransferMethod\":\"erc9999\"}"},
+			"unsupported_asset_transfer_method"},
+		/* Whom should the payer delegate to? */
 		{{.network = "eip155:84532",
 			 .pay_to = PAY_TO,
 			 .price = "$1",
 			 .extra_json = "{\"assetTransferMethod\":\"erc7710\"}"},
-			"unsupported_asset_transfer_method"},
+			"missing_facilitator"},
 	};
 	struct list list;
 
@@ -341,6 +364,8 @@ int main(void)
 		cmocka_unit_test(test_provider_bad_routes_are_refused),
 		cmocka_unit_test(test_provider_challenge_must_fit_a_header),
 		cmocka_unit_test(test_provider_bad_prices_are_refused),
+		cmocka_unit_test(
+			test_provider_method_must_be_one_that_can_be_settled),
 		cmocka_unit_test(
 			test_provider_explicit_asset_reaches_the_offer),
 		cmocka_unit_test(test_provider_free_takes_null),

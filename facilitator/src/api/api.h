@@ -53,6 +53,10 @@ struct fac_app_chain {
 	/* F-034: borrowed; they outlive the worker. */
 	const struct x402_address *factories;
 	size_t factories_len;
+	/* F-07A: the same. */
+	const struct x402_address *managers;
+	size_t managers_len;
+	uint64_t delegation_gas;
 	const char *builder_code; /* NULL: none; it outlives the worker */
 	/*
 	 * F-075: approvals are sent, with so much given for their gas, in

@@ -68,6 +68,8 @@ static void note_payer(struct fac_judging *judging)
 		"from");
 	struct x402_address payer;
 
+	if (!from)
+		from = x402_json_get_string(payload, "delegator");
 	if (x402_address_parse(from, &payer))
 		return;
 	char text[X402_ADDRESS_TEXT_SIZE];
@@ -163,6 +165,9 @@ static struct fac_step start_plan(struct fac_judging *judging)
 		options.signers_len = judging->chain->signers_len;
 		options.factories_6492 = judging->chain->factories;
 		options.factories_6492_len = judging->chain->factories_len;
+		options.delegation_managers = judging->chain->managers;
+		options.delegation_managers_len = judging->chain->managers_len;
+		options.delegation_gas = judging->chain->delegation_gas;
 		options.builder_code = judging->chain->builder_code;
 		if (judging->chain->approvals &&
 			fac_config_settling_knows(judging->chain->settling,

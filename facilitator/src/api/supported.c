@@ -65,6 +65,32 @@ static enum x402_err add_confirmations(
 	return x402_json_set_string(kind, "confirmations", text);
 }
 
+/*
+ * F-07A: whom an offer by delegation may name as its manager; the delegate is
+ * any of the signers below. Beside the kind for the same reason.
+ */
+static enum x402_err add_managers(struct x402_json *kind, int version,
+	const struct x402_scheme *scheme, const struct fac_app_chain *chain)
+{
+	struct x402_json *array;
+	char text[X402_ADDRESS_TEXT_SIZE];
+	enum x402_err err = X402_OK;
+
+	if (version != X402_V2 || strcmp(scheme->name, "exact") != 0 ||
+		!chain->managers_len)
+		return X402_OK;
+	array = x402_json_new_array();
+	for (size_t i = 0; array && !err && i < chain->managers_len; i++) {
+		x402_address_format(&chain->managers[i], text);
+		err = x402_json_append_take(array, x402_json_new_string(text));
+	}
+	if (err) {
+		x402_json_unref(array);
+		return err;
+	}
+	return x402_json_set_take(kind, "delegationManagers", array);
+}
+
 static enum x402_err add_kind(struct x402_json *kinds, int version,
 	const struct x402_scheme *scheme, const struct fac_app_chain *chain)
 {
@@ -80,6 +106,7 @@ static enum x402_err add_kind(struct x402_json *kinds, int version,
 		x402_json_set_string(kind, "scheme", scheme->name) ||
 		x402_json_set_string(kind, "network", network) ||
 		add_extra(kind, scheme, chain) ||
+		add_managers(kind, version, scheme, chain) ||
 		add_confirmations(kind, chain->confirmations)) {
 		x402_json_unref(kind);
 		return X402_ERR_NOMEM;

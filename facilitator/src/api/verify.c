@@ -10,7 +10,8 @@
  *
  * A transaction that paid already (proof) is looked for in the journal instead
  * (ask_journal, on_row): one that was shown before would not settle again. It
- * needs no hold, because nobody can spend it but by showing it.
+ * needs no hold, because nobody can spend it but by showing it. A delegation is
+ * looked for first: the chain need not say that its context has paid.
  *
  * Read-only (L-063), but for a hold that the caller asked for by the header
  * X402-Hold: SECONDS: until then the payer's unsettled payments and other
@@ -207,17 +208,38 @@ static enum x402_err fill_hold(struct verifying *verifying)
 	return X402_OK;
 }
 
-/* ---- A transaction that paid already. ---- */
+/* ---- What was used here before, though the chain does not say so. ---- */
+
+static struct fac_step go_on(struct verifying *verifying);
+
+/*
+ * A redemption that is on its way, or whose success nobody was told, may still
+ * be asked for by /settle; one that was given up was never sent.
+ */
+static bool is_over(const struct fac_payment *payment)
+{
+	return payment->credited ||
+		(fac_payment_is_final(payment->state) &&
+			payment->state != FAC_PAYMENT_SETTLED &&
+			payment->state != FAC_PAYMENT_PROVISIONED &&
+			payment->state != FAC_PAYMENT_CANCELLED);
+}
 
 static void on_row(void *user, const struct fac_store_reply *reply)
 {
 	struct verifying *verifying = user;
+	bool paid = verifying->judging.plan.paid;
 
-	if (!reply->err)
+	if (!reply->err && paid)
 		fac_end(refuse_hold(verifying, X402_REASON_DUPLICATE_SETTLEMENT,
 			"this transaction has paid for a purchase already"));
-	else if (reply->err == X402_ERR_NOT_FOUND)
-		fac_end(answer(&verifying->judging));
+	else if (!reply->err && reply->payments_len &&
+		is_over(&reply->payments[0]))
+		fac_end(refuse_hold(verifying, X402_REASON_DUPLICATE_SETTLEMENT,
+			"this permissionContext was used here before: each "
+			"payment needs one of its own"));
+	else if (!reply->err || reply->err == X402_ERR_NOT_FOUND)
+		fac_end(paid ? answer(&verifying->judging) : go_on(verifying));
 	else
 		fac_end(refuse_hold(verifying,
 			X402_REASON_UNEXPECTED_VERIFY_ERROR,
@@ -240,16 +262,11 @@ static struct fac_step ask_journal(struct verifying *verifying)
 
 /* ---- 1 and 2. ---- */
 
-static struct fac_step on_verdict(struct fac_judging *judging)
+static struct fac_step go_on(struct verifying *verifying)
 {
-	struct verifying *verifying = (struct verifying *)judging;
+	struct fac_judging *judging = &verifying->judging;
 
-	if (!judging->verdict.valid || judging->request->app->stopping ||
-		!judging->chain)
-		return answer(judging);
-	if (judging->plan.paid)
-		return ask_journal(verifying);
-	if (!verifying->hold_s)
+	if (!verifying->hold_s || judging->request->app->stopping)
 		return answer(judging);
 	if (judging->chain->network.family == X402_FAMILY_SVM)
 		return fac_fail(judging->request, 400,
@@ -262,6 +279,18 @@ static struct fac_step on_verdict(struct fac_judging *judging)
 	if (fill_hold(verifying))
 		return fac_fail(judging->request, 500, "out of memory");
 	return ask_balance(verifying);
+}
+
+static struct fac_step on_verdict(struct fac_judging *judging)
+{
+	struct verifying *verifying = (struct verifying *)judging;
+
+	if (!judging->verdict.valid || judging->request->app->stopping ||
+		!judging->chain)
+		return answer(judging);
+	return judging->plan.paid || judging->plan.may_repeat
+		? ask_journal(verifying)
+		: go_on(verifying);
 }
 
 /* False for a header that is there and is no number of seconds. */

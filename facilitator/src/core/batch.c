@@ -116,8 +116,7 @@ static bool must_wait(const struct fac_job *job)
 {
 	struct x402_address sender;
 
-	return !x402_settle_sender(&job->payment.call_to,
-		       x402_buf_span(&job->payment.calldata), &sender) &&
+	return !fac_payment_sender(&job->payment, &sender) &&
 		!fac_lane_takes(job->line, &sender);
 }
 
@@ -126,9 +125,7 @@ bool fac_batch_sender(
 {
 	const struct fac_payment *payment = &batch->jobs[0]->payment;
 
-	return batch->len == 1 &&
-		!x402_settle_sender(&payment->call_to,
-			x402_buf_span(&payment->calldata), ret_sender);
+	return batch->len == 1 && !fac_payment_sender(payment, ret_sender);
 }
 
 /*

@@ -37,7 +37,9 @@ static void on_marked(void *arg, const struct fac_store_reply *reply)
 		if (!job || job->payment.state != FAC_PAYMENT_SIGNED)
 			continue;
 		job->payment.state = FAC_PAYMENT_BROADCAST;
-		if (tx->line->config.confirmations == FAC_CONFIRM_SUBMITTED)
+		/* A payer can take a delegation back until it is mined. */
+		if (tx->line->config.confirmations == FAC_CONFIRM_SUBMITTED &&
+			!x402_settle_proof_is_delegation(&job->payment.proof))
 			fac_answer_submitted(job);
 	}
 }

@@ -129,6 +129,14 @@ static struct x402_buf copy_buf(const struct x402_buf *from)
 	return to;
 }
 
+enum x402_err fac_payment_sender(
+	const struct fac_payment *payment, struct x402_address *ret_sender)
+{
+	return x402_settle_sender(&payment->call_to,
+		x402_buf_span(&payment->calldata),
+		x402_buf_span(&payment->state_calldata), ret_sender);
+}
+
 void fac_payment_clear(struct fac_payment *payment)
 {
 	x402_buf_clear(&payment->calldata);

@@ -216,6 +216,10 @@ void fac_payment_transaction_text(const struct fac_payment *payment,
 X402_MUST_USE bool fac_transaction_text_hash(
 	const char *text, uint8_t ret_hash32[32]);
 
+/* Who must send it, if it is bound to one: NOT_FOUND if it is not. */
+X402_MUST_USE enum x402_err fac_payment_sender(
+	const struct fac_payment *payment, struct x402_address *ret_sender);
+
 void fac_payment_clear(struct fac_payment *payment);
 /* Deep copy. Out of memory aborts (style.md 5). */
 void fac_payment_copy(

@@ -20,6 +20,8 @@
  *     -> on_whose                   an earlier one of ours, or a stranger's?
  *     -> on_other_block             ... after our reservation? Then it is
  *                                   credited, once (demands.md 5)
+ *
+ * A payment by delegation has no such questions: conclude_delegation.
  */
 #include "core/engine_p.h"
 #include "x402/abi.h"
@@ -533,9 +535,27 @@ static void ask_proof_block(struct fac_job *job)
 		proof_block(job->line), on_proof_block, job);
 }
 
+/*
+ * F-07A: nothing on the chain tells whether a delegation was redeemed, nor by
+ * whom. So its own transaction is all that counts: mined, it ended as its
+ * receipt says; and when its nonce was spent by another, it never lands, and is
+ * not signed anew, for all we know it was redeemed meanwhile.
+ */
+static void conclude_delegation(struct fac_job *job)
+{
+	if (job->payment.state == FAC_PAYMENT_REPLACED)
+		fac_reconcile_set_end(job, FAC_PAYMENT_EXPIRED,
+			x402_settle_proof_reason(
+				&job->payment.proof, X402_FATE_FAILED),
+			"its transaction never lands: another took its nonce");
+	fac_reconcile_finish(job);
+}
+
 void fac_prove_check(struct fac_job *job)
 {
-	if (job->late)
+	if (x402_settle_proof_is_delegation(&job->payment.proof))
+		conclude_delegation(job);
+	else if (job->late)
 		ask_proof_block(job);
 	else
 		ask_state(job, FAC_CHAIN_LATEST);
@@ -552,6 +572,10 @@ static void set_late(struct fac_job *job)
 
 void fac_prove_late(struct fac_job *job)
 {
+	if (x402_settle_proof_is_delegation(&job->payment.proof)) {
+		conclude_delegation(job);
+		return;
+	}
 	set_late(job);
 	fac_prove_check(job);
 }

@@ -606,9 +606,16 @@ void fac_reconcile_soon(struct fac_line *line)
 
 bool fac_reconcile_is_late(const struct fac_job *job)
 {
+	const struct fac_payment *payment = &job->payment;
 	uint64_t now_s = fac_engine_wall(job->engine) / 1000;
 
-	return job->payment.valid_before_unix_s < now_s + FAC_LATE_S;
+	/* F-07A: what was signed once is not signed for another nonce. */
+	if (payment->state == FAC_PAYMENT_REPLACED &&
+		x402_settle_proof_is_delegation(&payment->proof))
+		return true;
+	return payment->valid_before_unix_s < now_s + FAC_LATE_S ||
+		x402_settle_send_before(
+			x402_buf_span(&payment->state_calldata)) <= now_s;
 }
 
 void fac_reconcile_tick(struct fac_line *line)

@@ -167,8 +167,7 @@ static bool has_lane_for(const struct fac_job *job)
 	const struct fac_line *line = job->line;
 	struct x402_address sender;
 
-	if (x402_settle_sender(&job->payment.call_to,
-		    x402_buf_span(&job->payment.calldata), &sender))
+	if (fac_payment_sender(&job->payment, &sender))
 		return has_lane(line);
 	for (size_t i = 0; i < line->config.signers_len; i++)
 		if (x402_address_equal(&line->lanes[i].address, &sender))

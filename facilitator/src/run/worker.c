@@ -72,6 +72,9 @@ static enum x402_err make_chains(
 		chain->status = &options->status[i];
 		chain->factories = from->settling.factories;
 		chain->factories_len = from->settling.factories_len;
+		chain->managers = from->settling.managers;
+		chain->managers_len = from->settling.managers_len;
+		chain->delegation_gas = from->settling.delegation_gas;
 		chain->builder_code = from->settling.builder_code[0]
 			? from->settling.builder_code
 			: NULL;

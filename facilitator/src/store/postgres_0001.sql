@@ -913,8 +913,11 @@ BEGIN
   ELSIF v.state = 'mined' THEN
     UPDATE transactions SET state = 'final' WHERE sequence = v.sequence;
     -- Nobody sends it again: what only a resend needs goes. The mined one's
-    -- bytes stay: revive wants them.
-    UPDATE payments SET calldata = '', state_calldata = ''
+    -- bytes stay: revive wants them. A delegation's state is no question, but
+    -- says what it is.
+    UPDATE payments SET calldata = '', state_calldata =
+        CASE WHEN substr(state_calldata, 1, 4) = '\xcef6d209'::bytea
+        THEN state_calldata ELSE '' END
       WHERE tx = v.sequence
       AND state IN ('settled', 'provisioned', 'reverted', 'expired');
     UPDATE attempts SET raw = ''

@@ -208,8 +208,8 @@ static enum x402_err add_payment(struct fac_verb *verb, struct at at)
 		return X402_ERR_STORE;
 	fac_payment_id_text(id16, payment->id);
 	read_terms(at, payment);
-	payment->proof.call_to = x402_settle_proof_call_to(
-		&payment->call_to, x402_buf_span(&payment->state_calldata));
+	x402_settle_proof_set_call(&payment->proof, &payment->call_to,
+		x402_buf_span(&payment->state_calldata));
 	read_fate(at, payment);
 	return X402_OK;
 }

@@ -92,8 +92,8 @@ enum x402_err fac_sqlite_add_payment(sqlite3_stmt *stmt, struct fac_verb *verb)
 		return X402_ERR_STORE;
 	fac_payment_id_text(id16, payment->id);
 	read_terms(stmt, payment);
-	payment->proof.call_to = x402_settle_proof_call_to(
-		&payment->call_to, x402_buf_span(&payment->state_calldata));
+	x402_settle_proof_set_call(&payment->proof, &payment->call_to,
+		x402_buf_span(&payment->state_calldata));
 	read_fate(stmt, payment);
 	return X402_OK;
 }

@@ -314,11 +314,16 @@ enum x402_err fac_sqlite_mark_mined(
 	return err;
 }
 
-/* Nobody sends it again: what only a resend needs goes. */
+/*
+ * Nobody sends it again: what only a resend needs goes. A delegation's state is
+ * no question, but says what it is.
+ */
 static enum x402_err forget_calls(struct fac_sqlite *db, uint64_t sequence)
 {
 	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
-		"UPDATE payments SET calldata = x'', state_calldata = x''"
+		"UPDATE payments SET calldata = x'', state_calldata ="
+		" CASE WHEN substr(state_calldata, 1, 4) = x'cef6d209'"
+		" THEN state_calldata ELSE x'' END"
 		" WHERE" PAYMENTS_OF_TX "AND state IN ('settled',"
 		" 'provisioned', 'reverted', 'expired')",
 		"i", sequence));

@@ -25,6 +25,7 @@
 #define X402_SCHEME_H
 
 #include "x402/approval.h"
+#include "x402/delegation.h"
 #include "x402/eip3009.h"
 #include "x402/eip712.h"
 #include "x402/network.h"
@@ -116,6 +117,12 @@ struct x402_verify_plan {
 	 * was shown before is the caller's to know, by x402_verify_plan_key.
 	 */
 	bool paid;
+	/*
+	 * Valid, and it might be once more after it was paid: nothing on the
+	 * chain need tell that a delegation was redeemed (F-07A). Whether it
+	 * was is the caller's to know, by x402_verify_plan_key.
+	 */
+	bool may_repeat;
 	/* Private to the scheme from here on. */
 	const struct x402_scheme *scheme;
 	unsigned round;
@@ -143,6 +150,16 @@ struct x402_verify_options {
 	/* Optional: the factories of F-034; NULL denies all. */
 	const struct x402_address *factories_6492;
 	size_t factories_6492_len;
+	/*
+	 * Optional: the delegation managers that may be called (F-07A); NULL
+	 * denies all. any_delegation_manager: for a caller that will not send,
+	 * and leaves it to who will.
+	 */
+	const struct x402_address *delegation_managers;
+	size_t delegation_managers_len;
+	bool any_delegation_manager;
+	/* Optional: all the gas that one may take; 0: the default below. */
+	uint64_t delegation_gas;
 	/*
 	 * Optional: an approval that came with a Permit2 payment will be sent
 	 * (F-071), and its payer given up to so much for its gas; borrowed for
@@ -182,6 +199,8 @@ struct x402_verify_options {
 	bool proof_finalized;
 };
 #define X402_PROOF_DEPTH ((uint32_t)12)
+/* What one redemption may take: see docs/facilitator.md for what some took. */
+#define X402_DELEGATION_GAS ((uint64_t)500000)
 /* A transfer takes 6,000 to 40,000; assertions of a wallet as much again. */
 #define X402_SVM_MAX_COMPUTE_UNITS ((uint32_t)400000)
 /* F-095: micro-lamports for each unit. */
@@ -281,7 +300,8 @@ struct x402_settle_plan {
 	bool may_share;           /* may travel in a multicall with others */
 	/*
 	 * Tells whether it was used after a lost broadcast; owned. Ask the
-	 * address of x402_settle_proof_state_at.
+	 * address of x402_settle_proof_state_at. By delegation: no question,
+	 * but what x402_settle_sender and x402_settle_send_before read.
 	 */
 	struct x402_buf state_calldata;
 	/*
@@ -347,8 +367,9 @@ struct x402_settle_proof {
 	struct x402_pubkey svm_asset;
 	struct x402_pubkey svm_from;
 	struct x402_pubkey svm_to;
-	/* x402_settle_proof_call_to: it says what kind of payment this is. */
+	/* x402_settle_proof_set_call: what kind of payment this is. */
 	struct x402_address call_to;
+	bool delegation;
 };
 /* What the chain's own coin is moved by: the value of a gift, else zero. */
 X402_API struct x402_u256 x402_settle_proof_value(
@@ -365,10 +386,11 @@ X402_API struct x402_settle_parties x402_settle_proof_parties(
 X402_API struct x402_settle_proof x402_settle_plan_proof(
 	const struct x402_settle_plan *plan);
 /*
- * What spends the payment: the asset or a proxy, also where a Multicall3 call
- * deploys the payer's wallet in front of it. To make a proof of stored parts.
+ * To make a proof of stored parts. call_to becomes what spends the payment: the
+ * asset, a proxy or a manager, also where a Multicall3 call deploys the payer's
+ * wallet in front of it.
  */
-X402_API struct x402_address x402_settle_proof_call_to(
+X402_API void x402_settle_proof_set_call(struct x402_settle_proof *proof,
 	const struct x402_address *call_to, struct x402_span state_calldata);
 /*
  * Permit2 says nothing of the nonce in its logs: such a payment is proven by
@@ -377,10 +399,20 @@ X402_API struct x402_address x402_settle_proof_call_to(
  */
 X402_API bool x402_settle_proof_is_permit2(
 	const struct x402_settle_proof *proof);
+/*
+ * By delegation (F-07A): alone in its transaction, and proven by its one
+ * Transfer. No question tells whether it was redeemed, so once it was signed it
+ * is never signed for another nonce; and whoever else redeems its context,
+ * that is not credited.
+ */
+X402_API bool x402_settle_proof_is_delegation(
+	const struct x402_settle_proof *proof);
 /* Who must send the call, if it is bound to one: NOT_FOUND if it is not. */
 X402_API X402_MUST_USE enum x402_err x402_settle_sender(
 	const struct x402_address *call_to, struct x402_span calldata,
-	struct x402_address *ret_sender);
+	struct x402_span state_calldata, struct x402_address *ret_sender);
+/* After this it must not be signed any more; UINT64_MAX: validBefore says. */
+X402_API uint64_t x402_settle_send_before(struct x402_span state_calldata);
 /* Where state_calldata goes, and what the answer says. SYNTAX. */
 X402_API struct x402_address x402_settle_proof_state_at(
 	const struct x402_settle_proof *proof);
@@ -409,7 +441,8 @@ X402_API enum x402_reason x402_settle_proof_reason(
 /*
  * F-055, F-056: valid only for a successful receipt that holds exactly one
  * Transfer(from, to, value) of the asset, for EIP-3009 together with
- * AuthorizationUsed of this nonce. Otherwise the reason.
+ * AuthorizationUsed of this nonce, by delegation without any of the payer's.
+ * Otherwise the reason.
  */
 X402_API void x402_settle_judge(const struct x402_settle_proof *proof,
 	const struct x402_receipt *receipt, struct x402_verdict *ret_verdict);
@@ -587,6 +620,7 @@ struct x402_scheme {
 	void (*verify_clear)(struct x402_verify_plan *plan);
 	enum x402_err (*settle_plan)(const struct x402_verify_plan *verified,
 		struct x402_settle_plan *ret_plan);
+	/* NULL: what pays is not made here, and x402_select passes it over. */
 	enum x402_err (*create_payload)(
 		const struct x402_payment_requirements *offer,
 		const struct x402_create_options *options,

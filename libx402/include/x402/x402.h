@@ -45,6 +45,7 @@
 #include "x402/eip712.h"
 #include "x402/eip3009.h"
 #include "x402/permit2.h"
+#include "x402/delegation.h"
 #include "x402/abi.h"
 #include "x402/svm.h"
 #include "x402/svm_transaction.h"

@@ -9,6 +9,7 @@ static const struct x402_scheme *const table[] = {
 	&x402__scheme_exact_evm,
 	&x402__scheme_exact_svm,
 	&x402__scheme_exact_permit2,
+	&x402__scheme_exact_delegation,
 	&x402__scheme_upto_evm,
 	&x402__scheme_proof_evm,
 };
@@ -193,20 +194,28 @@ void x402_settle_plan_clear(struct x402_settle_plan *plan)
 	x402_buf_clear(&plan->state_calldata);
 }
 
+/* Refused for what its own first run may have done. */
+static bool may_be_used(const struct x402_verify_plan *plan)
+{
+	enum x402_reason reason = plan->verdict.reason;
+
+	/* What a delegation permits is used up, or what the payer had. */
+	if (plan->scheme == &x402__scheme_exact_delegation)
+		return reason == X402_REASON_EVM_SIMULATION_FAILED ||
+			reason == X402_REASON_EVM_INSUFFICIENT_BALANCE;
+	/* A transaction that was processed is refused by its simulation. */
+	return reason == X402_REASON_EVM_NONCE_ALREADY_USED ||
+		reason == X402_REASON_SVM_SIMULATION_FAILED ||
+		reason == X402_REASON_PERMIT2_INVALID_NONCE;
+}
+
 enum x402_err x402_verify_plan_key(
 	const struct x402_verify_plan *plan, struct x402_settle_key *ret_key)
 {
 	struct x402_settle_plan settle;
 
-	/* A transaction that was processed is refused by its simulation. */
 	if (!plan->decided || !plan->scheme || !plan->state ||
-		(!plan->verdict.valid &&
-			plan->verdict.reason !=
-				X402_REASON_EVM_NONCE_ALREADY_USED &&
-			plan->verdict.reason !=
-				X402_REASON_SVM_SIMULATION_FAILED &&
-			plan->verdict.reason !=
-				X402_REASON_PERMIT2_INVALID_NONCE))
+		(!plan->verdict.valid && !may_be_used(plan)))
 		return X402_ERR_INVALID_ARGUMENT;
 	enum x402_err err = plan->scheme->settle_plan(plan, &settle);
 	if (err)
@@ -222,7 +231,7 @@ enum x402_err x402_create_payload(const struct x402_payment_requirements *offer,
 {
 	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
 
-	if (!scheme) {
+	if (!scheme || !scheme->create_payload) {
 		const char *method = x402_json_get_string(
 			offer->extra, "assetTransferMethod");
 

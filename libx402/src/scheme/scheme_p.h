@@ -12,10 +12,19 @@ extern const struct x402_scheme x402__scheme_exact_svm;
 extern const struct x402_scheme x402__scheme_exact_permit2;
 extern const struct x402_scheme x402__scheme_upto_evm;
 extern const struct x402_scheme x402__scheme_proof_evm;
+extern const struct x402_scheme x402__scheme_exact_delegation;
 
 /* Decide a plan. info->text becomes the verdict's message. */
 void x402__refuse(struct x402_verify_plan *plan, enum x402_reason reason,
 	const struct x402_errinfo *info);
 void x402__accept(struct x402_verify_plan *plan);
+
+/*
+ * What a payment by delegation is remembered with, in the place of a question
+ * about its state, for there is none: who must send it, and until when it may
+ * be sent for the first time (settle_proof.c).
+ */
+void x402__settle_bind(struct x402_buf *state_calldata,
+	const struct x402_address *sender, uint64_t send_before_unix_s);
 
 #endif

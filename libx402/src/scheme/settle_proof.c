@@ -5,7 +5,8 @@
  *
  * EIP-3009 names the nonce in a log of its own. Permit2 does not: its payments
  * are proven by their terms, and the engine keeps them apart from others of
- * the same payer (core/batch.c of the facilitator).
+ * the same payer (core/batch.c of the facilitator). A delegation names no nonce
+ * either, and travels alone.
  */
 #include "exact_svm_p.h"
 #include "x402/abi.h"
@@ -20,19 +21,58 @@ static const uint8_t topic_used[32] = {0x98, 0xde, 0x50, 0x35, 0x28, 0xee, 0x59,
 	0xa5};
 
 static const uint8_t selector_bitmap[4] = {0x4f, 0xe0, 0x2b, 0x44};
+/* What stands first in the state of a payment by delegation, and no other. */
+static const uint8_t selector_redeem[4] = {0xce, 0xf6, 0xd2, 0x09};
+static const struct x402_address multicall3 = {
+	{0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88,
+		0x62, 0xbe, 0x2a, 0x17, 0x39, 0x76, 0xca, 0x11}};
 
-struct x402_address x402_settle_proof_call_to(
+static bool begins_with(struct x402_span span, const uint8_t selector[4])
+{
+	return span.len >= 4 && memcmp(span.ptr, selector, 4) == 0;
+}
+
+/* ---- What binds a payment by delegation: selector, sender, time. ---- */
+
+void x402__settle_bind(struct x402_buf *state_calldata,
+	const struct x402_address *sender, uint64_t send_before_unix_s)
+{
+	x402_abi_add_selector(state_calldata, selector_redeem);
+	x402_abi_add_address(state_calldata, sender);
+	x402_abi_add_u64(state_calldata, send_before_unix_s);
+}
+
+static struct x402_span after_selector(struct x402_span span)
+{
+	return x402_span(span.ptr + 4, span.len - 4);
+}
+
+uint64_t x402_settle_send_before(struct x402_span state_calldata)
+{
+	struct x402_u256 word;
+	uint64_t send_before;
+
+	if (!begins_with(state_calldata, selector_redeem))
+		return UINT64_MAX;
+	/* Cut short it is over: never send what nobody bounds. */
+	return x402_abi_read_u256(after_selector(state_calldata), 1, &word) ||
+			!x402_u256_to_u64(&word, &send_before)
+		? 0
+		: send_before;
+}
+
+/* ---- What a payment is. ---- */
+
+void x402_settle_proof_set_call(struct x402_settle_proof *proof,
 	const struct x402_address *call_to, struct x402_span state_calldata)
 {
-	bool is_permit2 = state_calldata.len >= 4 &&
-		memcmp(state_calldata.ptr, selector_bitmap, 4) == 0;
-
+	proof->call_to = *call_to;
+	proof->delegation = begins_with(state_calldata, selector_redeem);
 	/* upto never goes behind a deployment. */
-	if (is_permit2 &&
+	if (begins_with(state_calldata, selector_bitmap) &&
 		!x402_address_equal(
 			call_to, x402_permit2_proxy(X402_PERMIT2_UPTO)))
-		return *x402_permit2_proxy(X402_PERMIT2_EXACT);
-	return *call_to;
+		proof->call_to = *x402_permit2_proxy(X402_PERMIT2_EXACT);
 }
 
 struct x402_settle_proof x402_settle_plan_proof(
@@ -42,13 +82,13 @@ struct x402_settle_proof x402_settle_plan_proof(
 		.from = plan->payer,
 		.to = plan->pay_to,
 		.value = plan->amount,
-		.call_to = x402_settle_proof_call_to(
-			&plan->call_to, x402_buf_span(&plan->state_calldata)),
 		.family = plan->network.family,
 		.svm_asset = plan->svm.mint,
 		.svm_from = plan->svm.payer,
 		.svm_to = plan->svm.pay_to};
 
+	x402_settle_proof_set_call(
+		&proof, &plan->call_to, x402_buf_span(&plan->state_calldata));
 	memcpy(proof.nonce32, plan->nonce32, 32);
 	return proof;
 }
@@ -95,13 +135,23 @@ static bool is_proxy_of(
 
 bool x402_settle_proof_is_permit2(const struct x402_settle_proof *proof)
 {
-	return is_proxy_of(proof, X402_PERMIT2_EXACT) ||
-		is_proxy_of(proof, X402_PERMIT2_UPTO);
+	return !proof->delegation &&
+		(is_proxy_of(proof, X402_PERMIT2_EXACT) ||
+			is_proxy_of(proof, X402_PERMIT2_UPTO));
+}
+
+bool x402_settle_proof_is_delegation(const struct x402_settle_proof *proof)
+{
+	return proof->delegation;
 }
 
 enum x402_err x402_settle_sender(const struct x402_address *call_to,
-	struct x402_span calldata, struct x402_address *ret_sender)
+	struct x402_span calldata, struct x402_span state_calldata,
+	struct x402_address *ret_sender)
 {
+	if (begins_with(state_calldata, selector_redeem))
+		return x402_abi_read_address(
+			after_selector(state_calldata), 0, ret_sender);
 	return x402_permit2_sender(call_to, calldata, ret_sender);
 }
 
@@ -137,6 +187,9 @@ enum x402_reason x402_settle_proof_reason(
 		return fate == X402_FATE_EXPIRED
 			? X402_REASON_SVM_BLOCKHASH_EXPIRED
 			: X402_REASON_SVM_TRANSACTION_FAILED;
+	/* It has no nonce and no end of its own to blame. */
+	if (proof->delegation && fate != X402_FATE_UNPAID)
+		return X402_REASON_EVM_TRANSACTION_FAILED;
 	switch (fate) {
 	case X402_FATE_FAILED:
 		return is_proxy_of(proof, X402_PERMIT2_UPTO)
@@ -193,7 +246,11 @@ bool x402_settle_proof_spent_by(const struct x402_settle_proof *proof,
 				x402_span(input.ptr + starts[i],
 					input.len - starts[i])))
 			return true;
-	/* In a batch of ours it stands somewhere. */
+	/*
+	 * In a batch of ours it stands somewhere. Nothing but a batch is looked
+	 * through: what a delegation brings along is the payer's to fill.
+	 */
+	ours = ours && x402_address_equal(to, &multicall3);
 	for (size_t at = 0; ours && at + 7 * 32 <= input.len; at++)
 		if (are_its_terms(
 			    proof, x402_span(input.ptr + at, input.len - at)))
@@ -237,7 +294,9 @@ static bool is_word(const uint8_t *word, const uint8_t expected[32])
  * EIP-3009: a payment is proven by its own AuthorizationUsed, once, and by
  * Transfers of its exact terms that are no more than the payer's authorizations
  * in this receipt: in a lone transaction that is exactly one. Permit2: by one
- * Transfer.
+ * Transfer. A delegation: by one Transfer, and no authorization of the payer's
+ * used: its account may be any contract, and could have spent one of those on
+ * the way, which is another payment's.
  *
  * Each payment of a batch walks the logs of all of them, so what differs most
  * is compared first: the payer.
@@ -276,6 +335,8 @@ static bool proves(const struct x402_settle_proof *proof,
 	}
 	if (x402_settle_proof_is_permit2(proof))
 		return transfers == 1;
+	if (proof->delegation)
+		return transfers == 1 && !payers_authorizations;
 	return this_authorization == 1 && transfers >= 1 &&
 		transfers <= payers_authorizations;
 }
@@ -302,7 +363,8 @@ void x402_settle_judge(const struct x402_settle_proof *proof,
 		x402_errinfo_set(&info, "",
 			"expected exactly one Transfer of these terms%s, "
 			"emitted by the asset",
-			x402_settle_proof_is_permit2(proof)
+			proof->delegation ? " and no AuthorizationUsed"
+				: x402_settle_proof_is_permit2(proof)
 				? ""
 				: " and this nonce's AuthorizationUsed");
 	} else {

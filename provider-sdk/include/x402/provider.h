@@ -56,6 +56,11 @@ struct x402_provider_price {
 	 * facilitatorAddress that will settle (P-103); the price is then the
 	 * most that the handler can ask for. On Solana extra_json needs the
 	 * feePayer of the facilitator that will settle, and may have a memo.
+	 * To be paid by delegation (ERC-7710), extra_json needs
+	 * "assetTransferMethod":"erc7710" and the facilitatorAddress to which
+	 * the payer delegates: a signer of that facilitator, which must list
+	 * delegationManagers (GET /supported). Offer it beside another way:
+	 * few wallets can.
 	 * "proof" (EVM) is for buyers that send a transfer themselves and then
 	 * show its hash, in PAYMENT-SIGNATURE or as X-Payment-Proof: the
 	 * challenge then also has X-Payment-Address, -Amount, -Network,
