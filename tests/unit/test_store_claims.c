@@ -42,20 +42,27 @@ static const struct heard *forget(struct fixture *f, uint64_t dead_s)
 	return heard;
 }
 
-/* Payment 1, settled by 0xa1 on nonce 0; final, told. */
-static struct fac_store_lease settle_one(struct fixture *f)
+/* Number 1, settled by 0xa1 on nonce 0; final, told. */
+static struct fac_store_lease settle(
+	struct fixture *f, const struct fac_payment *payment)
 {
-	struct fac_payment payment = mortal(1);
 	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xa1);
 	struct fac_store_lease lease = lease_of(
 		ME, ask(f, acquire(ME, LONG_MS))->reply.number);
 
-	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_true(reserve(f, payment)->reply.claimed);
 	assert_int_equal(err_of(f, journal(&lease, 0xa1, 0, 1, 1)), X402_OK);
 	assert_int_equal(err_of(f, mined(0xa1, 0xa1, &end, 1)), X402_OK);
 	assert_true(ask(f, fac_verb_credit(key_of(1), "{}"))->reply.claimed);
 	assert_int_equal(err_of(f, final(0xa1)), X402_OK);
 	return lease;
+}
+
+static struct fac_store_lease settle_one(struct fixture *f)
+{
+	struct fac_payment payment = mortal(1);
+
+	return settle(f, &payment);
 }
 
 /* Solana's parties have 32 bytes. */
@@ -246,6 +253,54 @@ static void test_store_retired_row_shuts_the_door_behind_it(void **state)
 	assert_int_equal(ask(f, fac_verb_retire(DEAD_S, 10))->reply.number, 1);
 	assert_int_equal(reserve(f, &payment)->reply.err, X402_ERR_POLICY);
 	payment.valid_before_unix_s = ENDS_S + 1;
+	assert_true(reserve(f, &payment)->reply.claimed);
+}
+
+/* A delegation: its row goes in time, and its key is nobody's for ever. */
+static void test_store_endless_claim_outlives_its_row(void **state)
+{
+	static const uint64_t far_s = 4000000000;
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct fac_payment other = mortal(2);
+
+	payment.valid_before_unix_s = UINT64_MAX;
+	settle(f, &payment);
+	assert_int_equal(forget(f, far_s)->reply.number, 0);
+	assert_true(is_claimed(f, 1));
+	/* Not before the days that the operator keeps it. */
+	assert_int_equal(ask(f, fac_verb_retire(DEAD_S, 10))->reply.number, 0);
+	assert_int_equal(ask(f, fac_verb_retire(far_s, 10))->reply.number, 1);
+	assert_false(is_claimed(f, 1));
+	/* No door is shut for others, and none of them takes its place. */
+	assert_true(reserve(f, &other)->reply.claimed);
+	assert_false(is_claimed(f, 1));
+	for (int i = 0; i < 2; i++) {
+		const struct heard *heard = reserve(f, &payment);
+
+		assert_int_equal(heard->reply.err, X402_ERR_POLICY);
+		assert_false(heard->reply.claimed);
+		forget(f, far_s);
+	}
+}
+
+static void test_store_endless_one_given_up_may_come_again(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+
+	payment.valid_before_unix_s = UINT64_MAX;
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_int_equal(
+		err_of(f, fac_verb_release(key_of(1), ME, "left")), X402_OK);
+	/* The first to ask may have named another as the payer. */
+	memset(payment.proof.from.bytes, 0x99, 20);
+	assert_true(reserve(f, &payment)->reply.claimed);
+	assert_memory_equal(by_key(f, 1)->payments[0].proof.from.bytes,
+		payment.proof.from.bytes, 20);
+	assert_int_equal(
+		err_of(f, fac_verb_release(key_of(1), ME, "left")), X402_OK);
+	forget(f, 4000000000);
 	assert_true(reserve(f, &payment)->reply.claimed);
 }
 
@@ -571,6 +626,8 @@ int main(void)
 		STORE_TEST(test_store_success_without_a_claim_is_claimed_once),
 		STORE_TEST(test_store_clock_ahead_shuts_no_door),
 		STORE_TEST(test_store_retired_row_shuts_the_door_behind_it),
+		STORE_TEST(test_store_endless_claim_outlives_its_row),
+		STORE_TEST(test_store_endless_one_given_up_may_come_again),
 		STORE_TEST(test_store_history_of_a_cancelled_row_is_bounded),
 		STORE_TEST(test_store_holds_of_one_payer_are_bounded),
 		STORE_TEST(test_store_dead_authorization_is_never_claimed),

@@ -258,8 +258,9 @@ BEGIN
 END $$;
 
 -- The payment that has this key, while its claim lasts.
+-- NULL also where its row was retired.
 CREATE FUNCTION x402_of_key(a_key bytea) RETURNS bigint LANGUAGE sql STABLE AS
-$$ SELECT payment FROM claims WHERE key = a_key $$;
+$$ SELECT nullif(payment, 0) FROM claims WHERE key = a_key $$;
 
 -- ---- Steps. ----
 
@@ -366,6 +367,13 @@ BEGIN
       'its validBefore is long past; nothing was sent', NULL);
     RETURN;
   END IF;
+  -- Its row was retired; what has no end of its own is claimed all the same.
+  IF v_there.sequence IS NULL
+      AND EXISTS (SELECT 1 FROM claims AS c WHERE c.key = a_key) THEN
+    RETURN QUERY SELECT * FROM x402_answer('policy', false, false, 0,
+      'it was used here before, long ago; nothing was sent', NULL);
+    RETURN;
+  END IF;
   IF a_payer_limit > 0 OR a_caller_limit > 0 OR a_total_limit > 0 THEN
     v_day := x402_now() / 86400000;
     v_words := x402_over(v_day, a_network, 'payer', v_payer, a_payer_limit,
@@ -404,7 +412,8 @@ BEGIN
     -- A cancelled row keeps its id and history; the rest is said anew.
     v_sequence := v_there.sequence;
     UPDATE payments SET wire_network = a_wire_network, asset = a_asset,
-      pay_to = a_pay_to, amount = a_amount, valid_before = a_valid_before, scheme = a_scheme,
+      payer = a_payer, pay_to = a_pay_to, amount = a_amount,
+      valid_before = a_valid_before, scheme = a_scheme,
       x402_version = a_version, fingerprint = a_fingerprint,
       payload_hash = a_payload_hash, idem_scope = a_idem_scope,
       idem_key = a_idem_key, caller = a_caller, owner = a_owner,
@@ -1104,16 +1113,25 @@ DECLARE
   v_count bigint;
 BEGIN
   -- Of the oldest only, four for each that may go: bounded.
-  v_gone := ARRAY(SELECT p.sequence FROM (SELECT sequence, valid_before
-      FROM payments ORDER BY sequence LIMIT a_limit * 4) AS p
-    WHERE p.valid_before < a_dead_before AND x402_is_done(p.sequence)
+  v_gone := ARRAY(SELECT p.sequence FROM (SELECT sequence, valid_before,
+      updated_ms FROM payments ORDER BY sequence LIMIT a_limit * 4) AS p
+    WHERE (p.valid_before < a_dead_before
+      OR (p.valid_before = 9223372036854775807
+        AND p.updated_ms < a_dead_before * 1000))
+    AND x402_is_done(p.sequence)
     ORDER BY p.sequence LIMIT a_limit);
   v_count := cardinality(v_gone);
   UPDATE heartbeat SET forgotten_s = g.last + 1
     FROM (SELECT max(valid_before) AS last FROM payments
-      WHERE sequence = ANY (v_gone)) AS g
+      WHERE sequence = ANY (v_gone)
+      AND valid_before < 9223372036854775807) AS g
     WHERE one = 1 AND forgotten_s <= g.last;
   DELETE FROM claims AS c USING payments AS p
+    WHERE p.sequence = ANY (v_gone) AND c.key = p.key
+    AND c.payment = p.sequence
+    -- One that can never be dead outlives its row, and names none then.
+    AND (p.valid_before < 9223372036854775807 OR p.state = 'cancelled');
+  UPDATE claims AS c SET payment = 0 FROM payments AS p
     WHERE p.sequence = ANY (v_gone) AND c.key = p.key
     AND c.payment = p.sequence;
   DELETE FROM payment_events WHERE payment = ANY (v_gone);

@@ -11,6 +11,8 @@
 #define DAY_MS UINT64_C(86400000)
 /* Look at so many of the oldest for each that may be forgotten: bounded. */
 #define RETIRE_LOOK 4
+/* validBefore of what has no end: fac_sqlite_bind_u64's largest. */
+#define ENDLESS "9223372036854775807"
 /* A claim that is due and cannot go is looked at again after so long. */
 #define LOOK_AGAIN_S 3600
 /* Spending of past days says nothing any more. */
@@ -473,6 +475,10 @@ static enum x402_err raise_forgotten(
 		"i", valid_before_unix_s));
 }
 
+/*
+ * A claim that can never be dead outlives its row: 32 bytes and two numbers.
+ * It names no row then, for the number may be another's one day.
+ */
 static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
 {
 	static const char *const statements[] = {
@@ -481,6 +487,9 @@ static enum x402_err forget_payment(struct fac_sqlite *db, uint64_t payment)
 		"DELETE FROM transaction_payments WHERE payment = ?1",
 		"DELETE FROM payment_references WHERE payment = ?1",
 		("DELETE FROM claims WHERE payment = ?1 AND key ="
+		 " (SELECT key FROM payments WHERE sequence = ?1"
+		 "  AND (valid_before < " ENDLESS " OR state = 'cancelled'))"),
+		("UPDATE claims SET payment = 0 WHERE payment = ?1 AND key ="
 		 " (SELECT key FROM payments WHERE sequence = ?1)"),
 		"DELETE FROM payments WHERE sequence = ?1"};
 	enum x402_err err = X402_OK;
@@ -612,6 +621,7 @@ static enum x402_err raise_by(struct fac_sqlite *db, uint64_t payment)
 	return fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE heartbeat SET forgotten_s = p.valid_before + 1"
 		" FROM payments AS p WHERE p.sequence = ?1"
+		" AND p.valid_before < " ENDLESS
 		" AND forgotten_s <= p.valid_before",
 		"i", payment));
 }
@@ -620,8 +630,10 @@ enum x402_err fac_sqlite_retire(struct fac_sqlite *db, struct fac_verb *verb)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
 		"SELECT p.sequence FROM (SELECT * FROM payments"
-		" ORDER BY sequence LIMIT ?3) AS p WHERE p.valid_before < ?1"
-		" AND" IS_DONE "ORDER BY p.sequence LIMIT ?2",
+		" ORDER BY sequence LIMIT ?3) AS p"
+		" WHERE (p.valid_before < ?1 OR (p.valid_before = " ENDLESS
+		"  AND p.updated_ms < ?1 * 1000)) AND" IS_DONE
+		"ORDER BY p.sequence LIMIT ?2",
 		"iii", verb->number, (uint64_t)verb->limit,
 		(uint64_t)verb->limit * RETIRE_LOOK);
 	struct x402_buf numbers = {0};

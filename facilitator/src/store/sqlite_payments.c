@@ -302,10 +302,14 @@ static enum x402_err forget_events(struct fac_sqlite *db, uint64_t sequence)
 static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 	const struct fac_payment *payment, uint64_t spend_day)
 {
-	/* ?1 to ?3, ?6 and ?9 are what a key is made of, and the id. */
+	/*
+	 * ?1 to ?3 and ?9 are what a key is made of, and the id. By delegation
+	 * the payer is not: the first to ask may have named another.
+	 */
 	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
 		"UPDATE payments SET wire_network = ?4, asset = ?5,"
-		" pay_to = ?7, amount = ?8, valid_before = ?10, scheme = ?11,"
+		" payer = ?6, pay_to = ?7, amount = ?8, valid_before = ?10, "
+		"scheme = ?11,"
 		" x402_version = ?12, fingerprint = ?13, payload_hash = ?14,"
 		" idem_scope = ?15, idem_key = ?16, caller = ?17, owner = ?18,"
 		" call_to = ?19, calldata = ?20, state_calldata = ?21,"
@@ -346,6 +350,20 @@ static enum x402_err check_forgotten(
 	return X402_ERR_POLICY;
 }
 
+/* Its row was retired; what has no end of its own is claimed all the same. */
+static enum x402_err check_retired(struct fac_sqlite *db, struct fac_verb *verb)
+{
+	enum x402_err err = fac_sqlite_exists(
+		fac_sqlite_bound(db, "SELECT 1 FROM claims WHERE key = ?1", "k",
+			verb->payment.key32));
+
+	if (err)
+		return err == X402_ERR_NOT_FOUND ? X402_OK : err;
+	snprintf(verb->reply.message, sizeof(verb->reply.message),
+		"it was used here before, long ago; nothing was sent");
+	return X402_ERR_POLICY;
+}
+
 /* Its key belongs to another payment, or to another question about it. */
 static bool is_key_taken(
 	const struct fac_payment *asked, const struct fac_payment *there)
@@ -377,6 +395,8 @@ enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb)
 	if (err && err != X402_ERR_NOT_FOUND)
 		return err;
 	err = check_forgotten(db, verb);
+	if (!err && !sequence)
+		err = check_retired(db, verb);
 	if (!err)
 		err = fac_sqlite_spend(db, verb, &spend_day);
 	if (err)
