@@ -10,6 +10,9 @@ import {after, before, describe, test} from 'node:test';
 import {delegationRequest, installDelegation} from '../devnet/delegation.mjs';
 import {permit2Request, post, randomNonce, scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
 
+import {startGateway} from './gateway.lib.mjs';
+import {startOrigin} from './gateway_site.lib.mjs';
+
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
 const {encodeAbiParameters, encodePacked} = require('viem');
 
@@ -180,6 +183,63 @@ test('/supported names the managers, and no other daemon any', async () => {
   assert.equal(exact.delegationManagers.length, 6);
   assert.equal(exact.delegationManagers[0], framework.manager);
   assert.equal(kinds.filter((kind) => kind.delegationManagers).length, 1);
+});
+
+describe('at a shop that asks for it', () => {
+  let origin;
+  let gateway;
+  before(async () => {
+    origin = await startOrigin();
+    origin.handler = (one, res) => {
+      res.end(`here is ${one.url}`);
+      return true;
+    };
+    const extra = {assetTransferMethod: 'erc7710', facilitatorAddress: info.accounts.facilitator.address};
+    const dir = scratchDir();
+    const file = join(dir, 'gateway.conf');
+    writeFileSync(file, `
+      public_origin = "https://shop.example" journal = "${join(dir, 'journal')}"
+      facilitators = {"${facilitator.url}"} network = "${info.network}"
+      pay_to = "${info.accounts.payee.address}"
+      upstream "site" { url = "${origin.url}" }
+      route "/by/*" { price = "$0.001" extra_json = '${JSON.stringify(extra)}' }\n`);
+    gateway = await startGateway(['-c', file]);
+  });
+  after(async () => {
+    await gateway?.stop();
+    await origin?.stop();
+  });
+
+  const decode = (text) => JSON.parse(Buffer.from(text, 'base64').toString());
+  /** What the offer of a page is answered with; change as for a request. */
+  async function answer(page, change) {
+    const unpaid = await fetch(gateway.url + page);
+    assert.equal(unpaid.status, 402);
+    const {accepts, resource} = decode(unpaid.headers.get('payment-required'));
+    const {facilitatorAddress: delegate} = accepts[0].extra;
+    const {paymentPayload} = await request({requirements: accepts[0], delegation: {delegate}, ...change});
+    const payment = Buffer.from(JSON.stringify({...paymentPayload, resource})).toString('base64');
+    return fetch(gateway.url + page, {headers: {'payment-signature': payment}});
+  }
+
+  test('a page is bought, and its context buys no other', async () => {
+    const context = framework.context(await framework.delegation({caveats: framework.loose(9000)}));
+    const paid = await moves(1000, async () => {
+      const answered = await answer('/by/a', {context});
+      assert.equal(await answered.text(), 'here is /by/a');
+      return answered;
+    });
+    const receipt = decode(paid.headers.get('payment-response'));
+    assert.deepEqual([receipt.success, receipt.payer], [true, framework.account]);
+    const other = await moves(0, () => answer('/by/b', {context}));
+    assert.equal(other.status, 402);
+  });
+
+  test('nothing is delivered for a delegation to another', async () => {
+    const unpaid = await moves(0, () => answer('/by/c', {delegation: {delegate: info.accounts.payee.address}}));
+    assert.equal(unpaid.status, 402);
+    assert.equal(decode(unpaid.headers.get('payment-required')).error, SIMULATION);
+  });
 });
 
 describe('refused before anything is sent', () => {
