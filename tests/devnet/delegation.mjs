@@ -63,7 +63,7 @@ export async function installDelegation(info, payer = info.accounts.payer) {
   const authorization = await wallet.signAuthorization({contractAddress: implementation, executor: 'self'});
   await done(await wallet.sendTransaction({to: payer.address, authorizationList: [authorization]}));
 
-  const framework_ = {manager, enforcers: at, bad: badAt, willing, account: payer.address,
+  const framework_ = {manager, implementation, enforcers: at, bad: badAt, willing, account: payer.address,
     /** Sign a delegation; change: delegate, caveats, salt, privateKey, and any member. */
     async delegation(change = {}) {
       const {privateKey = payer.privateKey, caveats = framework_.caveats(info), ...rest} = change;

@@ -290,6 +290,23 @@ describe('refused before anything is sent', () => {
     await refused(await request({payload: {permit2Authorization}}), 'unsupported_payload_type');
   });
 
+  // A context of no delegation is the sender's own wish: a signer of ours that
+  // is an account of the framework would pay for whoever asks.
+  test('a context without a delegation, which is for the sender to pay', async () => {
+    const [signer] = info.extra;
+    const had = await devnet.balanceOf(signer.address);
+    assert.ok(had >= 1000n);
+    await devnet.rpc('anvil_setCode', [signer.address, `0xef0100${framework.implementation.slice(2).toLowerCase()}`]);
+    try {
+      for (const delegator of [signer.address, framework.account]) {
+        await refused(await request({context: framework.context(), payload: {delegator}}), SIMULATION);
+      }
+    } finally {
+      await devnet.rpc('anvil_setCode', [signer.address, '0x']);
+    }
+    assert.equal(await devnet.balanceOf(signer.address), had);
+  });
+
   test('one that the payer took back between /verify and /settle', async () => {
     const delegation = await framework.delegation();
     const body = await request({context: framework.context(delegation)});

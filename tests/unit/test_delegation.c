@@ -128,6 +128,7 @@ struct chain {
 	bool balance_reverts;
 	bool balance_is_short; /* three bytes of it */
 	int delegate;          /* the signer whose simulation passes; -1 */
+	unsigned with_code;    /* so many signers are accounts with code */
 	const char *revert;    /* hex of the others' revert data */
 	int fault_at;          /* 1-based number of the read that faults */
 	/* Noted. */
@@ -167,6 +168,16 @@ static struct x402_chain_answer answer_read(struct chain *chain,
 	if (read->kind == X402_READ_CODE) {
 		bool is_token = x402_address_equal(&read->to, &token);
 
+		for (unsigned i = 0; i < SIGNERS; i++) {
+			struct x402_address own = signer(i);
+
+			if (!x402_address_equal(&read->to, &own))
+				continue;
+			if (i < chain->with_code)
+				answer.data = x402_span(
+					some_code, sizeof(some_code));
+			return answer;
+		}
 		assert_true(
 			is_token || x402_address_equal(&read->to, &manager));
 		if (is_token ? !chain->asset_has_no_code
@@ -472,7 +483,7 @@ static void test_fault_decides_nothing(void **state)
 	struct payment p = good();
 
 	(void)state;
-	for (int at = 1; at <= 4; at++) {
+	for (int at = 1; at <= 5; at++) {
 		struct x402_facilitator_request request;
 		struct x402_verify_plan plan;
 		struct chain chain = good_chain();
@@ -552,8 +563,37 @@ static void test_no_signer_passes(void **state)
 	p.signers = SIGNERS;
 	chain.delegate = -1;
 	assert_reason(&p, &chain,
-		"invalid_exact_evm_transaction_simulation_failed", 3);
+		"invalid_exact_evm_transaction_simulation_failed", 4);
 	assert_int_equal(chain.simulations, SIGNERS);
+}
+
+/*
+ * To a manager, a context without a delegation is what the sender itself wants:
+ * an account of ours that has code would pay.
+ */
+static void test_signer_with_code_sends_nothing(void **state)
+{
+	struct payment p = good();
+	struct chain chain = good_chain();
+	struct x402_address second = signer(1);
+	struct x402_address sender;
+	struct x402_settle_plan plan;
+
+	(void)state;
+	chain.with_code = 1;
+	assert_reason(&p, &chain,
+		"invalid_exact_evm_transaction_simulation_failed", 1);
+	p.signers = 2;
+	assert_reason(&p, &chain,
+		"invalid_exact_evm_transaction_simulation_failed", 2);
+	chain.delegate = 1;
+	plan = settled(&p, &chain);
+	sender = sender_of(&plan);
+	assert_true(x402_address_equal(&sender, &second));
+	x402_settle_plan_clear(&plan);
+	chain.with_code = SIGNERS;
+	assert_reason(&p, &chain,
+		"invalid_exact_evm_transaction_simulation_failed", 2);
 }
 
 static void test_signer_that_the_context_names_is_asked_first(void **state)
@@ -919,6 +959,7 @@ int main(void)
 		cmocka_unit_test(
 			test_each_signer_is_tried_and_the_one_that_passed_sends),
 		cmocka_unit_test(test_no_signer_passes),
+		cmocka_unit_test(test_signer_with_code_sends_nothing),
 		cmocka_unit_test(
 			test_signer_that_the_context_names_is_asked_first),
 		cmocka_unit_test(test_unknown_sender_settles_nothing),

@@ -7,7 +7,9 @@
  *        whose bytes alone must not take the gas 5 the first round of reads
  * judge: 6 code at asset and manager 7 the payer's balance 8 the simulation,
  *        as each signer that could send it, until one passes: the delegate is
- *        checked against the sender, so it is sent by that one and no other
+ *        checked against the sender, so it is sent by that one and no other.
+ *        Never by a signer with code: to a manager, a context without any
+ *        delegation is the sender's own wish, and makes its account pay
  * settle: the one call, alone, with the same ceiling of gas
  *
  * What a simulation cannot say is whether money moves: a manager that does
@@ -34,7 +36,7 @@
 #define SEND_WITHIN_MAX_S 86400
 
 enum delegation_round {
-	ROUND_FIRST, /* code(manager, asset), balance, the likeliest sender */
+	ROUND_FIRST, /* code(manager, asset), balance; the likeliest sender */
 	ROUND_OTHERS /* the senders that are left */
 };
 
@@ -182,15 +184,22 @@ static enum x402_err take_signers(
 	return X402_OK;
 }
 
-/* F-042: the very call that settle sends, as who would send it. */
+/*
+ * F-042: the very call that settle sends, as who would send it, behind the code
+ * of that account, where it is known.
+ */
 static void add_simulation(
 	struct x402_verify_plan *plan, const struct x402_address *sender)
 {
 	struct delegation *state = state_of(plan);
-	size_t index = plan->reads_len;
-	struct x402_buf *calldata = x402__evm_add_call(
-		plan, &state->payload.manager, state->gas);
+	struct x402_buf *calldata;
+	size_t index;
 
+	if (sender)
+		x402__evm_add_code(plan, sender);
+	index = plan->reads_len;
+	calldata = x402__evm_add_call(
+		plan, &state->payload.manager, state->gas);
 	x402_buf_add(calldata, x402_buf_span(&state->calldata));
 	plan->reads[index].needs_sender = true;
 	if (!sender)
@@ -217,7 +226,7 @@ static enum x402_err ask_others(struct x402_verify_plan *plan)
 	struct delegation *state = state_of(plan);
 
 	x402__evm_begin_round(plan, ROUND_OTHERS);
-	while (plan->reads_len < X402_PLAN_READS_MAX &&
+	while (plan->reads_len + 2 <= X402_PLAN_READS_MAX &&
 		state->asked < state->signers_len)
 		add_simulation(plan, &state->signers[state->asked++]);
 	return x402__evm_end_round(plan);
@@ -274,12 +283,20 @@ static enum x402_err judge_senders(struct x402_verify_plan *plan,
 	char told[sizeof(state->evm.revert_text)];
 
 	for (size_t i = first_read; i < plan->reads_len; i++)
-		if (answers[i].status == X402_ANSWER_FAULT)
+		if (answers[i].status == X402_ANSWER_FAULT ||
+			(plan->reads[i].kind == X402_READ_CODE &&
+				answers[i].status != X402_ANSWER_OK))
 			return X402_ERR_CHAIN;
 	for (size_t i = first_read; i < plan->reads_len; i++) {
 		bool passed;
 		enum x402_err err;
 
+		if (plan->reads[i].kind == X402_READ_CODE) {
+			/* An account of its own: see the tour. */
+			if (answers[i].data.len)
+				i++;
+			continue;
+		}
 		memcpy(told, state->evm.revert_text, sizeof(told));
 		err = x402__evm_judge_simulation(plan, &answers[i], &passed);
 		if (err)
