@@ -159,16 +159,18 @@ static bool can_sign(const struct x402__choice *choice,
 				x402_json_get_string(offer->extra, "feePayer"),
 				&fee_payer);
 	}
-	if (network.family != X402_FAMILY_EVM || choice->no_evm)
-		return false; /* no key for it here */
 	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
 	struct x402_address address;
-	if (!scheme || x402_address_parse(offer->pay_to, &address) ||
+	if (network.family != X402_FAMILY_EVM || !scheme ||
+		x402_address_parse(offer->pay_to, &address) ||
 		x402_address_is_zero(&address))
 		return false;
+	if (scheme->delegates ? !choice->options->delegate : choice->no_evm)
+		return false; /* no key or wallet for it here */
 	if (scheme->shows_transfer)
 		return can_send(offer);
-	if (strcmp(offer->scheme, "upto") == 0)
+	/* Both are bound to who will settle. */
+	if (strcmp(offer->scheme, "upto") == 0 || scheme->delegates)
 		return !x402_address_parse(x402_json_get_string(offer->extra,
 						   "facilitatorAddress"),
 			&address);
@@ -305,6 +307,7 @@ enum x402_client_cause x402__challenge_choose(const struct x402__choice *choice,
 		.allowed_assets = options->allowed_assets,
 		.allowed_assets_len = options->allowed_assets_len,
 		.sends_transfers = options->send_transfers,
+		.delegates = options->delegate != NULL,
 		.policy = admit,
 		.user = &filter,
 	};

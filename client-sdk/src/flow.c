@@ -444,8 +444,10 @@ static bool is_transient(long status)
 
 static void pay(struct x402__flow *flow, size_t index)
 {
-	bool is_svm = x402__svm_is_offer(&flow->challenge.accepts[index]);
-	if (is_svm ? !flow->svm : !flow->signer) {
+	const struct x402_payment_requirements *offer =
+		&flow->challenge.accepts[index];
+	if (!x402__pay_delegates(offer) &&
+		(x402__svm_is_offer(offer) ? !flow->svm : !flow->signer)) {
 		finish(flow, X402_CLIENT_CAUSE_NO_SIGNER);
 		return;
 	}

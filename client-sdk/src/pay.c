@@ -14,8 +14,15 @@
 
 #include "x402/encoding.h"
 
+bool x402__pay_delegates(const struct x402_payment_requirements *offer)
+{
+	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
+	return scheme && scheme->delegates;
+}
+
 /* The library hands out a digest; a signer is told what it is for. */
 struct bridge {
+	const struct x402_client_options *options;
 	const struct x402_client_signer *signer;
 	const struct x402_client_svm_signer *svm_signer;
 	struct x402_client_signing signing;
@@ -38,6 +45,15 @@ static enum x402_err sign_svm(void *user, const struct x402_signable *signable,
 	bridge->signing.signable = signable;
 	return bridge->svm_signer->sign(
 		bridge->svm_signer->user, &bridge->signing, ret_signature);
+}
+
+static enum x402_err delegate(void *user,
+	const struct x402_delegation_terms *terms,
+	struct x402_delegation_payload *ret_payload)
+{
+	struct bridge *bridge = user;
+	return bridge->options->delegate(
+		bridge->options->delegate_user, terms, ret_payload);
 }
 
 /*
@@ -121,6 +137,7 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 	uint64_t valid_before = inputs->now_unix_s +
 		(uint64_t)bounded.max_timeout_seconds;
 	struct bridge bridge = {
+		.options = flow->options,
 		.signer = flow->signer,
 		.signing = {.family = X402_FAMILY_EVM,
 			.url = flow->url.shown,
@@ -134,7 +151,9 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 		.cache = flow->cache,
 	};
 	bool is_svm = x402__svm_is_offer(offer);
-	if (is_svm) {
+	if (x402__pay_delegates(offer)) {
+		create.delegate = delegate;
+	} else if (is_svm) {
 		valid_before = inputs->now_unix_s + SVM_OPEN_S;
 		bridge.signing.valid_before_unix_s = valid_before;
 		bridge.svm_signer = x402__svm_signer(flow->svm);
@@ -150,6 +169,11 @@ enum x402_err x402__pay_sign(struct x402__flow *flow, size_t index,
 		flow, &bounded, &create, inputs, &scheme_payload);
 	if (err)
 		return err;
+	/* The wallet says who pays. */
+	if (create.delegate)
+		(void)!x402_address_parse(
+			x402_json_get_string(scheme_payload, "delegator"),
+			&create.payer);
 	struct x402_json *extensions = NULL;
 	err = x402__enrich(
 		flow, &bounded, &create, &inputs->sponsor, &extensions);
@@ -199,6 +223,17 @@ static void adopt_permit2(struct x402_client_payment *payment,
 	x402_permit2_payload_clear(&permit);
 }
 
+/* L-014: what it is for stands in the offer alone. */
+static void adopt_delegation(struct x402_client_payment *payment,
+	const struct x402_payment_payload *payload)
+{
+	struct x402_delegation_payload delegation = {0};
+	if (x402_delegation_payload_read(payload->payload, NULL, &delegation))
+		return;
+	x402_address_format(&delegation.delegator, payment->payer);
+	x402_delegation_payload_clear(&delegation);
+}
+
 static void adopt_authorization(struct x402_client_payment *payment,
 	const struct x402_payment_payload *payload)
 {
@@ -212,6 +247,10 @@ static void adopt_authorization(struct x402_client_payment *payment,
 	}
 	if (x402_json_has(payload->payload, "permit2Authorization")) {
 		adopt_permit2(payment, payload);
+		return;
+	}
+	if (x402_json_has(payload->payload, "delegationManager")) {
+		adopt_delegation(payment, payload);
 		return;
 	}
 	if (x402_eip3009_payload_read(payload->payload, NULL, &exact))

@@ -14,6 +14,9 @@
 X402_MUST_USE enum x402_err x402__pay_sign(struct x402__flow *flow,
 	size_t index, const struct x402__inputs *inputs);
 
+/* Is it paid by delegation, for which no signer is asked? */
+bool x402__pay_delegates(const struct x402_payment_requirements *offer);
+
 /* Learn the terms of a header that the caller brought, as far as it says. */
 void x402__pay_adopt(struct x402_client_payment *payment, const char *text);
 

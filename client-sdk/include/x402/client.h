@@ -327,6 +327,18 @@ struct x402_client_options {
 	 * copying the hash (extra.bound false) are not paid.
 	 */
 	bool send_transfers;
+	/*
+	 * Pay also by delegation (ERC-7710): a wallet is asked for a context
+	 * that permits this one payment (delegation.h says what to bind). The
+	 * payer is the delegator that it names; no other signer is asked. It
+	 * is presented again like any authorization, and no second one is asked
+	 * for while the first may still be redeemed. Any code but X402_OK ends
+	 * the call with nothing sent.
+	 */
+	enum x402_err (*delegate)(void *user,
+		const struct x402_delegation_terms *terms,
+		struct x402_delegation_payload *ret_payload);
+	void *delegate_user; /* must outlive the client */
 
 	/* C-030: cap for each payment, millionths of a dollar; default $1. */
 	uint64_t max_usd_micros;

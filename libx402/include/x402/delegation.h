@@ -18,6 +18,7 @@
 #include "x402/amount.h"
 #include "x402/evm.h"
 #include "x402/json.h"
+#include "x402/network.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -50,6 +51,23 @@ X402_API X402_MUST_USE enum x402_err x402_delegation_payload_to_json(
 	struct x402_json **ret_json);
 X402_API void x402_delegation_payload_clear(
 	struct x402_delegation_payload *payload);
+
+/*
+ * What a payer's wallet is to permit, and no more: one call of the asset's
+ * transfer(pay_to, amount), made by delegate, before that time. Whoever gets
+ * hold of a context that permits more can spend it, and it is public once it
+ * is mined: bind all of these by caveats. salt32 is random, and makes two
+ * delegations of the same terms two.
+ */
+struct x402_delegation_terms {
+	struct x402_network network;
+	struct x402_address asset;
+	struct x402_address pay_to;
+	struct x402_u256 amount;
+	struct x402_address delegate; /* of extra.facilitatorAddress */
+	uint64_t valid_before_unix_s;
+	uint8_t salt32[32];
+};
 
 /*
  * F-07A: redeemDelegations of the manager, with one context, the mode of a

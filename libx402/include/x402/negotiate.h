@@ -61,6 +61,8 @@ struct x402_selection_options {
 	 * (proof.h). Without it such offers are UNSUPPORTED.
 	 */
 	bool sends_transfers;
+	/* Optional: the caller has a wallet that delegates (delegation.h). */
+	bool delegates;
 	/* Optional: C-023. Return false to drop the offer. */
 	bool (*policy)(void *user, const struct x402_payment_required *required,
 		const struct x402_payment_requirements *offer);

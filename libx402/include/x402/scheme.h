@@ -547,6 +547,14 @@ struct x402_create_options {
 	 */
 	const uint8_t *transaction32;
 	const char *resource;
+	/*
+	 * By delegation (ERC-7710), Required there: have a wallet delegate for
+	 * these terms and no more, and give its context, which is then owned
+	 * by the caller; sign and payer are not asked. user is the same.
+	 */
+	enum x402_err (*delegate)(void *user,
+		const struct x402_delegation_terms *terms,
+		struct x402_delegation_payload *ret_payload);
 };
 
 /*
@@ -611,6 +619,8 @@ struct x402_scheme {
 	bool v2_only;
 	/* The payer sends the transfer itself, and then shows it. */
 	bool shows_transfer;
+	/* A wallet delegates to the facilitator, and gives what it made. */
+	bool delegates;
 	enum x402_err (*verify_plan)(
 		const struct x402_facilitator_request *request,
 		const struct x402_verify_options *options,
@@ -620,7 +630,6 @@ struct x402_scheme {
 	void (*verify_clear)(struct x402_verify_plan *plan);
 	enum x402_err (*settle_plan)(const struct x402_verify_plan *verified,
 		struct x402_settle_plan *ret_plan);
-	/* NULL: what pays is not made here, and x402_select passes it over. */
 	enum x402_err (*create_payload)(
 		const struct x402_payment_requirements *offer,
 		const struct x402_create_options *options,

@@ -126,6 +126,7 @@ static enum x402_selection_outcome judge_offer(
 
 	if (!scheme || !scheme->create_payload ||
 		(scheme->shows_transfer && !options->sends_transfers) ||
+		(scheme->delegates && !options->delegates) ||
 		!network_wanted(options, caip2))
 		return X402_SELECTION_UNSUPPORTED;
 	if (flow == X402_FLOW_UNKNOWN || !(scheme->flows & 1u << flow))

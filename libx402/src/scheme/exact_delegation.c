@@ -445,8 +445,8 @@ const struct x402_scheme x402__scheme_exact_delegation = {
 	.verify_judge = verify_judge,
 	.verify_clear = verify_clear,
 	.settle_plan = settle_plan,
-	/* A wallet gives contexts, each in a form of its own. */
-	.create_payload = NULL,
+	.delegates = true,
+	.create_payload = x402__delegation_create_payload,
 	/* L-064. The context is the same for both. */
 	.flows = 1u << X402_FLOW_AUTHORIZATION | 1u << X402_FLOW_UPFRONT,
 };

@@ -231,7 +231,7 @@ enum x402_err x402_create_payload(const struct x402_payment_requirements *offer,
 {
 	const struct x402_scheme *scheme = x402_scheme_for_offer(offer);
 
-	if (!scheme || !scheme->create_payload) {
+	if (!scheme) {
 		const char *method = x402_json_get_string(
 			offer->extra, "assetTransferMethod");
 

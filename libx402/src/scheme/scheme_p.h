@@ -19,6 +19,11 @@ void x402__refuse(struct x402_verify_plan *plan, enum x402_reason reason,
 	const struct x402_errinfo *info);
 void x402__accept(struct x402_verify_plan *plan);
 
+/* exact_delegation_create.c */
+enum x402_err x402__delegation_create_payload(
+	const struct x402_payment_requirements *offer,
+	const struct x402_create_options *options, struct x402_errinfo *info,
+	struct x402_json **ret_payload);
 /*
  * What a payment by delegation is remembered with, in the place of a question
  * about its state, for there is none: who must send it, and until when it may
