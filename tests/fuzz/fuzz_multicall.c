@@ -1,6 +1,6 @@
 /*
- * Multicall3: an answer's results lie inside it, and calls made of the input
- * can be taken apart again into the same.
+ * Multicall3: an answer's results and a calldata's calls lie inside them, and
+ * calls made of the input can be taken apart again into the same.
  */
 #include "fuzz_house.h"
 
@@ -19,6 +19,19 @@ static void read_answer(const uint8_t *data, size_t size)
 			must(results[i].data.ptr + results[i].data.len <=
 				data + size);
 		}
+	}
+}
+
+static void read_calls(const uint8_t *data, size_t size)
+{
+	struct x402_multicall_call call;
+
+	for (size_t i = 0; i <= CALLS_MAX; i++) {
+		if (x402_multicall_aggregate3_call(
+			    x402_span(data, size), i, &call) != X402_OK)
+			continue;
+		must(call.calldata.ptr >= data);
+		must(call.calldata.ptr + call.calldata.len <= data + size);
 	}
 }
 
@@ -45,53 +58,25 @@ static size_t make_calls(const uint8_t *data, size_t size,
 	return n;
 }
 
-static size_t must_read_offset(struct x402_span data, size_t index)
-{
-	struct x402_u256 value;
-	uint64_t offset;
-
-	must(x402_abi_read_u256(data, index, &value) == X402_OK);
-	must(x402_u256_to_u64(&value, &offset) && offset <= data.len);
-	return (size_t)offset;
-}
-
-static void must_be_call(
-	struct x402_span element, const struct x402_multicall_call *call)
-{
-	struct x402_address target;
-	struct x402_span bytes;
-	bool allow_failure;
-
-	must(x402_abi_read_address(element, 0, &target) == X402_OK);
-	must(x402_address_equal(&target, &call->target));
-	must(x402_abi_read_bool(element, 1, &allow_failure) == X402_OK);
-	must(allow_failure == call->allow_failure);
-	must(x402_abi_read_bytes(element, 2, &bytes) == X402_OK);
-	must(bytes.len == call->calldata.len);
-	must(bytes.len == 0 ||
-		memcmp(bytes.ptr, call->calldata.ptr, bytes.len) == 0);
-}
-
 static void take_apart(const struct x402_multicall_call *calls, size_t n)
 {
+	struct x402_multicall_call call;
 	struct x402_buf buf = {0};
-	struct x402_span array;
 
 	x402_multicall_aggregate3_calldata(calls, n, &buf);
-	if (!buf.failed) {
-		must(buf.len % 32 == 4);
-		array = x402_span(buf.ptr + 4, buf.len - 4);
-		must(must_read_offset(array, 0) == 32);
-		must(must_read_offset(array, 1) == n);
-		array = x402_span(array.ptr + 64, array.len - 64);
-		for (size_t i = 0; i < n; i++) {
-			size_t offset = must_read_offset(array, i);
-
-			must_be_call(x402_span(array.ptr + offset,
-					     array.len - offset),
-				&calls[i]);
-		}
+	for (size_t i = 0; i < n && !buf.failed; i++) {
+		must(x402_multicall_aggregate3_call(
+			     x402_buf_span(&buf), i, &call) == X402_OK);
+		must(x402_address_equal(&call.target, &calls[i].target));
+		must(call.allow_failure == calls[i].allow_failure);
+		must(call.calldata.len == calls[i].calldata.len);
+		must(call.calldata.len == 0 ||
+			memcmp(call.calldata.ptr, calls[i].calldata.ptr,
+				call.calldata.len) == 0);
 	}
+	if (!buf.failed)
+		must(x402_multicall_aggregate3_call(x402_buf_span(&buf), n,
+			     &call) == X402_ERR_NOT_FOUND);
 	x402_buf_clear(&buf);
 }
 
@@ -100,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct x402_multicall_call calls[CALLS_MAX];
 
 	read_answer(data, size);
+	read_calls(data, size);
 	take_apart(calls, make_calls(data, size, calls));
 	return 0;
 }

@@ -3,9 +3,13 @@
 // exact codes; and what became of the money.
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
-import {paymentRequest, permit2Request, post, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
+import {paymentRequest, permit2Request, post, randomNonce, rpc, signPermit2612, sleep, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
+import {approvePermit2, impersonate, invalidateNonce, sendAs} from '../devnet/wallets.mjs';
 import {send, table} from './permit2.table.mjs';
+import {startProxy} from './rpc.proxy.mjs';
+
+const word = (value) => BigInt(value).toString(16).padStart(64, '0');
 
 let devnet;
 let info;
@@ -195,6 +199,31 @@ describe('somebody else lands the permit first', () => {
 
   const settleSlow = async (body) => (await post(`${daemon.url}/settle`, body)).body;
 
+  /**
+   * No block is made until `sent` transactions of what `act` does wait for one,
+   * and `rivals` dearer ones beside them: those come first in the next block.
+   */
+  async function raced(act, sent, rivals) {
+    const waiting = async (count) => {
+      const end = Date.now() + 30000;
+      while (Number((await slow.rpc('txpool_status', [])).pending) < count) {
+        assert.ok(Date.now() < end, `${count} transactions were not sent`);
+        await sleep(20);
+      }
+    };
+    const racing = [];
+    await slow.rpc('evm_setIntervalMining', [0]);
+    try {
+      racing.push(act());
+      await waiting(sent);
+      racing.push(...rivals.map((rival) => rival()));
+      await waiting(sent + rivals.length);
+    } finally {
+      await slow.rpc('evm_setIntervalMining', [1]);
+    }
+    return (await Promise.all(racing))[0];
+  }
+
   /** The facilitator's own call, sent by payer2 at a price that goes first. */
   async function overtake(body) {
     const {permit2Authorization: permit, signature} = body.paymentPayload.payload;
@@ -212,7 +241,7 @@ describe('somebody else lands the permit first', () => {
     assert.equal((await settleSlow(await permit2Request(slow.info))).success, true);
     const body = await permit2Request(slow.info);
     const start = await slow.balanceOf(payeeAddress);
-    const [answer] = await Promise.all([settleSlow(body), overtake(body)]);
+    const answer = await raced(() => settleSlow(body), 1, [() => overtake(body)]);
     assert.equal(await slow.balanceOf(payeeAddress) - start, 1000n);
     let final = answer;
     for (let i = 0; i < 10 && final.errorReason === 'settlement_pending'; i++) final = await settleSlow(body);
@@ -224,15 +253,65 @@ describe('somebody else lands the permit first', () => {
     assert.equal(await slow.balanceOf(payeeAddress) - start, 1000n);
   });
 
+  const takeBack = (from, nonce) => sendAs(slow, from, slow.info.permit2, invalidateNonce(BigInt(nonce)), {gas: '0x30d40',
+    maxFeePerGas: '0x174876e800', maxPriorityFeePerGas: '0x14f46b0400'});
+
+  /** Both are under way when the payer takes the first one's nonce back. */
+  async function takeBackFirst(unpaid, paid, ask = settleSlow) {
+    const {from, nonce} = unpaid.paymentPayload.payload.permit2Authorization;
+    const start = await slow.balanceOf(slow.info.accounts.payee.address);
+    await impersonate(slow, from);
+    let answers = await raced(() => Promise.all([unpaid, paid].map(ask)), 2, [() => takeBack(from, nonce)]);
+    for (let i = 0; i < 10 && answers.some((answer) => answer.errorReason === 'settlement_pending'); i++)
+      answers = await Promise.all([unpaid, paid].map(ask));
+    assert.equal(await slow.balanceOf(slow.info.accounts.payee.address) - start, 1000n);
+    assert.deepEqual([answers[0].success, answers[0].errorReason], [false, 'permit2_invalid_nonce'],
+      JSON.stringify(answers));
+    return answers[1];
+  }
+
+  // The calldata of one payment is the payer's in part: it holds the terms of
+  // another one.
+  test('and what a payer hides in one payment does not pay another (22)', async () => {
+    const {address: from, ownerKey: privateKey} = slow.info.smartWallet;
+    await approvePermit2(slow, from);
+    const [paid, unpaid] = [await permit2Request(slow.info, {privateKey, permit: {from}}),
+      await permit2Request(slow.info, {privateKey, permit: {from}})];
+    const {permitted, nonce, deadline, witness} = unpaid.paymentPayload.payload.permit2Authorization;
+    // The wallet takes its owner's 65 bytes, whatever comes behind.
+    paid.paymentPayload.payload.signature += [permitted.token, permitted.amount, nonce, deadline, from, witness.to,
+      witness.validAfter].map(word).join('');
+    await takeBackFirst(unpaid, paid);
+  });
+
+  test('and a node that shows another call in its place makes no second payment (5)', async () => {
+    const [paid, unpaid] = [await permit2Request(slow.info), await permit2Request(slow.info)];
+    const nonceOf = (body) => word(body.paymentPayload.payload.permit2Authorization.nonce);
+    let lies = 0;
+    const proxy = await startProxy(slow.info.rpcUrl, {answer: (method, value, one, whole) => {
+      if (method !== 'eth_getTransactionByHash' || !value?.input.includes(nonceOf(paid))) return undefined;
+      lies++;
+      return {...whole, result: {...value, input: value.input.replace(nonceOf(paid), nonceOf(unpaid))}};
+    }});
+    const lied = await startFacilitator(slow, {X402_NETWORK: slow.info.network, EVM_RPC_URL: proxy.url,
+      EVM_PRIVATE_KEY: slow.info.accounts.payee.privateKey});
+    try {
+      const answer = await takeBackFirst(unpaid, paid, async (body) => (await post(`${lied.url}/settle`, body)).body);
+      assert.equal(answer.success, true, JSON.stringify(answer));
+      assert.ok(lies > 0, 'it was not asked whose call it was');
+    } finally {
+      await lied.stop();
+      await proxy.stop();
+    }
+  });
+
   test('and a nonce that was taken back is no payment, whatever else was paid', async () => {
     const body = await permit2Request(slow.info);
-    const nonce = BigInt(body.paymentPayload.payload.permit2Authorization.nonce);
+    const {from, nonce} = body.paymentPayload.payload.permit2Authorization;
     const start = await slow.balanceOf(slow.info.accounts.payee.address);
     const other = await permit2Request(slow.info);
-    const [answer] = await Promise.all([settleSlow(body), send(slow.info, slow.info.accounts.payer.privateKey,
-      slow.info.permit2, 'function invalidateUnorderedNonces(uint256,uint256)', 'invalidateUnorderedNonces',
-      [nonce >> 8n, 1n << (nonce & 255n)], {gas: 100000n, maxFeePerGas: 100_000_000_000n,
-        maxPriorityFeePerGas: 90_000_000_000n}), overtake(other)]);
+    await impersonate(slow, from);
+    const answer = await raced(() => settleSlow(body), 1, [() => takeBack(from, nonce), () => overtake(other)]);
     let final = answer;
     for (let i = 0; i < 10 && final.errorReason === 'settlement_pending'; i++) final = await settleSlow(body);
     assert.deepEqual([final.success, final.errorReason], [false, 'permit2_invalid_nonce'], JSON.stringify(final));

@@ -274,6 +274,66 @@ static void test_overlapping_results_stay_inside(void **state)
 	x402_buf_clear(&answer);
 }
 
+static enum x402_err call_of(
+	const char *hex, size_t index, struct x402_multicall_call *ret_call)
+{
+	struct x402_buf calldata = {0};
+	enum x402_err err;
+
+	assert_int_equal(x402_hex_decode(hex, &calldata), X402_OK);
+	err = x402_multicall_aggregate3_call(
+		x402_buf_span(&calldata), index, ret_call);
+	/* Only what does not point into the calldata is looked at. */
+	x402_buf_clear(&calldata);
+	return err;
+}
+
+static void test_calls_are_read_as_encoded(void **state)
+{
+	static const uint8_t token[2] = {0x03, 0x6c};
+	struct x402_multicall_call call;
+
+	(void)state;
+	assert_int_equal(call_of(CALLS, 0, &call), X402_OK);
+	assert_memory_equal(call.target.bytes, token, 2);
+	assert_true(call.allow_failure);
+	assert_int_equal(call.calldata.len, 0);
+	assert_int_equal(call_of(CALLS, 1, &call), X402_OK);
+	assert_false(call.allow_failure);
+	assert_int_equal(call.calldata.len, 4);
+	assert_int_equal(call_of(CALLS, 2, &call), X402_OK);
+	assert_int_equal(call.calldata.len, 32);
+	assert_int_equal(call_of(CALLS, 3, &call), X402_ERR_NOT_FOUND);
+	assert_int_equal(call_of(NO_CALLS, 0, &call), X402_ERR_NOT_FOUND);
+}
+
+static void test_hostile_calls_are_refused(void **state)
+{
+	static const char *const bad[] = {"0x", "0x82ad56", "0x82ad56cb",
+		"0x82ad56ca" WORD("20") WORD("00"),
+		"0x82ad56cb" WORD("40") WORD("00"),
+		"0x82ad56cb" WORD_MINUS_32 WORD("01"),
+		"0x82ad56cb" WORD("20") WORD_2_64,
+		"0x82ad56cb" WORD("20") WORD("01"),
+		"0x82ad56cb" WORD("20") WORD("01") WORD_2_64_LESS_32,
+		/* A target of 32 bytes, a flag of 2, bytes that end outside. */
+		"0x82ad56cb" WORD("20") WORD("01") WORD("20")
+			WORD_MAX WORD("00") WORD("60") WORD("00"),
+		"0x82ad56cb" WORD("20") WORD("01") WORD("20") WORD("01")
+			WORD("02") WORD("60") WORD("00"),
+		"0x82ad56cb" WORD("20") WORD("01") WORD("20") WORD("01")
+			WORD("01") WORD("60") WORD("01"),
+		"0x82ad56cb" WORD("20") WORD("01") WORD("20") WORD("01")
+			WORD("01") WORD_2_64_LESS_32 WORD("00")};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct x402_multicall_call call;
+
+		assert_int_equal(call_of(bad[i], 0, &call), X402_ERR_SYNTAX);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +344,8 @@ int main(void)
 		cmocka_unit_test(test_answer_cut_anywhere_is_refused),
 		cmocka_unit_test(test_hostile_answers_are_refused),
 		cmocka_unit_test(test_overlapping_results_stay_inside),
+		cmocka_unit_test(test_calls_are_read_as_encoded),
+		cmocka_unit_test(test_hostile_calls_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,28 +188,31 @@ static void test_only_the_proxys_own_call_spends_the_nonce(void **state)
 		struct x402_settle_plan plan = settled(&p);
 		struct x402_settle_proof proof = x402_settle_plan_proof(&plan);
 		struct x402_span input = x402_buf_span(&plan.calldata);
-		struct x402_address multicall = address(
-			"0xcA11bde05977b3631167028862bE2a173976CA11");
-		struct x402_address manager = address(STRANGER);
-		struct x402_multicall_call call = {
-			.target = plan.call_to, .calldata = input};
+		struct x402_address stranger = address(STRANGER);
+		const struct x402_address *multicall = x402_multicall3();
+		struct x402_multicall_call calls[2] = {
+			{.target = stranger, .calldata = input},
+			{.target = plan.call_to, .calldata = input}};
 		struct x402_buf batch = {0};
 
 		assert_true(x402_settle_proof_spent_by(
 			&proof, &plan.call_to, input, false));
 		assert_false(x402_settle_proof_spent_by(
-			&proof, &multicall, input, false));
-		x402_multicall_aggregate3_calldata(&call, 1, &batch);
+			&proof, multicall, input, false));
+		x402_multicall_aggregate3_calldata(calls, 2, &batch);
 		assert_false(x402_settle_proof_spent_by(
-			&proof, &multicall, x402_buf_span(&batch), false));
-		/* What a payer's context says in a call of ours is nothing. */
-		assert_false(x402_settle_proof_spent_by(
-			&proof, &manager, x402_buf_span(&batch), true));
+			&proof, multicall, x402_buf_span(&batch), false));
 		/* Our own batches keep such payments apart. */
 		assert_true(x402_settle_proof_spent_by(
-			&proof, &multicall, x402_buf_span(&batch), true));
+			&proof, multicall, x402_buf_span(&batch), true));
+		assert_false(x402_settle_proof_spent_by(
+			&proof, &stranger, x402_buf_span(&batch), true));
 		assert_false(x402_settle_proof_spent_by(&proof, &plan.call_to,
 			x402_span(input.ptr, 4 + 5 * 32), true));
+		batch.len = 0;
+		x402_multicall_aggregate3_calldata(calls, 1, &batch);
+		assert_false(x402_settle_proof_spent_by(
+			&proof, multicall, x402_buf_span(&batch), true));
 		proof.nonce32[31] ^= 1;
 		assert_false(x402_settle_proof_spent_by(
 			&proof, &plan.call_to, input, true));
@@ -227,6 +230,39 @@ static void test_only_the_proxys_own_call_spends_the_nonce(void **state)
 			x402_buf_span(&plan.calldata), false));
 		x402_settle_plan_clear(&plan);
 	}
+}
+
+/*
+ * The signature, and what is called in front of a payment to deploy its wallet,
+ * are bytes of the payer's choice: the terms of another payment may stand
+ * there.
+ */
+static void test_terms_that_the_payer_hides_spend_nothing(void **state)
+{
+	struct payment p = good(X402_PERMIT2_EXACT);
+	struct x402_settle_plan plan = settled(&p);
+	struct x402_settle_proof proof = x402_settle_plan_proof(&plan);
+	struct x402_address stranger = address(STRANGER);
+	struct x402_buf other = {0};
+	struct x402_buf batch = {0};
+	struct x402_multicall_call calls[2] = {{.target = stranger,
+		.calldata = x402_buf_span(&plan.calldata)}};
+
+	(void)state;
+	/* Its own call has another nonce; these terms follow as they are. */
+	x402_buf_add(&other, x402_buf_span(&plan.calldata));
+	other.ptr[4 + 3 * 32 - 1] ^= 1;
+	x402_buf_add(&other, x402_buf_span(&plan.calldata));
+	assert_false(x402_settle_proof_spent_by(
+		&proof, &plan.call_to, x402_buf_span(&other), true));
+	calls[1] = (struct x402_multicall_call){
+		.target = plan.call_to, .calldata = x402_buf_span(&other)};
+	x402_multicall_aggregate3_calldata(calls, 2, &batch);
+	assert_false(x402_settle_proof_spent_by(
+		&proof, x402_multicall3(), x402_buf_span(&batch), true));
+	x402_buf_clear(&batch);
+	x402_buf_clear(&other);
+	x402_settle_plan_clear(&plan);
 }
 
 static void test_nonce_is_a_bit_of_a_word(void **state)
@@ -493,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_proof_is_exactly_one_transfer),
 		cmocka_unit_test(
 			test_only_the_proxys_own_call_spends_the_nonce),
+		cmocka_unit_test(test_terms_that_the_payer_hides_spend_nothing),
 		cmocka_unit_test(test_nonce_is_a_bit_of_a_word),
 		cmocka_unit_test(test_nonce_may_be_hex),
 		cmocka_unit_test(test_created_payload_is_good),

@@ -108,10 +108,6 @@ struct fac_reads {
 	uint64_t multi_until_ms; /* of MULTI_NO */
 };
 
-static const struct x402_address multicall3 = {
-	{0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88,
-		0x62, 0xbe, 0x2a, 0x17, 0x39, 0x76, 0xca, 0x11}};
-
 static void *must_calloc(size_t size)
 {
 	void *memory = calloc(1, size);
@@ -379,7 +375,7 @@ static void ask_for_multi(struct fac_reads *reads)
 
 	params->len = 0;
 	x402_buf_add_byte(params, '[');
-	fac_params_hex(params, x402_span(multicall3.bytes, 20));
+	fac_params_hex(params, x402_span(x402_multicall3()->bytes, 20));
 	x402_buf_add_str(params, ",\"latest\"]");
 	if (params->failed)
 		abort();
@@ -444,8 +440,8 @@ static struct ask *send_multi(struct fac_reads *reads, struct ask *ask)
 		left_ms = its_ms < left_ms ? its_ms : left_ms;
 	}
 	x402_multicall_aggregate3_calldata(calls, multi->len, &calldata);
-	call_params(
-		&reads->params, &multicall3, x402_buf_span(&calldata), 0, NULL);
+	call_params(&reads->params, x402_multicall3(), x402_buf_span(&calldata),
+		0, NULL);
 	x402_buf_add_str(&reads->params, "\"latest\"]");
 	if (calldata.failed || reads->params.failed)
 		abort();

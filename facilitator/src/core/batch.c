@@ -45,10 +45,6 @@
 #define MULTICALL_ABSENT_MS 600000
 #define MULTICALL_RETRY_MS  1000
 
-/* protocol.md 2.1: the same address on every chain that has it. */
-static const struct x402_address multicall3 = {
-	{0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88,
-		0x62, 0xbe, 0x2a, 0x17, 0x39, 0x76, 0xca, 0x11}};
 /* getBlockNumber(): what Multicall3 answers and an empty account does not. */
 static const uint8_t get_block_number[4] = {0x42, 0xcb, 0xb1, 0x5c};
 
@@ -86,7 +82,7 @@ void fac_batch_tick(struct fac_line *line)
 		return;
 	line->asking_multicall = true;
 	engine->owed++;
-	engine->ports.call(engine->ports.user, line->index, &multicall3,
+	engine->ports.call(engine->ports.user, line->index, x402_multicall3(),
 		x402_span(get_block_number, sizeof(get_block_number)),
 		FAC_CHAIN_LATEST, on_multicall, line);
 }
@@ -292,7 +288,7 @@ void fac_batch_call(const struct fac_batch *batch, struct x402_address *ret_to,
 		x402_buf_add(ret_data,
 			x402_buf_span(&batch->jobs[0]->payment.calldata));
 	} else {
-		*ret_to = multicall3;
+		*ret_to = *x402_multicall3();
 		for (size_t i = 0; i < batch->len; i++)
 			calls[i] = (struct x402_multicall_call){
 				.target = batch->jobs[i]->payment.call_to,

@@ -128,6 +128,28 @@ static void ask_other_block(struct fac_job *job)
 		job->other_block, on_other_block, job);
 }
 
+static void look_at_next(struct fac_job *job);
+
+/*
+ * Permit2's only proof is one Transfer of the payer's in the transaction: where
+ * another payment of this payer is proven by it, this one is not.
+ */
+static bool is_anothers(
+	const struct fac_job *job, const struct fac_store_reply *reply)
+{
+	for (size_t i = 0; i < reply->payments_len &&
+		x402_settle_proof_is_permit2(&job->payment.proof);
+		i++) {
+		const struct fac_payment *row = &reply->payments[i];
+
+		if (strcmp(row->id, job->payment.id) != 0 &&
+			x402_address_equal(
+				&row->proof.from, &job->payment.proof.from))
+			return true;
+	}
+	return false;
+}
+
 static void on_whose(void *arg, const struct fac_store_reply *reply)
 {
 	struct fac_job *job = arg;
@@ -137,6 +159,10 @@ static void on_whose(void *arg, const struct fac_store_reply *reply)
 		return;
 	if (reply->err && reply->err != X402_ERR_NOT_FOUND) {
 		check_later(job);
+		return;
+	}
+	if (is_anothers(job, reply)) {
+		look_at_next(job);
 		return;
 	}
 	job->other_is_own = false;
@@ -245,8 +271,6 @@ static void ask_receipt(struct fac_job *job)
 }
 
 /* ---- Permit2: whose Transfer of these terms spent this nonce? ---- */
-
-static void look_at_next(struct fac_job *job);
 
 static bool is_signer(
 	const struct fac_line *line, const struct x402_address *address)

@@ -50,7 +50,8 @@ X402_API X402_MUST_USE enum x402_err x402_abi_read_bool(
 X402_API X402_MUST_USE enum x402_err x402_abi_read_bytes(
 	struct x402_span data, size_t index, struct x402_span *ret_bytes);
 
-/* Multicall3 (protocol.md 2.5). */
+/* Multicall3 (protocol.md 2.5), whose address is the same on every chain. */
+X402_API const struct x402_address *x402_multicall3(void);
 struct x402_multicall_call {
 	struct x402_address target;
 	struct x402_span calldata;
@@ -65,6 +66,13 @@ struct x402_multicall_result {
 X402_API void x402_multicall_aggregate3_calldata(
 	const struct x402_multicall_call *calls, size_t calls_len,
 	struct x402_buf *buf);
+/*
+ * The index-th call of such calldata; its calldata points into the input.
+ * NOT_FOUND behind the last one; SYNTAX where it is no call of aggregate3.
+ */
+X402_API X402_MUST_USE enum x402_err x402_multicall_aggregate3_call(
+	struct x402_span calldata, size_t index,
+	struct x402_multicall_call *ret_call);
 /* SYNTAX unless the answer holds exactly results_len well-formed results. */
 X402_API X402_MUST_USE enum x402_err x402_multicall_aggregate3_read(
 	struct x402_span answer, struct x402_multicall_result *ret_results,

@@ -114,6 +114,13 @@ X402_API void x402_permit2_settle_calldata(
 	const struct x402_u256 *amount, const struct x402_permit2612 *permit,
 	struct x402_buf *buf);
 /*
+ * The words of such calldata from the permit on: behind an EIP-2612 permit,
+ * where it has one. NOT_FOUND for any other call; SYNTAX when cut.
+ */
+X402_API X402_MUST_USE enum x402_err x402_permit2_settle_words(
+	enum x402_permit2_kind kind, struct x402_span calldata,
+	struct x402_span *ret_words);
+/*
  * Who must send calldata that x402_permit2_settle_calldata made for upto:
  * witness.facilitator. NOT_FOUND for any other call; SYNTAX when cut.
  */

@@ -5,7 +5,15 @@
  */
 #include "x402/abi.h"
 
+static const struct x402_address contract = {
+	{0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88,
+		0x62, 0xbe, 0x2a, 0x17, 0x39, 0x76, 0xca, 0x11}};
 static const uint8_t selector_aggregate3[4] = {0x82, 0xad, 0x56, 0xcb};
+
+const struct x402_address *x402_multicall3(void)
+{
+	return &contract;
+}
 
 static size_t padded(size_t len)
 {
@@ -54,21 +62,63 @@ static enum x402_err follow(
 	return X402_OK;
 }
 
-enum x402_err x402_multicall_aggregate3_read(struct x402_span answer,
-	struct x402_multicall_result *ret_results, size_t results_len)
+/* The array whose offset stands first: its length, and its elements. */
+static enum x402_err read_array(struct x402_span data, uint64_t *ret_len,
+	struct x402_span *ret_elements)
 {
 	struct x402_span array;
 	struct x402_u256 count;
-	uint64_t n;
-	enum x402_err err = follow(answer, 0, &array);
+	enum x402_err err = follow(data, 0, &array);
 
 	if (!err)
 		err = x402_abi_read_u256(array, 0, &count);
 	if (err)
 		return err;
-	if (!x402_u256_to_u64(&count, &n) || n != results_len)
+	if (!x402_u256_to_u64(&count, ret_len))
 		return X402_ERR_SYNTAX;
-	array = x402_span(array.ptr + 32, array.len - 32);
+	*ret_elements = x402_span(array.ptr + 32, array.len - 32);
+	return X402_OK;
+}
+
+enum x402_err x402_multicall_aggregate3_call(struct x402_span calldata,
+	size_t index, struct x402_multicall_call *ret_call)
+{
+	struct x402_multicall_call call;
+	struct x402_span array;
+	struct x402_span element;
+	uint64_t n;
+	enum x402_err err;
+
+	if (calldata.len < 4 || memcmp(calldata.ptr, selector_aggregate3, 4))
+		return X402_ERR_SYNTAX;
+	err = read_array(
+		x402_span(calldata.ptr + 4, calldata.len - 4), &n, &array);
+	if (!err && index >= n)
+		return X402_ERR_NOT_FOUND;
+	if (!err)
+		err = follow(array, index, &element);
+	if (!err)
+		err = x402_abi_read_address(element, 0, &call.target);
+	if (!err)
+		err = x402_abi_read_bool(element, 1, &call.allow_failure);
+	if (!err)
+		err = x402_abi_read_bytes(element, 2, &call.calldata);
+	if (!err)
+		*ret_call = call;
+	return err;
+}
+
+enum x402_err x402_multicall_aggregate3_read(struct x402_span answer,
+	struct x402_multicall_result *ret_results, size_t results_len)
+{
+	struct x402_span array;
+	uint64_t n;
+	enum x402_err err = read_array(answer, &n, &array);
+
+	if (err)
+		return err;
+	if (n != results_len)
+		return X402_ERR_SYNTAX;
 	for (size_t i = 0; i < results_len && !err; i++) {
 		struct x402_span element;
 

@@ -483,22 +483,36 @@ void x402_permit2_settle_calldata(const struct x402_permit2_payload *payload,
 	x402_abi_add_bytes_tail(buf, x402_buf_span(&payload->signature));
 }
 
+enum x402_err x402_permit2_settle_words(enum x402_permit2_kind kind,
+	struct x402_span calldata, struct x402_span *ret_words)
+{
+	bool upto = kind == X402_PERMIT2_UPTO;
+	size_t start = 4;
+
+	if (calldata.len < start)
+		return X402_ERR_SYNTAX;
+	if (memcmp(calldata.ptr,
+		    upto ? upto_settle_permit : exact_settle_permit, 4) == 0)
+		start += (size_t)PERMIT2612_WORDS * 32;
+	else if (memcmp(calldata.ptr, upto ? upto_settle : exact_settle, 4))
+		return X402_ERR_NOT_FOUND;
+	if (calldata.len < start)
+		return X402_ERR_SYNTAX;
+	*ret_words = x402_span(calldata.ptr + start, calldata.len - start);
+	return X402_OK;
+}
+
 enum x402_err x402_permit2_sender(const struct x402_address *call_to,
 	struct x402_span calldata, struct x402_address *ret_sender)
 {
 	struct x402_span words;
-	size_t index = UPTO_SENDER_WORD;
+	enum x402_err err;
 
 	if (!x402_address_equal(call_to, &upto_proxy))
 		return X402_ERR_NOT_FOUND;
-	if (calldata.len < 4)
-		return X402_ERR_SYNTAX;
-	words = x402_span(calldata.ptr + 4, calldata.len - 4);
-	if (memcmp(calldata.ptr, upto_settle_permit, 4) == 0)
-		index += PERMIT2612_WORDS;
-	else if (memcmp(calldata.ptr, upto_settle, 4) != 0)
-		return X402_ERR_NOT_FOUND;
-	return x402_abi_read_address(words, index, ret_sender);
+	err = x402_permit2_settle_words(X402_PERMIT2_UPTO, calldata, &words);
+	return err ? err
+		   : x402_abi_read_address(words, UPTO_SENDER_WORD, ret_sender);
 }
 
 /* ---- Is it used? ---- */

@@ -23,9 +23,6 @@ static const uint8_t topic_used[32] = {0x98, 0xde, 0x50, 0x35, 0x28, 0xee, 0x59,
 static const uint8_t selector_bitmap[4] = {0x4f, 0xe0, 0x2b, 0x44};
 /* What stands first in the state of a payment by delegation, and no other. */
 static const uint8_t selector_redeem[4] = {0xce, 0xf6, 0xd2, 0x09};
-static const struct x402_address multicall3 = {
-	{0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88,
-		0x62, 0xbe, 0x2a, 0x17, 0x39, 0x76, 0xca, 0x11}};
 
 static bool begins_with(struct x402_span span, const uint8_t selector[4])
 {
@@ -233,28 +230,38 @@ static bool are_its_terms(
 		x402_address_equal(&to, &proof->to);
 }
 
+/*
+ * A call of the proxy with its terms. What stands behind the terms is the
+ * payer's to choose, so no other place in a transaction is looked at.
+ */
+static bool is_its_call(const struct x402_settle_proof *proof,
+	const struct x402_address *to, struct x402_span input)
+{
+	enum x402_permit2_kind kind = is_proxy_of(proof, X402_PERMIT2_UPTO)
+		? X402_PERMIT2_UPTO
+		: X402_PERMIT2_EXACT;
+	struct x402_span words;
+
+	return x402_address_equal(to, &proof->call_to) &&
+		x402_permit2_settle_words(kind, input, &words) == X402_OK &&
+		are_its_terms(proof, words);
+}
+
 bool x402_settle_proof_spent_by(const struct x402_settle_proof *proof,
 	const struct x402_address *to, struct x402_span input, bool ours)
 {
-	/* settleWithPermit has five words in front. */
-	static const size_t starts[2] = {4, 4 + 5 * 32};
+	struct x402_multicall_call call;
 
-	for (size_t i = 0; i < 2 && x402_address_equal(to, &proof->call_to);
-		i++)
-		if (input.len > starts[i] &&
-			are_its_terms(proof,
-				x402_span(input.ptr + starts[i],
-					input.len - starts[i])))
+	if (is_its_call(proof, to, input))
+		return true;
+	if (!ours || !x402_address_equal(to, x402_multicall3()))
+		return false;
+	for (size_t i = 0; i < X402_MULTICALL_MAX; i++) {
+		if (x402_multicall_aggregate3_call(input, i, &call) != X402_OK)
+			break;
+		if (is_its_call(proof, &call.target, call.calldata))
 			return true;
-	/*
-	 * In a batch of ours it stands somewhere. Nothing but a batch is looked
-	 * through: what a delegation brings along is the payer's to fill.
-	 */
-	ours = ours && x402_address_equal(to, &multicall3);
-	for (size_t at = 0; ours && at + 7 * 32 <= input.len; at++)
-		if (are_its_terms(
-			    proof, x402_span(input.ptr + at, input.len - at)))
-			return true;
+	}
 	return false;
 }
 
