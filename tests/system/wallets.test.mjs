@@ -7,13 +7,13 @@ import {createRequire} from 'node:module';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
 import {contracts} from '../devnet/compile.mjs';
-import {mined, paymentRequest, permit2Request, post, randomNonce, rpc, scratchDir, startDevnet, startFacilitator}
+import {paymentRequest, permit2Request, post, randomNonce, rpc, scratchDir, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
+import {approvePermit2, futureWallet, MAGIC, sendAs, wrap6492} from '../devnet/wallets.mjs';
 import {beside} from './beside.lib.mjs';
 
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
-const {encodeAbiParameters, encodeFunctionData, parseSignature} = require('viem');
-const MAGIC = '6492'.repeat(16);
+const {encodeFunctionData, parseSignature} = require('viem');
 
 let devnet;
 let info;
@@ -71,38 +71,6 @@ async function refused(label, body, reason, daemon = 'open') {
   assert.equal(await devnet.balanceOf(payee), start);
 }
 
-/** A wallet that is not there yet, with money, and Permit2's allowance if asked. */
-async function futureWallet({funds = 5000n, allowance = false} = {}) {
-  const owner = info.accounts.payer;
-  const salt = randomNonce();
-  const args = [owner.address, salt];
-  const {abi} = contracts().WalletFactory;
-  const address = await devnet.read.readContract({address: info.factory, abi, functionName: 'addressOf', args});
-  const data = encodeFunctionData({abi, functionName: 'create', args});
-  const mint = encodeFunctionData({abi: contracts().TestUSDC.abi, functionName: 'mint', args: [address, funds]});
-  await send(owner.address, info.token, mint);
-  if (allowance) {
-    await impersonate(address);
-    await send(address, info.token, encodeFunctionData({abi: contracts().PlainToken.abi, functionName: 'approve',
-      args: [info.permit2, 2n ** 256n - 1n]}));
-    // Who has sent something cannot be created any more.
-    await rpc(info.rpcUrl, 'anvil_setNonce', [address, '0x0']);
-  }
-  return {address, data, key: owner.privateKey,
-    wrap: (signature, {factory = info.factory, calldata = data} = {}) => `${encodeAbiParameters(
-      [{type: 'address'}, {type: 'bytes'}, {type: 'bytes'}], [factory, calldata, signature])}${MAGIC}`};
-}
-
-async function impersonate(address) {
-  await rpc(info.rpcUrl, 'anvil_impersonateAccount', [address]);
-  await rpc(info.rpcUrl, 'anvil_setBalance', [address, '0xde0b6b3a7640000']);
-}
-
-async function send(from, to, data) {
-  const hash = await rpc(info.rpcUrl, 'eth_sendTransaction', [{from, to, data}]);
-  await mined(devnet.read, hash);
-}
-
 const signatureOf = (body) => body.paymentPayload.payload.signature;
 const withSignature = (body, signature) => {
   body.paymentPayload.payload.signature = signature;
@@ -118,9 +86,7 @@ const signatureReason = {'EIP-3009': 'invalid_exact_evm_signature', Permit2: 'in
 for (const way of Object.keys(by)) {
   describe(`a wallet that is there, by ${way} (ERC-1271)`, () => {
     before(async () => {
-      await impersonate(info.smartWallet.address);
-      await send(info.smartWallet.address, info.token, encodeFunctionData({abi: contracts().PlainToken.abi,
-        functionName: 'approve', args: [info.permit2, 2n ** 256n - 1n]}));
+      await approvePermit2(devnet, info.smartWallet.address);
     });
 
     test('pays', async () => {
@@ -133,8 +99,7 @@ for (const way of Object.keys(by)) {
       const {address, ownerKey} = info.smartWallet;
       const body = await by[way](address, ownerKey);
       const inner = way === 'Permit2' ? signatureOf(body) : `${signatureOf(body)}00`;
-      await pays(withSignature(body, `${encodeAbiParameters(
-        [{type: 'address'}, {type: 'bytes'}, {type: 'bytes'}], [info.factory, '0x', inner])}${MAGIC}`), 'closed');
+      await pays(withSignature(body, wrap6492(info.factory, '0x', inner)), 'closed');
     });
 
     for (const [name, make] of [
@@ -188,7 +153,7 @@ for (const way of Object.keys(by)) {
 
   describe(`a wallet that is not there yet, by ${way} (ERC-6492)`, () => {
     const make = async (change = {}) => {
-      const wallet = await futureWallet({allowance: way === 'Permit2', ...change});
+      const wallet = await futureWallet(devnet, {allowance: way === 'Permit2', ...change});
       const body = await by[way](wallet.address, wallet.key);
       const inner = way === 'Permit2' ? signatureOf(body) : `${signatureOf(body)}00`;
       return {wallet, body, inner};
@@ -205,7 +170,7 @@ for (const way of Object.keys(by)) {
 
     test('is deployed by somebody else in between, and pays all the same', async () => {
       const {wallet, body, inner} = await make();
-      await send(info.accounts.payer.address, info.factory, wallet.data);
+      await sendAs(devnet, info.accounts.payer.address, info.factory, wallet.data);
       await pays(withSignature(body, wallet.wrap(inner)));
     });
 
