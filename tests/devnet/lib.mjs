@@ -156,6 +156,33 @@ export async function startDevnet({blockTime, gasLimit, accounts, fund, port} = 
 }
 
 /**
+ * A race that no clock decides. No block is made until `sent` transactions of
+ * what `act` does wait for one, and those of `rivals` beside them: what pays
+ * more comes first in the next block. The devnet makes blocks by itself
+ * (blockTime), and nothing else sends on it. Gives what act gives.
+ */
+export async function raced(devnet, act, sent, rivals) {
+  const waiting = async (count) => {
+    const end = Date.now() + 30000;
+    while (Number((await devnet.rpc('txpool_status', [])).pending) < count) {
+      if (Date.now() > end) throw new Error(`expected ${count} transactions in the pool`);
+      await sleep(20);
+    }
+  };
+  const racing = [];
+  await devnet.rpc('evm_setIntervalMining', [0]);
+  try {
+    racing.push(act());
+    await waiting(sent);
+    racing.push(...rivals.map((rival) => rival()));
+    await waiting(sent + rivals.length);
+  } finally {
+    await devnet.rpc('evm_setIntervalMining', [1]);
+  }
+  return (await Promise.all(racing))[0];
+}
+
+/**
  * Start the facilitator; environment alone, as the README shows. under: a
  * command that runs it; args: its own.
  */

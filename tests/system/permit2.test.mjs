@@ -3,7 +3,7 @@
 // exact codes; and what became of the money.
 import assert from 'node:assert/strict';
 import {after, before, describe, test} from 'node:test';
-import {paymentRequest, permit2Request, post, randomNonce, rpc, signPermit2612, sleep, startDevnet, startFacilitator}
+import {paymentRequest, permit2Request, post, raced, randomNonce, rpc, signPermit2612, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
 import {approvePermit2, impersonate, invalidateNonce, sendAs} from '../devnet/wallets.mjs';
 import {send, table} from './permit2.table.mjs';
@@ -199,31 +199,6 @@ describe('somebody else lands the permit first', () => {
 
   const settleSlow = async (body) => (await post(`${daemon.url}/settle`, body)).body;
 
-  /**
-   * No block is made until `sent` transactions of what `act` does wait for one,
-   * and `rivals` dearer ones beside them: those come first in the next block.
-   */
-  async function raced(act, sent, rivals) {
-    const waiting = async (count) => {
-      const end = Date.now() + 30000;
-      while (Number((await slow.rpc('txpool_status', [])).pending) < count) {
-        assert.ok(Date.now() < end, `${count} transactions were not sent`);
-        await sleep(20);
-      }
-    };
-    const racing = [];
-    await slow.rpc('evm_setIntervalMining', [0]);
-    try {
-      racing.push(act());
-      await waiting(sent);
-      racing.push(...rivals.map((rival) => rival()));
-      await waiting(sent + rivals.length);
-    } finally {
-      await slow.rpc('evm_setIntervalMining', [1]);
-    }
-    return (await Promise.all(racing))[0];
-  }
-
   /** The facilitator's own call, sent by payer2 at a price that goes first. */
   async function overtake(body) {
     const {permit2Authorization: permit, signature} = body.paymentPayload.payload;
@@ -241,7 +216,7 @@ describe('somebody else lands the permit first', () => {
     assert.equal((await settleSlow(await permit2Request(slow.info))).success, true);
     const body = await permit2Request(slow.info);
     const start = await slow.balanceOf(payeeAddress);
-    const answer = await raced(() => settleSlow(body), 1, [() => overtake(body)]);
+    const answer = await raced(slow, () => settleSlow(body), 1, [() => overtake(body)]);
     assert.equal(await slow.balanceOf(payeeAddress) - start, 1000n);
     let final = answer;
     for (let i = 0; i < 10 && final.errorReason === 'settlement_pending'; i++) final = await settleSlow(body);
@@ -261,7 +236,7 @@ describe('somebody else lands the permit first', () => {
     const {from, nonce} = unpaid.paymentPayload.payload.permit2Authorization;
     const start = await slow.balanceOf(slow.info.accounts.payee.address);
     await impersonate(slow, from);
-    let answers = await raced(() => Promise.all([unpaid, paid].map(ask)), 2, [() => takeBack(from, nonce)]);
+    let answers = await raced(slow, () => Promise.all([unpaid, paid].map(ask)), 2, [() => takeBack(from, nonce)]);
     for (let i = 0; i < 10 && answers.some((answer) => answer.errorReason === 'settlement_pending'); i++)
       answers = await Promise.all([unpaid, paid].map(ask));
     assert.equal(await slow.balanceOf(slow.info.accounts.payee.address) - start, 1000n);
@@ -311,7 +286,7 @@ describe('somebody else lands the permit first', () => {
     const start = await slow.balanceOf(slow.info.accounts.payee.address);
     const other = await permit2Request(slow.info);
     await impersonate(slow, from);
-    const answer = await raced(() => settleSlow(body), 1, [() => takeBack(from, nonce), () => overtake(other)]);
+    const answer = await raced(slow, () => settleSlow(body), 1, [() => takeBack(from, nonce), () => overtake(other)]);
     let final = answer;
     for (let i = 0; i < 10 && final.errorReason === 'settlement_pending'; i++) final = await settleSlow(body);
     assert.deepEqual([final.success, final.errorReason], [false, 'permit2_invalid_nonce'], JSON.stringify(final));

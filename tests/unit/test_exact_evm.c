@@ -706,6 +706,79 @@ static void test_receipt_without_its_own_logs_proves_nothing(void **state)
 	assert_string_equal(judge(&proof, logs, 2, true), mismatch);
 }
 
+/*
+ * Two authorizations of one payer in one receipt. What each nonce moved stands
+ * next to it, so that one Transfer pays one of them, whoever sent them.
+ */
+static void test_receipt_of_two_nonces_proves_what_each_moved(void **state)
+{
+	static const char mismatch[] =
+		"invalid_exact_evm_transfer_event_mismatch";
+	struct payment p = good_payment();
+	struct x402_settle_plan plan;
+	struct x402_settle_proof proofs[2];
+	struct x402_log pairs[2][2]; /* AuthorizationUsed, Transfer */
+	struct x402_log logs[4];
+	uint8_t values[2][32];
+
+	(void)state;
+	settle(&p, &plan);
+	proofs[0] = proofs[1] = x402_settle_plan_proof(&plan);
+	x402_settle_plan_clear(&plan);
+	proofs[1].nonce32[0] ^= 1;
+	for (size_t i = 0; i < 2; i++)
+		good_logs(&proofs[i], values[i], pairs[i]);
+	memcpy(logs, pairs, sizeof(logs));
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(judge(&proofs[i], logs, 4, true), "");
+	/* The second one went to somebody else, in either order. */
+	pairs[1][1].topics[2][31] ^= 1;
+	memcpy(logs, pairs, sizeof(logs));
+	assert_string_equal(judge(&proofs[0], logs, 4, true), "");
+	assert_string_equal(judge(&proofs[1], logs, 4, true), mismatch);
+	memcpy(logs, pairs[1], sizeof(pairs[1]));
+	memcpy(logs + 2, pairs[0], sizeof(pairs[0]));
+	assert_string_equal(judge(&proofs[0], logs, 4, true), "");
+	assert_string_equal(judge(&proofs[1], logs, 4, true), mismatch);
+	/* It moved nothing at all. */
+	memcpy(logs, pairs, sizeof(logs));
+	assert_string_equal(judge(&proofs[1], logs, 3, true), mismatch);
+	logs[0] = pairs[1][0];
+	logs[1] = pairs[0][0];
+	logs[2] = pairs[0][1];
+	assert_string_equal(judge(&proofs[1], logs, 3, true), mismatch);
+	assert_string_equal(judge(&proofs[0], logs, 3, true), "");
+}
+
+/* A token may write its Transfer first: then that is what belongs to it. */
+static void test_receipt_of_a_token_that_transfers_first(void **state)
+{
+	struct payment p = good_payment();
+	struct x402_settle_plan plan;
+	struct x402_settle_proof proofs[2];
+	struct x402_log pairs[2][2];
+	struct x402_log logs[4];
+	uint8_t values[2][32];
+
+	(void)state;
+	settle(&p, &plan);
+	proofs[0] = proofs[1] = x402_settle_plan_proof(&plan);
+	x402_settle_plan_clear(&plan);
+	proofs[1].nonce32[0] ^= 1;
+	for (size_t i = 0; i < 2; i++) {
+		good_logs(&proofs[i], values[i], pairs[i]);
+		logs[2 * i] = pairs[i][1];
+		logs[2 * i + 1] = pairs[i][0];
+	}
+	assert_string_equal(judge(&proofs[0], logs, 2, true), "");
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(judge(&proofs[i], logs, 4, true), "");
+	logs[0].topics[2][31] ^= 1;
+	assert_string_equal(judge(&proofs[0], logs, 4, true),
+		"invalid_exact_evm_transfer_event_mismatch");
+	assert_string_equal(judge(&proofs[1], logs, 4, true), "");
+}
+
 static void test_revert_text_gives_reason(void **state)
 {
 	static const struct {
@@ -862,6 +935,9 @@ int main(void)
 			test_settle_key_depends_on_payer_and_nonce_only),
 		cmocka_unit_test(
 			test_receipt_without_its_own_logs_proves_nothing),
+		cmocka_unit_test(
+			test_receipt_of_two_nonces_proves_what_each_moved),
+		cmocka_unit_test(test_receipt_of_a_token_that_transfers_first),
 		cmocka_unit_test(test_revert_text_gives_reason),
 		cmocka_unit_test(test_created_payload_verifies),
 		cmocka_unit_test(test_create_payload_refuses_traps),

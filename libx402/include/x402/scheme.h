@@ -439,10 +439,10 @@ X402_API enum x402_reason x402_settle_proof_reason(
 	const struct x402_settle_proof *proof, enum x402_settle_fate fate);
 
 /*
- * F-055, F-056: valid only for a successful receipt that holds exactly one
- * Transfer(from, to, value) of the asset, for EIP-3009 together with
- * AuthorizationUsed of this nonce, by delegation without any of the payer's.
- * Otherwise the reason.
+ * Transfer(from, to, value) of the asset: for Permit2 and a delegation exactly
+ * one, for the latter without any AuthorizationUsed of the payer's; for
+ * EIP-3009 the one next to AuthorizationUsed of this nonce, so that it proves
+ * no other nonce that the same transaction used up. Otherwise the reason.
  */
 X402_API void x402_settle_judge(const struct x402_settle_proof *proof,
 	const struct x402_receipt *receipt, struct x402_verdict *ret_verdict);

@@ -297,23 +297,100 @@ static bool is_word(const uint8_t *word, const uint8_t expected[32])
 	return memcmp(word, expected, 32) == 0;
 }
 
+static bool is_of_payer(const struct x402_settle_proof *proof,
+	const struct expected *expected, const struct x402_log *log)
+{
+	/* What differs most in a batch is compared first. */
+	return log->topics_len == 3 &&
+		is_word(log->topics[1], expected->from) &&
+		x402_address_equal(&log->address, &proof->asset);
+}
+
+/* A Transfer of the payer's: of these very terms? */
+static bool has_terms(
+	const struct expected *expected, const struct x402_log *log)
+{
+	return is_word(log->topics[2], expected->to) && log->data.len == 32 &&
+		is_word(log->data.ptr, expected->value);
+}
+
 /*
- * EIP-3009: a payment is proven by its own AuthorizationUsed, once, and by
- * Transfers of its exact terms that are no more than the payer's authorizations
- * in this receipt: in a lone transaction that is exactly one. Permit2: by one
- * Transfer. A delegation: by one Transfer, and no authorization of the payer's
- * used: its account may be any contract, and could have spent one of those on
- * the way, which is another payment's.
- *
- * Each payment of a batch walks the logs of all of them, so what differs most
- * is compared first: the payer.
+ * Permit2 and delegations name no nonce: one Transfer of the terms, and no
+ * other. A delegation with no authorization of the payer's used, either: its
+ * account may be any contract, and could have spent one of those on the way,
+ * which is another payment's.
  */
+static bool is_paid_once(const struct x402_settle_proof *proof,
+	const struct expected *expected, const struct x402_receipt *receipt)
+{
+	size_t transfers = 0;
+	size_t authorizations = 0;
+
+	for (size_t i = 0; i < receipt->logs_len; i++) {
+		const struct x402_log *log = &receipt->logs[i];
+
+		if (!is_of_payer(proof, expected, log))
+			continue;
+		if (is_word(log->topics[0], topic_transfer))
+			transfers += has_terms(expected, log);
+		else if (is_word(log->topics[0], topic_used))
+			authorizations++;
+	}
+	return transfers == 1 && !(proof->delegation && authorizations);
+}
+
+/*
+ * EIP-3009: the Transfer that belongs to this nonce's AuthorizationUsed. Tokens
+ * write the two of one authorization next to each other, the Transfer behind;
+ * where the payer's logs begin with a Transfer and end with none, in front.
+ *
+ * That both are somewhere in the receipt proves nothing: the nonce may have
+ * been used up for other terms, beside another authorization that paid these.
+ */
+static bool is_paid_by_nonce(const struct x402_settle_proof *proof,
+	const struct expected *expected, const struct x402_receipt *receipt)
+{
+	enum { NOTHING, OTHER_USED, THIS_USED, OTHER_TRANSFER, TRANSFER };
+	int first = NOTHING;
+	int last = NOTHING;
+	size_t transfers = 0;
+	size_t authorizations = 0;
+	size_t this_one = 0;
+	bool paid_behind = false;
+	bool paid_in_front = false;
+
+	for (size_t i = 0; i < receipt->logs_len; i++) {
+		const struct x402_log *log = &receipt->logs[i];
+
+		if (!is_of_payer(proof, expected, log))
+			continue;
+		if (is_word(log->topics[0], topic_transfer)) {
+			bool good = has_terms(expected, log);
+
+			paid_behind |= good && last == THIS_USED;
+			transfers += good;
+			last = good ? TRANSFER : OTHER_TRANSFER;
+		} else if (is_word(log->topics[0], topic_used)) {
+			bool is_this = is_word(log->topics[2], proof->nonce32);
+
+			paid_in_front |= is_this && last == TRANSFER;
+			this_one += is_this;
+			authorizations++;
+			last = is_this ? THIS_USED : OTHER_USED;
+		}
+		if (first == NOTHING)
+			first = last;
+	}
+	/* More Transfers than authorizations: somebody moved money besides. */
+	if (this_one != 1 || transfers > authorizations)
+		return false;
+	return first >= OTHER_TRANSFER && last < OTHER_TRANSFER ? paid_in_front
+								: paid_behind;
+}
+
 static bool proves(const struct x402_settle_proof *proof,
 	const struct x402_receipt *receipt)
 {
-	size_t transfers = 0;
-	size_t payers_authorizations = 0;
-	size_t this_authorization = 0;
 	struct expected expected;
 
 	/* A transfer of value alone: it succeeds whole or not at all. */
@@ -322,30 +399,9 @@ static bool proves(const struct x402_settle_proof *proof,
 	address_topic(&proof->from, expected.from);
 	address_topic(&proof->to, expected.to);
 	x402_u256_to_be32(&proof->value, expected.value);
-	for (size_t i = 0; i < receipt->logs_len; i++) {
-		const struct x402_log *log = &receipt->logs[i];
-
-		if (log->topics_len != 3 ||
-			!is_word(log->topics[1], expected.from) ||
-			!x402_address_equal(&log->address, &proof->asset))
-			continue;
-		if (is_word(log->topics[0], topic_transfer)) {
-			if (is_word(log->topics[2], expected.to) &&
-				log->data.len == 32 &&
-				is_word(log->data.ptr, expected.value))
-				transfers++;
-		} else if (is_word(log->topics[0], topic_used)) {
-			payers_authorizations++;
-			if (is_word(log->topics[2], proof->nonce32))
-				this_authorization++;
-		}
-	}
-	if (x402_settle_proof_is_permit2(proof))
-		return transfers == 1;
-	if (proof->delegation)
-		return transfers == 1 && !payers_authorizations;
-	return this_authorization == 1 && transfers >= 1 &&
-		transfers <= payers_authorizations;
+	return x402_settle_proof_is_permit2(proof) || proof->delegation
+		? is_paid_once(proof, &expected, receipt)
+		: is_paid_by_nonce(proof, &expected, receipt);
 }
 
 void x402_settle_judge(const struct x402_settle_proof *proof,
