@@ -2,7 +2,7 @@
 // only its own account could send.
 import {encodeAbiParameters, encodeFunctionData, parseAbi} from 'viem';
 import {contracts} from './compile.mjs';
-import {randomNonce, rpc} from './lib.mjs';
+import {mined, randomNonce, rpc} from './lib.mjs';
 
 /** What a signature of a wallet that is not there yet ends with (ERC-6492). */
 export const MAGIC = '6492'.repeat(16);
@@ -15,10 +15,9 @@ export async function impersonate({info}, address) {
   await rpc(info.rpcUrl, 'anvil_setBalance', [address, '0xde0b6b3a7640000']);
 }
 
-/** more: gas and fees. */
+/** Until it is mined; more: gas and fees. */
 export async function sendAs({info, read}, from, to, data, more = {}) {
-  const hash = await rpc(info.rpcUrl, 'eth_sendTransaction', [{from, to, data, ...more}]);
-  await read.waitForTransactionReceipt({hash, pollingInterval: 20});
+  await mined(read, await rpc(info.rpcUrl, 'eth_sendTransaction', [{from, to, data, ...more}]));
 }
 
 /** The contract at address lets Permit2 take its tokens. */

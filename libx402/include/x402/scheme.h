@@ -439,6 +439,7 @@ X402_API enum x402_reason x402_settle_proof_reason(
 	const struct x402_settle_proof *proof, enum x402_settle_fate fate);
 
 /*
+ * F-055, F-056: valid only for a successful receipt that holds a
  * Transfer(from, to, value) of the asset: for Permit2 and a delegation exactly
  * one, for the latter without any AuthorizationUsed of the payer's; for
  * EIP-3009 the one next to AuthorizationUsed of this nonce, so that it proves
