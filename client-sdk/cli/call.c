@@ -211,6 +211,9 @@ enum cli_taken cli_call_take(struct cli_call *call, int key, const char *value)
 	case CLI_KEY_JSON:
 		return cli_request_data(request, value, key) ? CLI_TAKEN
 							     : CLI_REJECTED;
+	case 'F':
+		return cli_request_form(request, value) ? CLI_TAKEN
+							: CLI_REJECTED;
 	case 'G':
 		request->query = true;
 		return CLI_TAKEN;

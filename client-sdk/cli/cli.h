@@ -277,6 +277,8 @@ struct cli_request {
 	struct x402_client_header *headers; /* strings owned */
 	size_t headers_len;
 	struct x402_buf data;
+	struct x402_buf *parts; /* of a form; each owned */
+	size_t parts_len;
 	bool has_data;
 	bool json;
 	bool head;
@@ -289,6 +291,9 @@ X402_MUST_USE bool cli_request_header(
 	struct cli_request *request, const char *line);
 X402_MUST_USE bool cli_request_data(
 	struct cli_request *request, const char *value, int key);
+/* -F: one more part of a form. */
+X402_MUST_USE bool cli_request_form(
+	struct cli_request *request, const char *value);
 /* Fill ret_request, borrowing. False with the error reported. */
 X402_MUST_USE bool cli_request_finish(
 	struct cli_request *request, struct x402_client_request *ret_request);

@@ -100,6 +100,54 @@ static bool make_getopt(const struct cli_command *command,
 	return true;
 }
 
+/* A key as any wallet writes it: hex, or Solana's base58. */
+static bool is_key(const char *text)
+{
+	uint8_t bytes[64];
+	bool hex = strncmp(text, "0x", 2) == 0;
+	const char *digits = hex ? text + 2 : text;
+	if (strlen(digits) == 64 &&
+		strspn(digits, "0123456789abcdefABCDEF") == 64)
+		return true;
+	return strlen(text) > 80 && !x402_base58_decode(text, bytes, 64);
+}
+
+/* Where a name or a file is meant, and a key is given by mistake. */
+static bool names_wallet(const struct cli_command *command, int key)
+{
+	switch (key) {
+	case CLI_KEY_WALLET:
+	case CLI_KEY_SIGNER:
+	case CLI_KEY_SESSION:
+	case CLI_KEY_PASSWORD_FILE:
+	case CLI_KEY_FROM:
+	case CLI_KEY_PAYEE:
+		return true;
+	case 0: /* an operand */
+		return strncmp(command->name, "wallet ", 7) == 0 ||
+			strcmp(command->name, "balance") == 0;
+	default: /* a letter, not one of our enums */
+		return false;
+	}
+}
+
+/*
+ * R10: a key in argv is read by every user of the machine, and the shell keeps
+ * it. It is not repeated, and a list of processes shows it no longer.
+ */
+static bool refuse_key(const struct cli_command *command, int key, char *value)
+{
+	if (!value || !names_wallet(command, key) || !is_key(value))
+		return false;
+	memset(value, 'x', strlen(value));
+	(void)cli_error(CLI_USAGE, "usage",
+		"this is a key, and a command line is no place for one: others "
+		"may have read it by now, so move what it holds. Expected a "
+		"name or a file; x402 wallet import asks for a key on the "
+		"terminal");
+	return true;
+}
+
 int cli_walk(const struct cli_walk *walk, int argc, char **argv)
 {
 	char letters[2 * OPTIONS_MAX + 2];
@@ -118,11 +166,13 @@ int cli_walk(const struct cli_walk *walk, int argc, char **argv)
 		if (key == ':')
 			return cli_error(CLI_USAGE, "usage",
 				"option %s needs a value", argv[optind - 1]);
-		if (!walk->take(walk->user, key, optarg))
+		if (refuse_key(walk->command, key, optarg) ||
+			!walk->take(walk->user, key, optarg))
 			return CLI_USAGE;
 	}
 	for (; optind < argc; optind++)
-		if (!walk->operand(walk->user, argv[optind]))
+		if (refuse_key(walk->command, 0, argv[optind]) ||
+			!walk->operand(walk->user, argv[optind]))
 			return CLI_USAGE;
 	return CLI_OK;
 }

@@ -199,9 +199,13 @@ static int finish(struct get *get, struct x402_client_response *response)
 	if (!written)
 		return cli_error(CLI_GENERAL, "output",
 			"the body could not be written whole");
-	if (exit == CLI_OK && get->fail && http_error)
-		exit = CLI_HTTP_ERROR;
-	return (int)exit;
+	if (exit != CLI_OK || !get->fail || !http_error)
+		return (int)exit;
+	/* The receipt of a payment says it with the money. */
+	return response->payment.attempted
+		? CLI_HTTP_ERROR
+		: cli_error(CLI_HTTP_ERROR, "http_error",
+			  "the server answered %ld", response->status);
 }
 
 static int run(struct get *get)

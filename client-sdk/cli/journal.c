@@ -156,6 +156,17 @@ int cli_history(const struct cli_args *args, struct x402_json **ret_answer)
 }
 
 /* By its number, or by the id that the caller gave it. */
+static int absent(
+	enum x402_err err, const char *id, const struct x402_journal *journal)
+{
+	if (err != X402_ERR_NOT_FOUND)
+		return fail(err, journal);
+	return cli_error(CLI_NOT_FOUND, "not_found",
+		"expected a paymentId or an id of the journal, got \"%s\" "
+		"(x402 history lists them)",
+		id);
+}
+
 int cli_status(const struct cli_args *args, struct x402_json **ret_answer)
 {
 	struct x402_journal *journal = NULL;
@@ -170,7 +181,7 @@ int cli_status(const struct cli_args *args, struct x402_json **ret_answer)
 	if (number) {
 		enum x402_err err = x402_journal_get(
 			journal, strtoll(id, NULL, 10), &purchase);
-		exit = err ? fail(err, journal)
+		exit = err ? absent(err, id, journal)
 			   : finish(describe(&purchase), ret_answer);
 		if (!err)
 			x402_purchase_clear(&purchase);
@@ -184,7 +195,7 @@ int cli_status(const struct cli_args *args, struct x402_json **ret_answer)
 		if (!err && x402_json_size(listing.list) == 0)
 			err = X402_ERR_NOT_FOUND;
 		if (err) {
-			exit = fail(err, journal);
+			exit = absent(err, id, journal);
 			x402_json_unref(listing.list);
 		} else {
 			exit = finish(listing.list, ret_answer);

@@ -63,6 +63,25 @@ static int no_verb(const char *word, int argc, char **argv)
 	return -1;
 }
 
+/* "wallet" alone, or with a word that is none of its own. */
+static int unknown(const char *word)
+{
+	struct x402_buf known = {0};
+	size_t len = strlen(word);
+	for (const struct cli_command *c = cli_commands; c->name; c++)
+		if (strncmp(c->name, word, len) == 0 && c->name[len] == ' ')
+			x402_buf_printf(&known, "%s%s", known.len ? ", " : "",
+				c->name + len + 1);
+	char *list = known.len ? x402_buf_take_str(&known) : NULL;
+	int exit = list
+		? cli_error(CLI_USAGE, "usage",
+			  "%s: expected one of %s (see x402 help)", word, list)
+		: cli_error(CLI_USAGE, "usage",
+			  "unknown command %s (see x402 help)", word);
+	free(list);
+	return exit;
+}
+
 int main(int argc, char **argv)
 {
 	/* R10: a key must not end up in a core dump, nor be read by another
@@ -83,7 +102,6 @@ int main(int argc, char **argv)
 	const struct cli_command *command = cli_command_find(
 		argc - 1, argv + 1, &words);
 	if (!command)
-		return cli_error(CLI_USAGE, "usage",
-			"unknown command %s (see x402 help)", argv[1]);
+		return unknown(argv[1]);
 	return cli_command_run(command, argc - words, argv + words);
 }

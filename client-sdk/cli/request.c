@@ -1,13 +1,13 @@
 /*
- * request.c: the request in curl's words: -X -H -d -G -I -u --json, with
- * curl's meaning, turned into what the client sends.
+ * request.c: the request in curl's words: -X -H -d -F -G -I -u --json, with
+ * curl's meaning, turned into what the client sends. Forms are form.c's.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "cli.h"
+#include "request.h"
 
 /* Largest body read from a file: it is kept in memory to be sent again. */
 #define DATA_MAX_BYTES ((size_t)64 * 1024 * 1024)
@@ -36,6 +36,23 @@ static bool read_file(const char *path, size_t max, struct x402_buf *buf)
 			"%s: expected a readable file of at most %zu bytes",
 			path, max);
 	return ok;
+}
+
+bool cli_request_read_file(const char *path, struct x402_buf *buf)
+{
+	return read_file(path, DATA_MAX_BYTES, buf);
+}
+
+bool cli_request_add_part(struct cli_request *request, struct x402_buf *part)
+{
+	struct x402_buf *parts = realloc(
+		request->parts, (request->parts_len + 1) * sizeof(*parts));
+	if (!parts)
+		return false;
+	request->parts = parts;
+	parts[request->parts_len++] = *part;
+	*part = (struct x402_buf){0};
+	return !parts[request->parts_len - 1].failed;
 }
 
 static bool add_header(
@@ -177,19 +194,43 @@ static bool make_url(struct cli_request *request)
 	return request->final_url != NULL;
 }
 
+/* The body's type, and for a form the body itself. */
+static bool set_type(struct cli_request *request)
+{
+	char *form = NULL;
+	if (!request->parts_len)
+		return default_header(request, "Content-Type",
+			request->json ? "application/json"
+				      : "application/x-www-form-urlencoded");
+	bool ok = cli_request_finish_form(request, &form) &&
+		default_header(request, "Content-Type", form);
+	free(form);
+	return ok;
+}
+
+static bool is_sound(const struct cli_request *request)
+{
+	bool ok = request->url != NULL;
+	if (!ok)
+		(void)cli_error(CLI_USAGE, "usage", "expected a URL");
+	else if (request->parts_len && (request->has_data || request->query)) {
+		ok = false;
+		(void)cli_error(CLI_USAGE, "usage",
+			"-F: expected no -d, --json or -G beside it");
+	}
+	return ok;
+}
+
 bool cli_request_finish(
 	struct cli_request *request, struct x402_client_request *ret_request)
 {
-	if (!request->url) {
-		(void)cli_error(CLI_USAGE, "usage", "expected a URL");
+	if (!is_sound(request))
 		return false;
-	}
-	bool body = request->has_data && !request->query;
+	bool body = (request->has_data && !request->query) ||
+		request->parts_len;
 	bool ok = make_url(request);
 	if (ok && body)
-		ok = default_header(request, "Content-Type",
-			request->json ? "application/json"
-				      : "application/x-www-form-urlencoded");
+		ok = set_type(request);
 	if (ok && body && request->json)
 		ok = default_header(request, "Accept", "application/json");
 	if (ok && request->user)
@@ -221,5 +262,8 @@ void cli_request_clear(struct cli_request *request)
 	free(request->headers);
 	free(request->final_url);
 	x402_buf_clear(&request->data);
+	for (size_t i = 0; i < request->parts_len; i++)
+		x402_buf_clear(&request->parts[i]);
+	free(request->parts);
 	*request = (struct cli_request){0};
 }

@@ -147,11 +147,14 @@ int cli_wallet_open(const struct cli_args *args, struct x402_secret *ret_key)
 			return exit;
 		name = getenv("X402_WALLET");
 	}
-	enum x402_err err = x402_wallet_path(
-		name && *name ? name : "default", &path);
-	if (!err)
-		err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
-			X402_KEYSTORE_MAX_BYTES, &info, &text);
+	if (!name || !*name)
+		name = "default";
+	enum x402_err err = x402_wallet_path(name, &path);
+	if (err)
+		return cli_error(CLI_CONFIG, "wallet",
+			"\"%s\" is no name of a wallet", name);
+	err = x402_secret_file_read(path, X402_SECRET_OWNER_ONLY,
+		X402_KEYSTORE_MAX_BYTES, &info, &text);
 	free(path);
 	int exit = err ? fail(err, &info)
 		       : cli_password(cli_arg(args, CLI_KEY_PASSWORD_FILE),

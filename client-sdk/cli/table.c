@@ -29,6 +29,10 @@
 			"the same, line breaks are kept"},                    \
 		{CLI_KEY_JSON, "json", "DATA",                                \
 			"send as JSON by POST, and accept JSON", CLI_TOOL},   \
+		{'F', "form", "NAME=CONTENT",                                 \
+			"a part of a form, sent by POST; @FILE sends the "    \
+			"file, <FILE its text",                               \
+			CLI_SEVERAL},                                         \
 		{'G', "get", NULL, "put the data into the query instead"},    \
 		{'L', "location", NULL,                                       \
 			"follow redirects (before paying only)"},             \

@@ -482,6 +482,68 @@ test('completions_are_shell_and_the_man_page_is_roff', async () => {
 });
 
 // Scripts and agents branch on these: a change here breaks somebody.
+test('errors_say_what_was_expected', async () => {
+  for (const [args, code, message] of [
+    [['wallet'], 2, /expected one of new, import, list, address, export/],
+    [['session', 'nope'], 2, /expected one of new, show, revoke/],
+    [['nothing'], 2, /unknown command nothing/],
+    [['status', '999999'], 9, /"999999".*x402 history/],
+    [['status', 'absent'], 9, /"absent".*x402 history/],
+  ]) {
+    const result = await run(home, args);
+    assert.match(result.error.message, message, result.stderr);
+    assert.equal(result.code, code, String(args));
+  }
+});
+
+test('key_on_the_command_line_is_refused_and_not_repeated', async () => {
+  const solana = '2Ana1pUpv2ZbMVkwF5FXapYeBEjdxDatLn7nvJkhgTSXbs59SyZSx866bXirPgj8QQVB57uxHJBG1YFvkRbFj4T';
+  for (const key of [KEY, KEY.slice(2), solana]) {
+    for (const args of [['wallet', 'import', 'work', '--from', key], ['wallet', 'new', key], ['balance', key],
+      ['get', `${shop.url}/paid`, '--wallet', key], ['get', `${shop.url}/paid`, '--signer', key],
+      ['session', 'new', '-o', home.path('none'), `--wallet=${key}`]]) {
+      const result = await run(home, args);
+      assert.equal(result.code, 2, result.stderr);
+      assert.match(result.error.message, /no place for one/);
+      assert.equal((result.stdout + result.stderr).includes(key.slice(4, 40)), false, 'it was repeated');
+    }
+  }
+  // What only looks like one is what it is.
+  assert.equal((await run(home, ['status', KEY])).code, 9);
+  assert.equal((await run(home, ['get', '--id', KEY, `${shop.url}/free`])).code, 0);
+});
+
+test('get_sends_a_form_as_curl_does_and_the_same_one_again', async (t) => {
+  const lossy = await startShop({ '/lost': (req, res, at) => {
+    if (req.headers['payment-signature']) return req.socket.destroy();
+    res.writeHead(402, { 'PAYMENT-REQUIRED': encode({ x402Version: 2, error: 'Payment required',
+      resource: { url: `${at.url}/lost` }, accepts: [offer()] }) });
+    return res.end('{}');
+  } });
+  t.after(() => lossy.stop());
+  const own = makeHome();
+  const form = ['-F', 'name=a "b"\r\nX: y', '-F', `file=@${own.file('a.txt', 'the text')}`,
+    '-F', `data=@${own.file('b.bin', 'bytes')};type=text/x;filename=c"d`, '-F', `text=<${own.file('e', 'inside')}`];
+  const ours = await run(own, ['get', ...form, `${lossy.url}/free`]);
+  assert.equal(ours.code, 0, ours.stderr);
+  const sent = lossy.seen.at(-1);
+  assert.equal(sent.method, 'POST');
+  const boundary = /^multipart\/form-data; boundary=(\S+)$/.exec(sent.headers['content-type'])[1];
+  await new Promise((done) => spawn('curl', ['-s', '--noproxy', '*', ...form, `${lossy.url}/free`]).on('close', done));
+  const curls = lossy.seen.at(-1);
+  const other = /boundary=(\S+)$/.exec(curls.headers['content-type'])[1];
+  assert.equal(sent.body.replaceAll(boundary, '?'), curls.body.replaceAll(other, '?'));
+  // A lost answer: the same form is the same purchase, and the same payment.
+  const env = { EVM_PRIVATE_KEY: KEY };
+  for (let i = 0; i < 2; i++)
+    assert.equal((await run(own, ['get', ...form, `${lossy.url}/lost`], { env })).code, 11);
+  const payments = new Set(lossy.seen.map((one) => one.headers['payment-signature']).filter(Boolean));
+  assert.equal(payments.size, 1, 'two payments for one form');
+  for (const bad of ['name', '=x', 'a=@b;nonsense=1', `a=@${own.path('absent')}`])
+    assert.equal((await run(own, ['get', '-F', bad, `${lossy.url}/free`])).code, 2);
+  assert.equal((await run(own, ['get', '-F', 'a=b', '-d', 'c', `${lossy.url}/free`])).code, 2);
+});
+
 test('exit_codes_are_frozen', async () => {
   const { exitCodes } = (await run(home, ['--schema'])).answer;
   assert.deepEqual(exitCodes, { ok: 0, general: 1, usage: 2, config: 3, network: 4,

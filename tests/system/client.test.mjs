@@ -679,6 +679,10 @@ test('get_fail_flag_exits_22_without_a_body', async () => {
   const fail = await get('/401', ['-f']);
   assert.equal(fail.code, 22);
   assert.equal(fail.stdout, '');
+  const told = JSON.parse(fail.stderr);
+  assert.equal(told.code, 'http_error');
+  assert.match(told.message, /401/);
+  assert.equal(told.charged, 'no');
 });
 
 test('get_retry_repeats_unpaid_requests', async () => {
