@@ -23,12 +23,26 @@ int cli_journal_open(struct x402_journal **ret_journal)
 	return CLI_OK;
 }
 
+/* Too long for the journal: whoever gives the same shares the same limit. */
+static void shorten(const char *given, char *ret_name, size_t size)
+{
+	uint8_t hash32[32];
+	struct x402_buf hex = {0};
+	x402_keccak256(x402_span_str(given), hash32);
+	x402_hex_encode(x402_span(hash32, sizeof(hash32)), &hex);
+	char *text = x402_buf_take_str(&hex);
+	(void)snprintf(ret_name, size, "x402-%s", text ? text : "long");
+	free(text);
+}
+
 const char *cli_session_id(void)
 {
-	static char made[48];
+	static char made[80];
 	const char *given = getenv("X402_SESSION_ID");
 	if (given && *given && strlen(given) < X402_PURCHASE_ID_SIZE)
 		return given;
+	if (given && *given && !made[0])
+		shorten(given, made, sizeof(made));
 	if (!made[0])
 		(void)snprintf(made, sizeof(made), "x402-%lld-%ld",
 			(long long)time(NULL), (long)getpid());

@@ -22,7 +22,7 @@ export async function startHostile({info, facilitatorUrl}) {
     payTo: info.accounts.payee.address, maxTimeoutSeconds: 300,
     extra: {name: info.tokenName ?? 'USDC', version: info.tokenVersion ?? '2'}, ...more});
   const challenge = (req, more = {}) => ({x402Version: 2, error: 'Payment required',
-    resource: {url: h.url + req.url}, accepts: [offer()], ...more});
+    resource: {url: req.origin + req.url}, accepts: [offer()], ...more});
   const ask = (req, res, more) => {
     res.writeHead(402, {'PAYMENT-REQUIRED': encode(challenge(req, more))});
     res.end('{}');
@@ -134,6 +134,8 @@ export async function startHostile({info, facilitatorUrl}) {
       req.on('end', async () => {
         const path = new URL(req.url, 'http://x').pathname.slice(1);
         const payment = req.headers['payment-signature'];
+        // Each sells what is its own: nothing but the redirect is wrong with it.
+        req.origin = name === 'lookalike' ? h.lookalike : h.url;
         h.log.push({server: name, path, payment, method: req.method, headers: req.headers});
         const route = routes[path];
         if (!route) return say(res, 404, null);

@@ -196,9 +196,10 @@ test('get_max_spend_is_a_limit_too', async () => {
   assert.equal(inside.code, 0, inside.stderr);
 });
 
-test('get_without_max_spend_a_session_spends_a_dollar', async () => {
+for (const [what, session] of [['short', 'agent-1'], ['long', `agent-${'1'.repeat(300)}`]])
+test(`get_without_max_spend_a_session_with_a_${what}_name_spends_a_dollar`, async () => {
   const own = makeHome();
-  const env = { EVM_PRIVATE_KEY: KEY, X402_SESSION_ID: 'agent-1' };
+  const env = { EVM_PRIVATE_KEY: KEY, X402_SESSION_ID: session };
   shop.payments.length = 0;
   assert.equal((await run(own, ['get', `${shop.url}/paid?amount=600000`], { env })).code, 0);
   const over = await run(own, ['get', `${shop.url}/paid?amount=600000&n=2`], { env });

@@ -89,6 +89,76 @@ static void test_multi_same_purchase_twice_is_paid_once(void **state)
 	close_buyer(&buyer);
 }
 
+static int64_t ask_journal(struct house *house, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	assert_int_equal(sqlite3_prepare_v2(
+				 house->journal->sqlite, sql, -1, &stmt, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int64_t value = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return value;
+}
+
+/* As a disk that is full is to SQLite: no page more than there are. */
+static void limit_pages(struct house *house, int64_t pages)
+{
+	char sql[64];
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld",
+		(long long)pages);
+	assert_int_equal(ask_journal(house, sql), pages);
+}
+
+/* Wherever it fills up, what left was durable, and nothing is bought twice. */
+static void test_multi_full_disk_sends_no_payment(void **state)
+{
+	struct house *house = *state;
+	struct buyer buyer;
+	struct x402_client_multi *multi = NULL;
+	struct x402_client_multi_options options = {.max_in_flight = 1};
+	struct x402_client_request requests[24];
+
+	open_buyer(&buyer, house, NULL);
+	assert_int_equal(
+		x402_client_multi_new(buyer.client, &options, &multi), X402_OK);
+	for (unsigned round = 0; round < 2; round++) {
+		int64_t pages = ask_journal(house, "PRAGMA page_count");
+		for (unsigned i = 0; i < 24; i++) {
+			struct x402_client_done done = {on_done, &buyer};
+			char path[16];
+
+			/* Less and less room, then plenty. */
+			limit_pages(house,
+				round ? 100000 : pages + (int64_t)(i / 4));
+			snprintf(path, sizeof(path), "/%u", i);
+			requests[i] = request_of(&buyer, i, path);
+			requests[i].once = true;
+			assert_int_equal(x402_client_multi_fetch(
+						 multi, &requests[i], 0, done),
+				X402_OK);
+			run(multi);
+			assert_true(ask_journal(house,
+					    "SELECT coalesce(sum(presented),0)"
+					    " + sum(state = 1) FROM purchases"
+					    " WHERE header_text <> ''") >=
+				buyer.shop.paid);
+		}
+		assert_true(round || buyer.paid < 24);
+	}
+	assert_int_equal(ask_journal(house,
+				 "SELECT count(*) FROM purchases"
+				 " WHERE state = 2"),
+		24);
+	assert_int_equal(ask_journal(house,
+				 "SELECT count(*) FROM (SELECT url FROM"
+				 " purchases WHERE state <> 4 GROUP BY url"
+				 " HAVING count(*) > 1)"),
+		0);
+	x402_client_multi_free(multi);
+	close_buyer(&buyer);
+}
+
 static void test_multi_higher_priority_begins_earlier(void **state)
 {
 	struct buyer buyer;
@@ -424,6 +494,7 @@ int main(void)
 		TEST(test_multi_same_purchase_twice_is_paid_once),
 		TEST(test_multi_higher_priority_begins_earlier),
 		TEST(test_multi_full_queue_refuses),
+		TEST(test_multi_full_disk_sends_no_payment),
 		TEST(test_multi_freed_in_the_middle_tells_everybody),
 		TEST(test_multi_deadline_of_a_request_ends_it),
 		TEST(test_fetch_journal_that_cannot_be_written_pays_nothing),
