@@ -3,14 +3,15 @@
  * a state machine that never touches a socket.
  *
  *   1. x402__flow_init       checks the request and sends it unpaid
- *   2. receive_unpaid        follows redirects, retries, or meets a 402
+ *   2. receive_unpaid        follows redirects (flow_redirect.c), retries, or
+ *                            meets a 402
  *   3. receive_challenge     reads it, chooses an offer, asks the hook
  *   4. x402__flow_sign       signs once, when the driver has reserved it;
  *      x402__flow_committed  sends, when the driver has written it down
  *   5. receive_paid          judges the receipt; presents the SAME header
  *                            again while it is pending (C-007) or once after
  *                            a lost reply; never signs again
- *   6. finish                fixes cause, error and outcome
+ *   6. x402__flow_finish     fixes cause, error and outcome
  *
  * A request that came with a payment header starts at 5 (C-002).
  */
@@ -45,7 +46,7 @@ static enum x402_err cause_err(enum x402_client_cause cause)
 	return errs[cause];
 }
 
-static void finish(struct x402__flow *flow, enum x402_client_cause cause)
+void x402__flow_finish(struct x402__flow *flow, enum x402_client_cause cause)
 {
 	flow->step = X402__FLOW_DONE;
 	flow->cause = cause;
@@ -63,7 +64,7 @@ static void finish(struct x402__flow *flow, enum x402_client_cause cause)
 static void finish_err(struct x402__flow *flow, enum x402_client_cause cause,
 	enum x402_err err)
 {
-	finish(flow, cause);
+	x402__flow_finish(flow, cause);
 	flow->err = err;
 }
 
@@ -116,7 +117,7 @@ static void refuse_request(
 	struct x402__flow *flow, const char *field, const char *text)
 {
 	x402_errinfo_set(&flow->error, field, "%s", text);
-	finish(flow, X402_CLIENT_CAUSE_BAD_REQUEST);
+	x402__flow_finish(flow, X402_CLIENT_CAUSE_BAD_REQUEST);
 }
 
 /* C-002: the caller's own payment header becomes the payment of the call. */
@@ -246,7 +247,7 @@ void x402__flow_init(struct x402__flow *flow,
 	if (!x402__flow_know_url(flow) || !take_headers(flow))
 		return;
 	if (flow->brought && !may_send_payment(flow, &flow->url)) {
-		finish(flow, X402_CLIENT_CAUSE_INSECURE);
+		x402__flow_finish(flow, X402_CLIENT_CAUSE_INSECURE);
 		return;
 	}
 	flow->step = X402__FLOW_SEND;
@@ -335,105 +336,6 @@ void x402__flow_waited(struct x402__flow *flow)
 
 /* ---- 2. Before paying. ---- */
 
-static bool is_redirect(long status)
-{
-	return status == 301 || status == 302 || status == 303 ||
-		status == 307 || status == 308;
-}
-
-/* Does this redirect turn the method into GET? */
-static bool changes_method(const struct x402__flow *flow, long status)
-{
-	return (status == 303 && strcmp(flow->method, "HEAD") != 0 &&
-		       strcmp(flow->method, "GET") != 0) ||
-		((status == 301 || status == 302) &&
-			strcmp(flow->method, "POST") == 0);
-}
-
-/* Fetch rules: a redirected POST becomes a GET, except with 307 and 308. */
-static void redirect_method(struct x402__flow *flow, long status)
-{
-	if (!changes_method(flow, status))
-		return;
-	flow->method = "GET";
-	flow->send_body = false;
-	x402__headers_remove(&flow->headers, "Content-Type");
-	x402__headers_remove(&flow->headers, "Content-Encoding");
-}
-
-/* C-009, demands C4: what was meant for one origin stays there. */
-static void strip_credentials(struct x402__flow *flow)
-{
-	static const char *const names[] = {
-		"Authorization", "Cookie", "Proxy-Authorization", "Host"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		x402__headers_remove(&flow->headers, names[i]);
-}
-
-static void follow_redirect(
-	struct x402__flow *flow, long status, const char *location)
-{
-	struct x402__http_url next = {0};
-	if (flow->hops >= (unsigned)flow->options->max_redirects) {
-		x402_errinfo_set(&flow->error, "Location",
-			"more than %d redirects", flow->options->max_redirects);
-		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
-		return;
-	}
-	if (x402__http_url_resolve(&flow->url, location, &next)) {
-		x402_errinfo_set(&flow->error, "Location",
-			"expected an http or https URL");
-		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
-		return;
-	}
-	if (flow->url.secure && !next.secure) {
-		x402_errinfo_set(&flow->error, "Location",
-			"from https to plain http: %s", next.shown);
-		x402__http_url_clear(&next);
-		finish(flow, X402_CLIENT_CAUSE_REDIRECT);
-		return;
-	}
-	if (!x402__http_url_same_origin(&flow->url, &next)) {
-		strip_credentials(flow);
-		/* What the hook added, nobody but the hook can name. */
-		if (flow->hook_resent || flow->signed_in) {
-			x402_errinfo_set(&flow->error, "Location",
-				"to another origin after a sign-in: %s",
-				next.shown);
-			x402__http_url_clear(&next);
-			finish(flow, X402_CLIENT_CAUSE_REDIRECT);
-			return;
-		}
-	}
-	redirect_method(flow, status);
-	x402__http_url_clear(&flow->url);
-	flow->url = next;
-	flow->hops++;
-	flow->step = X402__FLOW_SEND;
-}
-
-/* The place to follow, NULL when the redirect is the answer. */
-static const char *find_redirect(
-	const struct x402__flow *flow, const struct x402__message *message)
-{
-	size_t count = 0;
-	const char *location = x402__header_find(
-		message->headers, message->headers_len, "Location", &count);
-	if (!is_redirect(message->status) || count != 1 ||
-		flow->options->max_redirects <= 0)
-		return NULL;
-	if (!flow->fixed)
-		return location;
-	struct x402__http_url next = {0};
-	bool ok = !changes_method(flow, message->status) &&
-		flow->hops < (unsigned)flow->options->max_redirects &&
-		!x402__http_url_resolve(&flow->url, location, &next) &&
-		(x402__http_url_same_origin(&flow->url, &next) ||
-			x402__http_url_is_upgrade(&flow->url, &next));
-	x402__http_url_clear(&next);
-	return ok ? location : NULL;
-}
-
 static bool is_transient(long status)
 {
 	return status == 408 || status == 429 || status == 500 ||
@@ -448,7 +350,7 @@ static void pay(struct x402__flow *flow, size_t index)
 		&flow->challenge.accepts[index];
 	if (!x402__pay_delegates(offer) &&
 		(x402__svm_is_offer(offer) ? !flow->svm : !flow->signer)) {
-		finish(flow, X402_CLIENT_CAUSE_NO_SIGNER);
+		x402__flow_finish(flow, X402_CLIENT_CAUSE_NO_SIGNER);
 		return;
 	}
 	flow->error = (struct x402_errinfo){0};
@@ -515,7 +417,7 @@ void x402__flow_refuse(struct x402__flow *flow, enum x402_client_cause cause,
 		return;
 	discard_authorization(flow);
 	flow->error = info ? *info : (struct x402_errinfo){0};
-	finish(flow, cause);
+	x402__flow_finish(flow, cause);
 }
 
 void x402__flow_committed(struct x402__flow *flow)
@@ -579,7 +481,7 @@ static bool ask_hook(struct x402__flow *flow, size_t index)
 		break;
 	case X402_CLIENT_DECLINE:
 		flow->error = (struct x402_errinfo){0};
-		finish(flow, X402_CLIENT_CAUSE_DECLINED);
+		x402__flow_finish(flow, X402_CLIENT_CAUSE_DECLINED);
 		break;
 	case X402_CLIENT_RESEND:
 		/* C-003: once; a second challenge is then paid or refused. */
@@ -644,7 +546,7 @@ static void present_again(
 	enum x402_client_cause cause = x402__challenge_origin(
 		choice, &flow->error);
 	if (cause != X402_CLIENT_CAUSE_NONE) {
-		finish(flow, cause);
+		x402__flow_finish(flow, cause);
 		return;
 	}
 	flow->step = X402__FLOW_RESERVE;
@@ -681,7 +583,7 @@ static void receive_challenge(
 		x402_client_payment_terms(
 			&flow->challenge.accepts[index], &flow->payment);
 	if (flow->request->dry_run) {
-		finish(flow, cause);
+		x402__flow_finish(flow, cause);
 		return;
 	}
 	if (try_sign_in(flow))
@@ -692,15 +594,15 @@ static void receive_challenge(
 	if (payable)
 		pay(flow, index);
 	else
-		finish(flow, cause);
+		x402__flow_finish(flow, cause);
 }
 
 static void receive_unpaid(
 	struct x402__flow *flow, const struct x402__message *message)
 {
-	const char *location = find_redirect(flow, message);
+	const char *location = x402__flow_find_redirect(flow, message);
 	if (location) {
-		follow_redirect(flow, message->status, location);
+		x402__flow_follow_redirect(flow, message->status, location);
 		return;
 	}
 	if (message->status == 402) {
@@ -712,7 +614,7 @@ static void receive_unpaid(
 		/* A plain 412 has nothing to do with payments. */
 		if (!x402__challenge_read(message, NULL, &required)) {
 			keep_challenge(flow, &required);
-			finish(flow, X402_CLIENT_CAUSE_PERMIT2);
+			x402__flow_finish(flow, X402_CLIENT_CAUSE_PERMIT2);
 			return;
 		}
 	}
@@ -721,7 +623,7 @@ static void receive_unpaid(
 		wait_before_retry(flow, message, flow->retries_used++);
 		return;
 	}
-	finish(flow, X402_CLIENT_CAUSE_NONE);
+	x402__flow_finish(flow, X402_CLIENT_CAUSE_NONE);
 }
 
 /* ---- 5. After paying. ---- */
@@ -757,7 +659,7 @@ static void receive_pending(
 		wait_before_retry(flow, message, flow->pending_used++);
 		return;
 	}
-	finish(flow, X402_CLIENT_CAUSE_PENDING);
+	x402__flow_finish(flow, X402_CLIENT_CAUSE_PENDING);
 }
 
 /* The transfer is on its way: the same proof again, until the deadline. */
@@ -806,13 +708,13 @@ static void receive_paid(
 	case X402_CLIENT_OUTCOME_REFUSED:
 		break;
 	}
-	finish(flow, cause);
+	x402__flow_finish(flow, cause);
 }
 
 bool x402__flow_ends_with(const struct x402__flow *flow, long status)
 {
 	return !x402__flow_pays(flow) && status >= 200 && status != 402 &&
-		status != 412 && !is_redirect(status) &&
+		status != 412 && !x402__flow_is_redirect(status) &&
 		!(is_transient(status) &&
 			flow->retries_used < flow->options->retries);
 }
@@ -825,7 +727,7 @@ bool x402__flow_holds(
 		return true;
 	if (x402__flow_pays(flow))
 		return is_transient(status) && may_represent(flow);
-	return find_redirect(flow, head) ||
+	return x402__flow_find_redirect(flow, head) ||
 		(is_transient(status) &&
 			flow->retries_used < flow->options->retries);
 }
@@ -836,7 +738,7 @@ void x402__flow_received(
 	if (flow->step != X402__FLOW_SEND)
 		return;
 	if (x402__flow_ends_with(flow, message->status)) {
-		finish(flow, X402_CLIENT_CAUSE_NONE);
+		x402__flow_finish(flow, X402_CLIENT_CAUSE_NONE);
 		return;
 	}
 	if (!x402__flow_know_url(flow))
@@ -879,7 +781,7 @@ static void fail_paid(
 		(void)x402__receipt_judge(flow, failure->head);
 		flow->error = error;
 		if (flow->payment.outcome == X402_CLIENT_OUTCOME_PAID) {
-			finish(flow, failure->cause);
+			x402__flow_finish(flow, failure->cause);
 			return;
 		}
 		flow->seen_pending |= flow->payment.outcome ==
@@ -890,7 +792,7 @@ static void fail_paid(
 	if (again && may_represent(flow))
 		represent(flow, NULL);
 	else
-		finish(flow, failure->cause);
+		x402__flow_finish(flow, failure->cause);
 }
 
 void x402__flow_failed(
@@ -909,7 +811,7 @@ void x402__flow_failed(
 	if (again && flow->retries_used < flow->options->retries)
 		wait_before_retry(flow, NULL, flow->retries_used++);
 	else
-		finish(flow, failure->cause);
+		x402__flow_finish(flow, failure->cause);
 }
 
 void x402__flow_give_up(struct x402__flow *flow, enum x402_client_cause cause)
@@ -921,5 +823,5 @@ void x402__flow_give_up(struct x402__flow *flow, enum x402_client_cause cause)
 	/* Waiting for a confirmation is no timeout of the exchange. */
 	if (cause == X402_CLIENT_CAUSE_TIMEOUT && flow->seen_pending)
 		cause = X402_CLIENT_CAUSE_PENDING;
-	finish(flow, cause);
+	x402__flow_finish(flow, cause);
 }

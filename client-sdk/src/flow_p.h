@@ -136,6 +136,21 @@ bool x402__flow_pays(const struct x402__flow *flow);
 void x402__flow_received(
 	struct x402__flow *flow, const struct x402__message *message);
 
+/* DONE, for this cause: its error and texts are set. */
+void x402__flow_finish(struct x402__flow *flow, enum x402_client_cause cause);
+
+/* ---- flow_redirect.c, before paying. ---- */
+
+bool x402__flow_is_redirect(long status);
+/* The place to follow, NULL when the redirect is the answer. */
+const char *x402__flow_find_redirect(
+	const struct x402__flow *flow, const struct x402__message *message);
+/* SEND at the new place, or DONE: it is not gone to. */
+void x402__flow_follow_redirect(
+	struct x402__flow *flow, long status, const char *location);
+
+/* ---- flow.c ---- */
+
 /* How a request ended without a whole answer. */
 struct x402__failure {
 	enum x402_client_cause cause; /* TRANSPORT, TIMEOUT, TOO_LARGE, ... */
