@@ -12,6 +12,7 @@
 
 #include "cmocka_house.h"
 #include "journal_p.h"
+#include "scratch_house.h"
 
 #define USDC  "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
 #define OTHER "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -44,7 +45,7 @@ static inline int set_up(void **state)
 
 	assert_non_null(house);
 	snprintf(house->directory, sizeof(house->directory),
-		"/tmp/x402-journal-XXXXXX");
+		"%s/x402-journal-XXXXXX", scratch_root());
 	assert_non_null(mkdtemp(house->directory));
 	snprintf(house->path, sizeof(house->path), "%s/a/journal.sqlite",
 		house->directory);
@@ -70,23 +71,13 @@ static inline int set_up(void **state)
 	return 0;
 }
 
-static inline void remove_file(const struct house *house, const char *end)
-{
-	char path[160];
-
-	snprintf(path, sizeof(path), "%s%s", house->path, end);
-	(void)unlink(path);
-}
-
 static inline int tear_down(void **state)
 {
 	struct house *house = *state;
 	char path[128];
 
 	x402_journal_close(house->journal);
-	remove_file(house, "");
-	remove_file(house, "-wal");
-	remove_file(house, "-shm");
+	scratch_remove(house->path);
 	snprintf(path, sizeof(path), "%s/a", house->directory);
 	(void)rmdir(path);
 	(void)rmdir(house->directory);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gate_house.h"
+#include "scratch_house.h"
 #include "x402/provider_journal.h"
 
 struct shop {
@@ -14,17 +15,6 @@ struct shop {
 	struct x402_provider_journal *journal;
 	char path[64];
 };
-
-static inline void remove_all(const struct shop *shop)
-{
-	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
-	char name[80];
-
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		snprintf(name, sizeof(name), "%s%s", shop->path, ends[i]);
-		unlink(name);
-	}
-}
 
 static inline void open_at(struct shop *shop)
 {
@@ -47,9 +37,9 @@ static inline void close_shop(struct shop *shop)
 static inline void open_shop(struct shop *shop)
 {
 	memset(shop, 0, sizeof(*shop));
-	snprintf(shop->path, sizeof(shop->path), "/tmp/x402-journal-%d",
-		(int)getpid());
-	remove_all(shop);
+	snprintf(shop->path, sizeof(shop->path), "%s/x402-journal-%d",
+		scratch_root(), (int)getpid());
+	scratch_remove(shop->path);
 	open_at(shop);
 }
 

@@ -572,7 +572,7 @@ static void test_journal_that_many_make_at_once_opens_for_all(void **state)
 				waitpid(children[i], &status, 0), children[i]);
 			assert_int_equal(status, 0);
 		}
-		(void)unlink(path);
+		scratch_remove(path);
 	}
 }
 

@@ -52,7 +52,7 @@ static void test_journal_settles_first_what_was_asked(void **state)
 	assert_int_equal(shop.house.decision.status, 402);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_idempotency_key_outlives_the_process(void **state)
@@ -75,7 +75,7 @@ static void test_journal_idempotency_key_outlives_the_process(void **state)
 		ask_header(&shop.house.decision.ask, "Idempotency-Key"), key);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_serves_what_was_paid(void **state)
@@ -99,7 +99,7 @@ static void test_journal_serves_what_was_paid(void **state)
 	assert_int_equal(shop.house.decision.status, 402);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* The buyer comes back when the authorization itself has long expired. */
@@ -127,7 +127,7 @@ static void test_journal_serves_what_was_paid_long_ago(void **state)
 	free(unasked);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_knows_what_was_delivered(void **state)
@@ -143,7 +143,7 @@ static void test_journal_knows_what_was_delivered(void **state)
 	assert_int_equal(shop.house.decision.status, 402);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_busy_payment_is_not_granted(void **state)
@@ -167,7 +167,7 @@ static void test_journal_busy_payment_is_not_granted(void **state)
 		house_send(&shop.house, "/articles/a", payment), X402_GATE_ASK);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_forgets_what_was_refused(void **state)
@@ -187,7 +187,7 @@ static void test_journal_forgets_what_was_refused(void **state)
 	assert_non_null(strstr(shop.house.decision.ask.url, "/verify"));
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* ---- Bookkeeping. ---- */
@@ -269,7 +269,7 @@ static void test_journal_totals(void **state)
 		X402_OK);
 	assert_int_equal(seen.calls, 0);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_makes_good_once(void **state)
@@ -303,7 +303,7 @@ static void test_journal_makes_good_once(void **state)
 	assert_int_equal(shop.house.decision.status, 402);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_does_not_make_good_what_is_being_served(void **state)
@@ -323,7 +323,7 @@ static void test_journal_does_not_make_good_what_is_being_served(void **state)
 	assert_int_equal(seen.calls, 0);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_prunes_only_what_is_over(void **state)
@@ -353,7 +353,7 @@ static void test_journal_prunes_only_what_is_over(void **state)
 		X402_OK);
 	assert_int_equal(seen.calls, 1); /* what is owed stays */
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* ---- Opening. ---- */
@@ -386,7 +386,7 @@ static void test_journal_is_for_one_writer(void **state)
 	assert_int_equal(stat(shop.path, &stat_of), 0);
 	assert_int_equal(stat_of.st_mode & 077, 0);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_refuses_what_is_none(void **state)
@@ -397,7 +397,7 @@ static void test_journal_refuses_what_is_none(void **state)
 	FILE *file;
 
 	(void)state;
-	remove_all(&shop);
+	scratch_remove(shop.path);
 	assert_int_equal(
 		x402_provider_journal_open(shop.path, true, &info, &journal),
 		X402_ERR_STORE);
@@ -410,7 +410,7 @@ static void test_journal_refuses_what_is_none(void **state)
 	assert_int_equal(
 		x402_provider_journal_open(shop.path, false, &info, &journal),
 		X402_ERR_STORE);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 	assert_int_equal(x402_provider_journal_open(
 				 "/nowhere/at/all", false, &info, &journal),
 		X402_ERR_STORE);
@@ -445,7 +445,7 @@ static void test_journal_that_others_read_is_refused(void **state)
 	assert_int_equal(chmod(shop.path, 0600), 0);
 	open_at(&shop);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_entry_as_json(void **state)
@@ -513,9 +513,9 @@ static void open_own(struct shop *shop)
 static void begin_own(struct shop *shop)
 {
 	memset(shop, 0, sizeof(*shop));
-	snprintf(shop->path, sizeof(shop->path), "/tmp/x402-journal-%d",
-		(int)getpid());
-	remove_all(shop);
+	snprintf(shop->path, sizeof(shop->path), "%s/x402-journal-%d",
+		scratch_root(), (int)getpid());
+	scratch_remove(shop->path);
 	open_own(shop);
 }
 
@@ -564,7 +564,7 @@ static void test_journal_has_paid_is_by_scope(void **state)
 	assert_false(has_paid(&shop, "POST", "/page"));
 	assert_false(has_paid(&shop, "GET", "/page?x"));
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* ---- Names. ---- */
@@ -643,7 +643,7 @@ static void test_journal_sends_a_named_response_again(void **state)
 	free(first);
 	free(second);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* Asked to settle, and then the process dies: another signature under the name
@@ -672,7 +672,7 @@ static void test_journal_name_outlives_the_process(void **state)
 	free(first);
 	free(second);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* Paid, kept, and the client gone before it left. */
@@ -715,7 +715,7 @@ static void test_journal_response_sent_again_is_delivered(void **state)
 	free(first);
 	free(second);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* And what was made good is not sent again. */
@@ -741,7 +741,7 @@ static void test_journal_response_made_good_is_not_sent(void **state)
 	free(first);
 	free(second);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* A file that was cut, or written by somebody else: what was paid is made
@@ -780,7 +780,7 @@ static void test_journal_response_that_is_none_is_made_anew(void **state)
 		free(payment);
 		free(second);
 		close_shop(&shop);
-		remove_all(&shop);
+		scratch_remove(shop.path);
 	}
 }
 
@@ -823,7 +823,7 @@ static void test_journal_deferred_says_what_is_to_be_synced(void **state)
 	assert_int_equal(shop.house.decision.status, 402);
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 int main(void)

@@ -88,7 +88,7 @@ static void test_journal_lists_in_the_order_of_asking(void **state)
 		X402_OK);
 	assert_string_equal(order.text, "beh");
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 /* ---- Files of earlier versions. ---- */
@@ -135,7 +135,7 @@ static void test_journal_of_version_2_keeps_its_order(void **state)
 	buy_letter(&shop, 'y', DELIVERED);
 	check_order(shop.journal, 0, "bcefhizy");
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_of_version_1_is_taken_over(void **state)
@@ -167,7 +167,7 @@ static void test_journal_of_version_1_is_taken_over(void **state)
 	check_order(shop.journal, X402_JOURNAL_DELIVERED, "ab");
 	free(payment);
 	close_shop(&shop);
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 static void test_journal_of_another_version_is_refused(void **state)
@@ -191,7 +191,7 @@ static void test_journal_of_another_version_is_refused(void **state)
 			assert_null(shop.journal);
 		}
 	}
-	remove_all(&shop);
+	scratch_remove(shop.path);
 }
 
 int main(void)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmocka_house.h"
+#include "scratch_house.h"
 #include "x402/network.h"
 #include "x402/session.h"
 
@@ -23,7 +24,8 @@ static char path[64];
 static int make_path(void **state)
 {
 	(void)state;
-	(void)snprintf(path, sizeof(path), "%s", "/tmp/x402-ledger-XXXXXX");
+	(void)snprintf(
+		path, sizeof(path), "%s/x402-ledger-XXXXXX", scratch_root());
 	int fd = mkstemp(path);
 	if (fd < 0)
 		return -1;
