@@ -249,7 +249,7 @@ describe('between the gift and the approval', () => {
       nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18}, rpcUrls: {default: {http: [slow.info.rpcUrl]}}}});
 
   async function untilFunded(payer) {
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 1200; i++) {
       const balance = await ether(payer.address, slow);
       if (balance > 0n) return balance;
       await sleep(25);
@@ -274,7 +274,7 @@ describe('between the gift and the approval', () => {
       JSON.stringify(answer));
     assert.equal(await slow.balanceOf(slow.info.accounts.payee.address), start);
     // The second try costs nothing more, once the blocks say that it is gone.
-    for (let i = 0; i < 200 && await ether(payer.address, slow) >= COST; i++) await sleep(25);
+    for (let i = 0; i < 1200 && await ether(payer.address, slow) >= COST; i++) await sleep(25);
     const again = await settle(await sponsored(payer, {chain: slow}), daemon);
     assert.equal(again.errorReason, 'erc20_approval_insufficient_eth_for_gas', JSON.stringify(again));
     assert.ok(await ether(payer.address, slow) < COST);

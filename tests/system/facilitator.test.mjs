@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, test } from 'node:test';
 import { spawnSync } from 'node:child_process';
 
 import { startDevnet } from '../devnet/lib.mjs';
@@ -351,17 +351,27 @@ describe('configuration', () => {
 
 describe('the way out, and back', () => {
   let slow; // a chain that mines when told
+  const mine = seconds => slow.rpc('evm_setIntervalMining', [seconds]);
+  const sent = () => slow.rpc('eth_getTransactionCount', [slow.info.accounts.facilitator.address, 'pending']);
+  // Its transaction is with the nodes.
+  const onItsWay = async before => {
+    for (const end = Date.now() + 30000; await sent() === before; await f.sleep(20))
+      assert.ok(Date.now() < end, 'nothing was sent');
+  };
 
   before(async () => {
-    slow = await startDevnet({ blockTime: 2 });
+    slow = await startDevnet({ blockTime: 1 });
   });
+  beforeEach(() => mine(0));
   after(async () => slow?.stop());
 
   test('TERM answers the settlement in flight, then ends', async () => {
     const other = await f.startFacilitator({ env: f.facilitatorEnv(slow.info) });
+    const before = await sent();
     const settling = f.post(`${other.url}/settle`, await f.goodBody(slow.info));
-    await f.sleep(300);
+    await onItsWay(before);
     const ended = other.stop('SIGTERM');
+    await mine(1);
     const answer = await settling;
     assert.equal(answer.json.success, true, answer.text);
     assert.equal((await ended).code, 0, other.log);
@@ -373,11 +383,13 @@ describe('the way out, and back', () => {
     const start = await f.balance(slow.info, slow.info.accounts.payee.address);
     const first = await f.startFacilitator({ env });
     const body = await f.goodBody(slow.info);
+    const before = await sent();
     const cut = f.post(`${first.url}/settle`, body).catch(error => error);
-    await f.sleep(300);
+    await onItsWay(before);
     assert.equal((await first.stop('SIGQUIT')).code, 0, first.log);
     await cut;
     const second = await f.startFacilitator({ env });
+    await mine(1);
     const answer = await f.post(`${second.url}/settle`, body);
     assert.equal(answer.json.success, true, answer.text);
     const end = await f.balance(slow.info, slow.info.accounts.payee.address);
@@ -388,8 +400,9 @@ describe('the way out, and back', () => {
   test('settlement_pending carries the hash; asking again brings the outcome', async () => {
     const other = await f.startFacilitator({ env: f.facilitatorEnv(slow.info) });
     const body = await f.goodBody(slow.info);
-    const first = await f.post(`${other.url}/settle`, body, { 'x-request-timeout': '1' });
+    const first = await f.post(`${other.url}/settle`, body, { 'x-request-timeout': '5' });
     assert.equal(first.json.errorReason, 'settlement_pending', first.text);
+    await mine(1);
     assert.match(first.json.transaction, /^0x[0-9a-f]{64}$/);
     assert.ok(first.headers.get('retry-after'));
     assert.equal(first.json.retry, 'wait');
@@ -404,12 +417,14 @@ describe('the way out, and back', () => {
   test('a caller that hangs up does not eat the success', async () => {
     const other = await f.startFacilitator({ env: f.facilitatorEnv(slow.info) });
     const body = await f.goodBody(slow.info);
+    const before = await sent();
     await new Promise(done => {
       const req = http.request(`${other.url}/settle`, { method: 'POST', headers: { 'content-type': 'application/json' } });
       req.on('error', () => done());
       req.end(JSON.stringify(body));
-      setTimeout(() => req.destroy(), 300);
+      onItsWay(before).then(() => req.destroy());
     });
+    await mine(1);
     const answer = await f.post(`${other.url}/settle`, body);
     assert.equal(answer.json.success, true, answer.text);
     assert.equal((await other.stop()).code, 0);

@@ -149,7 +149,7 @@ describe('the circuit breaker', () => {
         return true;
       };
       await withGateway(`upstream "o" { url = "${origin.url}"
-        breaker_failures = 3 breaker_open_ms = 300 }
+        breaker_failures = 3 breaker_open_ms = 2000 }
         route "GET /paid" { price = "$0.01" }
         route "GET /health" { free = true }`, async (g) => {
         for (let i = 0; i < 3; i++)
@@ -165,7 +165,7 @@ describe('the circuit breaker', () => {
         assert.equal(f.asked.length, 0);
         assert.equal(calls, 3);
         // One probe, and it fails: shut again, for longer.
-        await sleep(350);
+        await sleep(2100);
         assert.equal((await get(g, '/health')).status, 502);
         assert.equal(calls, 4);
         assert.equal((await get(g, '/health')).status, 503);

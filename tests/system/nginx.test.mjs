@@ -604,11 +604,11 @@ describe('nginx module', () => {
 
   test('a buyer who hangs up is not charged, or can come again', async () => {
     const payment = pay(await challenge(nginx, ARTICLE));
-    const hangUp = (ms) => new Promise((done) => {
+    const hangUpWhen = (condition) => new Promise((done) => {
       const socket = net.connect(nginx.port, '127.0.0.1', () => {
         socket.write(`GET ${ARTICLE} HTTP/1.1\r\nHost: x\r\n` +
           `PAYMENT-SIGNATURE: ${payment}\r\n\r\n`);
-        setTimeout(() => { socket.destroy(); done(); }, ms);
+        until(condition).then(() => { socket.destroy(); done(); });
       });
     });
     let hungUp = false;
@@ -617,13 +617,19 @@ describe('nginx module', () => {
       await sleep(150);
       return { isValid: true };
     };
-    await hangUp(60);
+    await hangUpWhen(() => f.count('verify') === 1);
     hungUp = true;
     await sleep(400);
     assert.equal(f.count('settle'), 0, 'gone before it was verified');
     f.verify = () => ({ isValid: true });
-    f.settle = async () => { await sleep(200); return settled(); };
-    await hangUp(80);
+    hungUp = false;
+    f.settle = async () => {
+      await until(() => hungUp);
+      await sleep(150);
+      return settled();
+    };
+    await hangUpWhen(() => f.count('settle') === 1);
+    hungUp = true;
     await until(async () => (await payments(nginx)).some((p) =>
       p.state === 'undelivered' && !p.busy), 'the entry');
 
@@ -653,7 +659,8 @@ describe('nginx module', () => {
       .catch(() => null);
 
     await until(() => nginx.workers().length === 2, 'new workers');
-    await sleep(200);
+    await until(async () => (await payments(nginx)).every((p) => !p.busy),
+      'the claim of who is dead');
     const [first] = f.asked.filter((a) => a.what === 'settle');
     f.reset();
     assert.deepEqual((await payments(nginx)).map((p) => [p.state, p.busy]),

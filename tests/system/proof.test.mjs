@@ -212,7 +212,7 @@ test('the command sends the transfer, waits, and shows it', async () => {
   assert.notEqual(refused.code, 0); // nobody said that it may send transfers
   const before = await nonce();
   const buying = run(home, ['get', '-s', '--send-transfers', '-m', '40', `${shop.url}/shown`], { env: buyEnv() });
-  for (let i = 0; i < 100 && await nonce() === before; i++) await sleep(100);
+  for (let i = 0; i < 300 && await nonce() === before; i++) await sleep(100);
   await mine();
   const bought = await buying;
   assert.equal(bought.stdout, 'Shown, and served.\n', bought.stderr);
@@ -226,7 +226,7 @@ test('killed after it has paid, it goes on with the same transfer', async () => 
   const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
   const args = ['get', '-s', '--send-transfers', '-m', '40', `${shop.url}/shown`];
   const child = spawn(...tied(x402, args), { cwd: home.dir, env: environment(home, buyEnv()), stdio: 'ignore' });
-  for (let i = 0; i < 100 && await nonce() === before; i++) await sleep(100);
+  for (let i = 0; i < 300 && await nonce() === before; i++) await sleep(100);
   child.kill('SIGKILL');
   await new Promise((done) => child.once('close', done));
   await mine();
@@ -290,14 +290,14 @@ test('killed before the transfer could leave, it is sent from the journal', asyn
   const args = ['get', '-s', '--send-transfers', '-m', '40', `${shop.url}/shown`];
   const child = spawn(...tied(x402, args), { cwd: home.dir, stdio: 'ignore',
     env: environment(home, { ...buyEnv(), EVM_RPC_URL: node.url }) });
-  for (let i = 0; i < 100 && !swallowed; i++) await sleep(100);
+  for (let i = 0; i < 300 && !swallowed; i++) await sleep(100);
   child.kill('SIGKILL');
   await new Promise((done) => child.once('close', done));
   await node.stop();
   assert.equal(swallowed, 1);
   assert.equal(await nonce(), before);
   const buying = run(home, args, { env: buyEnv() });
-  for (let i = 0; i < 100 && await nonce() === before; i++) await sleep(100);
+  for (let i = 0; i < 300 && await nonce() === before; i++) await sleep(100);
   await mine();
   const bought = await buying;
   assert.equal(bought.stdout, 'Shown, and served.\n', bought.stderr);

@@ -48,7 +48,7 @@ async function daemon(env) {
 }
 
 async function until(lines, wanted) {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 300; i++) {
     if (wanted(lines())) return;
     await sleep(100);
   }

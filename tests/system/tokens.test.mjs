@@ -29,7 +29,7 @@ async function startWith(lines) {
 }
 
 async function says(daemon, pattern) {
-  for (let i = 0; i < 200 && !pattern.test(daemon.output()); i++) await sleep(25);
+  for (let i = 0; i < 1200 && !pattern.test(daemon.output()); i++) await sleep(25);
   assert.match(daemon.output(), pattern);
 }
 
