@@ -3,12 +3,12 @@
 #
 # Suites, in this order (all of them without arguments):
 #   unit     unit tests, golden vectors, fuzz corpora, lints; gcc, ASan, UBSan
-#   clang    clang 14 compiles everything without a warning
 #   devnet   the local chain's own tests
 #   system   daemon, client and provider as real processes (ASan, UBSan)
 #   interop  ours against the reference packages, in all combinations
 #   svm      Solana: settling, kills, the reference packages
 #   fault    kill -9 at every step, and every fault of tests/fault (short form)
+#   clang    clang 14 compiles everything without a warning; fuzz corpora
 #   tsan     the daemon under ThreadSanitizer
 #   bench    the benchmarks in their short form: that they run, not how fast
 #
@@ -23,7 +23,7 @@ failed=0
 failures=
 
 # A suite is wanted when it was named, or when none was.
-suites=" ${*:-unit clang devnet system interop svm fault tsan bench} "
+suites=" ${*:-unit devnet system interop svm fault clang tsan bench} "
 wanted() { case "$suites" in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
 fail() {
@@ -38,7 +38,9 @@ step() {
   name=$1
   shift
   printf '== %s\n' "$name"
+  began=$(date +%s)
   if "$@" >"$log/step.log" 2>&1; then
+    printf '   %s s\n' "$(($(date +%s) - began))"
     return 0
   fi
   tail -n 60 "$log/step.log"
@@ -61,8 +63,10 @@ meson_tests() { # DIR ARGUMENTS...: run and count executables by result
   shift
   printf '== meson test %s\n' "$*"
   rm -f "$dir/meson-logs/testlog.json"
-  meson test -C "$dir" --no-rebuild --print-errorlogs "$@" \
-    >"$log/meson.log" 2>&1
+  began=$(date +%s)
+  # Some wait more than they work.
+  meson test -C "$dir" --no-rebuild --print-errorlogs \
+    --num-processes "$(($(nproc) * 2))" "$@" >"$log/meson.log" 2>&1
   status=$?
   ok=$(grep -c '"result": "OK"' "$dir/meson-logs/testlog.json" 2>/dev/null)
   all=$(grep -c '"result"' "$dir/meson-logs/testlog.json" 2>/dev/null)
@@ -75,7 +79,7 @@ meson_tests() { # DIR ARGUMENTS...: run and count executables by result
     failures="$failures
   $bad of: meson test $*"
   else
-    printf '   %s passed\n' "$ok"
+    printf '   %s passed, %s s\n' "$ok" "$(($(date +%s) - began))"
   fi
 }
 
@@ -85,6 +89,7 @@ node_tests() { # NAME FILES...
   shift
   printf '== node %s\n' "$name"
   out=$log/node-$name.log
+  began=$(date +%s)
   node --test --test-concurrency="${jobs:-1}" --test-reporter=tap "$@" >"$out" 2>&1
   status=$?
   ok=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$out" | tail -n 1)
@@ -100,7 +105,7 @@ node_tests() { # NAME FILES...
     failures="$failures
   $bad of: $name"
   else
-    printf '   %s passed\n' "$ok"
+    printf '   %s passed, %s s\n' "$ok" "$(($(date +%s) - began))"
   fi
 }
 
@@ -122,37 +127,49 @@ if wanted unit || wanted system || wanted interop || wanted svm ||
 fi
 export X402_BUILD_DIR=$asan
 
-wanted unit && meson_tests "$asan"
 
-if wanted clang; then
-  step 'configure (clang 14)' env CC=clang-14 \
-    sh -c 'if [ -f build/clang/build.ninja ]; then :; else
-      meson setup build/clang -Ddeveloper=true -Dfuzzing=true \
-        -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=0; fi' &&
-    step 'build (clang 14)' ninja -C build/clang &&
-    meson_tests build/clang --suite fuzz-corpus
+# The other forms are compiled beside the suites of node, at a priority that
+# takes no turn from a test, and by themselves when nothing is left to test.
+forms=
+! wanted clang || forms="$forms clang"
+! wanted tsan || forms="$forms tsan"
+! wanted bench || forms="$forms release"
+if [ -n "$forms" ]; then
+  rm -f "$log"/*.rc
+  # shellcheck disable=SC2086 # words
+  nice -n 19 sh tests/support/build_forms.sh $forms &
+  forms_pid=$!
+  trap 'kill "$forms_pid" 2>/dev/null' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
 fi
 
+form_built() { # FORM: its exit code, once it is over
+  until [ -f "$log/$1.rc" ]; do
+    kill -0 "$forms_pid" 2>/dev/null || [ -f "$log/$1.rc" ] || return 1
+    sleep 0.2
+  done
+  cat "$log/$1.log"
+  return "$(cat "$log/$1.rc")"
+}
+
+wanted unit && meson_tests "$asan"
 wanted devnet && node_tests devnet tests/devnet/*.test.mjs
 # Mostly waiting for blocks; each file has a chain and daemons of its own.
 wanted system && jobs=2 node_tests system tests/system/*.test.mjs
 wanted interop && jobs=2 node_tests interop tests/interop/*.test.mjs
 wanted svm && jobs=2 node_tests svm tests/svm/*.test.mjs
-wanted fault && node_tests fault tests/fault/*.test.mjs
+wanted fault && jobs=2 node_tests fault tests/fault/*.test.mjs
 
-if wanted tsan; then
-  tsan=$top/build/tsan
-  step 'configure (TSan)' configure "$tsan" -Ddeveloper=true \
-    -Dtests=false -Dbenchmarks=false -Db_sanitize=thread -Db_lundef=false -Doptimization=1 &&
-    step 'build (TSan)' ninja -C "$tsan" &&
-    X402_BUILD_DIR=$tsan TSAN_OPTIONS=halt_on_error=1 \
-      node_tests tsan tests/system/tsan/*.test.mjs
-fi
+wanted clang && step 'build (clang 14)' form_built clang &&
+  meson_tests build/clang --suite fuzz-corpus
+
+wanted tsan && step 'build (TSan)' form_built tsan &&
+  X402_BUILD_DIR=$top/build/tsan TSAN_OPTIONS=halt_on_error=1 \
+    node_tests tsan tests/system/tsan/*.test.mjs
 
 if wanted bench; then
-  step 'configure (release)' configure "$top/build/release" \
-    --buildtype=release -Ddeveloper=true -Dtests=false &&
-    step 'build (release)' ninja -C "$top/build/release" &&
+  step 'build (release)' form_built release &&
     X402_BUILD_DIR=$top/build/release node_tests bench tests/bench/*.test.mjs
 fi
 
