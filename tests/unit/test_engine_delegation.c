@@ -237,6 +237,77 @@ static void test_revoked_on_the_way_reverts_and_is_not_sent_again(void **state)
 	world_free(w);
 }
 
+/* Its end is what its receipt says, also to whoever reads it after a crash. */
+static void test_unpaid_one_keeps_its_reason_whenever_it_is_killed(void **state)
+{
+	unsigned kills = 0;
+
+	(void)state;
+	for (unsigned at = 0; at < 60; at++) {
+		struct world *w = world_new();
+		struct told told;
+
+		w->moves_none = at % 2;
+		w->payments[0].fails = !w->moves_none;
+		world_boot(w);
+		redeem(w, &told);
+		if (!world_run_until_event(w, 5000, at / 2)) {
+			world_free(w);
+			continue;
+		}
+		kills++;
+		world_crash(w);
+		world_boot(w);
+		world_run(w, 500);
+		redeem(w, &told);
+		world_run(w, 10000);
+		assert_int_equal(told.times, 1);
+		assert_int_equal(told.result.outcome, FAC_SETTLE_REFUSED);
+		assert_int_equal(told.result.reason,
+			w->moves_none ? X402_REASON_EVM_TRANSFER_EVENT_MISMATCH
+				      : X402_REASON_EVM_TRANSACTION_FAILED);
+		assert_int_equal(world_state(w, 0), FAC_PAYMENT_REVERTED);
+		assert_int_equal(w->txs_len, 1);
+		world_free(w);
+	}
+	assert_true(kills > 20);
+}
+
+/* The receipt goes while it is read: it comes back with its transaction. */
+static void test_reorg_under_an_unpaid_one(void **state)
+{
+	unsigned reorgs = 0;
+
+	(void)state;
+	for (unsigned at = 1; at < 30; at++) {
+		struct world *w = world_new();
+		struct told told;
+
+		w->payments[0].fails = true;
+		world_boot(w);
+		redeem(w, &told);
+		while (!w->txs_len || !w->txs[0].mined)
+			world_run_until_event(w, 1000, 1);
+		(void)world_run_until_event(w, 1000, at);
+		/* Final already: nothing takes it away. */
+		if (w->head - w->txs[0].block >= w->config.proof_depth) {
+			world_free(w);
+			continue;
+		}
+		reorgs++;
+		/* The delegation is good after all in the other branch. */
+		world_reorg(w, w->head - w->txs[0].block + 1, at % 2);
+		w->payments[0].fails = false;
+		world_run(w, 60000);
+		assert_int_equal(told.times, 1);
+		assert_int_equal(w->payments[0].transfers, 1);
+		assert_int_equal(world_state(w, 0), FAC_PAYMENT_SETTLED);
+		assert_int_equal(w->txs_len, 1);
+		world_free(w);
+	}
+	assert_true(reorgs > 5);
+}
+
 /* Out of a block and in again: the same bytes, and one transfer. */
 static void test_reorg_takes_the_same_bytes_back_to_work(void **state)
 {
@@ -378,6 +449,9 @@ int main(void)
 		cmocka_unit_test(test_manager_that_moves_nothing_has_not_paid),
 		cmocka_unit_test(
 			test_revoked_on_the_way_reverts_and_is_not_sent_again),
+		cmocka_unit_test(
+			test_unpaid_one_keeps_its_reason_whenever_it_is_killed),
+		cmocka_unit_test(test_reorg_under_an_unpaid_one),
 		cmocka_unit_test(test_reorg_takes_the_same_bytes_back_to_work),
 		cmocka_unit_test(test_time_to_be_sent_ends),
 		cmocka_unit_test(test_submitted_is_not_enough),

@@ -208,8 +208,10 @@ static bool spends(
 {
 	uint8_t topics[3][32];
 
-	/* on_sent has seen that it does. */
-	if (x402_settle_proof_is_permit2(&job->payment.proof))
+	/* on_sent has seen that it does; a delegation is its own transaction.
+	 */
+	if (x402_settle_proof_is_permit2(&job->payment.proof) ||
+		x402_settle_proof_is_delegation(&job->payment.proof))
 		return true;
 	x402_settle_proof_topics(&job->payment.proof, topics);
 	for (size_t i = 0; i < receipt->logs_len; i++) {
@@ -245,6 +247,10 @@ static void on_other(void *arg, const struct fac_chain_receipt *receipts,
 		return;
 	}
 	if (!verdict.valid && is_own(job)) {
+		/* What its receipt says; a restart has lost that. */
+		if (x402_settle_proof_is_delegation(&job->payment.proof))
+			fac_reconcile_set_end(job, FAC_PAYMENT_REVERTED,
+				verdict.reason, verdict.message);
 		fac_reconcile_finish(job);
 		return;
 	}
@@ -562,11 +568,21 @@ static void ask_proof_block(struct fac_job *job)
 /*
  * F-07A: nothing on the chain tells whether a delegation was redeemed, nor by
  * whom. So its own transaction is all that counts: mined, it ended as its
- * receipt says; and when its nonce was spent by another, it never lands, and is
- * not signed anew, for all we know it was redeemed meanwhile.
+ * receipt says, which is read once more, unless a reorg has taken it away: then
+ * the end that is prepared is taken back with its block (watch.c). When its
+ * nonce was spent by another it never lands, and is not signed anew, for all we
+ * know it was redeemed meanwhile.
  */
 static void conclude_delegation(struct fac_job *job)
 {
+	if (is_mined(job) && job->check_tries++ < CHECK_TRIES) {
+		job->phase = FAC_JOB_CHECKING;
+		job->retry_ms = 0;
+		memcpy(job->other_hash32, job->tx->transaction.mined_hash32,
+			32);
+		ask_receipt(job);
+		return;
+	}
 	if (job->payment.state == FAC_PAYMENT_REPLACED)
 		fac_reconcile_set_end(job, FAC_PAYMENT_EXPIRED,
 			x402_settle_proof_reason(
