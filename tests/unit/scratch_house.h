@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Without a slash at the end. */
@@ -26,6 +27,18 @@ static inline void scratch_remove(const char *path)
 		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
 		(void)unlink(name);
 	}
+}
+
+/* A directory with all that is in it. */
+static inline void scratch_remove_tree(const char *directory)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("rm", "rm", "-r", directory, (char *)NULL);
+		_exit(1);
+	}
+	(void)waitpid(pid, NULL, 0);
 }
 
 #endif

@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cmocka_house.h"
+#include "scratch_house.h"
 #include "x402/encoding.h"
 #include "x402/signer.h"
 
@@ -62,12 +62,7 @@ static int tear_down(void **state)
 	struct bench *bench = *state;
 	x402_signer_core_free(bench->core);
 	x402_signer_free(bench->key);
-	pid_t pid = fork();
-	if (pid == 0) {
-		execlp("rm", "rm", "-r", bench->directory, (char *)NULL);
-		_exit(1);
-	}
-	(void)waitpid(pid, NULL, 0);
+	scratch_remove_tree(bench->directory);
 	free(bench);
 	return 0;
 }

@@ -5,10 +5,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client_p.h"
+#include "scratch_house.h"
 #include "signer_payment_p.h"
 #include "svm_house.h"
 #include "x402/encoding.h"
@@ -54,12 +54,7 @@ static int tear_down(void **state)
 	x402_signer_free(bench->key);
 	free(bench->body);
 	free(bench->answer);
-	pid_t pid = fork();
-	if (pid == 0) {
-		execlp("rm", "rm", "-r", bench->directory, (char *)NULL);
-		_exit(1);
-	}
-	(void)waitpid(pid, NULL, 0);
+	scratch_remove_tree(bench->directory);
 	free(bench);
 	return 0;
 }
