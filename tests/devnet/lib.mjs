@@ -73,8 +73,10 @@ export async function start(command, args, {env = {}, ready, timeoutMs = 30000, 
     },
   };
   await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(
-      `${command}: expected ${ready} within ${timeoutMs} ms, got:\n${output}`)), timeoutMs);
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL'); // or the test that failed for it would never end
+      reject(new Error(`${command}: expected ${ready} within ${timeoutMs} ms, got:\n${output}`));
+    }, timeoutMs);
     const look = (data) => {
       output += data;
       const match = ready && !process_.match && output.match(ready);

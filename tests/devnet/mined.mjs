@@ -2,7 +2,7 @@
 // each new block, and looks away while it reads one: a transaction that is mined
 // at that moment is the last of a chain that has no block without a transaction,
 // so nothing wakes it any more (once in some two thousand on a busy machine).
-const EVERY_MS = 20;
+const EVERY_MS = 10;
 
 /** client: viem's, public. @returns the receipt, as viem gives it */
 export async function mined(client, hash, limitMs = 30000) {
