@@ -159,7 +159,8 @@ wanted devnet && node_tests devnet tests/devnet/*.test.mjs
 wanted system && jobs=2 node_tests system tests/system/*.test.mjs
 wanted interop && jobs=2 node_tests interop tests/interop/*.test.mjs
 wanted svm && jobs=2 node_tests svm tests/svm/*.test.mjs
-wanted fault && jobs=2 node_tests fault tests/fault/*.test.mjs
+# One file at a time: up to four chains with their daemons are in each.
+wanted fault && node_tests fault tests/fault/*.test.mjs
 
 wanted clang && step 'build (clang 14)' form_built clang &&
   meson_tests build/clang --suite fuzz-corpus
