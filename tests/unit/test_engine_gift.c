@@ -213,6 +213,76 @@ static void test_gift_waits_for_a_signer_that_has_it(void **state)
 	world_free(w);
 }
 
+/* One gift and a half: what is promised to one is not there for another. */
+static void test_gift_on_its_way_is_not_given_to_a_second(void **state)
+{
+	struct world *w = world_new();
+	struct told told[2];
+
+	(void)state;
+	w->mining = false;
+	w->balance = WEI + WEI / 2;
+	world_boot(w);
+	world_run(w, 500);
+	give(w, 0x55, WEI, &told[0]);
+	give(w, 0x66, WEI, &told[1]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 1);
+	w->balance = 3 * WEI;
+	world_run(w, 5000);
+	assert_int_equal(w->txs_len, 2);
+	w->mining = true;
+	world_run(w, 2000);
+	assert_int_equal(told[0].result.outcome, FAC_SETTLE_SETTLED);
+	assert_int_equal(told[1].result.outcome, FAC_SETTLE_SETTLED);
+	assert_true(given(w) == 2 * WEI);
+	world_free(w);
+}
+
+/* The journal's bytes hold what they may cost, whoever signed them. */
+static void test_gift_of_the_journal_is_not_given_to_a_second(void **state)
+{
+	struct world *w = world_new();
+	struct told told[2];
+
+	(void)state;
+	w->mining = false;
+	w->balance = WEI + WEI / 2;
+	world_boot(w);
+	world_run(w, 500);
+	give(w, 0x55, WEI, &told[0]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 1);
+	world_crash(w);
+	world_boot(w);
+	world_run(w, 500);
+	give(w, 0x66, WEI, &told[1]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 1);
+	world_free(w);
+}
+
+/* Its money is gone, though the balance was heard of before. */
+static void test_gift_that_was_mined_is_not_there_any_more(void **state)
+{
+	struct world *w = world_new();
+	struct told told[2];
+
+	(void)state;
+	w->balance = WEI + WEI / 2;
+	world_boot(w);
+	world_run(w, 500);
+	give(w, 0x55, WEI, &told[0]);
+	world_run(w, 60);
+	w->balance = WEI / 2;
+	world_run(w, 1000);
+	assert_int_equal(told[0].result.outcome, FAC_SETTLE_SETTLED);
+	give(w, 0x66, WEI, &told[1]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 1);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +295,11 @@ int main(void)
 		cmocka_unit_test(test_gift_whose_nonce_is_lost_is_given_once),
 		cmocka_unit_test(test_gifts_of_a_day_have_a_ceiling),
 		cmocka_unit_test(test_gift_waits_for_a_signer_that_has_it),
+		cmocka_unit_test(test_gift_on_its_way_is_not_given_to_a_second),
+		cmocka_unit_test(
+			test_gift_of_the_journal_is_not_given_to_a_second),
+		cmocka_unit_test(
+			test_gift_that_was_mined_is_not_there_any_more),
 	};
 
 	return cmocka_run_group_tests_name("engine_gift", tests, NULL, NULL);

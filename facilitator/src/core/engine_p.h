@@ -143,6 +143,7 @@ struct fac_tx {
 	uint64_t gas_limit;
 	struct x402_u256 committed; /* in lane->committed */
 	uint64_t gas_held;          /* in lane->gas_in_flight */
+	struct x402_u256 value;     /* that it carries: a gift's */
 	bool landed;                /* a block has it, deep enough or not */
 	bool measured;              /* what it used of its gas was learned */
 	unsigned busy;
@@ -481,6 +482,8 @@ void fac_raise_tick(struct fac_line *line);
 /* ---- reconcile.c ---- */
 void fac_reconcile_tick(struct fac_line *line);
 /* Frees what only a port still knew: none may answer any more. */
+/* The same for bytes of the journal's, which say what they may cost. */
+void fac_tx_commit_adopted(struct fac_tx *tx);
 void fac_reconcile_clear(struct fac_line *line);
 /* Look soon: something was just sent. */
 void fac_reconcile_soon(struct fac_line *line);

@@ -354,6 +354,7 @@ static struct fac_tx *make_tx(struct fac_lane *lane,
 
 		fac_lane_dequeue(job);
 		job->phase = FAC_JOB_JOURNALLING;
+	tx->value = fac_batch_value(batch);
 		job->trouble[0] = '\0';
 		fac_tx_add_job(tx, i, job);
 	}

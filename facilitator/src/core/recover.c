@@ -94,6 +94,7 @@ static void revive(
 	tx->journalled = true;
 	tx->marked_broadcast = true;
 	tx->sent = true;
+	fac_tx_commit_adopted(tx);
 }
 
 /* The answer of a step: false when the lane was lost meanwhile. */
@@ -311,6 +312,7 @@ static void adopt_transaction(struct fac_lane *lane,
 	/* It may be mined already: the first poll asks. */
 	tx->sent = true;
 	adopt_payments(tx, reply);
+	fac_tx_commit_adopted(tx);
 	if (transaction->state != FAC_TRANSACTION_MINED)
 		return;
 	fac_tx_set_mined(tx, true);

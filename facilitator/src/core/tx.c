@@ -6,6 +6,7 @@
  * about is freed by the last to return (fac_tx_returned).
  */
 #include "core/engine_p.h"
+#include "x402/transaction.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,21 @@ void fac_tx_set_blocked(struct fac_tx *tx, bool blocked)
 	tx->blocked = blocked;
 }
 
-/* Nodes want the balance to cover all that waits, at its highest price. */
+/*
+ * Nodes want the balance to cover all that waits: its gas at its highest
+ * price, and what it gives away. On overflow nothing is known to be enough.
+ */
+static struct x402_u256 highest_cost(const struct fac_tx *tx)
+{
+	struct x402_u256 cost;
+
+	if (x402_u256_mul_u64(&fac_tx_newest(tx)->max_fee_per_gas,
+		    tx->gas_limit, &cost) &&
+		x402_u256_add(&cost, &tx->value, &cost))
+		return cost;
+	return tx->value;
+}
+
 void fac_tx_commit(struct fac_tx *tx)
 {
 	struct fac_lane *lane = tx->lane;
@@ -130,13 +145,39 @@ void fac_tx_commit(struct fac_tx *tx)
 	/* Sums of what was added before: they cannot fail. */
 	(void)!x402_u256_sub(
 		&lane->committed, &tx->committed, &lane->committed);
-	if (!tx->dead && !tx->mined &&
-		(!x402_u256_mul_u64(&fac_tx_newest(tx)->max_fee_per_gas,
-			 tx->gas_limit, &cost) ||
-			!x402_u256_add(
-				&lane->committed, &cost, &lane->committed)))
+	if (!tx->dead && !tx->mined)
+		cost = highest_cost(tx);
+	if (!x402_u256_add(&lane->committed, &cost, &lane->committed))
 		cost = (struct x402_u256){{0}};
 	tx->committed = cost;
+}
+
+void fac_tx_commit_adopted(struct fac_tx *tx)
+{
+	struct x402_foreign_transaction bytes;
+
+	if (fac_svm_is(tx->line)) {
+		for (size_t i = 0; i < tx->transaction.keys_len; i++)
+			if (tx->jobs[i])
+				tx->gas_limit += tx->jobs[i]->payment.gas_limit;
+	} else if (!x402_transaction_decode_foreign(
+			   x402_buf_span(&fac_tx_newest(tx)->raw), &bytes)) {
+		tx->gas_limit = bytes.plain.gas_limit;
+		tx->value = bytes.plain.value;
+	}
+	fac_tx_commit(tx);
+}
+
+/* What it gave away is gone, whatever was heard of the balance before. */
+static void spend(struct fac_tx *tx)
+{
+	struct fac_lane *lane = tx->lane;
+
+	if (x402_u256_is_zero(&tx->value))
+		return;
+	if (!x402_u256_sub(&lane->balance, &tx->value, &lane->balance))
+		lane->balance = (struct x402_u256){{0}};
+	lane->balance_ms = 0;
 }
 
 void fac_tx_set_mined(struct fac_tx *tx, bool mined)
@@ -148,6 +189,8 @@ void fac_tx_set_mined(struct fac_tx *tx, bool mined)
 		fac_tx_set_blocked(tx, false);
 	if (tx->lane)
 		tx->lane->in_flight += mined ? -1u : 1u;
+	if (tx->lane && mined)
+		spend(tx);
 	if (mined)
 		tx->line->payments_in_flight -= tx->transaction.keys_len;
 	else
