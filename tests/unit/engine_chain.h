@@ -278,6 +278,7 @@ static inline void port_send(void *user, size_t chain, struct x402_span raw,
 
 	assert_int_equal(chain, 0);
 	world->sends++;
+	world->calls++;
 	x402_buf_add(&event->raw, raw);
 	memcpy(event->hashes[0], hash32, 32);
 	event->send_done = done;
@@ -379,6 +380,7 @@ static inline void port_receipts(void *user, size_t chain,
 	struct event *event = event_new(user, run_receipts, arg);
 
 	(void)chain;
+	event->world->calls += (unsigned)hashes_len;
 	memcpy(event->hashes, hashes32, hashes_len * 32);
 	event->hashes_len = hashes_len;
 	event->receipts_done = done;
@@ -413,6 +415,7 @@ static inline void port_nonce(void *user, size_t chain,
 	struct event *event = event_new(user, run_nonce, arg);
 
 	(void)chain;
+	event->world->calls++;
 	event->nonce = *query;
 	event->nonce_done = done;
 }
@@ -450,6 +453,7 @@ static inline void port_block(void *user, size_t chain, uint64_t number,
 	struct event *event = event_new(user, run_block, arg);
 
 	(void)chain;
+	event->world->calls++;
 	event->block = number;
 	event->block_done = done;
 }
@@ -472,6 +476,7 @@ static inline void port_fees(void *user, size_t chain,
 	struct event *event = event_new(user, run_fees, arg);
 
 	(void)chain;
+	event->world->calls++;
 	event->fees_done = done;
 }
 
@@ -575,6 +580,7 @@ static inline void port_balance(void *user, size_t chain,
 	struct event *event = event_new(user, run_balance, arg);
 
 	(void)chain;
+	event->world->calls++;
 	(void)address;
 	event->balance_done = done;
 }
@@ -588,6 +594,7 @@ static inline void port_call(void *user, size_t chain,
 	struct event *event = event_new(user, run_call, arg);
 
 	(void)chain;
+	event->world->calls++;
 	(void)to;
 	x402_buf_add(&event->raw, calldata);
 	event->block = block;

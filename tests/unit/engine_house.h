@@ -105,6 +105,7 @@ struct world {
 	struct fac_engine_chain config;
 	unsigned events_run;
 	unsigned sends; /* raw transactions that the node was given */
+	unsigned calls; /* of its methods, as a public endpoint counts them */
 	/* The chain. */
 	struct world_tx txs[WORLD_TX_MAX];
 	size_t txs_len;

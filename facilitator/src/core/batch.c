@@ -7,10 +7,10 @@
  *   fac_batch_call     the call of it
  *
  * With nothing in flight nobody waits. Under load a payment waits for company,
- * the longer the more payments are on their way, up to the window: they would
- * wait for the same block anyway. The gas limit is the sum of ceilings, never
- * an estimate: an inner call that runs out of gas is swallowed, and an
- * estimator would think it fine (design.md, /settle 3).
+ * the longer the more payments are on their way, up to the window and to the
+ * time between blocks: they would wait for the same block anyway. The gas limit
+ * is the sum of ceilings, never an estimate: an inner call that runs out of gas
+ * is swallowed, and an estimator would think it fine (design.md, /settle 3).
  */
 #include "core/engine_p.h"
 #include "x402/abi.h"
@@ -183,13 +183,13 @@ static uint64_t gas_ceiling(
 	return fee ? least(most, TX_COST_MAX_WEI / fee) : most;
 }
 
+/* Company that comes for another block is paid for with time, so: one block. */
 static uint64_t window_ms(const struct fac_line *line)
 {
-	uint64_t window = line->payments_in_flight * WINDOW_STEP_MS;
+	uint64_t window = least(line->payments_in_flight * WINDOW_STEP_MS,
+		line->config.batch_window_ms);
 
-	return window < line->config.batch_window_ms
-		? window
-		: line->config.batch_window_ms;
+	return line->block_ms ? least(window, line->block_ms) : window;
 }
 
 /* The first that may not share goes at once: it gains nothing by waiting. */

@@ -88,8 +88,11 @@ static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 		tx->next_send_ms = now +
 			(fac_svm_is(tx->line) ? SVM_REBROADCAST_MS
 					      : REBROADCAST_MS);
+		if (tx->marked_broadcast)
+			fac_reconcile_soon(tx->line);
+		else
+			fac_reconcile_taken(tx);
 		mark_broadcast(tx);
-		fac_reconcile_soon(tx->line);
 		break;
 	case FAC_SEND_NONCE_TOO_LOW:
 		/* Ours is mined, or another's: the reconciler finds out. */

@@ -558,6 +558,7 @@ void fac_waiter_start(struct fac_waiter *waiter)
 	job = fac_job_new(line, &payment, FAC_JOB_RESERVING);
 	waiter->job = job;
 	job->waiters = waiter;
+	fac_lane_expect(line);
 	fac_crash_point("before_reserve");
 	fac_job_store(job,
 		fac_verb_reserve(&job->payment, limits_of(line, &job->payment)),

@@ -140,6 +140,11 @@ struct fac_engine_chain {
 	 * and than costs half a coin of the chain.
 	 */
 	uint64_t batch_max_gas;
+	/*
+	 * Optional; 0: no ceiling. Calls of an endpoint in a second: looking
+	 * for blocks takes no more than half of them.
+	 */
+	uint32_t rps;
 	/* Optional; 0: 20,000. Raise the fee of what sticks so long. */
 	uint32_t stuck_ms;
 	/* Optional; 0: no ceiling. Gas of one payment, in gwei. */

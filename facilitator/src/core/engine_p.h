@@ -17,6 +17,7 @@
  *   stats.c      what operators see of it
  *   svm.c        Solana: co-signing, the end of a blockhash
  *   grant.c      transactions that have paid already
+ *   pace.c       how soon to look for what was sent
  *
  * Objects: a waiter is a caller; a job is a payment in work; a tx is one
  * nonce with its bytes whose fate is open; a lane is one signer on one chain;
@@ -31,6 +32,7 @@
 
 #include "core/crash.h"
 #include "core/engine.h"
+#include "core/pace.h"
 
 /* How often the engine looks at what is due while it has work. */
 #define FAC_TICK_MS 10
@@ -141,9 +143,9 @@ struct fac_tx {
 	size_t jobs_live;
 	struct fac_transaction transaction;
 	uint64_t gas_limit;
+	struct x402_u256 value;     /* that it carries: a gift's */
 	struct x402_u256 committed; /* in lane->committed */
 	uint64_t gas_held;          /* in lane->gas_in_flight */
-	struct x402_u256 value;     /* that it carries: a gift's */
 	bool landed;                /* a block has it, deep enough or not */
 	bool measured;              /* what it used of its gas was learned */
 	unsigned busy;
@@ -154,6 +156,8 @@ struct fac_tx {
 	bool marked_broadcast;
 	enum fac_send_status status;
 	uint64_t next_send_ms;
+	uint64_t taken_ms;        /* a node took it; 0: it was found since */
+	unsigned looks;           /* for it, since then */
 	uint64_t sent_head;       /* the newest block when it was sent */
 	uint64_t patience_blocks; /* that may pass it over: see lane.c */
 	uint64_t backoff_ms;
@@ -267,6 +271,7 @@ struct fac_line {
 	struct fac_poll *polls;
 	uint64_t next_poll_ms;
 	uint64_t poll_interval_ms;
+	struct fac_pace pace;   /* how soon what is sent is found */
 	uint64_t poll_asked_ms; /* the head under way */
 	bool head_known;
 	struct fac_chain_block head;
@@ -436,6 +441,8 @@ struct fac_store_lease fac_lane_lease(const struct fac_lane *lane);
 /* False when fees are unknown or above the ceiling; the queue is told why. */
 bool fac_lane_fees(struct fac_line *line, struct x402_u256 *ret_max_fee,
 	struct x402_u256 *ret_priority);
+/* Somebody will want them in a moment: ask while the store writes. */
+void fac_lane_expect(struct fac_line *line);
 /* Why all that is queued waits; said in the log once in a while. */
 void fac_lane_note_trouble(struct fac_line *line, const char *why);
 /* ... or only one of them, who is told already. */
@@ -475,6 +482,8 @@ void fac_tx_set_blocked(struct fac_tx *tx, bool blocked);
 void fac_tx_set_mined(struct fac_tx *tx, bool mined);
 /* Set what of its signer's balance, and of a block, it may take at most. */
 void fac_tx_commit(struct fac_tx *tx);
+/* The same for bytes of the journal's, which say what they may cost. */
+void fac_tx_commit_adopted(struct fac_tx *tx);
 
 /* ---- raise.c ---- */
 void fac_raise_tick(struct fac_line *line);
@@ -482,11 +491,11 @@ void fac_raise_tick(struct fac_line *line);
 /* ---- reconcile.c ---- */
 void fac_reconcile_tick(struct fac_line *line);
 /* Frees what only a port still knew: none may answer any more. */
-/* The same for bytes of the journal's, which say what they may cost. */
-void fac_tx_commit_adopted(struct fac_tx *tx);
 void fac_reconcile_clear(struct fac_line *line);
 /* Look soon: something was just sent. */
 void fac_reconcile_soon(struct fac_line *line);
+/* A node took it for the first time: look when others were found there. */
+void fac_reconcile_taken(struct fac_tx *tx);
 void fac_reconcile_take(
 	struct fac_tx *tx, const struct fac_chain_receipt *found);
 /* Make the end in job->end durable. */

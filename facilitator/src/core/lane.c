@@ -107,6 +107,12 @@ static bool fees_are_known(struct fac_line *line)
 	return false;
 }
 
+void fac_lane_expect(struct fac_line *line)
+{
+	if (!fac_svm_is(line))
+		(void)fees_are_known(line);
+}
+
 static struct x402_u256 least_of(
 	const struct x402_u256 *a, const struct x402_u256 *b)
 {
@@ -348,13 +354,13 @@ static struct fac_tx *make_tx(struct fac_lane *lane,
 			32);
 	tx = fac_tx_new(lane->line, lane, transaction);
 	tx->gas_limit = batch->gas_limit;
+	tx->value = fac_batch_value(batch);
 	fac_tx_commit(tx);
 	for (size_t i = 0; i < batch->len; i++) {
 		struct fac_job *job = batch->jobs[i];
 
 		fac_lane_dequeue(job);
 		job->phase = FAC_JOB_JOURNALLING;
-	tx->value = fac_batch_value(batch);
 		job->trouble[0] = '\0';
 		fac_tx_add_job(tx, i, job);
 	}

@@ -17,13 +17,17 @@
 #include <stdlib.h>
 
 /*
- * With something in flight the pauses grow from the least to the most, or to
- * this part of the time between blocks: what was seen late leaves the next
- * block empty.
+ * With something in flight the pauses grow (pace.h) up to the most, or to this
+ * part of the time between blocks: what was seen late leaves the next block
+ * empty. Where blocks come so fast that this part is below the step a quarter
+ * has to do, and nobody is asked more often than the least.
  */
-#define POLL_MIN_MS     100
-#define POLL_MAX_MS     1000
-#define POLLS_PER_BLOCK 8
+#define POLL_MIN_MS          10
+#define POLL_MAX_MS          1000
+#define POLLS_PER_BLOCK      8
+#define POLLS_PER_FAST_BLOCK 4
+/* Of what an operator lets an endpoint be asked, looking may take a half. */
+#define CALLS_PER_POLL 2
 /* Nothing in flight: the head is asked for readiness and for reorgs only. */
 #define POLL_WATCH_MS 1000
 #define POLL_IDLE_MS  4000
@@ -372,10 +376,67 @@ void fac_reconcile_clear(struct fac_line *line)
 		free_poll(line->polls);
 }
 
+/* Ticks come in time for what is due between two of them. */
+static void wake_for_poll(struct fac_line *line)
+{
+	uint64_t now = fac_engine_now(line->engine);
+
+	if (!line->polling && line->next_poll_ms < now + FAC_TICK_MS)
+		fac_engine_wake(line->engine,
+			line->next_poll_ms > now ? line->next_poll_ms - now
+						 : 0);
+}
+
 static void poll_returned(struct fac_line *line)
 {
 	line->engine->owed--;
 	line->polling--;
+	wake_for_poll(line);
+}
+
+/* Heads say how long blocks take; while none comes it is at least so long. */
+static uint64_t longest_pause(const struct fac_line *line)
+{
+	uint64_t since_ms = fac_engine_now(line->engine) - line->head_ms;
+	uint64_t block_ms = line->block_ms;
+	uint64_t part;
+
+	if (!block_ms)
+		return POLL_MAX_MS;
+	if (block_ms < since_ms)
+		block_ms = since_ms;
+	part = block_ms / POLLS_PER_BLOCK;
+	if (part > POLL_MAX_MS)
+		return POLL_MAX_MS;
+	if (part >= FAC_PACE_STEP_MS)
+		return part;
+	part = block_ms / POLLS_PER_FAST_BLOCK;
+	if (part > FAC_PACE_STEP_MS)
+		return FAC_PACE_STEP_MS;
+	return part > POLL_MIN_MS ? part : POLL_MIN_MS;
+}
+
+/* The one that waited longest for its block says how soon to look. */
+static void learn_pace(
+	const struct fac_poll *poll, const struct fac_chain_receipt *receipts)
+{
+	struct fac_line *line = poll->line;
+	uint64_t now = fac_engine_now(line->engine);
+	const struct fac_tx *oldest = NULL;
+
+	for (size_t i = 0; i < poll->len; i++) {
+		const struct fac_tx *tx = poll->txs[i];
+
+		if (receipts[i].status == FAC_RECEIPT_FOUND && tx->taken_ms &&
+			(!oldest || tx->taken_ms < oldest->taken_ms))
+			oldest = tx;
+	}
+	if (oldest)
+		fac_pace_found(&line->pace, oldest->looks,
+			now - oldest->taken_ms, longest_pause(line));
+	for (size_t i = 0; i < poll->len; i++)
+		if (receipts[i].status == FAC_RECEIPT_FOUND)
+			poll->txs[i]->taken_ms = 0;
 }
 
 static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
@@ -383,6 +444,8 @@ static void on_receipts(void *arg, const struct fac_chain_receipt *receipts,
 {
 	struct fac_poll *poll = arg;
 
+	if (receipts_len == poll->len)
+		learn_pace(poll, receipts);
 	for (size_t i = 0; i < poll->len; i++) {
 		struct fac_tx *tx = poll->txs[i];
 
@@ -422,6 +485,7 @@ static void ask_receipts(struct fac_line *line)
 	for (struct fac_tx *tx = line->txs; tx; tx = tx->next) {
 		if (!tx->sent || tx->dead || tx->mined || tx->replaced)
 			continue;
+		tx->looks++;
 		for (size_t i = 0; i < tx->transaction.attempts_len; i++) {
 			if (!poll)
 				poll = new_poll(line);
@@ -485,6 +549,13 @@ static void look_into(
 	fac_lane_dispatch(line);
 }
 
+static void ask_due_receipts(struct fac_line *line)
+{
+	line->receipts_due = false;
+	line->receipts_ms = fac_engine_now(line->engine);
+	ask_receipts(line);
+}
+
 static void take_head(
 	struct fac_line *line, const struct fac_chain_block *block)
 {
@@ -517,9 +588,7 @@ static void take_head(
 		line->receipts_due = true;
 	if (!line->receipts_due)
 		return;
-	line->receipts_due = false;
-	line->receipts_ms = now;
-	ask_receipts(line);
+	ask_due_receipts(line);
 }
 
 static void on_tagged(
@@ -544,13 +613,12 @@ static void on_head(
 		take_head(line, block);
 }
 
-static uint64_t longest_pause(const struct fac_line *line)
+/* Pauses between polls that an operator's ceiling allows (rpc_rps). */
+static uint64_t shortest_pause(const struct fac_line *line)
 {
-	uint64_t part = line->block_ms / POLLS_PER_BLOCK;
+	uint32_t rps = line->config.rps;
 
-	if (!part || part > POLL_MAX_MS)
-		return POLL_MAX_MS;
-	return part > POLL_MIN_MS ? part : POLL_MIN_MS;
+	return rps ? 2 * 1000 * CALLS_PER_POLL / rps : 0;
 }
 
 static uint64_t next_interval(struct fac_line *line)
@@ -561,12 +629,13 @@ static uint64_t next_interval(struct fac_line *line)
 		watched |= tx->mined;
 		if (tx->mined || !tx->sent)
 			continue;
-		line->poll_interval_ms += line->poll_interval_ms / 4;
-		if (line->poll_interval_ms > longest_pause(line))
-			line->poll_interval_ms = longest_pause(line);
-		return line->poll_interval_ms;
+		line->poll_interval_ms = fac_pace_next(
+			line->poll_interval_ms, longest_pause(line));
+		return line->poll_interval_ms > shortest_pause(line)
+			? line->poll_interval_ms
+			: shortest_pause(line);
 	}
-	line->poll_interval_ms = POLL_MIN_MS;
+	line->poll_interval_ms = FAC_PACE_STEP_MS;
 	return watched ? POLL_WATCH_MS : POLL_IDLE_MS;
 }
 
@@ -575,11 +644,12 @@ static void poll(struct fac_line *line)
 	struct fac_engine *engine = line->engine;
 	uint32_t wanted = line->config.confirmations;
 
-	if (!line->poll_interval_ms)
-		line->poll_interval_ms = POLL_MIN_MS;
 	line->next_poll_ms = fac_engine_now(engine) + next_interval(line);
-	line->polling++;
 	line->poll_asked_ms = fac_engine_now(engine);
+	/* Where all is mined at once: with the head, not after it. */
+	if (line->receipts_due && fac_pace_is_quick(&line->pace))
+		ask_due_receipts(line);
+	line->polling++;
 	engine->owed++;
 	engine->ports.block(engine->ports.user, line->index, FAC_CHAIN_LATEST,
 		on_head, line);
@@ -593,15 +663,31 @@ static void poll(struct fac_line *line)
 		on_tagged, line);
 }
 
-void fac_reconcile_soon(struct fac_line *line)
+static void poll_in(struct fac_line *line, uint64_t pause_ms)
 {
-	uint64_t soon = fac_engine_now(line->engine) + POLL_MIN_MS;
+	uint64_t soon = fac_engine_now(line->engine) + pause_ms;
+	uint64_t least = line->poll_asked_ms + shortest_pause(line);
 
-	line->poll_interval_ms = POLL_MIN_MS;
+	if (soon < least)
+		soon = least;
+	line->poll_interval_ms = pause_ms;
 	/* It may be in a block that we have seen already. */
 	line->receipts_due = true;
 	if (line->next_poll_ms > soon)
 		line->next_poll_ms = soon;
+	wake_for_poll(line);
+}
+
+void fac_reconcile_soon(struct fac_line *line)
+{
+	poll_in(line, FAC_PACE_STEP_MS);
+}
+
+void fac_reconcile_taken(struct fac_tx *tx)
+{
+	tx->taken_ms = fac_engine_now(tx->line->engine);
+	tx->looks = 0;
+	poll_in(tx->line, fac_pace_first(&tx->line->pace));
 }
 
 bool fac_reconcile_is_late(const struct fac_job *job)
@@ -624,6 +710,7 @@ void fac_reconcile_tick(struct fac_line *line)
 
 	if (!line->polling && now >= line->next_poll_ms)
 		poll(line);
+	wake_for_poll(line);
 	for (struct fac_tx *tx = line->txs; tx;) {
 		struct fac_tx *next = tx->next;
 
