@@ -570,6 +570,7 @@ static const struct {
 	{"chain|daily_payer_gwei", check_cost},
 	{"chain|daily_caller_gwei", check_cost},
 	{"chain|daily_total_gwei", check_cost},
+	{"chain|daily_other_tokens_gwei", check_cost},
 	{"instance", check_instance},
 	{"retention_days", check_retention},
 };
@@ -737,6 +738,7 @@ static cfg_t *make_reader(const struct fac_config *defaults,
 		CFG_INT("daily_payer_gwei", 0, CFGF_NONE),
 		CFG_INT("daily_caller_gwei", 0, CFGF_NONE),
 		CFG_INT("daily_total_gwei", 0, CFGF_NONE),
+		CFG_INT("daily_other_tokens_gwei", -1, CFGF_NONE),
 		CFG_END(),
 	};
 	cfg_opt_t opts[] = {
@@ -840,7 +842,7 @@ static void dump_chain(
 		(unsigned long long)chain->max_priority_fee_gwei,
 		(unsigned long long)chain->max_gas, chain->max_compute_units,
 		(unsigned long long)chain->max_priority_fee_lamports);
-	fac_config_settling_dump(&chain->settling, buf);
+	fac_config_settling_dump(&chain->settling, chain->network.caip2, buf);
 	x402_buf_add_str(buf, "}\n");
 }
 

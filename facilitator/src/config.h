@@ -66,7 +66,14 @@ struct fac_config_settling {
 	uint64_t daily_payer_gwei;
 	uint64_t daily_caller_gwei;
 	uint64_t daily_total_gwei;
+	/*
+	 * Gas of a day for payments in tokens that nobody vouched for, all
+	 * together; OTHERS_BY_CHAIN: as much as such a chain's coin is worth
+	 * risking by default (fac_config_settling_others).
+	 */
+	uint64_t daily_other_tokens_gwei;
 };
+#define FAC_CONFIG_OTHERS_BY_CHAIN UINT64_MAX
 
 struct fac_config_chain {
 	/* caip2 "": ask the chain (environment without X402_NETWORK). */
@@ -183,8 +190,8 @@ bool fac_config_parse_confirmations(const char *text, uint32_t *ret_value);
 /* bound, any or off. */
 bool fac_config_parse_proofs(
 	const char *text, enum x402_proof_policy *ret_policy);
-void fac_config_settling_dump(
-	const struct fac_config_settling *settling, struct x402_buf *buf);
+void fac_config_settling_dump(const struct fac_config_settling *settling,
+	const char *caip2, struct x402_buf *buf);
 bool fac_config_settling_equal(const struct fac_config_settling *a,
 	const struct fac_config_settling *b);
 /* Without tokens of the operator's: those that libx402 knows there. */
@@ -197,6 +204,9 @@ void fac_config_settling_tokens(const struct fac_config_settling *settling,
  */
 bool fac_config_settling_knows(const struct fac_config_settling *settling,
 	const char *caip2, const char *asset);
+/* daily_other_tokens_gwei as it holds on that chain; 0: no ceiling. */
+uint64_t fac_config_settling_others(
+	const struct fac_config_settling *settling, const char *caip2);
 /* A store's place without its password, for logs and --dump-config. */
 void fac_config_redact_store(const char *path, struct x402_buf *buf);
 

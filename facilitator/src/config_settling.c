@@ -23,6 +23,7 @@ void fac_config_settling_init(struct fac_config_settling *settling)
 		.gift_max_gwei = 100000,
 		.daily_gifts_gwei = 10000000,
 		.credit_preempted = true,
+		.daily_other_tokens_gwei = FAC_CONFIG_OTHERS_BY_CHAIN,
 		.proofs = X402_PROOFS_BOUND};
 }
 
@@ -103,6 +104,10 @@ void fac_config_fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
 		cfg, "daily_caller_gwei");
 	settling->daily_total_gwei = (uint64_t)cfg_getint(
 		cfg, "daily_total_gwei");
+	/* Not said: -1, which nobody can write. */
+	if (cfg_getint(cfg, "daily_other_tokens_gwei") >= 0)
+		settling->daily_other_tokens_gwei = (uint64_t)cfg_getint(
+			cfg, "daily_other_tokens_gwei");
 	snprintf(settling->builder_code, sizeof(settling->builder_code), "%s",
 		cfg_getstr(cfg, "builder_code"));
 	settling->sponsor_approvals = cfg_getbool(cfg, "sponsor_approvals");
@@ -145,8 +150,8 @@ static void dump_addresses(const char *name,
 	x402_buf_add_str(buf, "}\n");
 }
 
-void fac_config_settling_dump(
-	const struct fac_config_settling *settling, struct x402_buf *buf)
+void fac_config_settling_dump(const struct fac_config_settling *settling,
+	const char *caip2, struct x402_buf *buf)
 {
 	x402_buf_add_str(buf, "\tconfirmations = ");
 	dump_confirmations(settling->confirmations, buf);
@@ -174,11 +179,14 @@ void fac_config_settling_dump(
 	x402_buf_printf(buf,
 		"\tmax_payment_cost_gwei = %llu\n"
 		"\tdaily_payer_gwei = %llu\n\tdaily_caller_gwei = %llu\n"
-		"\tdaily_total_gwei = %llu\n",
+		"\tdaily_total_gwei = %llu\n"
+		"\tdaily_other_tokens_gwei = %llu\n",
 		(unsigned long long)settling->max_payment_cost_gwei,
 		(unsigned long long)settling->daily_payer_gwei,
 		(unsigned long long)settling->daily_caller_gwei,
-		(unsigned long long)settling->daily_total_gwei);
+		(unsigned long long)settling->daily_total_gwei,
+		(unsigned long long)fac_config_settling_others(
+			settling, caip2));
 	if (settling->has_tokens)
 		dump_addresses("batch_tokens", settling->tokens,
 			settling->tokens_len, buf);
@@ -223,7 +231,8 @@ bool fac_config_settling_equal(const struct fac_config_settling *a,
 		a->max_payment_cost_gwei != b->max_payment_cost_gwei ||
 		a->daily_payer_gwei != b->daily_payer_gwei ||
 		a->daily_caller_gwei != b->daily_caller_gwei ||
-		a->daily_total_gwei != b->daily_total_gwei)
+		a->daily_total_gwei != b->daily_total_gwei ||
+		a->daily_other_tokens_gwei != b->daily_other_tokens_gwei)
 		return false;
 	return same_addresses(
 		       a->tokens, a->tokens_len, b->tokens, b->tokens_len) &&
@@ -266,6 +275,34 @@ bool fac_config_settling_knows(const struct fac_config_settling *settling,
 		if (x402_address_equal(&settling->tokens[i], &token))
 			return true;
 	return x402_known_asset(caip2, asset) != NULL;
+}
+
+/*
+ * Anybody can make a token and have our gas spent on moving it, so this is what
+ * a day of strangers may cost until the operator says more: a hundredth of a
+ * coin, as of gifts. Where a coin is worth cents and gas is dear in gwei, that
+ * would be two payments: there it is some coins.
+ */
+#define OTHERS_GWEI UINT64_C(10000000)
+static const struct {
+	const char *caip2;
+	uint64_t gwei;
+} others[] = {
+	{"eip155:137", 1000 * OTHERS_GWEI},
+	{"eip155:80002", 1000 * OTHERS_GWEI},
+	{"eip155:43114", 100 * OTHERS_GWEI},
+	{"eip155:43113", 100 * OTHERS_GWEI},
+};
+
+uint64_t fac_config_settling_others(
+	const struct fac_config_settling *settling, const char *caip2)
+{
+	if (settling->daily_other_tokens_gwei != FAC_CONFIG_OTHERS_BY_CHAIN)
+		return settling->daily_other_tokens_gwei;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strcmp(others[i].caip2, caip2))
+			return others[i].gwei;
+	return OTHERS_GWEI;
 }
 
 void fac_config_redact_store(const char *path, struct x402_buf *buf)

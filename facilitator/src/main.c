@@ -421,6 +421,8 @@ static void fill_engine_chain(const struct fac_config_chain *chain,
 		.limits = {settling->daily_payer_gwei,
 			settling->daily_caller_gwei,
 			settling->daily_total_gwei},
+		.daily_others_gwei = fac_config_settling_others(
+			settling, chain->network.caip2),
 	};
 	if (settling->sponsor_approvals)
 		ret_engine->gift_limits = (struct fac_spend_limits){
@@ -560,6 +562,25 @@ static void log_listening(const struct daemon *daemon)
 	x402_buf_clear(&store);
 }
 
+/* Who may spend how much of the signers' gas, and where that is said. */
+static void log_ceilings(const struct fac_config_chain *chain)
+{
+	const struct fac_config_settling *settling = &chain->settling;
+	const char *caip2 = chain->network.caip2;
+	struct fac_log_line line;
+
+	fac_log_begin(&line, FAC_LOG_INFO, "gas_ceilings");
+	fac_log_str(&line, "network", caip2);
+	fac_log_u64(&line, "daily_other_tokens_gwei",
+		fac_config_settling_others(settling, caip2));
+	fac_log_u64(&line, "daily_total_gwei", settling->daily_total_gwei);
+	fac_log_str(&line, "text",
+		"of a UTC day, 0 is none; raise them in the chain's section, "
+		"or "
+		"name your tokens in batch_tokens");
+	fac_log_end(&line);
+}
+
 static void serve(struct daemon *daemon)
 {
 	struct x402_errinfo info = {0};
@@ -599,6 +620,8 @@ static void serve(struct daemon *daemon)
 	daemon->state = SERVING;
 	fac_timer_start(daemon->watch_timer, WATCH_EVERY_MS, WATCH_EVERY_MS);
 	log_admin(daemon);
+	for (size_t i = 0; i < daemon->config->chains_len; i++)
+		log_ceilings(&daemon->config->chains[i]);
 	notify("READY=1");
 	log_listening(daemon);
 }

@@ -86,6 +86,23 @@ test('codes that a payment names stand behind its calldata, with our own', async
   }
 });
 
+test('tokens that nobody knows have a ceiling of gas, and known ones have not', async () => {
+  const daemon = await startWith('daily_other_tokens_gwei = 1');
+  try {
+    assert.match(daemon.output(), /event=gas_ceilings .*daily_other_tokens_gwei=1 /);
+    const strange = (await post(`${daemon.url}/settle`, await permit2Request(info, {
+      requirements: {asset: info.plainToken}, permit: {token: info.plainToken}}))).body;
+    assert.equal(strange.success, false);
+    assert.equal(strange.errorReason, 'unexpected_settle_error');
+    assert.match(strange.errorMessage, /not known here \(daily_other_tokens_gwei\).*nothing was sent/);
+    assert.match(daemon.output(), /a payment is refused: /);
+    const known = (await post(`${daemon.url}/settle`, await paymentRequest(info))).body;
+    assert.equal(known.success, true, JSON.stringify(known));
+  } finally {
+    await daemon.stop();
+  }
+});
+
 test('a code that is none keeps the daemon from starting', async () => {
   await assert.rejects(startWith('builder_code = "Not-A-Code"'), /builder_code: expected 1 to 32/);
   await assert.rejects(startWith('daily_gifts_gwei = 0'), /daily_gifts_gwei/);

@@ -104,6 +104,8 @@ struct world {
 	size_t keys_len;
 	struct fac_engine_chain config;
 	unsigned events_run;
+	unsigned notes; /* warnings for the log, and the last of them */
+	char note[256];
 	unsigned sends; /* raw transactions that the node was given */
 	unsigned calls; /* of its methods, as a public endpoint counts them */
 	/* The chain. */
@@ -249,6 +251,16 @@ static inline void port_random(void *user, uint8_t *bytes, size_t len)
 	memcpy(bytes, &count, len < 8 ? len : 8);
 }
 
+static inline void port_note(void *user, bool warning, const char *text)
+{
+	struct world *w = user;
+
+	if (!warning)
+		return;
+	w->notes++;
+	snprintf(w->note, sizeof(w->note), "%.255s", text);
+}
+
 static inline void port_wake(void *user, uint64_t delay_ms)
 {
 	(void)user; /* the test ticks all the time */
@@ -271,6 +283,7 @@ static inline void world_boot(struct world *w)
 			.now_ms = port_now,
 			.random = port_random,
 			.wake = port_wake,
+			.note = port_note,
 			.store = port_store,
 			.send_raw = port_send,
 			.receipts = port_receipts,

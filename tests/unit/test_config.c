@@ -127,6 +127,47 @@ static void file_full_reads_every_member(void **state)
 	fac_config_free(config);
 }
 
+/* A misspelt ceiling is refused; an absent one is a ceiling all the same. */
+static void other_tokens_have_a_ceiling_unless_it_is_lifted(void **state)
+{
+	struct fac_config *config = load_good(STORE CHAIN_OPEN
+		"}\n"
+		"chain \"eip155:137\" {\nrpc_urls = {\"http://a.example\"}\n"
+		"signer_key_file = {\"${TEST_KEY_FILE}\"}\n}\n");
+	struct fac_config *other;
+	struct x402_buf text = {0};
+	char *dump;
+
+	(void)state;
+	assert_int_equal(fac_config_settling_others(
+				 &config->chains[0].settling, "eip155:84532"),
+		10000000);
+	assert_int_equal(fac_config_settling_others(
+				 &config->chains[1].settling, "eip155:137"),
+		10000000000);
+	fac_config_dump(config, &text);
+	dump = x402_buf_take_str(&text);
+	assert_non_null(strstr(dump, "daily_other_tokens_gwei = 10000000\n"));
+	assert_non_null(
+		strstr(dump, "daily_other_tokens_gwei = 10000000000\n"));
+	free(dump);
+	fac_config_free(config);
+	config = load_good(STORE CHAIN_OPEN "daily_other_tokens_gwei = 0\n}\n");
+	assert_int_equal(fac_config_settling_others(
+				 &config->chains[0].settling, "eip155:84532"),
+		0);
+	other = load_good(STORE CHAIN_OPEN "daily_other_tokens_gwei = 7\n}\n");
+	assert_int_equal(fac_config_settling_others(
+				 &other->chains[0].settling, "eip155:137"),
+		7);
+	fac_config_compare(config, other, &text);
+	dump = x402_buf_take_str(&text);
+	assert_string_equal(dump, "chain ");
+	free(dump);
+	fac_config_free(other);
+	fac_config_free(config);
+}
+
 /* Each is wrong in one thing; said must be in what is printed. */
 static const struct {
 	const char *text;
@@ -202,6 +243,8 @@ static const struct {
 		"delegation_gas_max: expected at most max_gas"},
 	{STORE CHAIN_OPEN "daily_total_gwei = -1\n}\n",
 		"daily_total_gwei: expected"},
+	{STORE CHAIN_OPEN "daily_other_tokens_gwei = -1\n}\n",
+		"daily_other_tokens_gwei: expected"},
 	{STORE "chain \"eip155:1\" {\nrpc_urls = {\"http://a\"}\n"
 	       "signer_key_file = {\"/nonexistent/key\"}\n}\n",
 		"key file /nonexistent/key: No such file"},
@@ -717,6 +760,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file_minimal_gets_defaults),
+		cmocka_unit_test(
+			other_tokens_have_a_ceiling_unless_it_is_lifted),
 		cmocka_unit_test(file_full_reads_every_member),
 		cmocka_unit_test(file_wrong_is_named_with_its_line),
 		cmocka_unit_test(file_absent_is_refused),

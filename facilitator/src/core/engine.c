@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GWEI UINT64_C(1000000000)
 /*
  * Past a deadline: until the store has said what is there, nobody knows
  * whether an earlier request was sent (R3). It answers in moments.
@@ -406,9 +405,11 @@ static void on_reserved(void *arg, const struct fac_store_reply *reply)
 			"this idempotency key was used for another request");
 		fac_job_end(job);
 	} else if (reply->err == X402_ERR_POLICY) {
-		/* F4: what may be spent on gas today is spent. */
+		char why[FAC_MESSAGE_SIZE];
+
+		fac_cost_refused(job, reply->message, why);
 		fac_answer_all(job, FAC_SETTLE_FAULT,
-			X402_REASON_UNEXPECTED_SETTLE_ERROR, reply->message);
+			X402_REASON_UNEXPECTED_SETTLE_ERROR, why);
 		fac_job_end(job);
 	} else {
 		/*
@@ -479,45 +480,13 @@ static void recall(struct fac_waiter *waiter)
 		on_recalled, waiter);
 }
 
-/* What its gas may cost at most, by the fees that were last heard. */
-static uint64_t estimate_gwei(
-	const struct fac_line *line, const struct fac_payment *payment)
-{
-	struct x402_u256 fee = line->fees.base_fee_per_gas;
-	struct x402_u256 value = x402_settle_proof_value(&payment->proof);
-	uint64_t estimate;
-
-	if (fac_svm_is(line))
-		return payment->gas_limit;
-	if (!line->fees_at_ms ||
-		!x402_u256_add(
-			&fee, &line->fees.max_priority_fee_per_gas, &fee) ||
-		x402_u256_cmp(&fee, &line->config.max_fee_per_gas) > 0)
-		fee = line->config.max_fee_per_gas;
-	if (!x402_u256_mul_u64(&fee, payment->gas_limit, &fee) ||
-		!x402_u256_add(&fee, &value, &fee) ||
-		!x402_u256_div_u64(&fee, GWEI, &fee, NULL) ||
-		!x402_u256_to_u64(&fee, &estimate))
-		return INT64_MAX;
-	return estimate + 1;
-}
-
-/* Gifts of a day have a ceiling of their own beside the others. */
-static const struct fac_spend_limits *limits_of(
-	const struct fac_line *line, const struct fac_payment *payment)
-{
-	struct x402_u256 value = x402_settle_proof_value(&payment->proof);
-
-	return x402_u256_is_zero(&value) ? &line->config.limits
-					 : &line->config.gift_limits;
-}
-
 void fac_waiter_start(struct fac_waiter *waiter)
 {
 	struct fac_engine *engine = waiter->engine;
 	struct fac_job *job = NULL;
 	struct fac_line *line;
 	struct fac_payment payment;
+	struct fac_spend_limits limits;
 
 	if (waiter->has_plan || waiter->has_key32)
 		job = fac_job_find(engine, waiter->asked.key32);
@@ -544,9 +513,7 @@ void fac_waiter_start(struct fac_waiter *waiter)
 			NULL);
 		return;
 	}
-	payment.cost_gwei = estimate_gwei(line, &payment);
-	if (line->config.max_payment_cost_gwei &&
-		payment.cost_gwei > line->config.max_payment_cost_gwei) {
+	if (!fac_cost_begin(line, &payment)) {
 		fac_payment_clear(&payment);
 		fac_answer(waiter, FAC_SETTLE_FAULT,
 			X402_REASON_UNEXPECTED_SETTLE_ERROR,
@@ -555,14 +522,14 @@ void fac_waiter_start(struct fac_waiter *waiter)
 			NULL);
 		return;
 	}
+	limits = fac_cost_limits(line, &payment);
 	job = fac_job_new(line, &payment, FAC_JOB_RESERVING);
 	waiter->job = job;
 	job->waiters = waiter;
 	fac_lane_expect(line);
 	fac_crash_point("before_reserve");
-	fac_job_store(job,
-		fac_verb_reserve(&job->payment, limits_of(line, &job->payment)),
-		on_reserved);
+	fac_job_store(
+		job, fac_verb_reserve(&job->payment, &limits), on_reserved);
 }
 
 /* ---- 1. A request comes in. ---- */

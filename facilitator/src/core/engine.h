@@ -97,6 +97,8 @@ struct fac_settle_request {
 
 /* The caller of every gift, so that they are counted together. */
 #define FAC_GIFT_CALLER "gifts"
+/* ... and of payments in tokens that nobody here knows. */
+#define FAC_OTHERS_CALLER "other tokens"
 
 /*
  * What one settle call costs in trust: the keys it may use, and ceilings that
@@ -150,6 +152,12 @@ struct fac_engine_chain {
 	/* Optional; 0: no ceiling. Gas of one payment, in gwei. */
 	uint64_t max_payment_cost_gwei;
 	struct fac_spend_limits limits; /* of one day */
+	/*
+	 * Optional; 0: none but those. Of one day, for payments in tokens that
+	 * are neither in tokens nor known to libx402: all of them together, in
+	 * place of their callers' accounts.
+	 */
+	uint64_t daily_others_gwei;
 	/*
 	 * The same for gifts of gas (F-075); caller: all of them together,
 	 * who are asked for by FAC_GIFT_CALLER.
@@ -346,6 +354,7 @@ struct fac_engine_stats {
 	uint64_t gas_payments;
 	uint64_t cost_gwei; /* of that gas */
 	uint64_t fee_raises;
+	uint64_t over_ceiling;     /* refused: their gas costs too much */
 	uint64_t reorged;          /* transactions that lost their block */
 	uint64_t preempted;        /* landed by others, credited here */
 	uint64_t credited_dropped; /* told success, and then it failed */

@@ -17,6 +17,7 @@
  *   stats.c      what operators see of it
  *   svm.c        Solana: co-signing, the end of a blockhash
  *   grant.c      transactions that have paid already
+ *   cost.c       what gas may cost, of one payment and of a day
  *   pace.c       how soon to look for what was sent
  *
  * Objects: a waiter is a caller; a job is a payment in work; a tx is one
@@ -263,6 +264,7 @@ struct fac_line {
 	uint64_t fees_at_ms; /* 0: never */
 	uint64_t fees_retry_ms;
 	uint64_t noted_ms;
+	uint64_t over_noted_ms; /* that a ceiling is reached */
 	struct fac_chain_fees fees;
 	/* The poller. */
 	unsigned polling; /* answers owed to it */
@@ -398,6 +400,18 @@ char *fac_answer_body(const struct fac_payment *payment);
 /* The stored success, which is this caller's. */
 void fac_answer_success(
 	struct fac_waiter *waiter, const struct fac_payment *payment);
+
+/* ---- cost.c ---- */
+/*
+ * Before it is reserved: its estimate, and whose account it goes on. False: it
+ * would cost more than one payment may.
+ */
+bool fac_cost_begin(struct fac_line *line, struct fac_payment *payment);
+struct fac_spend_limits fac_cost_limits(
+	const struct fac_line *line, const struct fac_payment *payment);
+/* The store said POLICY: what the callers are told of it. */
+void fac_cost_refused(
+	struct fac_job *job, const char *why, char ret_why[FAC_MESSAGE_SIZE]);
 
 /* ---- grant.c ---- */
 void fac_grant_start(struct fac_waiter *waiter);

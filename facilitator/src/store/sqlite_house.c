@@ -257,7 +257,8 @@ static enum x402_err check_spending(struct fac_sqlite *db,
 		spent <= scope->limit - payment->cost_gwei)
 		return X402_OK;
 	snprintf(verb->reply.message, sizeof(verb->reply.message),
-		"the gas of this %s's payments has reached its ceiling of "
+		FAC_SPEND_OVER_TEXT
+		"%s's payments has reached its ceiling of "
 		"%llu gwei a day: %llu spent, %llu more needed; nothing was "
 		"sent",
 		strcmp(scope->name, "total") == 0 ? "chain" : scope->name,

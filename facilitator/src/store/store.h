@@ -109,6 +109,8 @@ struct fac_store_to {
 
 /* ---- Payments. ---- */
 
+/* How a refusal begins that one of these limits causes. */
+#define FAC_SPEND_OVER_TEXT "the gas of this "
 /* F4: what may be spent on gas in one UTC day. Zero: no ceiling. */
 struct fac_spend_limits {
 	uint64_t payer_gwei;
