@@ -87,15 +87,18 @@ async function insist(url, payment, {patienceS, deadline}) {
 export function startLoad(url, payments, {gapMs, patienceS = 3}) {
   let end = Infinity;
   const book = {failed: null};
-  const callers = payments.map(async (payment, i) => {
+  const callers = [];
+  const add = (more) => callers.push(...more.map(async (payment, i) => {
     await sleep(i * gapMs);
-    await insist(url, payment, {patienceS, deadline: () => end});
-  });
-  const all = Promise.all(callers).catch((error) => { book.failed = error; });
+    await insist(url, payment, {patienceS, deadline: () => end}).catch((error) => { book.failed = error; });
+  }));
+  add(payments);
   return {
+    /** More callers, from now on. */
+    add,
     async drained(ms) {
       end = Date.now() + ms;
-      await all;
+      await Promise.all(callers);
       if (book.failed) throw book.failed;
     },
     /** Nobody asks any more; for a run that failed elsewhere. */

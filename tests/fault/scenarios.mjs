@@ -154,8 +154,11 @@ export const scenarios = [
   {name: 'reorg after the answers', what: 'all callers have their answer when the last 3 blocks are dropped',
     blockTime: 0.5, lastsMs: {short: 0, full: 0}, healLast: true, inject: async () => {},
     async heal(context) {
+      // No block comes while we look: what fell out would be back.
+      await context.devnet.rpc('evm_setIntervalMining', [0]);
       await context.devnet.rpc('anvil_reorg', [3, []]);
       for (const payment of context.payments) context.hits += !await isUsed(context.devnet.info, payment);
+      await context.devnet.rpc('evm_setIntervalMining', [1]);
     },
     settled: (context) => untilSettled(context.devnet.info, context.store, context.payments)},
   {name: 'two endpoints, the first one lies about status', what: 'the preferred endpoint says that all reverted',

@@ -90,8 +90,11 @@ test('tokens that nobody knows have a ceiling of gas, and known ones have not', 
   const daemon = await startWith('daily_other_tokens_gwei = 1');
   try {
     assert.match(daemon.output(), /event=gas_ceilings .*daily_other_tokens_gwei=1 /);
-    const strange = (await post(`${daemon.url}/settle`, await permit2Request(info, {
-      requirements: {asset: info.plainToken}, permit: {token: info.plainToken}}))).body;
+    // Where gas costs next to nothing the first one may still fit under a gwei.
+    let strange = {success: true};
+    for (let i = 0; i < 2 && strange.success; i++) {
+      strange = (await post(`${daemon.url}/settle`, await permit2Request(info, {token: info.plainToken}))).body;
+    }
     assert.equal(strange.success, false);
     assert.equal(strange.errorReason, 'unexpected_settle_error');
     assert.match(strange.errorMessage, /not known here \(daily_other_tokens_gwei\).*nothing was sent/);
