@@ -1,7 +1,9 @@
 -- 0002: transactions that paid already (the scheme proof), and the keys by
 -- which sellers on Solana find what paid them.
 --
--- Going back: DROP FUNCTION x402_grant; DROP TABLE payment_references.
+-- Going back: DROP FUNCTION x402_grant; DROP FUNCTION x402_refer;
+-- DROP FUNCTION x402_of_reference; DROP TABLE payment_references;
+-- DELETE FROM schema_version WHERE version = 2.
 
 CREATE TABLE payment_references (
   reference bytea NOT NULL CHECK (length(reference) = 32),
