@@ -222,6 +222,10 @@ static void test_store_sqlite_files_are_their_owners_alone(void **state)
 	struct fixture *f = *state;
 	struct fac_payment payment = payment_of(1);
 
+	/* The fixture's is a copy: one that the store makes itself. */
+	fac_store_close(f->store);
+	scratch_remove(f->path);
+	f->store = open_store(f);
 	assert_int_equal(err_of(f, fac_verb_reserve(&payment, NULL)), X402_OK);
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		char name[300];
