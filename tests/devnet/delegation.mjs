@@ -30,6 +30,38 @@ const transferAbi = parseAbi(['function transfer(address,uint256) returns (bool)
 export const transferData = (payTo, amount) => encodeFunctionData({abi: transferAbi, functionName: 'transfer',
   args: [payTo, BigInt(amount)]});
 
+/** The payer's wallet: it signs delegations, in the framework's form. */
+export function delegationWallet({info, manager, enforcers: at, payer}) {
+  const wallet = {manager, enforcers: at,
+    /** Sign a delegation; change: delegate, caveats, salt, privateKey, and any member. */
+    async delegation(change = {}) {
+      const {privateKey = payer.privateKey, caveats = wallet.caveats(info), ...rest} = change;
+      const value = {delegate: info.accounts.facilitator.address, delegator: payer.address, authority: ROOT,
+        salt: BigInt(randomNonce()), ...rest,
+        caveats: caveats.map(([name, terms]) => ({enforcer: at[name], terms, args: '0x'}))};
+      const signature = await privateKeyToAccount(privateKey).signTypedData({
+        domain: {name: 'DelegationManager', version: '1', chainId: info.chainId, verifyingContract: manager},
+        types: {
+          Delegation: [{name: 'delegate', type: 'address'}, {name: 'delegator', type: 'address'},
+            {name: 'authority', type: 'bytes32'}, {name: 'caveats', type: 'Caveat[]'}, {name: 'salt', type: 'uint256'}],
+          Caveat: [{name: 'enforcer', type: 'address'}, {name: 'terms', type: 'bytes'}]},
+        primaryType: 'Delegation', message: value});
+      return {...value, signature, ...change.signed};
+    },
+    /** What a careful payer adds: this very call, of this token, once, in time. */
+    caveats: ({token = info.token, payTo = info.accounts.payee.address, amount = '1000', calls = 1n,
+      until = Math.floor(Date.now() / 1000) + 3600} = {}) => [
+      ['AllowedTargetsEnforcer', token],
+      ['ExactCalldataEnforcer', transferData(payTo, amount)],
+      ['LimitedCallsEnforcer', toHex(calls, {size: 32})],
+      ['TimestampEnforcer', encodePacked(['uint128', 'uint128'], [0n, BigInt(until)])]],
+    /** At most so much of the token, to anybody, as often as it lasts. */
+    loose: (max) => [['ERC20TransferAmountEnforcer', encodePacked(['address', 'uint256'], [info.token, BigInt(max)])]],
+    context: (...chain_) => encodeAbiParameters(delegationType, [chain_]),
+  };
+  return wallet;
+}
+
 /**
  * Deploy the framework and managers that misbehave, and make payer an account
  * of it (EIP-7702).
@@ -63,33 +95,10 @@ export async function installDelegation(info, payer = info.accounts.payer) {
   const authorization = await wallet.signAuthorization({contractAddress: implementation, executor: 'self'});
   await done(await wallet.sendTransaction({to: payer.address, authorizationList: [authorization]}));
 
-  const framework_ = {manager, implementation, enforcers: at, bad: badAt, willing, account: payer.address,
-    /** Sign a delegation; change: delegate, caveats, salt, privateKey, and any member. */
-    async delegation(change = {}) {
-      const {privateKey = payer.privateKey, caveats = framework_.caveats(info), ...rest} = change;
-      const value = {delegate: info.accounts.facilitator.address, delegator: payer.address, authority: ROOT,
-        salt: BigInt(randomNonce()), ...rest,
-        caveats: caveats.map(([name, terms]) => ({enforcer: at[name], terms, args: '0x'}))};
-      const signature = await privateKeyToAccount(privateKey).signTypedData({
-        domain: {name: 'DelegationManager', version: '1', chainId: info.chainId, verifyingContract: manager},
-        types: {
-          Delegation: [{name: 'delegate', type: 'address'}, {name: 'delegator', type: 'address'},
-            {name: 'authority', type: 'bytes32'}, {name: 'caveats', type: 'Caveat[]'}, {name: 'salt', type: 'uint256'}],
-          Caveat: [{name: 'enforcer', type: 'address'}, {name: 'terms', type: 'bytes'}]},
-        primaryType: 'Delegation', message: value});
-      return {...value, signature, ...change.signed};
-    },
-    /** What a careful payer adds: this very call, of this token, once, in time. */
-    caveats: ({token = info.token, payTo = info.accounts.payee.address, amount = '1000', calls = 1n} = {}) => [
-      ['AllowedTargetsEnforcer', token],
-      ['ExactCalldataEnforcer', transferData(payTo, amount)],
-      ['LimitedCallsEnforcer', toHex(calls, {size: 32})],
-      ['TimestampEnforcer', encodePacked(['uint128', 'uint128'], [0n, BigInt(Math.floor(Date.now() / 1000) + 3600)])]],
-    /** At most so much of the token, to anybody, as often as it lasts. */
-    loose: (max) => [['ERC20TransferAmountEnforcer', encodePacked(['address', 'uint256'], [info.token, BigInt(max)])]],
+  const framework_ = {implementation, bad: badAt, willing, account: payer.address,
+    ...delegationWallet({info, manager, enforcers: at, payer}),
     hash: (delegation) => read.readContract({address: manager, abi: abis.DelegationManager,
       functionName: 'getDelegationHash', args: [delegation]}),
-    context: (...chain_) => encodeAbiParameters(delegationType, [chain_]),
     /** The payer takes it back. */
     async revoke(delegation, fees = {}) {
       const data = encodeFunctionData({abi: abis.DelegationManager, functionName: 'disableDelegation', args: [delegation]});

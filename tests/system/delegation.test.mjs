@@ -8,7 +8,8 @@ import {createRequire} from 'node:module';
 import {join} from 'node:path';
 import {after, before, describe, test} from 'node:test';
 import {delegationRequest, installDelegation} from '../devnet/delegation.mjs';
-import {permit2Request, post, randomNonce, scratchDir, sleep, startDevnet, startFacilitator} from '../devnet/lib.mjs';
+import {buildDir, permit2Request, post, randomNonce, run, scratchDir, sleep, startDevnet, startFacilitator, top}
+  from '../devnet/lib.mjs';
 
 import {startGateway} from './gateway.lib.mjs';
 import {startOrigin} from './gateway_site.lib.mjs';
@@ -199,7 +200,7 @@ describe('at a shop that asks for it', () => {
     const dir = scratchDir();
     const file = join(dir, 'gateway.conf');
     writeFileSync(file, `
-      public_origin = "https://shop.example" journal = "${join(dir, 'journal')}"
+      journal = "${join(dir, 'journal')}"
       facilitators = {"${facilitator.url}"} network = "${info.network}"
       pay_to = "${info.accounts.payee.address}"
       upstream "site" { url = "${origin.url}" }
@@ -234,6 +235,22 @@ describe('at a shop that asks for it', () => {
     assert.deepEqual([receipt.success, receipt.payer], [true, framework.account]);
     const other = await moves(0, () => answer('/by/b', {context}));
     assert.equal(other.status, 402);
+  });
+
+  test('our client buys it with what a wallet delegates', async () => {
+    const env = {X402_WALLET: join(top, 'tests/devnet/delegation.wallet.mjs'), DELEGATION_WALLET: JSON.stringify({info,
+      manager: framework.manager, enforcers: framework.enforcers, payer: info.accounts.payer})};
+    const bought = await moves(1000, async () => {
+      const {code, stdout, stderr} = await run(join(buildDir, 'examples/delegation'), [`${gateway.url}/by/d`], {env});
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, 'here is /by/d');
+      return stderr;
+    });
+    assert.match(bought, new RegExp(`payment paid, payer ${framework.account}, 0x[0-9a-f]{64}`));
+    // A wallet that does not agree: nothing is sent.
+    const refused_ = await moves(0, () => run(join(buildDir, 'examples/delegation'), [`${gateway.url}/by/d`],
+      {env: {...env, X402_WALLET: '/bin/false'}}));
+    assert.equal(refused_.code, 1, refused_.stderr);
   });
 
   test('nothing is delivered for a delegation to another', async () => {
