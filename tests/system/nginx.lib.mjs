@@ -14,8 +14,10 @@ import { freePort } from '../devnet/ports.mjs';
 export { freePort };
 const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const build = process.env.X402_BUILD_DIR ?? path.join(top, 'build/asan');
-export const module_ = path.join(build,
-  'provider-sdk/nginx/ngx_http_x402_module.so');
+// As people use it: copied to where no library of ours is beside it.
+const module_ = path.join(scratch(), 'ngx_http_x402_module.so');
+fs.copyFileSync(path.join(build, 'provider-sdk/nginx/ngx_http_x402_module.so'),
+  module_);
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -51,6 +53,7 @@ const alive = (pid) => {
 const isWorker = (pid) => /worker process/.test(
   fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
 
+/** A directory that ends with this process. */
 export function scratch() {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'x402-nginx-'));
   process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
@@ -158,7 +161,10 @@ http {
       return false; // it has ended just now
     }
   });
-  nginx.errors = () => fs.readFileSync(path.join(dir, 'error.log'), 'utf8');
+  nginx.errors = () => {
+    const file = path.join(dir, 'error.log'); // none before it could begin
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
+  };
   nginx.access = () => fs.readFileSync(path.join(dir, 'access.log'), 'utf8');
   // New workers serve when this resolves; old ones may be finishing.
   nginx.reload = async () => {
