@@ -124,7 +124,7 @@ static inline int dial(struct bench *bench)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 		.sin_port = htons(http_server_port(bench->server))};
-	struct timeval patience = {.tv_sec = 10};
+	struct timeval patience = {.tv_sec = 30};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);

@@ -59,6 +59,46 @@ static int outcome(const char *text, size_t len, size_t piece)
 	return result;
 }
 
+/* One that has taken the head and the first len bytes of its body. */
+static struct http_parser *gathering(struct http_room *room, size_t len)
+{
+	static const char head[] =
+		"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n";
+	struct http_parser *parser = http_parser_new(0);
+	struct http_request request;
+	char *body = calloc(1, len + 1);
+
+	assert_non_null(body);
+	http_parser_share(parser, room);
+	assert_int_equal(feed(parser, head, strlen(head), 99, &request),
+		HTTP_PARSE_MORE);
+	(void)feed(parser, body, len, len, &request);
+	free(body);
+	return parser;
+}
+
+static void test_http_bodies_share_their_room(void **state)
+{
+	struct http_room room = {.max = 50000};
+	struct http_parser *parsers[3];
+
+	(void)state;
+	parsers[0] = gathering(&room, 30000);
+	parsers[1] = gathering(&room, 17000);
+	parsers[2] = gathering(&room, 16000);
+	assert_int_equal(http_parser_status(parsers[0]), 0);
+	assert_int_equal(http_parser_status(parsers[1]), 503);
+	assert_int_equal(http_parser_status(parsers[2]), 0);
+	for (int i = 0; i < 3; i++)
+		http_parser_free(parsers[i]);
+	assert_int_equal(room.used, 0);
+	parsers[0] = gathering(&room, 32000);
+	assert_int_equal(http_parser_status(parsers[0]), 0);
+	assert_in_range(room.used, 32000, 50000);
+	http_parser_free(parsers[0]);
+	assert_int_equal(room.used, 0);
+}
+
 struct streamed {
 	size_t requests;
 	struct http_bytes body;
@@ -456,6 +496,7 @@ static void test_head_has_length_without_body(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_http_bodies_share_their_room),
 		cmocka_unit_test(test_every_case_has_its_outcome),
 		cmocka_unit_test(test_streaming_has_the_same_outcomes),
 		cmocka_unit_test(test_streaming_gives_bodies_in_order),

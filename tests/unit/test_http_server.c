@@ -395,6 +395,73 @@ static void test_connections_above_the_limit_are_closed(void **state)
 	finish(&bench);
 }
 
+/* A body of so many bytes; the first digit of the status that it gets. */
+static char post(struct bench *bench, const char *path, size_t len)
+{
+	int fd = dial(bench);
+	char status[sizeof("HTTP/1.1 2")];
+	char text[40000];
+
+	snprintf(text, sizeof(text),
+		"POST %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+		"Content-Length: %zu\r\n\r\n",
+		path, len);
+	say(fd, text);
+	memset(text, 'x', len);
+	text[len] = '\0';
+	say(fd, text);
+	if (strcmp(path, "/held") == 0)
+		return '\0'; /* open until the process ends */
+	if (recv(fd, status, 10, MSG_WAITALL) != 10)
+		abort();
+	/* To the end, or the rest would be reset. */
+	while (recv(fd, text, sizeof(text), 0) > 0)
+		;
+	close(fd);
+	return status[9];
+}
+
+/* Room for one of the larger bodies; small ones need none. */
+static void script_gathered(struct bench *bench)
+{
+	char *seen = bench->seen;
+
+	for (int i = 0; i < 5; i++)
+		*seen++ = post(bench, "/now", 30000);
+	*seen++ = post(bench, "/now", 39000);
+	(void)post(bench, "/held", 20000);
+	/* Until it has arrived there is room for another one. */
+	while (post(bench, "/now", 30000) != '5')
+		;
+	*seen++ = post(bench, "/now", 10000);
+	atomic_store(&bench->let_go, true);
+	while (post(bench, "/now", 30000) != '2')
+		;
+}
+
+static void answer_when_let_go(uv_timer_t *timer)
+{
+	struct bench *bench = timer->data;
+
+	if (atomic_load(&bench->let_go) && bench->held_len)
+		answer(bench->held[--bench->held_len], "at last");
+}
+
+static void test_bodies_that_wait_have_a_budget(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	options.max_gathered_bytes = 50000;
+	start(&bench, &options, script_gathered);
+	uv_timer_start(&bench.later, answer_when_let_go, 10, 10);
+	run(&bench);
+	/* The sixth would need 64 KiB while it arrives. */
+	assert_string_equal(bench.seen, "2222252");
+	finish(&bench);
+}
+
 /* How many bytes come until the server closes. */
 static size_t swallow(int fd)
 {
@@ -562,6 +629,7 @@ int main(void)
 		cmocka_unit_test(test_drain_finishes_what_was_begun),
 		cmocka_unit_test(test_drain_waits_for_no_answered_client),
 		cmocka_unit_test(test_connections_above_the_limit_are_closed),
+		cmocka_unit_test(test_bodies_that_wait_have_a_budget),
 		cmocka_unit_test(
 			test_answers_that_wait_to_be_read_have_a_budget),
 		cmocka_unit_test(

@@ -207,9 +207,15 @@ static void on_closed(uv_handle_t *handle)
 	http__server_unref(server);
 }
 
+static void forget_request(struct http_exchange *exchange)
+{
+	exchange->server->room.used -= exchange->request.memory_len;
+	http_request_clear(&exchange->request);
+}
+
 static void free_exchange(struct http_exchange *exchange)
 {
-	http_request_clear(&exchange->request);
+	forget_request(exchange);
 	http_bytes_clear(&exchange->answer);
 	http__server_unref(exchange->server);
 	free(exchange);
@@ -546,6 +552,7 @@ static struct http_exchange *open_exchange(
 	exchange->connection = connection;
 	exchange->held = true;
 	exchange->request = *request;
+	connection->server->room.used += request->memory_len;
 	exchange->held_bytes = request->memory_len;
 	connection->held_bytes += exchange->held_bytes;
 	exchange->keep_alive = request->keep_alive;
@@ -712,6 +719,8 @@ void http__connection_accept(struct http_server *server)
 		return;
 	connection->server = server;
 	connection->parser = http_parser_new(server->options.max_body_bytes);
+	if (connection->parser)
+		http_parser_share(connection->parser, &server->room);
 	if (!connection->parser ||
 		http__server_stream_init(server, &connection->io)) {
 		http_parser_free(connection->parser);
@@ -789,7 +798,7 @@ void http_exchange_reply(
 	count_unsent(connection, exchange->answer.len);
 	/* The request is done with; only its answer may have to wait. */
 	release_bytes(exchange);
-	http_request_clear(&exchange->request);
+	forget_request(exchange);
 	flush_soon(connection);
 }
 

@@ -41,6 +41,7 @@ struct http_parser {
 	uint8_t *body;
 	size_t body_len;
 	size_t body_cap;
+	struct http_room *room; /* NULL: without a limit */
 	size_t body_bytes_seen; /* with chunk overhead */
 	uint64_t announced;     /* Content-Length; 0 without */
 	bool wants_continue;
@@ -262,6 +263,24 @@ static int pass_body(struct http_parser *parser, const char *at, size_t len)
 		: refuse(parser, 503, "the body is not taken");
 }
 
+static void free_body(struct http_parser *parser)
+{
+	free(parser->body);
+	if (parser->room)
+		parser->room->used -= parser->body_cap;
+	parser->body = NULL;
+	parser->body_len = 0;
+	parser->body_cap = 0;
+}
+
+static bool has_room(const struct http_parser *parser, size_t cap)
+{
+	const struct http_room *room = parser->room;
+
+	return !room || cap <= HTTP_BODY_FAIR_BYTES ||
+		room->used + (cap - parser->body_cap) <= room->max;
+}
+
 static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 {
 	struct http_parser *parser = parser_of(llhttp);
@@ -278,10 +297,14 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 
 		while (cap < parser->body_len + len)
 			cap *= 2;
+		if (!has_room(parser, cap))
+			return refuse(parser, 503, "too many bodies at once");
 		body = realloc(parser->body, cap);
 		if (!body)
 			return refuse(parser, 503, "out of memory");
 		parser->body = body;
+		if (parser->room)
+			parser->room->used += cap - parser->body_cap;
 		parser->body_cap = cap;
 	}
 	memcpy(parser->body + parser->body_len, at, len);
@@ -388,9 +411,7 @@ static void reset(struct http_parser *parser)
 	parser->method = 0;
 	parser->target = 0;
 	parser->slots_len = 0;
-	parser->body = NULL;
-	parser->body_len = 0;
-	parser->body_cap = 0;
+	free_body(parser);
 	parser->body_bytes_seen = 0;
 	parser->announced = 0;
 	parser->wants_continue = false;
@@ -431,12 +452,17 @@ struct http_parser *http_parser_new_streaming(uint64_t max_body_bytes,
 	return parser;
 }
 
+void http_parser_share(struct http_parser *parser, struct http_room *room)
+{
+	parser->room = room;
+}
+
 void http_parser_free(struct http_parser *parser)
 {
 	if (!parser)
 		return;
 	free(parser->text);
-	free(parser->body);
+	free_body(parser);
 	free(parser);
 }
 
@@ -517,8 +543,7 @@ static enum http_parse take_request(
 				       parser, "Transfer-Encoding", &value) > 0;
 	if (!ret_request->chunked)
 		ret_request->content_length = parser->announced;
-	free(parser->body);
-	parser->body = NULL;
+	free_body(parser);
 	if (parser->head_complete &&
 		(ret_request->chunked || ret_request->content_length > 0))
 		next_body(parser);

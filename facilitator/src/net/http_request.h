@@ -70,6 +70,19 @@ struct http_parser;
 
 /* max_body_bytes 0: the default. NULL when memory is out. */
 struct http_parser *http_parser_new(size_t max_body_bytes);
+
+/*
+ * Memory that parsers share for their bodies, of one thread. Above max a body
+ * of more than HTTP_BODY_FAIR_BYTES is refused with 503, so that a few who
+ * send much cannot keep out those who send little.
+ */
+struct http_room {
+	size_t used;
+	size_t max;
+};
+#define HTTP_BODY_FAIR_BYTES ((size_t)16 * 1024)
+/* Before the first byte; room must outlive the parser. */
+void http_parser_share(struct http_parser *parser, struct http_room *room);
 /*
  * A parser that keeps no bodies: HTTP_PARSE_REQUEST comes with the header
  * block, and while the phase is BODY the bytes of the body go to on_body from

@@ -138,6 +138,8 @@ static void apply_defaults(struct http_server_options *options)
 		options->max_connections = MAX_CONNECTIONS_DEFAULT;
 	if (!options->max_unsent_bytes)
 		options->max_unsent_bytes = SIZE_MAX;
+	if (!options->max_gathered_bytes)
+		options->max_gathered_bytes = SIZE_MAX;
 	if (!options->headers_timeout_ms)
 		options->headers_timeout_ms = HEADERS_TIMEOUT_MS_DEFAULT;
 	if (!options->body_timeout_ms)
@@ -285,6 +287,7 @@ int http_server_start(const struct http_server_options *options,
 		return UV_ENOMEM;
 	server->options = *options;
 	apply_defaults(&server->options);
+	server->room.max = server->options.max_gathered_bytes;
 	server->refs = 1;
 	rc = http__server_stream_init(server, &server->listener);
 	if (rc) {

@@ -35,6 +35,12 @@ struct http_server_options {
 	 * what was paid for.
 	 */
 	size_t max_unsent_bytes;
+	/*
+	 * Requests that are arriving or not answered yet, of all clients
+	 * together. Above it a body of more than HTTP_BODY_FAIR_BYTES gets 503.
+	 * 0: no limit.
+	 */
+	size_t max_gathered_bytes;
 	/* Deadlines in ms; 0 takes the default. */
 	uint64_t headers_timeout_ms; /* 10,000: first byte to header end */
 	uint64_t body_timeout_ms;    /* 30,000: header end to last byte */

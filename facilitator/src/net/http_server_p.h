@@ -31,7 +31,8 @@ struct http_server {
 	struct http_connection *last_due;
 	struct http_connection *connections; /* doubly linked */
 	size_t connections_len;
-	size_t unsent; /* bytes of answers, of all connections */
+	size_t unsent;         /* bytes of answers, of all connections */
+	struct http_room room; /* requests that arrive or wait */
 	uint16_t port;
 	char *unlink_path; /* our socket file */
 	bool stopping;

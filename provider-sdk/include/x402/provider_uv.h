@@ -38,7 +38,11 @@ struct x402_uv_options {
 	const char *host;
 	/* 0 takes a free one. */
 	uint16_t port;
-	/* Optional, default 262144: longest request body; above it 413. */
+	/*
+	 * Optional, default 262144: longest request body; above it 413. All
+	 * that are here at once fill 64 MiB at most; then a body of more than
+	 * 16 KiB gets 503.
+	 */
 	size_t body_max;
 	/* Optional, default 4096 connections at once. */
 	size_t connections_max;

@@ -28,6 +28,9 @@
 
 #define BODY_MAX_DEFAULT        ((size_t)256 * 1024)
 #define CONNECTIONS_MAX_DEFAULT 4096
+/* A body is here before the gate is asked, and most of those who send one have
+ * not paid: all of them together fill no more than this (attack 45). */
+#define GATHERED_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 struct x402_uv_server {
 	uv_loop_t *loop;
@@ -553,6 +556,7 @@ static enum x402_err listen_on(const struct x402_uv_options *options,
 	http.port = options->port;
 	http.max_body_bytes = options->body_max ? options->body_max
 						: BODY_MAX_DEFAULT;
+	http.max_gathered_bytes = GATHERED_MAX_BYTES;
 	http.max_connections = options->connections_max
 		? options->connections_max
 		: CONNECTIONS_MAX_DEFAULT;
