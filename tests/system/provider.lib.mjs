@@ -119,8 +119,12 @@ export function raw(site, bytes) {
     let text = '';
     const socket = net.connect(Number(url.port), url.hostname, () =>
       socket.write(bytes));
-    socket.setTimeout(400, () => socket.destroy());
-    socket.on('data', (data) => { text += data; });
+    // An answer may take its time; what is silent behind one is over.
+    socket.setTimeout(30000, () => socket.destroy());
+    socket.on('data', (data) => {
+      text += data;
+      socket.setTimeout(400);
+    });
     socket.on('error', () => {});
     socket.on('close', () => done(text));
   });
