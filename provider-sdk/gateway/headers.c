@@ -31,12 +31,14 @@ static const char *const ours[] = {"SIGN-IN-WITH-X", "X402-Pass", "X402-Access",
  * that was paid for.
  */
 static const char *const rewritten[] = {"Host", "Content-Length", "Expect",
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
-	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server",
-	"X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Real-IP", "X-Client-IP",
-	"X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP",
-	"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-HTTP-Method",
-	"X-HTTP-Method-Override", "X-Method-Override"};
+	"Forwarded", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP",
+	"True-Client-IP", "CF-Connecting-IP", "X-HTTP-Method",
+	"X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Path-Override",
+	"X-Override-URL", "X-Waws-Unencoded-URL", "X-Matched-Path",
+	"X-Invoke-Path"};
+/* ...whatever follows: -For, -Uri, -Method, -Client-Cert, ... */
+static const char *const rewritten_kin[] = {
+	"X-Forwarded-", "X-Original-", "X-Rewrite-", "X-Envoy-Original-"};
 
 static bool among(const char *const *names, size_t len, const char *name)
 {
@@ -44,6 +46,15 @@ static bool among(const char *const *names, size_t len, const char *name)
 		if (strcasecmp(names[i], name) == 0)
 			return true;
 	return false;
+}
+
+static bool is_rewritten(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rewritten_kin); i++)
+		if (strncasecmp(name, rewritten_kin[i],
+			    strlen(rewritten_kin[i])) == 0)
+			return true;
+	return among(rewritten, ARRAY_LEN(rewritten), name);
 }
 
 static bool plain_name(const char *name)
@@ -173,8 +184,8 @@ static bool crosses(const struct gw_forward *forward, const char *name)
 {
 	if (!plain_name(name) ||
 		among(hop_by_hop, ARRAY_LEN(hop_by_hop), name) ||
-		among(rewritten, ARRAY_LEN(rewritten), name) ||
-		among(ours, ARRAY_LEN(ours), name) || own_sets(forward, name))
+		is_rewritten(name) || among(ours, ARRAY_LEN(ours), name) ||
+		own_sets(forward, name))
 		return false;
 	/* Connection may not strip what the gate has read: a payment would
 	 * then be one thing here and another there. */
