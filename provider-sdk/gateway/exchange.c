@@ -300,11 +300,11 @@ static void leave(struct gw_exchange *exchange)
 		exchange->must_sync = true;
 }
 
-/* What could not be done is an answer of the facilitator's, too. */
+/* What could not be sent is an answer of the facilitator's, too. */
 static void answer_with(struct gw_exchange *exchange, enum x402_err transport)
 {
 	const struct x402_gate_facilitator_answer answer = {
-		.transport = transport, .now_unix_s = now_s()};
+		.transport = transport, .now_unix_s = now_s(), .unsent = true};
 
 	enter(exchange);
 	x402_gate_on_facilitator(exchange->gate, &answer, &exchange->decision);

@@ -143,9 +143,11 @@ static void on_prune(uv_timer_t *timer)
 		: 0;
 	uint64_t now = (uint64_t)time(NULL);
 
-	if (days && now > days * DAY_S &&
-		x402_provider_journal_prune(
-			gateway->journal, now - days * DAY_S, now) != X402_OK)
+	/* Without days only the names of purchases go, which end by themselves.
+	 */
+	if (x402_provider_journal_prune(gateway->journal,
+		    days && now > days * DAY_S ? now - days * DAY_S : 0,
+		    now) != X402_OK)
 		gw_log_event("warning", "the journal could not be pruned");
 }
 

@@ -226,7 +226,8 @@ static void not_sent(struct x402_ngx_deal *deal)
 {
 	struct x402_gate_facilitator_answer answer = {
 		.transport = X402_ERR_NETWORK,
-		.now_unix_s = (uint64_t)ngx_time()};
+		.now_unix_s = (uint64_t)ngx_time(),
+		.unsent = true};
 
 	X402_NGX_GATE(deal,
 		x402_gate_on_facilitator(deal->gate, &answer, &deal->decision));

@@ -39,7 +39,9 @@
 /* As in payments.c: after a day the chain's record of a nonce is final. */
 #define LIFE_MAX_S    ((uint64_t)24 * 60 * 60)
 #define LIFE_MARGIN_S ((uint64_t)10 * 60)
-/* What was paid and not delivered, or not known, stays for the operator. */
+/* What was paid and not delivered, or not known, stays for the operator; of the
+ * latter what can be settled no more makes room when there is no other: a
+ * stranger whose payments end in doubt must not close the shop. */
 #define KEEP_S ((uint64_t)30 * 24 * 60 * 60)
 /* Bytes of the file that are locked; far behind its end, they need not exist.
  * One for the table, one for the counts, then one for each process that has it
@@ -316,10 +318,22 @@ static bool is_free(
 	return slot->expires_unix_s + keep < now && !is_busy(ledger, slot);
 }
 
+/* Of two slots that could be taken in need, the one that was asked earlier. */
+static struct slot *in_need(const struct x402_ledger *ledger,
+	struct slot *first, struct slot *second, uint64_t now)
+{
+	if (state_of(second) != X402_LEDGER_STATE_ASKED ||
+		second->expires_unix_s >= now || is_busy(ledger, second))
+		return first;
+	return !first || second->changed_unix_s < first->changed_unix_s ? second
+									: first;
+}
+
 /* The payment's slot; else NULL and, in *ret_free, one for it (or NULL). */
 static struct slot *find(const struct x402_ledger *ledger,
 	const struct x402_claim_key *key, uint64_t now, struct slot **ret_free)
 {
+	struct slot *needed = NULL;
 	uint64_t start;
 
 	*ret_free = NULL;
@@ -336,7 +350,11 @@ static struct slot *find(const struct x402_ledger *ledger,
 			*ret_free = slot;
 		if (state == X402_LEDGER_STATE_EMPTY)
 			break;
+		if (!*ret_free)
+			needed = in_need(ledger, needed, slot, now);
 	}
+	if (!*ret_free)
+		*ret_free = needed;
 	return NULL;
 }
 

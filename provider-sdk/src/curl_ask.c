@@ -125,12 +125,19 @@ void x402__curl_ask_answer(const struct x402__curl_ask *ask, CURLcode code,
 	uint64_t now_unix_s, struct x402_gate_facilitator_answer *ret_answer)
 {
 	long status = 0;
+	long sent = 0;
 
 	memset(ret_answer, 0, sizeof(*ret_answer));
 	ret_answer->transport = transport_of(ask, code);
 	ret_answer->now_unix_s = now_unix_s;
-	if (ret_answer->transport != X402_OK)
+	if (ret_answer->transport != X402_OK) {
+		/* Counted over libcurl's own repetitions, too. */
+		ret_answer->unsent = curl_easy_getinfo(ask->easy,
+					     CURLINFO_REQUEST_SIZE,
+					     &sent) == CURLE_OK &&
+			sent == 0;
 		return;
+	}
 	curl_easy_getinfo(ask->easy, CURLINFO_RESPONSE_CODE, &status);
 	ret_answer->status = (unsigned)status;
 	ret_answer->body = x402_buf_span(&ask->body);

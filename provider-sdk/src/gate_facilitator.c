@@ -248,6 +248,7 @@ static void on_settled(struct x402_gate *gate,
 	reason = x402__reason_or(
 		response.error_reason, X402_REASON_UNEXPECTED_SETTLE_ERROR);
 	if (response.success) {
+		gate->maybe_moved = true; /* whatever its status says */
 		if (settlement_proven(gate, answer->status, &response))
 			on_success(gate, &response, ret_decision);
 		else
@@ -267,6 +268,21 @@ static void on_settled(struct x402_gate *gate,
 		x402__gate_end_unsettled(gate, reason, &response, ret_decision);
 	}
 	x402_settle_response_clear(&response);
+}
+
+/*
+ * Who was asked to settle has not heard of it, or has turned it away unread
+ * (429): the money is where it was. Else every payment that a stranger signs
+ * while a facilitator is down would have to be remembered, and what remembers
+ * has an end. Not when it was sent before, nor when a redirect has led on.
+ */
+static bool cannot_have_moved(const struct x402_gate *gate,
+	const struct x402_gate_facilitator_answer *answer)
+{
+	if (gate->asked_before || gate->redirects > 0)
+		return false;
+	return answer->transport != X402_OK ? answer->unsent
+					    : answer->status == 429;
 }
 
 void x402_gate_on_facilitator(struct x402_gate *gate,
@@ -296,6 +312,8 @@ void x402_gate_on_facilitator(struct x402_gate *gate,
 		x402__gate_end_error(gate, 500, "out of turn", ret_decision);
 		return;
 	}
+	if (!verify && cannot_have_moved(gate, answer))
+		gate->maybe_moved = false;
 	if (answer->transport != X402_OK) {
 		on_fault(gate, x402_err_text(answer->transport), ret_decision);
 		return;

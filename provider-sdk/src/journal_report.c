@@ -335,8 +335,10 @@ enum x402_err x402_provider_journal_prune(struct x402_provider_journal *journal,
 
 	pthread_mutex_lock(&journal->lock);
 	rc = sqlite3_prepare_v2(journal->db,
-		"DELETE FROM payments WHERE state IN (3, 4) AND settled < ?1"
-		" AND expires < ?2",
+		"DELETE FROM payments WHERE expires < ?2 AND"
+		" (state IN (3, 4) AND settled < ?1 OR"
+		" state = 1 AND asked < ?1 AND payment NOT IN"
+		" (SELECT payment FROM held.claims))",
 		-1, &stmt, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(stmt, 1, (int64_t)before_unix_s);

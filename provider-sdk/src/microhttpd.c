@@ -198,7 +198,7 @@ static void give_handle(struct x402_microhttpd *adapter, CURL *easy)
 static void ask(struct request *request)
 {
 	struct x402_gate_facilitator_answer answer = {
-		.transport = X402_ERR_NOMEM};
+		.transport = X402_ERR_NOMEM, .unsent = true};
 	struct x402__curl_ask transfer = {0};
 	CURL *easy = take_handle(request->adapter);
 

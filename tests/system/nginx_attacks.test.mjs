@@ -252,7 +252,10 @@ describe('attacks on the nginx module', () => {
       x402_facilitator_url http://127.0.0.1:1; x402_network eip155:84532;
       x402_pay_to ${PAYEE}; x402_public_origin http://a.test;
       server { listen 127.0.0.1:PORT; root DIR/html;
+        location = /x402-status { x402_status; }
         location /paid/ { x402 on; x402_price $0.01; }
+        location /paid/before/ { x402 on; x402_price $0.01;
+          x402_settle before; }
         location /paid/name { x402 on; x402_price $0.01;
           x402_facilitator_url http://nowhere.invalid; } }`,
     { files: { 'paid/article.html': SECRET, 'index.html': 'free' } });
@@ -263,7 +266,18 @@ describe('attacks on the nginx module', () => {
       shut(res.text, 'down');
       assert.equal(res.status, 502);
     }
+    // Payments that have reached nobody take no room from others: not more
+    // of them than the ledger has places.
+    const unheard = await challenge(lonely, '/paid/before/x');
+    for (let i = 0; i < 70; i++)
+      assert.equal((await request(lonely, '/paid/before/x',
+        { headers: paying(pay(unheard)) })).status, 502, `${i}`);
+    assert.deepEqual(await payments(lonely), []);
     await lonely.stop();
+    f.settle = (body, req, res) => { res.statusCode = 429; return {}; };
+    const { length } = await payments(nginx);
+    assert.equal((await buy('/before/x')).status, 502);
+    assert.equal((await payments(nginx)).length, length);
   });
 
   test('37 a payment for something else', async () => {

@@ -753,6 +753,99 @@ static void test_gate_refused_at_once_is_verified_anew(void **state)
 	house_close(&house);
 }
 
+static void unsent(struct house *house, enum x402_err err)
+{
+	struct x402_gate_facilitator_answer answer = {
+		.transport = err, .now_unix_s = NOW, .unsent = true};
+
+	x402_gate_on_facilitator(house->gate, &answer, &house->decision);
+}
+
+static void moved(struct house *house, unsigned status)
+{
+	struct x402_gate_facilitator_answer answer = {.status = status,
+		.location = x402_span_str("https://facilitator.example/g/"),
+		.now_unix_s = NOW};
+
+	x402_gate_on_facilitator(house->gate, &answer, &house->decision);
+}
+
+/* A stranger whose payments reach nobody is not to be remembered. */
+static void test_gate_settle_that_was_not_heard_is_verified_anew(void **state)
+{
+	static const struct {
+		enum x402_err transport; /* X402_OK: 429 with the body */
+		const char *body;
+	} rows[] = {{X402_ERR_NETWORK, NULL}, {X402_ERR_TIMEOUT, NULL},
+		{X402_ERR_NOMEM, NULL}, {X402_ERR_STORE, NULL}, {X402_OK, ""},
+		{X402_OK, "<html>slow down</html>"},
+		{X402_OK, "{\"error\":\"slow down\"}"}};
+	struct house house;
+
+	(void)state;
+	house_open(&house);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *payment = house_pay(&house, "/articles/a");
+
+		to_settlement(&house, payment);
+		if (rows[i].transport)
+			unsent(&house, rows[i].transport);
+		else
+			house_answer(&house, 429, rows[i].body);
+		assert_int_equal(house.decision.action, X402_GATE_WITHHOLD);
+		assert_int_equal(house.decision.status, 502);
+		to_settlement(&house, payment);
+		free(payment);
+	}
+	house_close(&house);
+}
+
+/* ... but what may have been heard before is. */
+static void test_gate_unheard_after_doubt_stays_unknown(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct house house;
+		char *payment;
+
+		house_open(&house);
+		payment = house_pay(&house, "/articles/a");
+		to_settlement(&house, payment);
+		switch (i) {
+		case 0:
+			house_answer(&house, 200, HOUSE_PENDING);
+			unsent(&house, X402_ERR_NETWORK);
+			break;
+		case 1:
+			house_transport(&house, X402_ERR_TIMEOUT);
+			house_send(&house, "/articles/a", payment);
+			unsent(&house, X402_ERR_NETWORK);
+			break;
+		case 2:
+			house_transport(&house, X402_ERR_TIMEOUT);
+			house_send(&house, "/articles/a", payment);
+			house_answer(&house, 429, "");
+			break;
+		case 3:
+			moved(&house, 307);
+			unsent(&house, X402_ERR_NETWORK);
+			break;
+		case 4: /* it says two things: neither is believed */
+			house_answer(&house, 429, HOUSE_SETTLED);
+			break;
+		case 5:
+			house_answer(&house, 503, "");
+			break;
+		}
+		assert_int_equal(house.decision.status, 502);
+		assert_int_equal(house_send(&house, "/articles/a", payment),
+			X402_GATE_ASK);
+		assert_non_null(strstr(house.decision.ask.url, "/settle"));
+		free(payment);
+		house_close(&house);
+	}
+}
+
 /*
  * One authorization for us and another one for the next server (L-016): the
  * payment that is claimed would not be the one that is settled, and a new claim
@@ -833,6 +926,9 @@ int main(void)
 		cmocka_unit_test(test_gate_out_of_turn_is_closed),
 		cmocka_unit_test(test_gate_refused_after_unknown_stays_unknown),
 		cmocka_unit_test(test_gate_refused_at_once_is_verified_anew),
+		cmocka_unit_test(
+			test_gate_settle_that_was_not_heard_is_verified_anew),
+		cmocka_unit_test(test_gate_unheard_after_doubt_stays_unknown),
 		cmocka_unit_test(test_gate_two_authorizations_are_none),
 	};
 

@@ -326,6 +326,20 @@ static void test_journal_does_not_make_good_what_is_being_served(void **state)
 	scratch_remove(shop.path);
 }
 
+/* How many are left of all. */
+static size_t prune(struct shop *shop, uint64_t before_s, uint64_t now_s)
+{
+	struct seen seen = {0};
+
+	assert_int_equal(
+		x402_provider_journal_prune(shop->journal, before_s, now_s),
+		X402_OK);
+	assert_int_equal(
+		x402_provider_journal_each(shop->journal, 0, see_entry, &seen),
+		X402_OK);
+	return seen.calls;
+}
+
 static void test_journal_prunes_only_what_is_over(void **state)
 {
 	struct seen seen = {0};
@@ -335,23 +349,19 @@ static void test_journal_prunes_only_what_is_over(void **state)
 	open_shop(&shop);
 	buy(&shop, DELIVERED, 1);
 	buy(&shop, SETTLED, 1);
-	assert_int_equal(
-		x402_provider_journal_prune(shop.journal, UINT32_MAX, NOW),
-		X402_OK);
+	buy(&shop, ASKED, 2);
+	/* The last of them is being asked about. */
+	assert_int_equal(prune(&shop, UINT32_MAX, NOW), 4);
+	assert_int_equal(prune(&shop, 1, NOW + 1000000), 4);
+	assert_int_equal(prune(&shop, UINT32_MAX, NOW + 1000000), 2);
 	x402_gate_free(shop.house.gate);
 	shop.house.gate = NULL;
+	/* What is owed stays. */
+	assert_int_equal(prune(&shop, UINT32_MAX, NOW + 1000000), 1);
 	assert_int_equal(
 		x402_provider_journal_each(shop.journal, 0, see_entry, &seen),
 		X402_OK);
-	assert_int_equal(seen.calls, 2);
-	assert_int_equal(x402_provider_journal_prune(
-				 shop.journal, UINT32_MAX, NOW + 1000000),
-		X402_OK);
-	seen = (struct seen){0};
-	assert_int_equal(
-		x402_provider_journal_each(shop.journal, 0, see_entry, &seen),
-		X402_OK);
-	assert_int_equal(seen.calls, 1); /* what is owed stays */
+	assert_int_equal(seen.last[0], '0' + X402_JOURNAL_OWED);
 	close_shop(&shop);
 	scratch_remove(shop.path);
 }

@@ -130,10 +130,10 @@ static void test_journal_of_version_2_keeps_its_order(void **state)
 				 shop.journal, UINT32_MAX, UINT32_MAX),
 		X402_OK);
 	shop.house.nonce = PURCHASES;
-	/* Behind all of them, also when it was only asked. */
+	/* Behind all of them; what nobody answered went with the rest. */
 	buy_letter(&shop, 'z', ASKED);
 	buy_letter(&shop, 'y', DELIVERED);
-	check_order(shop.journal, 0, "bcefhizy");
+	check_order(shop.journal, 0, "behzy");
 	close_shop(&shop);
 	scratch_remove(shop.path);
 }

@@ -312,6 +312,52 @@ static void test_ledger_old_payments_make_room_but_not_what_is_owed(
 		X402_CLAIM_NEW);
 }
 
+/* A stranger fills it with payments whose outcome nobody knows. */
+static void test_ledger_doubt_makes_room_in_need_but_not_what_is_owed(
+	void **state)
+{
+	struct house *house = *state;
+	uint64_t later = SOON + 601;
+	char *receipt = NULL;
+
+	for (uint8_t i = 0; i < 64; i++) {
+		assert_int_equal(claim(house, i, 1), X402_CLAIM_NEW);
+		assert_true(asking(house, i));
+		end(house, i,
+			i < 62 ? X402_CLAIM_END_PAID : X402_CLAIM_END_UNKNOWN);
+	}
+	/* Not while it can be settled. */
+	assert_int_equal(
+		claim_at(house, 100, 1, later - 1, &receipt), X402_CLAIM_FULL);
+	assert_int_equal(
+		claim_at(house, 100, 1, later, &receipt), X402_CLAIM_NEW);
+	assert_int_equal(
+		claim_at(house, 101, 1, later, &receipt), X402_CLAIM_NEW);
+	assert_int_equal(
+		claim_at(house, 102, 1, later, &receipt), X402_CLAIM_FULL);
+	assert_int_equal(
+		claim_at(house, 61, 1, later, &receipt), X402_CLAIM_PAID);
+}
+
+/* With room elsewhere it stays for its month. */
+static void test_ledger_doubt_stays_while_there_is_room(void **state)
+{
+	struct house *house = *state;
+	uint64_t later = SOON + 601;
+	char *receipt = NULL;
+
+	for (uint8_t i = 0; i < 63; i++) {
+		assert_int_equal(claim(house, i, 1), X402_CLAIM_NEW);
+		assert_true(asking(house, i));
+		end(house, i, X402_CLAIM_END_UNKNOWN);
+	}
+	assert_int_equal(
+		claim_at(house, 100, 1, later, &receipt), X402_CLAIM_NEW);
+	for (uint8_t i = 0; i < 63; i++)
+		assert_int_equal(claim_at(house, i, 1, later, &receipt),
+			X402_CLAIM_UNKNOWN);
+}
+
 static void test_ledger_longest_receipt_is_kept_and_longer_is_not(void **state)
 {
 	struct house *house = *state;
@@ -472,6 +518,8 @@ int main(void)
 		TEST(test_ledger_survives_all_who_had_it_open),
 		TEST(test_ledger_full_turns_away_and_forgets_nothing),
 		TEST(test_ledger_old_payments_make_room_but_not_what_is_owed),
+		TEST(test_ledger_doubt_makes_room_in_need_but_not_what_is_owed),
+		TEST(test_ledger_doubt_stays_while_there_is_room),
 		TEST(test_ledger_longest_receipt_is_kept_and_longer_is_not),
 		TEST(test_ledger_other_files_are_refused),
 		TEST(test_ledger_file_is_its_owners_alone),

@@ -547,6 +547,13 @@ struct x402_gate_facilitator_answer {
 	struct x402_span body;     /* borrowed for the call */
 	struct x402_span location; /* the Location header; may be empty */
 	uint64_t now_unix_s;       /* Required */
+	/*
+	 * Optional, with an error in transport: not one byte of the question
+	 * has left, so nothing can have come of it. A payment is then not kept
+	 * as one that may have been settled. Say it of nothing else: a payment
+	 * that moved would not be known.
+	 */
+	bool unsent;
 };
 /* After ASK, and only then. */
 X402_API void x402_gate_on_facilitator(struct x402_gate *gate,

@@ -148,8 +148,10 @@ X402_API X402_MUST_USE enum x402_err x402_journal_entry_json(
 	const struct x402_journal_entry *entry, char **ret_line);
 
 /* Delete what was delivered or compensated before a time: after it the totals
- * know nothing of it. Payments that somebody can still settle stay. Names of
- * purchases and their responses go when their time is over. */
+ * know nothing of it. So is what was asked to settle before it and never
+ * answered: a buyer who comes back for that later is not known. What is owed
+ * stays, and what somebody can still settle. Names of purchases and their
+ * responses go when their time is over. */
 X402_API X402_MUST_USE enum x402_err x402_provider_journal_prune(
 	struct x402_provider_journal *journal, uint64_t before_unix_s,
 	uint64_t now_unix_s);

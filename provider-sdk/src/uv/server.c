@@ -284,7 +284,9 @@ static void on_asked(void *user, CURLcode code)
 static bool ask(struct x402_uv_request *request)
 {
 	struct x402_gate_facilitator_answer answer = {
-		.transport = X402_ERR_NOMEM, .now_unix_s = now_s()};
+		.transport = X402_ERR_NOMEM,
+		.now_unix_s = now_s(),
+		.unsent = true};
 
 	request->easy = curl_easy_init();
 	if (request->easy &&
