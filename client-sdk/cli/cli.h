@@ -353,7 +353,8 @@ enum cli_key {
 	CLI_KEY_ARGUMENTS,
 	CLI_KEY_PUBLIC_ONLY,
 	CLI_KEY_SEND_TRANSFERS,
-	CLI_KEY_SIGN_IN
+	CLI_KEY_SIGN_IN,
+	CLI_KEY_METRICS
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);

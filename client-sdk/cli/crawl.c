@@ -22,6 +22,7 @@
 
 #include "call.h"
 #include "x402/client_curl.h"
+#include "x402/operate.h"
 
 #define CONCURRENCY_DEFAULT 16
 #define CONCURRENCY_MAX     1000
@@ -367,7 +368,8 @@ static int take_args(struct crawl *crawl)
 	uint64_t concurrency = CONCURRENCY_DEFAULT;
 	for (size_t i = 0; i < args->given_len; i++) {
 		int key = args->given[i].key;
-		if (key == 'o' || key == CLI_KEY_CONCURRENCY)
+		if (key == 'o' || key == CLI_KEY_CONCURRENCY ||
+			key == CLI_KEY_METRICS)
 			continue;
 		if (cli_call_take(&crawl->call, key, args->given[i].value) !=
 			CLI_TAKEN)
@@ -390,6 +392,32 @@ static int take_args(struct crawl *crawl)
 	return CLI_OK;
 }
 
+/* Said on stderr: which port it is may be the system's choice. */
+static int listen_for_metrics(const struct crawl *crawl)
+{
+	const char *given = cli_arg(crawl->args, CLI_KEY_METRICS);
+	uint64_t port = 0;
+	uint16_t got = 0;
+	char url[64];
+	if (!given)
+		return CLI_OK;
+	if (strcmp(given, "0") != 0 &&
+		!cli_number("--metrics-port", given, UINT16_MAX, &port))
+		return CLI_USAGE;
+	enum x402_err err = x402_client_metrics_listen(
+		crawl->client, (uint16_t)port, &got);
+	if (err)
+		return cli_error(CLI_CONFIG, "metrics",
+			"--metrics-port: cannot listen on 127.0.0.1:%s (%s)",
+			given, x402_err_text(err));
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/metrics", got);
+	fprintf(stderr,
+		cli_wants_json(STDERR_FILENO) ? "{\"metrics\":\"%s\"}\n"
+					      : "metrics at %s\n",
+		url);
+	return CLI_OK;
+}
+
 static int run(struct crawl *crawl, const char *list)
 {
 	struct cli_payer payer = {.signer = NULL};
@@ -401,6 +429,8 @@ static int run(struct crawl *crawl, const char *list)
 	if (!exit)
 		exit = cli_call_client(
 			&crawl->call, &payer, &crawl->journal, &crawl->client);
+	if (!exit)
+		exit = listen_for_metrics(crawl);
 	if (!exit)
 		exit = drive(crawl);
 	if (!exit)

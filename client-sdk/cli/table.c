@@ -270,6 +270,9 @@ static const struct cli_option crawl_options[] = {
 		"how many at a time; default 16"},
 	{CLI_KEY_TASK, "task", "NAME",
 		"count the cost under this name; it buys each URL once"},
+	{CLI_KEY_METRICS, "metrics-port", "N",
+		"Prometheus' counters on this port of 127.0.0.1; 0: a free "
+		"one"},
 	{'k', "insecure", NULL, "do not check TLS certificates"},
 	{'m', "max-time", "SECONDS", "deadline for each URL"},
 	{'L', "location", NULL, "follow redirects (before paying only)"},

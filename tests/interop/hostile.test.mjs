@@ -229,6 +229,16 @@ test('attack_53_private_address_is_not_connected_to', async () => {
   }
 });
 
+// A proxy would connect where nobody here looks at the address.
+test('attack_53_proxy_of_the_environment_is_not_asked', async () => {
+  const seen = await observe(join(buildDir, 'examples/stream'), ['http://shop.invalid/clean'],
+    {X402_PUBLIC_ONLY: '1', NO_PROXY: '', no_proxy: '', http_proxy: hostile.url});
+  assert.notEqual(seen.code, 0);
+  // The name was asked for, and not the proxy, which is private.
+  assert.notEqual(seen.told.cause, 'private_address', seen.stderr);
+  assert.equal(hostile.log.length, 0);
+});
+
 const signIn = (name) => observe(join(buildDir, 'examples/stream'), [`${hostile.url}/${name}`], {X402_SIGN_IN: '1'});
 
 for (const name of ['sign-in', 'sign-in-plain']) {

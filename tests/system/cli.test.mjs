@@ -483,6 +483,31 @@ test('completions_are_shell_and_the_man_page_is_roff', async () => {
 });
 
 // Scripts and agents branch on these: a change here breaks somebody.
+test('crawl_tells_prometheus_what_it_does', async (t) => {
+  let release;
+  const held = new Promise((done) => { release = done; });
+  const slow = await startShop({ '/last': async (req, res) => { await held; res.end('last'); } });
+  t.after(() => slow.stop());
+  const own = makeHome();
+  const list = own.file('urls', `${slow.url}/paid\n${slow.url}/last\n`);
+  const crawl = await startCommand(own, ['crawl', list, '-o', 'out', '--metrics-port', '0'], /"metrics":"(\S+?)"/,
+    { env: { EVM_PRIVATE_KEY: KEY } });
+  t.after(() => crawl.stop());
+  const read = async () => (await fetch(crawl.match[1])).text();
+  let text = await read();
+  for (let i = 0; i < 300 && !/_signed_total\S* 1\n/.test(text); i++) {
+    await new Promise((done) => setTimeout(done, 100));
+    text = await read();
+  }
+  assert.match(text, /_signed_total\S* 1\n/);
+  assert.match(text, /# TYPE/);
+  assert.equal(text.includes(PAYER) || text.includes(slow.url), false);
+  release();
+  await new Promise((done) => crawl.child.once('close', done));
+  assert.equal(crawl.child.exitCode, 0, crawl.log);
+  assert.equal((await run(own, ['crawl', list, '-o', 'out', '--metrics-port', 'x'], { env: { EVM_PRIVATE_KEY: KEY } })).code, 2);
+});
+
 test('errors_say_what_was_expected', async () => {
   for (const [args, code, message] of [
     [['wallet'], 2, /expected one of new, import, list, address, export/],
