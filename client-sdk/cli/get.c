@@ -185,7 +185,7 @@ static int finish(struct get *get, struct x402_client_response *response)
 	/* What the caller's limits refused has no body worth having; what the
 	 * server answered to a payment is shown. */
 	bool answered = response->status != 0 &&
-		(exit == CLI_OK || response->payment.attempted ||
+		(exit == CLI_OK || response->payment.presented ||
 			response->cause == X402_CLIENT_CAUSE_PERMIT2);
 	bool written = true;
 	if (answered && !(get->fail && http_error))

@@ -270,6 +270,7 @@ test('a transfer that left is not unpaid because the purchase ended there', asyn
   const first = await run(home, args('2'), { env: { ...buyEnv(), EVM_RPC_URL: node.url } });
   assert.equal(first.code, 11, first.stderr);
   assert.equal(first.error.charged, 'unknown', first.stderr);
+  assert.equal(first.stdout, '', 'the body of the 402');
   for (let i = 0; i < 300 && await nonce() === before; i++) await sleep(100);
   assert.equal(await nonce(), before + 1);
   const open = await run(home, ['history', '--open']);

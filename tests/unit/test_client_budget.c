@@ -212,6 +212,21 @@ static void test_budget_upto_counts_what_was_taken(void **state)
 	assert_int_equal(spent(house), 400);
 }
 
+/* Nobody can take more than was signed, whatever a receipt says. */
+static void test_budget_upto_counts_no_more_than_was_signed(void **state)
+{
+	struct house *house = *state;
+	int64_t number;
+
+	snprintf(house->terms.scheme, sizeof(house->terms.scheme), "upto");
+	number = buy(house);
+	snprintf(house->terms.charged, sizeof(house->terms.charged), "1001");
+	assert_int_equal(
+		finish_as(house, number, X402_CLIENT_OUTCOME_PAID, 200, true),
+		X402_OK);
+	assert_int_equal(spent(house), 1000);
+}
+
 static void test_budget_exact_counts_what_was_signed(void **state)
 {
 	struct house *house = *state;
@@ -351,6 +366,7 @@ int main(void)
 		TEST(test_budget_session_counts_one_session),
 		TEST(test_budget_of_the_process_binds_too),
 		TEST(test_budget_upto_counts_what_was_taken),
+		TEST(test_budget_upto_counts_no_more_than_was_signed),
 		TEST(test_budget_exact_counts_what_was_signed),
 		TEST(test_budget_refusal_reserves_nothing),
 		TEST(test_budget_that_limits_nothing_is_invalid),
