@@ -9,6 +9,11 @@
 
 #include <confuse.h>
 
+/* ---- config_check.c ---- */
+/* The validators of every key; not of a section that comes later. */
+void fac_config_set_checks(cfg_t *cfg);
+
+/* ---- config_hook.c ---- */
 /* The keys of a webhook section, and its validators. */
 extern cfg_opt_t fac_config_hook_options[];
 int fac_config_check_hook(cfg_t *cfg, cfg_opt_t *opt);
