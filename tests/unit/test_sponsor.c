@@ -30,6 +30,7 @@ static struct {
 	size_t gift_calldata_len;
 	struct x402_address gift_to;
 	bool timer_set;
+	uint64_t timer_ms;
 	void (*timer)(void *);
 	void *timer_arg;
 	unsigned done;
@@ -152,6 +153,7 @@ void fac_timer_start(
 	assert_true(delay_ms > 0 && repeat_ms == 0);
 	assert_int_equal(world.asked, NOTHING);
 	world.timer_set = true;
+	world.timer_ms = delay_ms;
 }
 
 void fac_timer_stop(struct fac_timer *timer)
@@ -308,14 +310,19 @@ static void tell_nonce(uint64_t nonce)
 	world.nonce(world.user, X402_OK, nonce);
 }
 
-static void ring(void)
+static void ring_after(uint64_t ms)
 {
 	assert_int_equal(world.asked, NOTHING);
 	assert_int_equal(world.done, 0);
 	assert_true(world.timer_set);
 	world.timer_set = false;
-	world.now_ms += 250;
+	world.now_ms += ms;
 	world.timer(world.timer_arg);
+}
+
+static void ring(void)
+{
+	ring_after(250);
 }
 
 static void assert_end(enum x402_reason reason, bool fault)
@@ -345,6 +352,52 @@ static void who_has_the_gas_is_given_nothing(void **state)
 	assert_end(X402_REASON_NONE, false);
 	assert_int_equal(world.gifts, 0);
 	assert_int_equal(world.sends, 1);
+}
+
+/* A chain that mines at once is looked at as soon as that was seen. */
+static void approvals_are_looked_for_as_soon_as_others_were_found(void **state)
+{
+	struct fac_pace pace = {0};
+
+	(void)state;
+	chain.pace = &pace;
+	for (unsigned i = 0; i < 8; i++) {
+		memset(&sponsoring, 0, sizeof(sponsoring));
+		world.done = 0;
+		start();
+		tell_fees(1000);
+		tell_balance(COST);
+		tell_sent(FAC_SEND_ACCEPTED);
+		assert_in_range(world.timer_ms, 1, FAC_PACE_STEP_MS - 1);
+		ring_after(world.timer_ms);
+		tell_receipt(FAC_RECEIPT_FOUND, true);
+		fac_sponsor_clear(&sponsoring);
+	}
+	assert_true(fac_pace_is_quick(&pace));
+	assert_true(fac_pace_first(&pace) <= 1);
+}
+
+/* Where blocks take seconds it is asked as often as ever, and no sooner. */
+static void approvals_on_a_slow_chain_are_not_asked_after_more(void **state)
+{
+	struct fac_pace pace = {.known = true, .first_ms = FAC_PACE_STEP_MS};
+
+	(void)state;
+	chain.pace = &pace;
+	start();
+	tell_fees(1000);
+	tell_balance(COST);
+	tell_sent(FAC_SEND_ACCEPTED);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_true(world.timer_ms == 250);
+		ring();
+		tell_receipt(FAC_RECEIPT_NONE, false);
+		tell_nonce(4);
+	}
+	ring();
+	tell_receipt(FAC_RECEIPT_FOUND, true);
+	assert_end(X402_REASON_NONE, false);
+	assert_false(fac_pace_is_quick(&pace));
 }
 
 static void what_lacks_is_given_and_no_more(void **state)
@@ -630,6 +683,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(who_has_the_gas_is_given_nothing),
+		CASE(approvals_are_looked_for_as_soon_as_others_were_found),
+		CASE(approvals_on_a_slow_chain_are_not_asked_after_more),
 		CASE(what_lacks_is_given_and_no_more),
 		CASE(node_without_the_gift_is_waited_for),
 		CASE(bytes_are_sent_again_where_mempools_forget),

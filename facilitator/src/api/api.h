@@ -18,6 +18,7 @@
 
 #include "api/counts.h"
 #include "config.h"
+#include "core/pace.h"
 #include "run/loop.h"
 #include "run/settler.h"
 #include "store/store.h"
@@ -43,6 +44,7 @@ struct fac_chain_status {
 struct fac_app_chain {
 	struct x402_network network;
 	struct fac_chain *chain; /* this worker's own */
+	struct fac_pace *pace;   /* of approvals there; so is this */
 	struct x402_address signers[FAC_ENGINE_SIGNERS_MAX];
 	/* Solana: who pays fees, in their place, and what they may pay. */
 	struct x402_pubkey fee_payers[FAC_ENGINE_SIGNERS_MAX];

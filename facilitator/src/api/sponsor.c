@@ -24,7 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How often a chain is asked for what is on its way. */
+/*
+ * How often a chain is asked for what is on its way, and sooner where what was
+ * sent was found sooner (core/pace.h).
+ */
 #define POLL_MS 250
 /* Mempools forget: the same bytes again, after so many polls. */
 #define SEND_AGAIN_POLLS 16
@@ -97,6 +100,44 @@ static struct fac_step later(struct fac_sponsoring *s)
 
 /* ---- 6. The wait. ---- */
 
+static uint64_t first_pause(const struct fac_sponsoring *s)
+{
+	const struct fac_pace *pace = s->judging->chain->pace;
+	uint64_t first = pace ? fac_pace_first(pace) : POLL_MS;
+
+	if (first >= FAC_PACE_STEP_MS)
+		return POLL_MS;
+	return first ? first : 1;
+}
+
+static struct fac_step look_later(struct fac_sponsoring *s)
+{
+	fac_timer_start(s->timer, s->pause_ms, 0);
+	s->pause_ms = fac_pace_next(s->pause_ms, POLL_MS);
+	return fac_wait(s->judging->request);
+}
+
+/* Sent again: it is looked for as before, and its time goes on. */
+static struct fac_step begin_to_look(struct fac_sponsoring *s)
+{
+	if (s->sent_ms)
+		return look_later(s);
+	s->sent_ms = fac_loop_now_ms(app_of(s)->loop);
+	s->looks = 0;
+	s->pause_ms = first_pause(s);
+	return look_later(s);
+}
+
+static void learn_pace(struct fac_sponsoring *s)
+{
+	struct fac_pace *pace = s->judging->chain->pace;
+
+	if (pace && s->sent_ms)
+		fac_pace_found(pace, s->looks,
+			fac_loop_now_ms(app_of(s)->loop) - s->sent_ms, POLL_MS);
+	s->sent_ms = 0;
+}
+
 static void on_nonce(void *user, enum x402_err err, uint64_t nonce)
 {
 	struct fac_sponsoring *s = user;
@@ -104,7 +145,12 @@ static void on_nonce(void *user, enum x402_err err, uint64_t nonce)
 	struct fac_step step;
 
 	/* Another transaction took it: verifying says what became of it. */
-	if (!err && nonce > s->nonce && ++s->misses >= MISSES_MAX)
+	if (!err && nonce > s->nonce)
+		s->misses++;
+	/* One that lags gets time for the receipt, whatever the pace. */
+	if (s->misses > 1)
+		s->pause_ms = POLL_MS;
+	if (s->misses >= MISSES_MAX)
 		fac_end(finish(s));
 	else if (is_over(s, &step))
 		fac_end(step);
@@ -112,7 +158,7 @@ static void on_nonce(void *user, enum x402_err err, uint64_t nonce)
 	else if (s->funds_late && (err || nonce <= s->nonce))
 		fac_end(ask_balance(s));
 	else
-		fac_end(later(s));
+		fac_end(look_later(s));
 }
 
 static void on_receipt(void *user, const struct fac_chain_receipt *receipts,
@@ -124,6 +170,7 @@ static void on_receipt(void *user, const struct fac_chain_receipt *receipts,
 	struct fac_step step;
 
 	if (receipts_len == 1 && receipts[0].status == FAC_RECEIPT_FOUND) {
+		learn_pace(s);
 		fac_end(receipts[0].receipt.success
 				? finish(s)
 				: refuse(s,
@@ -144,6 +191,7 @@ static struct fac_step ask_receipt(struct fac_sponsoring *s)
 {
 	uint8_t hashes32[1][32];
 
+	s->looks++;
 	memcpy(hashes32[0], s->hash32, 32);
 	fac_chain_receipts(s->judging->chain->chain,
 		(const uint8_t(*)[32])hashes32, 1, left_ms(s), on_receipt, s);
@@ -160,7 +208,7 @@ static void on_timer(void *arg)
 		fac_end(step);
 	else if (s->funds_late)
 		fac_end(ask_receipt(s));
-	else if (++s->polls % SEND_AGAIN_POLLS == 0)
+	else if (s->pause_ms >= POLL_MS && ++s->polls % SEND_AGAIN_POLLS == 0)
 		fac_end(send(s));
 	else
 		fac_end(ask_receipt(s));
@@ -177,9 +225,13 @@ static void on_sent(void *user, const struct fac_send_outcome *outcome)
 	switch (outcome->status) {
 	case FAC_SEND_ACCEPTED:
 	case FAC_SEND_ALREADY_KNOWN:
+		fac_end(begin_to_look(s));
+		return;
 	case FAC_SEND_NONCE_TOO_LOW: /* mined, or overtaken: see 6 */
 	case FAC_SEND_FAULT:         /* it may have been taken */
-		fac_end(later(s));
+		s->sent_ms = 0;
+		s->pause_ms = POLL_MS;
+		fac_end(look_later(s));
 		return;
 	case FAC_SEND_INSUFFICIENT_FUNDS:
 		/* That node does not have the gift's block yet. */
@@ -386,6 +438,8 @@ struct fac_step fac_sponsor_start(struct fac_sponsoring *sponsoring,
 	s->deadline_ms = deadline_ms;
 	s->end = (struct fac_sponsor_end){.reason = X402_REASON_NONE};
 	s->misses = 0;
+	s->sent_ms = 0;
+	s->pause_ms = POLL_MS;
 	if (!s->timer &&
 		fac_timer_new(
 			judging->request->app->loop, on_timer, s, &s->timer))

@@ -30,6 +30,9 @@ struct fac_sponsoring {
 	uint64_t gift_until_ms;
 	unsigned starts;
 	unsigned polls;
+	uint64_t sent_ms;  /* a node took it; 0: it was found since */
+	uint64_t pause_ms; /* between looks for it */
+	unsigned looks;    /* for it */
 	unsigned misses;
 	uint64_t ticket; /* of the engine, while it gives */
 	bool gift_asked;

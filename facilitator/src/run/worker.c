@@ -32,6 +32,7 @@ struct end_mail;
 
 struct fac_worker {
 	struct fac_app app;
+	struct fac_pace paces[FAC_ENGINE_CHAINS_MAX]; /* of app.chains */
 	struct fac_loop *main_loop;
 	struct http_server *server;
 	uint16_t port;
@@ -171,6 +172,8 @@ enum x402_err fac_worker_start(const struct fac_worker_options *options,
 	worker->app.counts = options->counts;
 	worker->app.worker = options->index;
 	worker->app.boot_unix_ms = fac_unix_ms();
+	for (size_t i = 0; i < FAC_ENGINE_CHAINS_MAX; i++)
+		worker->app.chains[i].pace = &worker->paces[i];
 	enum x402_err err = fac_loop_new(&worker->app.loop);
 	if (!err)
 		err = make_chains(&worker->app, options);
