@@ -131,7 +131,7 @@ static void test_asset_table_is_well_formed(void **state)
 		official += asset->official;
 	}
 	assert_int_equal(official, 27);
-	assert_int_equal(n - official, 14);
+	assert_int_equal(n - official, 17);
 	assert_null(x402_known_asset_at(SIZE_MAX));
 }
 
@@ -152,6 +152,17 @@ static void test_default_asset_facts(void **state)
 		"0");
 	assert_int_equal(x402_default_asset_of("eip155:4326")->decimals, 18);
 	assert_false(x402_default_asset_of("eip155:1")->official);
+	/* BSC has no EIP-3009, and 18 decimals; its test network too. */
+	for (size_t i = 0; i < 2; i++) {
+		asset = x402_default_asset_of(i ? "eip155:97" : "eip155:56");
+		assert_int_equal(asset->decimals, 18);
+		assert_int_equal(asset->method, X402_TRANSFER_PERMIT2);
+		assert_false(asset->eip2612);
+	}
+	assert_string_equal(
+		x402_default_asset_of("eip155:11155111")->name, "USDC");
+	assert_string_equal(
+		x402_default_asset_of("eip155:11155420")->name, "USDC");
 	assert_null(x402_default_asset_of("eip155:5"));
 	assert_null(x402_default_asset_of("base"));
 	assert_null(x402_default_asset_of(NULL));

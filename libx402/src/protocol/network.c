@@ -124,6 +124,16 @@ static const struct x402_default_asset assets[] = {
 		"USDC", "USD Coin", "2", 6, E3009, true),
 	UNOFFICIAL("eip155:80002", "0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582",
 		"USDC", "USDC", "2", 6, E3009, true),
+	/* Test networks that 8.3 has no row for: Circle's, and Binance's own.
+	 */
+	UNOFFICIAL("eip155:11155111",
+		"0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238", "USDC", "USDC",
+		"2", 6, E3009, true),
+	UNOFFICIAL("eip155:11155420",
+		"0x5fd84259d66Cd46123540766Be93DFE6D43130D7", "USDC", "USDC",
+		"2", 6, E3009, true),
+	UNOFFICIAL("eip155:97", "0x64544969ed7EBf5f083679233325356EbE738930",
+		"USDC", NULL, NULL, 18, P2, false),
 	UNOFFICIAL("eip155:4689", "0xcdf79194c6c285077a58da47641d4dbe51f63542",
 		"USDC.e", "Bridged USDC", "2", 6, E3009, true),
 	UNOFFICIAL("eip155:3338", "0xbbA60da06c2c5424f03f7434542280FCAd453d10",
