@@ -237,7 +237,27 @@ def rule_registration():
             say(path, 1, "lock file with download addresses")
 
 
-RULES = {"walls": rule_walls, "style": rule_style, "format": rule_format,
+# ------------------------------------------------------------------ shown
+
+def rule_shown():
+    """A diff that a page shows is of the tree as it stands: a whole file is
+    that file, any other added line is in its file."""
+    for page in tracked("docs/*.md"):
+        whole, target, shown = False, None, []
+        for number, line in enumerate(read(page).split("\n") + ["```"], 1):
+            if line.startswith("--- ") or line == "```":
+                if whole and target and "\n".join(shown) + "\n" != read(target):
+                    say(page, number, f"shows another {target}")
+                whole, target, shown = line == "--- /dev/null", None, []
+            elif line.startswith("+++ b/"):
+                target = line[len("+++ b/"):]
+            elif target and line.startswith("+"):
+                shown.append(line[1:])
+                if line[1:] not in read(target).split("\n"):
+                    say(page, number, f"not in {target}: {line[1:]}")
+
+
+RULES = {"walls": rule_walls, "shown": rule_shown, "style": rule_style, "format": rule_format,
          "registration": rule_registration}
 if RULE not in RULES:
     sys.exit(f"lint.py: expected one of {', '.join(RULES)}, got '{RULE}'")
