@@ -170,7 +170,7 @@ async function install(rpcUrl) {
   const walletOwner = account(5);
   const wallet = await deploy(compiled.SmartWallet.bytecode, compiled.SmartWallet.abi, [walletOwner.address]);
   const badTokens = {};
-  for (const name of ['FeeToken', 'SilentToken', 'FakeLogToken', 'FalseToken', 'GasBombToken']) {
+  for (const name of ['FeeToken', 'SilentToken', 'FakeLogToken', 'FalseToken', 'PausedToken', 'GasBombToken']) {
     badTokens[name] = await deploy(compiled[name].bytecode, compiled[name].abi);
   }
 

@@ -195,6 +195,9 @@ const chain = [
   { name: 'asset without code', row: 'F-039', change: p => {
     p.requirements.asset = p.domain.verifyingContract = '0x00000000000000000000000000000000DeaDBeef';
   }, expect: ok('asset_not_deployed_contract') },
+  { name: 'a token that is paused', row: 'F-041', token: 'PausedToken', expect: exact('transaction_simulation_failed') },
+  { name: 'a token that says nothing of a used nonce', row: 'F6', token: 'SilentToken', prepare: 'useSilently',
+    expect: exact('nonce_already_used') },
   { name: 'asset without EIP-3009', row: 'F-041', change: (p, info) => {
     p.requirements.asset = p.domain.verifyingContract = info.multicall3;
   }, expect: exact('eip3009_not_supported') },

@@ -108,6 +108,7 @@ const both = (scheme, info) => {
       permit: {witness: {to: ZERO, ...(upto ? {facilitator: info.accounts.facilitator.address} : {}), validAfter: '0'}},
       requirements: {payTo: ZERO}}, reason: 'permit2_invalid_destination'},
     {name: 'a token that says no (20)', change: {token: info.badTokens.FalseToken}, reason: 'permit2_simulation_failed'},
+    {name: 'a token that is paused (20)', change: {token: info.badTokens.PausedToken}, reason: 'permit2_simulation_failed'},
     {name: 'a token that takes all gas (20)', change: {token: info.badTokens.GasBombToken},
       reason: 'permit2_simulation_failed'},
     {name: 'a token that keeps a fee (20)', change: {token: info.badTokens.FeeToken},

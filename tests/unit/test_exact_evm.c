@@ -548,6 +548,29 @@ static void settle(const struct payment *p, struct x402_settle_plan *ret_plan)
 	x402_facilitator_request_clear(&request);
 }
 
+/* F6: nothing reverts, and nothing would move. */
+static void test_unknown_token_is_asked_for_the_nonce(void **state)
+{
+	struct payment p = good_payment();
+	struct chain chain = good_chain();
+
+	(void)state;
+	chain.nonce_used = true;
+	/* This one is known to revert. */
+	assert_reason(&p, &chain, "", 1);
+	p.network = p.accepted_network = "eip155:31337";
+	p.chain_id = 31337;
+	assert_reason(&p, &chain, "invalid_exact_evm_nonce_already_used", 1);
+	chain.nonce_used = false;
+	assert_reason(&p, &chain, "", 1);
+	/* One that does not say is tried as any other. */
+	chain.no_eip3009 = true;
+	assert_reason(&p, &chain, "", 1);
+	chain.no_eip3009 = false;
+	chain.fault_at = 4;
+	assert_int_equal(run(&p, &chain).err, X402_ERR_CHAIN);
+}
+
 static void test_settle_plan_needs_a_valid_verdict(void **state)
 {
 	struct payment p = good_payment();
@@ -900,6 +923,7 @@ int main(void)
 			test_wrapped_signature_without_code_is_refused),
 		cmocka_unit_test(test_simulation_failure_is_diagnosed_in_order),
 		cmocka_unit_test(test_chain_fault_is_never_a_verdict),
+		cmocka_unit_test(test_unknown_token_is_asked_for_the_nonce),
 		cmocka_unit_test(test_settle_plan_needs_a_valid_verdict),
 		cmocka_unit_test(
 			test_settle_key_depends_on_payer_and_nonce_only),

@@ -82,6 +82,8 @@ static bool check_requirements(const struct x402_facilitator_request *request,
 			X402_REASON_EVM_MISSING_EIP712_DOMAIN,
 			"expected extra.name and extra.version, the token's "
 			"EIP-712 domain");
+	state->may_be_silent = !x402_known_asset(
+		x402_payment_requirements_caip2(req), req->asset);
 	return x402__evm_same_network(
 		       request, plan, X402_REASON_EVM_NETWORK_MISMATCH) &&
 		x402__evm_read_requirements(req, plan);
@@ -139,6 +141,17 @@ uint64_t x402__exact_evm_gas(const struct x402__exact_evm *state)
 		codes;
 }
 
+static void add_state(struct x402_verify_plan *plan)
+{
+	struct x402__exact_evm *state = state_of(plan);
+	const struct x402_eip3009_authorization *auth =
+		&state->payload.authorization;
+	struct x402_buf *calldata = x402__evm_add_call(
+		plan, &state->evm.asset, 0);
+
+	x402_eip3009_state_calldata(&auth->from, auth->nonce32, calldata);
+}
+
 /* F-040, F-042: the very calldata that settle sends, as its sender. */
 static void add_simulation(struct x402_verify_plan *plan)
 {
@@ -149,6 +162,8 @@ static void add_simulation(struct x402_verify_plan *plan)
 
 	plan->reads[index].needs_sender = true;
 	x402__exact_evm_call(state, &plan->reads[index].to, calldata);
+	if (state->may_be_silent)
+		add_state(plan);
 }
 
 static enum x402_err ask_as_eoa(struct x402_verify_plan *plan)
@@ -211,13 +226,10 @@ static enum x402_err ask_with_deployment(struct x402_verify_plan *plan)
 static enum x402_err ask_why(struct x402_verify_plan *plan)
 {
 	struct x402__exact_evm *state = state_of(plan);
-	const struct x402_eip3009_authorization *auth =
-		&state->payload.authorization;
 	struct x402_buf *calldata;
 
 	x402__evm_begin_round(plan, X402__ROUND_DIAGNOSE);
-	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
-	x402_eip3009_state_calldata(&auth->from, auth->nonce32, calldata);
+	add_state(plan);
 	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
 	x402_abi_add_selector(calldata, selector_name);
 	calldata = x402__evm_add_call(plan, &state->evm.asset, 0);
@@ -289,21 +301,39 @@ static enum x402_err verify_plan(const struct x402_facilitator_request *request,
 
 /* ---- Judge. ---- */
 
-static enum x402_err judge_simulation(struct x402_verify_plan *plan,
-	const struct x402_chain_answer *asset_code,
-	const struct x402_chain_answer *simulation)
+/* True after refusing. */
+static bool refuse_if_used(
+	struct x402_verify_plan *plan, const struct x402_chain_answer *answer)
 {
+	bool used;
+
+	if (answer->status != X402_ANSWER_OK ||
+		x402_abi_read_bool(answer->data, 0, &used) != X402_OK || !used)
+		return false;
+	x402__refuse_text(plan, X402_REASON_EVM_NONCE_ALREADY_USED,
+		"the authorization's nonce was used or cancelled");
+	return true;
+}
+
+/* answers: code at the asset, the simulation, and what add_state asked. */
+static enum x402_err judge_simulation(
+	struct x402_verify_plan *plan, const struct x402_chain_answer *answers)
+{
+	const struct x402__exact_evm *state = state_of(plan);
 	bool good;
-	enum x402_err err = x402__evm_judge_asset(plan, asset_code, &good);
+	enum x402_err err = x402__evm_judge_asset(plan, &answers[0], &good);
 
 	if (err || !good)
 		return err;
-	err = x402__evm_judge_simulation(plan, simulation, &good);
+	err = x402__evm_judge_simulation(plan, &answers[1], &good);
 	if (err)
 		return err;
 	if (!good)
 		return ask_why(plan);
-	x402__accept(plan);
+	if (state->may_be_silent && answers[2].status == X402_ANSWER_FAULT)
+		return X402_ERR_CHAIN;
+	if (!state->may_be_silent || !refuse_if_used(plan, &answers[2]))
+		x402__accept(plan);
 	return X402_OK;
 }
 
@@ -314,7 +344,7 @@ static enum x402_err judge_eoa(
 		return X402_ERR_CHAIN;
 	if (answers[0].data.len > 0)
 		return ask_as_contract(plan); /* F-033 */
-	return judge_simulation(plan, &answers[1], &answers[2]);
+	return judge_simulation(plan, &answers[1]);
 }
 
 /*
@@ -412,7 +442,7 @@ static enum x402_err judge_contract(
 	}
 	if (!check_terms(plan))
 		return X402_OK;
-	return judge_simulation(plan, &answers[1], &answers[2]);
+	return judge_simulation(plan, &answers[1]);
 }
 
 /* F-041, in its order. */
@@ -422,7 +452,7 @@ static enum x402_err judge_diagnosis(
 	const struct x402__exact_evm *state = state_of(plan);
 	struct x402_errinfo info = {{0}, {0}};
 	struct x402_u256 balance;
-	bool used = false;
+	bool used;
 
 	for (size_t i = 0; i < plan->reads_len; i++) {
 		if (answers[i].status == X402_ANSWER_FAULT)
@@ -432,9 +462,8 @@ static enum x402_err judge_diagnosis(
 		x402_abi_read_bool(answers[0].data, 0, &used) != X402_OK)
 		x402__refuse_text(plan, X402_REASON_EVM_EIP3009_NOT_SUPPORTED,
 			"the asset has no authorizationState(address,bytes32)");
-	else if (used)
-		x402__refuse_text(plan, X402_REASON_EVM_NONCE_ALREADY_USED,
-			"the authorization's nonce was used or cancelled");
+	else if (refuse_if_used(plan, &answers[0]))
+		return X402_OK;
 	else if (refuse_if_other(plan, X402_REASON_EVM_TOKEN_NAME_MISMATCH,
 			 &answers[1], state->name) ||
 		refuse_if_other(plan, X402_REASON_EVM_TOKEN_VERSION_MISMATCH,
@@ -466,7 +495,7 @@ static enum x402_err verify_judge(struct x402_verify_plan *plan,
 	case X402__ROUND_CONTRACT:
 		return judge_contract(plan, answers);
 	case X402__ROUND_DEPLOY:
-		return judge_simulation(plan, &answers[0], &answers[1]);
+		return judge_simulation(plan, answers);
 	case X402__ROUND_DIAGNOSE:
 		return judge_diagnosis(plan, answers);
 	}

@@ -31,6 +31,11 @@ struct x402__exact_evm {
 	struct x402_eip3009_payload payload;
 	const char *name;    /* of the token's domain; borrowed */
 	const char *version; /* the same */
+	/*
+	 * A token that nobody knows may take a used nonce without a word and
+	 * move nothing (F6): it is asked for the nonce, and not only to try.
+	 */
+	bool may_be_silent;
 };
 
 /* The call that settles, and its ceiling of gas. */

@@ -102,6 +102,14 @@ contract FalseToken is BadToken {
     function _move(address, address, uint256) internal override {}
 }
 
+/// Moves nothing while its owner says so; a payer on a list of its owner's is
+/// refused in the same way.
+contract PausedToken is BadToken {
+    function _move(address, address, uint256) internal pure override {
+        revert("Pausable: paused");
+    }
+}
+
 /// Runs until the gas that it was given is gone.
 contract GasBombToken is BadToken {
     function _move(address, address, uint256) internal override {
