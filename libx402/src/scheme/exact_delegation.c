@@ -159,10 +159,7 @@ static bool check_gas(struct x402_verify_plan *plan)
 
 static bool names(struct x402_span context, const struct x402_address *signer)
 {
-	for (size_t at = 0; at + 20 <= context.len; at++)
-		if (memcmp(context.ptr + at, signer->bytes, 20) == 0)
-			return true;
-	return false;
+	return memmem(context.ptr, context.len, signer->bytes, 20) != NULL;
 }
 
 /* A context mostly names its delegate: ask that one first. Only the order. */
