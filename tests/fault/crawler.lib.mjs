@@ -130,7 +130,7 @@ export async function killAndResume(world, {urls, kills, seed, spanMs = 480, bud
   }
   // What the last kill left may wait for a block still: nobody knows yet.
   const last = [];
-  for (const end = Date.now() + 20000; ; await sleep(250)) {
+  for (const end = Date.now() + 60000; ; await sleep(250)) {
     last.push(await crawl(world, list, 'out', budget));
     if (last.at(-1).code === 0 || Date.now() > end) break;
   }

@@ -26,7 +26,11 @@ async function strikeInTurn(context, strike, mend) {
   repeat(context, 500, async () => {
     await strike(holder.index);
     await sleep(PAST_THE_LEASE_MS);
-    const token = await tokenOf(context);
+    let token = await tokenOf(context);
+    // The other one may be slow to take it.
+    for (const end = Date.now() + 30000; token === holder.token && Date.now() < end; await sleep(200)) {
+      token = await tokenOf(context);
+    }
     if (token !== holder.token + 1) context.complaint ??= `the lane's token was ${holder.token}, then ${token}`;
     await mend(holder.index);
     Object.assign(holder, {index: 1 - holder.index, token});

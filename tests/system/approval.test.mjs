@@ -254,7 +254,7 @@ describe('between the gift and the approval', () => {
       if (balance > 0n) return balance;
       await sleep(25);
     }
-    throw new Error('nothing was given');
+    throw new Error(`nothing was given: ${daemon.output().slice(-4000)}`);
   }
 
   test('the payer runs away with it: nothing is paid, and it was all', async () => {
