@@ -26,7 +26,7 @@ import { ARTICLE, PAYEE, PAYER, SECRET, challenge, decode, encode, pay, paying,
   './provider.lib.mjs';
 
 // The key of PAYER: anvil's.
-const PAYER_KEY =
+export const PAYER_KEY =
   '0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a';
 const OTHER = '/articles/reading-a-price-tag';
 const shut = (text, what) =>

@@ -5,15 +5,17 @@
 //   node --test tests/system/gateway_attacks.test.mjs
 
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { attack } from './attacks.table.mjs';
+import { PAYER_KEY, attack } from './attacks.table.mjs';
+import { accounts } from './facilitator.lib.mjs';
 import { contentRoutes, startGateway, startOrigin } from './gateway_site.lib.mjs';
 import { sleep, until } from './nginx.lib.mjs';
-import { PAYEE, challenge, pay, paying, raw, request, startFacilitator } from
-  './provider.lib.mjs';
+import { PAYEE, PAYER, TX, challenge, pay, paying, raw, request,
+  startFacilitator } from './provider.lib.mjs';
 
 attack('x402-gateway', async ({ f, dir, directory }) => {
   const origin = await startOrigin();
@@ -117,6 +119,54 @@ describe('attacks on what crosses x402-gateway', () => {
       assert.equal((await request(g, target)).status, 200, target);
     await g.stop();
   });
+
+  test('37 a transfer that is shown buys the body that it came with',
+    async () => {
+      const g = await startGateway(`
+        v1 = false public_origin = "http://127.0.0.1:PORT" journal = "DIR/journal"
+        facilitators = {"${f.url}"} network = "eip155:84532" pay_to = "${PAYEE}"
+        upstream "o" { url = "${origin.url}" }
+        route "POST /film" { price = "$0.01" scheme = "proof" settle = before }`);
+      const { accepts: [offer], resource } = await challenge(g, '/film',
+        { method: 'POST' });
+      const signature = await accounts.privateKeyToAccount(PAYER_KEY)
+        .signTypedData({ domain: { name: 'x402 transaction proof',
+          version: '1', chainId: 84532, verifyingContract: offer.asset },
+        types: { TransactionProof: [{ name: 'reference', type: 'bytes32' },
+          { name: 'transaction', type: 'bytes32' },
+          { name: 'payTo', type: 'address' },
+          { name: 'amount', type: 'uint256' },
+          { name: 'resource', type: 'string' }] },
+        primaryType: 'TransactionProof', message: {
+          reference: offer.extra.reference, transaction: TX, payTo: PAYEE,
+          amount: 10000n, resource: resource.url } });
+      // The body comes when the gate could have been asked without it.
+      const show = (body) => new Promise((done, fail) => {
+        const req = http.request(`${g.url}/film`, { method: 'POST', headers: {
+          'Content-Length': body.length, 'X-Payment-Proof': `${TX}; ` +
+            `reference=${offer.extra.reference}; payer=${PAYER}; ` +
+            `signature=${signature}` } }, async (res) => {
+          let text = '';
+          for await (const part of res) text += part;
+          done({ status: res.statusCode, text });
+        });
+        req.on('error', fail);
+        req.flushHeaders();
+        sleep(100).then(() => req.end(body));
+      });
+      origin.handler = (one, res) => {
+        res.statusCode = 500;
+        res.end();
+        return true;
+      };
+      assert.equal((await show('one')).status, 500);
+      origin.handler = (one, res) => { res.end(one.body); return true; };
+      // It is owed now, for this body.
+      assert.equal((await show('two')).status, 402);
+      assert.equal((await show('one')).text, 'one');
+      assert.equal(f.count('settle'), 1);
+      await g.stop();
+    });
 
   // An origin that answers before it has read the request's body, with a film
   // whose end takes its time.
