@@ -67,7 +67,7 @@ static bool pays(const struct http_request *request)
 	return http_request_header(
 		       request, X402_HEADER_PAYMENT_SIGNATURE, NULL) ||
 		http_request_header(request, X402_HEADER_X_PAYMENT, NULL) ||
-		http_request_header(request, "X-Payment-Proof", NULL);
+		http_request_header(request, X402_HEADER_X_PAYMENT_PROOF, NULL);
 }
 
 struct gw_exchange *gw_exchange_new_take(struct gw_client *client,

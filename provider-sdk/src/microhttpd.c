@@ -156,7 +156,8 @@ static bool has_payment(struct MHD_Connection *connection)
 
 	return nth_header(
 		       connection, X402_HEADER_PAYMENT_SIGNATURE, 0, &value) ||
-		nth_header(connection, X402_HEADER_X_PAYMENT, 0, &value);
+		nth_header(connection, X402_HEADER_X_PAYMENT, 0, &value) ||
+		nth_header(connection, X402_HEADER_X_PAYMENT_PROOF, 0, &value);
 }
 
 /* libmicrohttpd closes a connection that is answered before its body, so this
