@@ -9,6 +9,7 @@ import crypto from 'node:crypto';
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -421,6 +422,25 @@ test('signer_policy_binds_sessions_that_may_do_more', async (t) => {
   const { socket } = await startSigner(t, ['--max-amount', '0.0009usd']);
   const session = await newSession(['--max-amount', '1usd', '--max-spend', '100usd']);
   assert.match((await buy(socket, session)).error.message, /cap for one payment/);
+});
+
+// Somebody else can be tried by root only, who may be anybody.
+test('signer_knows_its_peers_by_the_kernels_word', { skip: process.getuid() !== 0 && 'needs root' }, async (t) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'x402-peers-'));
+  fs.chmodSync(dir, 0o755);
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  const socket = path.join(dir, 'socket');
+  const signer = await startCommand(home, ['signer', '--socket', socket, '--allow-uid', '12345'],
+    /listening socket=/, { env: { EVM_PRIVATE_KEY: KEY } });
+  t.after(() => signer.stop());
+  // perl is in every Debian, and where anybody may run it.
+  const ask = `$SIG{PIPE} = 'IGNORE'; $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die 'no socket';
+    $s->autoflush; print $s qq({"op":"address"}\\n); $line = <$s>; print $line // 'nothing';`;
+  const as = (uid) => execFileSync('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups',
+    '/usr/bin/perl', '-MIO::Socket::UNIX', '-e', ask, socket], { cwd: '/' }).toString();
+  assert.match(as(12345), /"ok":true/);
+  assert.match(as(0), /"ok":true/); // the signer's own user
+  assert.equal(as(23456), 'nothing');
 });
 
 test('session_revoked_pays_no_more', async (t) => {

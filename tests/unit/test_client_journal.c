@@ -128,6 +128,26 @@ static void test_reserve_unsigned_is_never_presented(void **state)
 	assert_int_equal(spent(house), 1000);
 }
 
+/* What the code looks for first, the file holds as well. */
+static void test_journal_file_keeps_one_open_purchase_of_a_name(void **state)
+{
+	struct house *house = *state;
+	int64_t one = buy(house);
+	house->ask.id = "another";
+	int64_t two = buy(house);
+	char sql[160];
+
+	assert_int_not_equal(one, two);
+	snprintf(sql, sizeof(sql),
+		"UPDATE purchases SET key = (SELECT key FROM purchases WHERE"
+		" number = %lld) WHERE number = %lld",
+		(long long)one, (long long)two);
+	assert_int_equal(
+		sqlite3_exec(house->journal->sqlite, sql, NULL, NULL, NULL) &
+			0xff,
+		SQLITE_CONSTRAINT);
+}
+
 static void test_reserve_open_purchase_gives_the_same_header(void **state)
 {
 	struct house *house = *state;
@@ -587,6 +607,7 @@ int main(void)
 		TEST(test_journal_newer_schema_refused),
 		TEST(test_journal_that_many_make_at_once_opens_for_all),
 		TEST(test_reserve_unsigned_is_never_presented),
+		TEST(test_journal_file_keeps_one_open_purchase_of_a_name),
 		TEST(test_reserve_open_purchase_gives_the_same_header),
 		TEST(test_reserve_refused_purchase_is_still_open),
 		TEST(test_reserve_expired_purchase_is_unresolved),
