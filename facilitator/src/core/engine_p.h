@@ -2,6 +2,7 @@
  * engine_p.h: what the engine's files share. Private to core/.
  *
  *   engine.c     making, callers, deadlines, the tick
+ *   job.c        payments in work: reserved, found, given up
  *   line.c       a chain and its lanes as they begin
  *   answer.c     what a caller is told; the one success of R2
  *   batch.c      who travels with whom; calldata, gas, waiting for company
@@ -345,6 +346,12 @@ void fac_job_store(
 void fac_tx_store(
 	struct fac_tx *tx, struct fac_verb *verb, fac_store_done *done);
 
+/* Begin with a caller, or begin anew. */
+void fac_waiter_start(struct fac_waiter *waiter);
+/* Told, and nothing is owed to it. */
+void fac_waiter_free(struct fac_waiter *waiter);
+
+/* ---- job.c ---- */
 struct fac_job *fac_job_find(
 	struct fac_engine *engine, const uint8_t key32[32]);
 /* Takes payment. */
@@ -356,12 +363,13 @@ void fac_job_end(struct fac_job *job);
 bool fac_job_returned(struct fac_job *job);
 void fac_job_set_payment(
 	struct fac_job *job, const struct fac_payment *payment);
+/* Whoever waits and whatever is owed: the engine ends. */
+void fac_job_free(struct fac_job *job);
+/* Its first step; then the lanes, or what its row says. */
+void fac_job_reserve(
+	struct fac_job *job, const struct fac_spend_limits *limits);
 /* Give a reservation up. */
 void fac_job_release(struct fac_job *job, const char *note);
-/* Begin with a caller, or begin anew. */
-void fac_waiter_start(struct fac_waiter *waiter);
-/* Told, and nothing is owed to it. */
-void fac_waiter_free(struct fac_waiter *waiter);
 /* Callers of a payment that was given up: those with a plan begin anew. */
 void fac_job_restart_callers(struct fac_job *job);
 
