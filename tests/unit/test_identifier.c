@@ -3,7 +3,7 @@
  * authorization under a name that was charged already is charged, too.
  */
 #include "counters_p.h"
-#include "gate_house.h"
+#include "memory_house.h"
 
 #define ID "purchase-0001-abcdef"
 
@@ -321,47 +321,12 @@ static void uncount(void *user, const uint8_t key32[32], uint64_t now_unix_s)
 {
 	x402__counter_drop(user, key32, now_unix_s);
 }
-static enum x402_claim claim_anew(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key, uint64_t expires, uint64_t now,
-	char **ret_receipt)
-{
-	(void)user;
-	(void)gate;
-	(void)key;
-	(void)expires;
-	(void)now;
-	*ret_receipt = NULL;
-	return X402_CLAIM_NEW;
-}
-static bool asking(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key)
-{
-	(void)user;
-	(void)gate;
-	(void)key;
-	return true;
-}
-static void settled(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key, const char *receipt)
-{
-	(void)user;
-	(void)gate;
-	(void)key;
-	(void)receipt;
-}
-static void ended(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key, enum x402_claim_end end,
-	const char *receipt)
-{
-	(void)end;
-	settled(user, gate, key, receipt);
-}
 
 static const uint8_t secret32[32] = {5};
-static const struct x402_provider_memory counting = {.claim = claim_anew,
-	.asking = asking,
-	.settled = settled,
-	.end = ended,
+static const struct x402_provider_memory counting = {.claim = memory_claim,
+	.asking = memory_asking,
+	.settled = memory_settled,
+	.end = memory_end,
 	.count = count,
 	.counted = counted,
 	.uncount = uncount,

@@ -3,7 +3,7 @@
  * own key functions; the reference's client does it in
  * tests/system/provider_extensions.test.mjs.
  */
-#include "gate_house.h"
+#include "memory_house.h"
 #include "siwx_p.h"
 
 static const struct x402_provider_route routes[] = {
@@ -526,41 +526,6 @@ static bool everybody_paid(void *user, const struct x402_gate *gate,
 	snprintf(user, X402_PUBKEY_TEXT_SIZE, "%s", payer);
 	return true;
 }
-static enum x402_claim no_claim(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key, uint64_t expires, uint64_t now,
-	char **ret_receipt)
-{
-	(void)user;
-	(void)gate;
-	(void)key;
-	(void)expires;
-	(void)now;
-	*ret_receipt = NULL;
-	return X402_CLAIM_FULL;
-}
-static bool no_asking(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key)
-{
-	(void)user;
-	(void)gate;
-	(void)key;
-	return false;
-}
-static void no_settled(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key, const char *receipt)
-{
-	(void)user;
-	(void)gate;
-	(void)key;
-	(void)receipt;
-}
-static void no_end(void *user, const struct x402_gate *gate,
-	const struct x402_claim_key *key, enum x402_claim_end end,
-	const char *receipt)
-{
-	(void)end;
-	no_settled(user, gate, key, receipt);
-}
 
 static void test_siwx_solana_by_its_key(void **state)
 {
@@ -571,10 +536,10 @@ static void test_siwx_solana_by_its_key(void **state)
 	static const uint8_t secret32[32] = {9};
 	static const uint8_t seed32[32] = {1};
 	char payer[X402_PUBKEY_TEXT_SIZE] = "";
-	const struct x402_provider_memory memory = {.claim = no_claim,
-		.asking = no_asking,
-		.settled = no_settled,
-		.end = no_end,
+	const struct x402_provider_memory memory = {.claim = memory_claim,
+		.asking = memory_asking,
+		.settled = memory_settled,
+		.end = memory_end,
 		.has_paid = everybody_paid,
 		.user = payer,
 		.secret32 = secret32};
@@ -588,6 +553,7 @@ static void test_siwx_solana_by_its_key(void **state)
 	struct house house;
 
 	(void)state;
+	memory_says = X402_CLAIM_FULL;
 	assert_int_equal(x402_svm_secret_from_seed(seed32, &secret), X402_OK);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char *proof;
