@@ -2,10 +2,12 @@
 // here, and a chain on which they were used for something else by the time they
 // are mined. What counts is what arrived: no credit without money of its own.
 import assert from 'node:assert/strict';
+import {writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
+import {join} from 'node:path';
 import {after, before, test} from 'node:test';
 import {contracts} from '../devnet/compile.mjs';
-import {paymentRequest, permit2Request, post, raced, randomNonce, signAuthorization, startDevnet, startFacilitator}
+import {paymentRequest, permit2Request, post, raced, randomNonce, scratchDir, signAuthorization, startDevnet, startFacilitator}
   from '../devnet/lib.mjs';
 import {impersonate, invalidateNonce, sendAs} from '../devnet/wallets.mjs';
 import {send} from './permit2.table.mjs';
@@ -72,6 +74,35 @@ test('and what paid each of them credits each of them (23)', async () => {
   assert.equal(await devnet.balanceOf(info.accounts.payee.address) - start, 3000n);
   for (const answer of answers) assert.equal(answer.success, true, JSON.stringify(answers));
   assert.equal(new Set(answers.map(({transaction}) => transaction)).size, 1);
+});
+
+// Two facilitators of one seller that know nothing of each other.
+test('one authorization at two stores is one success where nobody credits what others land (1)', async () => {
+  const daemons = await Promise.all(['facilitator', 'payee'].map(async (name) => {
+    const dir = scratchDir();
+    const files = [join(dir, 'key'), join(dir, 'facilitator.conf')];
+    writeFileSync(files[0], info.accounts[name].privateKey, {mode: 0o600});
+    writeFileSync(files[1], `listen = "127.0.0.1:0"\nstore = "${join(dir, 'f.sqlite')}"\nchain "${info.network}" {\n`
+      + `rpc_urls = {"${info.rpcUrl}"}\nsigner_key_file = {"${files[0]}"}\ncredit_preempted = false\n}\n`);
+    return startFacilitator(devnet, {}, {args: ['-c', files[1]]});
+  }));
+  try {
+    const body = await paymentRequest(info);
+    const start = await devnet.balanceOf(info.accounts.payee.address);
+    const told = new Set();
+    const ask = () => Promise.all(daemons.map(async ({url}) => {
+      const answer = (await post(`${url}/settle`, body)).body;
+      if (answer.success) told.add(url);
+      return answer;
+    }));
+    let answers = await raced(devnet, ask, 2, []);
+    for (let i = 0; i < 10 && answers.some(({errorReason}) => errorReason === 'settlement_pending'); i++)
+      answers = await ask();
+    assert.equal(await devnet.balanceOf(info.accounts.payee.address) - start, 1000n);
+    assert.equal(told.size, 1, JSON.stringify(answers));
+  } finally {
+    for (const daemon of daemons) await daemon.stop();
+  }
 });
 
 // ---- What says one thing when it is asked, and does another on the chain. ----
