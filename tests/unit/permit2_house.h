@@ -10,11 +10,12 @@
 #include "x402/abi.h"
 #include "x402/scheme.h"
 
-#define SIGNER   "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-#define STRANGER "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
-#define FACTORY  "0x00000000000000000000000000000000000fac70"
-#define MAGIC    "1626ba7e"
-#define ZEROS28  "00000000000000000000000000000000000000000000000000000000"
+#define SIGNER      "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+#define OTHER_TOKEN "0x000000000000000000000000000000000070ce20"
+#define STRANGER    "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
+#define FACTORY     "0x00000000000000000000000000000000000fac70"
+#define MAGIC       "1626ba7e"
+#define ZEROS28     "00000000000000000000000000000000000000000000000000000000"
 
 static struct x402_address address(const char *text)
 {
@@ -204,8 +205,9 @@ static void put_hex(struct x402_buf *buf, const char *text)
 static bool has_code(struct chain *chain, const struct x402_address *at)
 {
 	struct x402_address token = address(TOKEN);
+	struct x402_address other = address(OTHER_TOKEN);
 
-	if (x402_address_equal(at, &token))
+	if (x402_address_equal(at, &token) || x402_address_equal(at, &other))
 		return !chain->asset_has_no_code;
 	if (x402_address_equal(at, x402_permit2_proxy(X402_PERMIT2_EXACT)) ||
 		x402_address_equal(at, x402_permit2_proxy(X402_PERMIT2_UPTO)))

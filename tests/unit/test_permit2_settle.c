@@ -101,6 +101,13 @@ static void test_key_is_the_owners_nonce(void **state)
 	p = good(X402_PERMIT2_UPTO);
 	b = settled(&p);
 	assert_memory_equal(a.key.bytes, b.key.bytes, 32);
+	/* Whatever the token: the nonce is of the owner alone. */
+	p = good(X402_PERMIT2_EXACT);
+	p.asset = OTHER_TOKEN;
+	p.auth.token = address(OTHER_TOKEN);
+	c = settled(&p);
+	assert_memory_equal(a.key.bytes, c.key.bytes, 32);
+	x402_settle_plan_clear(&c);
 	p.auth.nonce = x402_u256_from_u64(0x1235);
 	c = settled(&p);
 	assert_memory_not_equal(a.key.bytes, c.key.bytes, 32);
