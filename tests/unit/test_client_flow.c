@@ -742,6 +742,29 @@ static void test_flow_resumed_and_unreachable_is_unknown(void **state)
 	end_play(&play);
 }
 
+/* It may be refused for having been paid with before. */
+static void test_flow_resumed_and_refused_is_unknown(void **state)
+{
+	(void)state;
+	static const struct answer answers[] = {PAYS};
+	struct play play = {.answers = answers, .answers_len = 1};
+
+	assert_int_equal(x402__options_resolve(NULL, &play.options), X402_OK);
+	play.request.url = URL;
+	play.signer.sign = count_signature;
+	play.signer.user = &play;
+	x402__flow_init(&play.flow, &play.options, &play.signer, &play.request);
+	give(&play, &answers[0]);
+	x402__flow_present(&play.flow, "PAYMENT-SIGNATURE", "e30=");
+	give(&play, &answers[0]);
+	assert_int_equal(play.flow.step, X402__FLOW_DONE);
+	assert_int_equal(play.signatures, 0);
+	assert_int_equal(play.flow.cause, X402_CLIENT_CAUSE_UNPROVEN);
+	assert_int_equal(
+		play.flow.payment.outcome, X402_CLIENT_OUTCOME_UNKNOWN);
+	end_play(&play);
+}
+
 static void test_flow_unsendable_requests_send_nothing(void **state)
 {
 	(void)state;
@@ -875,6 +898,7 @@ int main(void)
 			test_flow_retry_after_is_believed_within_bounds),
 		cmocka_unit_test(test_flow_give_up_keeps_what_is_open),
 		cmocka_unit_test(test_flow_resumed_and_unreachable_is_unknown),
+		cmocka_unit_test(test_flow_resumed_and_refused_is_unknown),
 		cmocka_unit_test(test_flow_unsendable_requests_send_nothing),
 		cmocka_unit_test(
 			test_flow_signed_payment_passes_every_offline_check),
