@@ -2,7 +2,9 @@
 // port of the loopback and on a socket file, ended by process id. The server
 // refuses to run as root, so root becomes the user postgres for it.
 import {execFileSync} from 'node:child_process';
+import {once} from 'node:events';
 import {chownSync} from 'node:fs';
+import {connect, createServer} from 'node:net';
 import {join} from 'node:path';
 import {freePort, run, scratchDir, start} from '../devnet/lib.mjs';
 
@@ -54,6 +56,50 @@ export async function startPostgres() {
   };
   await postgres.start();
   return postgres;
+}
+
+/**
+ * A pooler between daemons and server that drops its clients: what came from
+ * the server last is lost, so nobody knows whether it was committed.
+ * @returns {{uri, cut(how): number, stop()}} how: 'server' drops the next
+ * answer and then the connection, 'client' the next question, 'now' at once
+ */
+export async function startPooler(postgres) {
+  const target = new URL(postgres.uri);
+  const pairs = new Set();
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname);
+    const pair = {end() { pairs.delete(pair); client.destroy(); upstream.destroy(); }};
+    pairs.add(pair);
+    for (const [from, to, name] of [[client, upstream, 'client'], [upstream, client, 'server']]) {
+      from.on('data', (bytes) => {
+        if (pair.how === name) pair.end();
+        else to.write(bytes);
+      });
+      from.on('error', pair.end);
+      from.on('close', pair.end);
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    uri: `postgres://postgres@127.0.0.1:${server.address().port}/postgres`,
+    cut(how) {
+      let struck = 0;
+      for (const pair of pairs) {
+        if (pair.how) continue;
+        struck++;
+        pair.how = how;
+        if (how === 'now') pair.end();
+      }
+      return struck;
+    },
+    async stop() {
+      for (const pair of pairs) pair.end();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
 
 /** What the journal says: rows as readSqlite of ledger.mjs gives them. */

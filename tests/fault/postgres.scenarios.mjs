@@ -2,7 +2,7 @@
 // those of scenarios.mjs.
 import assert from 'node:assert/strict';
 import {sleep} from '../devnet/lib.mjs';
-import {readPostgres, startPostgres} from './postgres.mjs';
+import {readPostgres, startPooler, startPostgres} from './postgres.mjs';
 import {endRepeat, repeat} from './scenarios.mjs';
 
 // A lease lasts 15 s; its heir waits a little for the next try.
@@ -61,4 +61,21 @@ export const scenarios = [
       });
     },
     heal: endRepeat, readJournal},
+  {name: 'PostgreSQL cut off', what: 'a pooler drops the daemons\' connections: before a question, before its answer, and idle, in turn',
+    blockTime: 1, lastsMs: {short: 6000, full: 60000}, readJournal,
+    async setup(context) {
+      context.postgres = await startPostgres();
+      context.pooler = await startPooler(context.postgres);
+      context.store = context.pooler.uri;
+      context.cleanUp = async () => {
+        await context.pooler.stop();
+        await context.postgres.stop('SIGQUIT');
+      };
+      for (let i = 0; i < 2; i++) context.daemons.push(await context.startDaemon());
+    },
+    async inject(context) {
+      let turn = 0;
+      repeat(context, 250, async () => assert.ok(context.pooler.cut(['server', 'client', 'now'][turn++ % 3])));
+    },
+    heal: endRepeat},
 ];

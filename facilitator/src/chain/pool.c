@@ -6,6 +6,10 @@
  * bad endpoint is passed over while a better one is there, and still asked
  * when there is nobody else.
  *
+ * One that serves another chain is not chosen, and one that has not said so
+ * yet, or failed since, is asked that first: its nonces and states would be
+ * taken for ours. rpc.c waits for its word.
+ *
  * Heads are asked for in rounds, all endpoints at the same moment: numbers of
  * different moments say nothing about who lags.
  */
@@ -25,6 +29,8 @@
 #define WARN_MS 60000
 /* Heads are asked for at most so often, and only while there is traffic. */
 #define ROUND_MS 2000
+/* One of another chain is asked so often whether it was mended. */
+#define OTHER_AGAIN_MS 10000
 /* Hedging sooner would double the load for jitter of the network. */
 #define HEDGE_MIN_MS 50
 /* The automatic hedge until enough answers were timed. */
@@ -126,7 +132,11 @@ bool fac_pool_choose(struct fac_pool *pool, unsigned tried,
 		uint64_t wait_ms;
 		uint64_t cost;
 
-		if ((tried >> i) & 1)
+		if ((tried >> i) & 1 ||
+			(pool->identified &&
+				(endpoint->identity == FAC_IDENTITY_OTHER ||
+					(use == FAC_POOL_HEDGE &&
+						!fac_pool_is_ours(pool, i)))))
 			continue;
 		wait_ms = fac_pool_wait_ms(pool, i, now_ms);
 		cost = wait_ms;
@@ -221,6 +231,9 @@ bool fac_pool_fault(struct fac_pool *pool, size_t index, long status,
 	if (rest_ms > REST_MAX_MS)
 		rest_ms = REST_MAX_MS;
 	endpoint->faults++;
+	/* Who comes back may be another. */
+	if (status != 429 && endpoint->identity == FAC_IDENTITY_OURS)
+		endpoint->identity = FAC_IDENTITY_UNKNOWN;
 	endpoint->stats.transport_faults++;
 	if (status == 429)
 		endpoint->stats.http_429++;
@@ -244,6 +257,47 @@ uint64_t fac_pool_hedge_ms(const struct fac_pool *pool, size_t index)
 	return endpoint->slow_ms ? endpoint->slow_ms : HEDGE_FIRST_MS;
 }
 
+/* ---- Identities. ---- */
+
+bool fac_pool_is_ours(const struct fac_pool *pool, size_t index)
+{
+	return !pool->identified ||
+		pool->endpoints[index].identity == FAC_IDENTITY_OURS;
+}
+
+unsigned fac_pool_identify(struct fac_pool *pool, size_t index, uint64_t now_ms)
+{
+	unsigned asks = 0;
+
+	for (size_t i = 0; pool->identified && i < pool->len; i++) {
+		struct fac_endpoint *endpoint = &pool->endpoints[i];
+
+		if (endpoint->identity_asking || fac_pool_is_ours(pool, i) ||
+			(i != index && endpoint->rest_until_ms > now_ms) ||
+			(endpoint->identity == FAC_IDENTITY_OTHER &&
+				now_ms - endpoint->identity_ms <
+					OTHER_AGAIN_MS))
+			continue;
+		endpoint->identity_asking = true;
+		asks |= 1u << i;
+	}
+	return asks;
+}
+
+void fac_pool_identified(struct fac_pool *pool, size_t index,
+	enum fac_identity identity, uint64_t now_ms)
+{
+	struct fac_endpoint *endpoint = &pool->endpoints[index];
+
+	endpoint->identity_asking = false;
+	/* Silence is no word that it was mended. */
+	if (identity == FAC_IDENTITY_UNKNOWN &&
+		endpoint->identity == FAC_IDENTITY_OTHER)
+		identity = FAC_IDENTITY_OTHER;
+	endpoint->identity = identity;
+	endpoint->identity_ms = now_ms;
+}
+
 /* ---- Heads. ---- */
 
 unsigned fac_pool_round(struct fac_pool *pool, uint64_t now_ms)
@@ -257,7 +311,8 @@ unsigned fac_pool_round(struct fac_pool *pool, uint64_t now_ms)
 	pool->round_ms = now_ms ? now_ms : 1;
 	for (size_t i = 0; i < pool->len; i++) {
 		pool->endpoints[i].told_head = false;
-		if (pool->endpoints[i].rest_until_ms > now_ms)
+		if (pool->endpoints[i].rest_until_ms > now_ms ||
+			pool->endpoints[i].identity == FAC_IDENTITY_OTHER)
 			continue;
 		asks |= 1u << i;
 		pool->round_left++;
@@ -277,10 +332,12 @@ void fac_pool_round_told(struct fac_pool *pool, size_t index, uint64_t head)
 		return;
 	for (size_t i = 0; i < pool->len; i++)
 		if (pool->endpoints[i].told_head &&
+			pool->endpoints[i].identity != FAC_IDENTITY_OTHER &&
 			pool->endpoints[i].stats.head > best)
 			best = pool->endpoints[i].stats.head;
 	for (size_t i = 0; i < pool->len; i++)
-		if (pool->endpoints[i].told_head)
+		if (pool->endpoints[i].told_head &&
+			pool->endpoints[i].identity != FAC_IDENTITY_OTHER)
 			pool->endpoints[i].stats.lag = best -
 				pool->endpoints[i].stats.head;
 }

@@ -11,6 +11,13 @@
 /* Answer times that the automatic hedge looks back on. */
 #define FAC_POOL_SAMPLES 64
 
+/* Does it serve the chain that it is configured for? */
+enum fac_identity {
+	FAC_IDENTITY_UNKNOWN,
+	FAC_IDENTITY_OURS,
+	FAC_IDENTITY_OTHER
+};
+
 struct fac_endpoint {
 	char *url;
 	struct fac_chain_endpoint_stats stats;
@@ -26,6 +33,9 @@ struct fac_endpoint {
 	size_t samples_len; /* counts on; the ring holds the last */
 	uint32_t slow_ms;   /* p95 of the samples; 0: too few */
 	bool told_head;     /* in this round */
+	enum fac_identity identity;
+	bool identity_asking;
+	uint64_t identity_ms; /* when it was last told */
 };
 
 struct fac_pool {
@@ -34,6 +44,7 @@ struct fac_pool {
 	uint32_t head_lag_max;
 	int32_t hedge_ms;
 	uint32_t rps;
+	bool identified;     /* endpoints of other chains are not asked */
 	uint64_t round_ms;   /* when heads were last asked for */
 	unsigned round_left; /* answers that are still to come */
 };
@@ -82,6 +93,17 @@ uint64_t fac_pool_hedge_ms(const struct fac_pool *pool, size_t index);
  * to ask, each of which must be told of; 0 when none is due.
  */
 unsigned fac_pool_round(struct fac_pool *pool, uint64_t now_ms);
+/*
+ * The bits of the endpoints to ask which chain they serve, each of which must
+ * be told of: unknown and not at rest, or this one in any case; and now and
+ * then those of another chain.
+ */
+unsigned fac_pool_identify(
+	struct fac_pool *pool, size_t index, uint64_t now_ms);
+/* UNKNOWN: it did not say. */
+void fac_pool_identified(struct fac_pool *pool, size_t index,
+	enum fac_identity identity, uint64_t now_ms);
+bool fac_pool_is_ours(const struct fac_pool *pool, size_t index);
 /* One answer of the round; head 0: none. The last one compares them. */
 void fac_pool_round_told(struct fac_pool *pool, size_t index, uint64_t head);
 

@@ -5,7 +5,8 @@
  *
  * 1. fac_rpc_call writes the call into the open batch.
  * 2. on_flush, at the end of the turn: send_batch posts it (post_batch), or
- *    waits when every endpoint asked us to.
+ *    waits when every endpoint asked us to, or when this one has not said yet
+ *    which chain it serves (ask_identities).
  * 3. on_timer, when no answer came for long: the same batch goes to a second
  *    endpoint that is well. The first good answer wins.
  * 4. on_post: take_answers answers the calls. What is left over goes to the
@@ -80,6 +81,7 @@ struct batch {
 	uint64_t deadline_ms;
 	size_t only;    /* this endpoint alone, or ANYWHERE */
 	unsigned tried; /* bits of endpoints */
+	size_t awaits;  /* the word of this endpoint, or ANYWHERE */
 	struct attempt attempts[2];
 	struct fac_timer *timer; /* to wait or to hedge; made when needed */
 };
@@ -103,7 +105,8 @@ struct fac_rpc {
 	struct head_ask {
 		struct fac_rpc *rpc;
 		size_t endpoint;
-	} heads[FAC_CHAIN_URLS_MAX];
+	} heads[FAC_CHAIN_URLS_MAX], identities[FAC_CHAIN_URLS_MAX];
+	uint64_t chain_id; /* that endpoints must serve; 0: any */
 };
 
 static void send_batch(struct batch *batch);
@@ -240,6 +243,7 @@ static bool take_answers(struct attempt *attempt, struct x402_span body,
 /* ---- Sending. ---- */
 
 static void on_timer(void *arg);
+static void ask_identities(struct fac_rpc *rpc, size_t index);
 
 static void start_timer(struct batch *batch, uint64_t delay_ms)
 {
@@ -319,6 +323,12 @@ static void send_batch(struct batch *batch)
 	/* Leave time for another endpoint when this one hangs. */
 	if ((batch->tried | 1u << endpoint) != (1u << pool->len) - 1)
 		left_ms = left_ms / 2 + 1;
+	if (!fac_pool_is_ours(pool, endpoint)) {
+		batch->awaits = endpoint;
+		start_timer(batch, left_ms);
+		ask_identities(batch->rpc, endpoint);
+		return;
+	}
 	post_batch(batch, endpoint, left_ms, false);
 	hedge_ms = fac_pool_hedge_ms(pool, endpoint);
 	if (hedge_ms && hedge_ms < left_ms)
@@ -344,6 +354,11 @@ static void on_timer(void *arg)
 {
 	struct batch *batch = arg;
 
+	if (batch->awaits != ANYWHERE) {
+		/* It has not said which chain it serves: the next one. */
+		batch->tried |= 1u << batch->awaits;
+		batch->awaits = ANYWHERE;
+	}
 	if (!batch->attempts[0].post && !batch->attempts[1].post)
 		send_batch(batch);
 	else if (!batch->attempts[0].post || !batch->attempts[1].post)
@@ -539,6 +554,64 @@ static void ask_heads(struct fac_rpc *rpc)
 	}
 }
 
+/* ---- Which chain they serve. ---- */
+
+/* Those that waited for its word go on, here or elsewhere. */
+static void wake_batches(struct fac_rpc *rpc, size_t endpoint, bool is_told)
+{
+	struct batch *next;
+
+	for (struct batch *batch = rpc->batches; batch; batch = next) {
+		next = batch->next;
+		if (batch->awaits != endpoint)
+			continue;
+		batch->awaits = ANYWHERE;
+		/* Its silence is a fault like any other: see judge_endpoint. */
+		if (!is_told && !rpc->pool.endpoints[endpoint].asked)
+			batch->tried |= 1u << endpoint;
+		fac_timer_start(batch->timer, 0, 0);
+	}
+}
+
+static void on_identity(void *user, const struct fac_rpc_answer *answer)
+{
+	struct head_ask *ask = user;
+	struct fac_rpc *rpc = ask->rpc;
+	enum fac_identity identity = FAC_IDENTITY_UNKNOWN;
+	uint64_t id;
+
+	if (answer->status == FAC_RPC_CANCELLED)
+		return;
+	if (answer->status == FAC_RPC_RESULT &&
+		fac_decode_u64(answer->result, &id))
+		identity = id == rpc->chain_id ? FAC_IDENTITY_OURS
+					       : FAC_IDENTITY_OTHER;
+	if (identity == FAC_IDENTITY_OTHER)
+		warn_endpoint(rpc, ask->endpoint,
+			"it serves another chain and is not asked", 0);
+	fac_pool_identified(&rpc->pool, ask->endpoint, identity,
+		fac_loop_now_ms(rpc->loop));
+	wake_batches(rpc, ask->endpoint, identity != FAC_IDENTITY_UNKNOWN);
+}
+
+static void ask_identities(struct fac_rpc *rpc, size_t index)
+{
+	unsigned asks = fac_pool_identify(
+		&rpc->pool, index, fac_loop_now_ms(rpc->loop));
+
+	for (size_t i = 0; i < rpc->pool.len; i++) {
+		struct fac_rpc_question question = {.method = "eth_chainId",
+			.params = x402_span_str("[]"),
+			.done = on_identity,
+			.user = &rpc->identities[i]};
+
+		if (!((asks >> i) & 1))
+			continue;
+		rpc->identities[i] = (struct head_ask){rpc, i};
+		fac_rpc_call_endpoint(rpc, i, &question);
+	}
+}
+
 /* ---- Queueing. ---- */
 
 static struct batch *new_batch(struct fac_rpc *rpc, size_t only)
@@ -549,6 +622,7 @@ static struct batch *new_batch(struct fac_rpc *rpc, size_t only)
 		abort();
 	batch->rpc = rpc;
 	batch->only = only;
+	batch->awaits = ANYWHERE;
 	batch->deadline_ms = UINT64_MAX;
 	return batch;
 }
@@ -620,6 +694,8 @@ static void on_flush(void *arg)
 	struct batch *batch;
 
 	ask_heads(rpc);
+	/* In the same turn, so that the first reads wait for one answer. */
+	ask_identities(rpc, ANYWHERE);
 	memset(rpc->open, 0, sizeof(rpc->open));
 	batch = rpc->queued;
 	rpc->queued = NULL;
@@ -680,6 +756,7 @@ struct fac_chain_stats fac_rpc_stats(const struct fac_rpc *rpc)
 
 		stats.endpoints[i] = endpoint->stats;
 		stats.endpoints[i].resting = endpoint->faults ||
+			endpoint->identity == FAC_IDENTITY_OTHER ||
 			endpoint->rest_until_ms > now_ms;
 	}
 	return stats;
@@ -701,6 +778,8 @@ enum x402_err fac_rpc_new(
 		return X402_ERR_NOMEM;
 	rpc->loop = options->loop;
 	rpc->is_svm = options->svm_genesis != NULL;
+	rpc->chain_id = options->chain_id;
+	rpc->pool.identified = options->chain_id && !rpc->is_svm;
 	rpc->timeout_ms = options->timeout_ms ? options->timeout_ms
 					      : DEFAULT_TIMEOUT_MS;
 	rpc->answer_max_bytes = options->answer_max_bytes;
