@@ -99,6 +99,7 @@ struct world {
 	const char *owner;
 	bool shared;
 	size_t max_waiters;
+	uint64_t store_lag_ms; /* that the store says */
 	struct x402_secp256k1 *secp;
 	struct x402_secret keys[2];
 	size_t keys_len;
@@ -241,6 +242,11 @@ static inline uint64_t port_now(void *user)
 	return ((struct world *)user)->now_ms;
 }
 
+static inline uint64_t port_store_lag(void *user)
+{
+	return ((struct world *)user)->store_lag_ms;
+}
+
 static inline void port_random(void *user, uint8_t *bytes, size_t len)
 {
 	static uint64_t count;
@@ -285,6 +291,7 @@ static inline void world_boot(struct world *w)
 			.wake = port_wake,
 			.note = port_note,
 			.store = port_store,
+			.store_lag_ms = port_store_lag,
 			.send_raw = port_send,
 			.receipts = port_receipts,
 			.nonce = port_nonce,

@@ -472,6 +472,73 @@ static void test_abuse_deep_reorg_sends_the_bytes_that_are_left(void **state)
 	world_free(w);
 }
 
+/*
+ * What would be done after its caller has left is not begun: each of its steps
+ * would be undone again, and keep others waiting until they leave too.
+ */
+static void test_abuse_what_the_store_is_too_late_for_is_not_begun(void **state)
+{
+	static const struct {
+		uint64_t lag_ms;
+		uint64_t wait_ms;
+		bool refused;
+	} cases[] = {{10000, 25000, true}, {6300, 25000, true},
+		{6200, 25000, false}, {600, 2000, true}, {500, 1000, false},
+		{0, 1000, false}};
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	world_boot(w);
+	world_run(w, 400);
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		w->store_lag_ms = cases[i].lag_ms;
+		world_settle(w,
+			(struct asking){
+				.payment = i, .wait_ms = cases[i].wait_ms},
+			&told);
+		assert_int_equal(
+			is_queued(w, FAC_VERB_RESERVE), !cases[i].refused);
+		w->store_lag_ms = 0;
+		world_run(w, 1000);
+		if (!cases[i].refused) {
+			assert_int_equal(
+				told.result.outcome, FAC_SETTLE_SETTLED);
+			continue;
+		}
+		assert_int_equal(told.result.outcome, FAC_SETTLE_FAULT);
+		assert_non_null(strstr(told.result.message, "ask again"));
+		/* The same bytes, when it has caught up. */
+		world_settle(w, (struct asking){.payment = i}, &told);
+		world_run(w, 1000);
+		assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	}
+	world_free(w);
+}
+
+/* Whoever waits for what is under way already costs the store nothing. */
+static void test_abuse_late_store_keeps_nobody_from_work_under_way(void **state)
+{
+	struct world *w = world_new();
+	struct told first;
+	struct told again;
+
+	(void)state;
+	w->mining = false;
+	world_boot(w);
+	world_run(w, 400);
+	world_settle(w, (struct asking){.wait_ms = 1500}, &first);
+	world_run(w, 2000);
+	assert_int_equal(first.result.outcome, FAC_SETTLE_PENDING);
+	w->store_lag_ms = 60000;
+	world_settle(w, (struct asking){.wait_ms = 5000}, &again);
+	w->mining = true;
+	world_run(w, 1000);
+	assert_int_equal(again.result.outcome, FAC_SETTLE_SETTLED);
+	assert_int_equal(w->payments[0].transfers, 1);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +558,10 @@ int main(void)
 		cmocka_unit_test(test_abuse_unanswered_simulation_ends_nothing),
 		cmocka_unit_test(
 			test_abuse_one_caller_too_many_is_told_to_come_again),
+		cmocka_unit_test(
+			test_abuse_what_the_store_is_too_late_for_is_not_begun),
+		cmocka_unit_test(
+			test_abuse_late_store_keeps_nobody_from_work_under_way),
 		cmocka_unit_test(
 			test_abuse_costly_payment_is_refused_until_gas_is_cheap),
 		cmocka_unit_test(

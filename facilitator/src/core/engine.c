@@ -23,6 +23,10 @@
  * whether an earlier request was sent (R3). It answers in moments.
  */
 #define STORE_GRACE_MS 2000
+/* Reserved, signed, mined, credited: each waits for the store. */
+#define STORE_STEPS 4
+/* Less than this is what any disk may take. */
+#define STORE_LAG_LEAST_MS 500
 /*
  * Solana: a blockhash lives for a minute or two, and messages with a durable
  * nonce are refused. So long after its reservation nobody can land a message
@@ -196,6 +200,23 @@ static void recall(struct fac_waiter *waiter)
 		on_recalled, waiter);
 }
 
+/*
+ * A payment takes some steps of the store, one after the other. Where these
+ * would take longer than its caller waits, each step would be done for nobody,
+ * and then undone; the more callers come again, the longer the others wait.
+ */
+static bool comes_too_late(const struct fac_waiter *waiter)
+{
+	struct fac_engine *engine = waiter->engine;
+	uint64_t now = fac_engine_now(engine);
+	uint64_t lag_ms = engine->ports.store_lag_ms
+		? engine->ports.store_lag_ms(engine->ports.user)
+		: 0;
+
+	return waiter->deadline_ms > now && lag_ms > STORE_LAG_LEAST_MS &&
+		lag_ms > (waiter->deadline_ms - now) / STORE_STEPS;
+}
+
 void fac_waiter_start(struct fac_waiter *waiter)
 {
 	struct fac_engine *engine = waiter->engine;
@@ -208,6 +229,15 @@ void fac_waiter_start(struct fac_waiter *waiter)
 		job = fac_job_find(engine, waiter->asked.key32);
 	if (job) {
 		fac_answer_attach(waiter, job);
+		return;
+	}
+	/* An earlier one may have been sent: nothing is said of that (R3). */
+	if (comes_too_late(waiter)) {
+		fac_answer(waiter, FAC_SETTLE_FAULT,
+			X402_REASON_UNEXPECTED_SETTLE_ERROR,
+			"the journal has more to do than time allows; ask "
+			"again",
+			NULL);
 		return;
 	}
 	if (!waiter->has_plan) {

@@ -200,6 +200,9 @@ struct fac_engine_ports {
 		void (*done)(void *arg, const struct fac_store_reply *reply),
 		void *arg);
 
+	/* Optional: how long what waits for the store has waited. */
+	uint64_t (*store_lag_ms)(void *user);
+
 	/* Chains; semantics of chain/chain.h. */
 	void (*send_raw)(void *user, size_t chain, struct x402_span raw,
 		const uint8_t hash32[32],

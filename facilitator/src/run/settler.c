@@ -138,6 +138,13 @@ static void port_store(void *user, struct fac_verb *verb,
 		(struct fac_store_to){settler->loop, on_store, call});
 }
 
+static uint64_t port_store_lag(void *user)
+{
+	struct fac_settler *settler = user;
+
+	return fac_store_lag_ms(settler->store);
+}
+
 /* ---- Ports: the chains. ---- */
 
 static void port_send(void *user, size_t chain, struct x402_span raw,
@@ -694,6 +701,7 @@ static enum x402_err make_engine(
 			.wake = port_wake,
 			.note = port_note,
 			.store = port_store,
+			.store_lag_ms = port_store_lag,
 			.send_raw = port_send,
 			.receipts = port_receipts,
 			.nonce = port_nonce,

@@ -23,6 +23,7 @@ struct fac_store {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t ready;
 	struct fac_verb_queue queue;
+	uint64_t running_ms; /* the oldest in work waits since; 0: none */
 	bool stopping;
 	struct fac_store_stats stats;
 };
@@ -50,9 +51,12 @@ static struct fac_verb *take_group(struct fac_store *store)
 	size_t n = 0;
 
 	pthread_mutex_lock(&store->lock);
+	store->running_ms = 0;
 	while (!(verbs = fac_verb_queue_take(&store->queue, &n)) &&
 		!store->stopping)
 		pthread_cond_wait(&store->ready, &store->lock);
+	if (verbs && !verbs->browsing)
+		store->running_ms = verbs->queued_ms;
 	store->stats.queued -= n;
 	store->stats.verbs += n;
 	pthread_mutex_unlock(&store->lock);
@@ -168,18 +172,36 @@ bool fac_store_is_shared(const struct fac_store *store)
 	return store->postgres;
 }
 
+/* Strangers wait as long as they make each other wait. */
+static uint64_t lag_locked(const struct fac_store *store)
+{
+	const struct fac_verb *first = store->queue.money.first;
+	uint64_t since_ms = store->running_ms;
+
+	if (!since_ms && first)
+		since_ms = first->queued_ms;
+	return since_ms ? monotonic_ms() - since_ms : 0;
+}
+
 struct fac_store_stats fac_store_stats(struct fac_store *store)
 {
 	struct fac_store_stats stats;
 
 	pthread_mutex_lock(&store->lock);
 	stats = store->stats;
-	/* Strangers wait as long as they make each other wait. */
-	if (store->queue.money.first)
-		stats.oldest_ms = monotonic_ms() -
-			store->queue.money.first->queued_ms;
+	stats.oldest_ms = lag_locked(store);
 	pthread_mutex_unlock(&store->lock);
 	return stats;
+}
+
+uint64_t fac_store_lag_ms(struct fac_store *store)
+{
+	uint64_t lag_ms;
+
+	pthread_mutex_lock(&store->lock);
+	lag_ms = lag_locked(store);
+	pthread_mutex_unlock(&store->lock);
+	return lag_ms;
 }
 
 void fac_store_submit(

@@ -461,5 +461,7 @@ struct fac_store_stats {
 };
 /* Any thread. */
 struct fac_store_stats fac_store_stats(struct fac_store *store);
+/* Of these, oldest_ms. Any thread. */
+uint64_t fac_store_lag_ms(struct fac_store *store);
 
 #endif
