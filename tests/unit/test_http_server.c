@@ -373,8 +373,9 @@ static void script_crowd(struct bench *bench)
 	int first = dial(bench);
 	int second;
 
-	say(first, GET("/now"));
-	hear(bench, first, "now", 1);
+	say(first, GET("/held"));
+	while (!bench->let_go)
+		usleep(1000);
 	second = dial(bench);
 	say(second, GET("/now"));
 	hear(bench, second, NULL, 0);
@@ -382,6 +383,14 @@ static void script_crowd(struct bench *bench)
 	close(second);
 }
 
+static void let_go_when_held(uv_timer_t *timer)
+{
+	struct bench *bench = timer->data;
+
+	bench->let_go = bench->held_len > 0;
+}
+
+/* Nobody who waits for an answer makes room for others. */
 static void test_connections_above_the_limit_are_closed(void **state)
 {
 	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
@@ -390,8 +399,50 @@ static void test_connections_above_the_limit_are_closed(void **state)
 	(void)state;
 	options.max_connections = 1;
 	start(&bench, &options, script_crowd);
+	uv_timer_start(&bench.later, let_go_when_held, 1, 1);
 	run(&bench);
 	assert_int_equal(bench.requests, 1);
+	assert_string_equal(bench.seen, "");
+	finish(&bench);
+}
+
+static void script_idlers(struct bench *bench)
+{
+	int idle[3];
+	int last;
+
+	for (int i = 0; i < 3; i++) {
+		idle[i] = dial(bench);
+		say(idle[i], GET("/now"));
+		hear(bench, idle[i], "now", i + 1);
+	}
+	/* The first has asked again since: the second is idle for longest. */
+	say(idle[0], GET("/now"));
+	hear(bench, idle[0], "now", 4);
+	last = dial(bench);
+	say(last, GET("/now"));
+	hear(bench, last, "now", 5);
+	bench->streamed = recv(idle[1], bench->seen, 1, 0) == 0;
+	say(idle[0], GET("/now"));
+	say(idle[2], GET("/now"));
+	hear(bench, idle[0], "now", 6);
+	hear(bench, idle[2], "now", 7);
+	for (int i = 0; i < 3; i++)
+		close(idle[i]);
+	close(last);
+}
+
+static void test_connections_that_idle_make_room(void **state)
+{
+	struct http_server_options options = HTTP_SERVER_OPTIONS_INIT;
+	struct bench bench;
+
+	(void)state;
+	options.max_connections = 3;
+	start(&bench, &options, script_idlers);
+	run(&bench);
+	assert_int_equal(bench.requests, 7);
+	assert_true(bench.streamed);
 	finish(&bench);
 }
 
@@ -630,6 +681,7 @@ int main(void)
 		cmocka_unit_test(test_drain_waits_for_no_answered_client),
 		cmocka_unit_test(test_connections_above_the_limit_are_closed),
 		cmocka_unit_test(test_bodies_that_wait_have_a_budget),
+		cmocka_unit_test(test_connections_that_idle_make_room),
 		cmocka_unit_test(
 			test_answers_that_wait_to_be_read_have_a_budget),
 		cmocka_unit_test(

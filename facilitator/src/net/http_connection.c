@@ -65,7 +65,10 @@ struct http_connection {
 	struct http_connection *prev;
 	struct http_connection *next;
 	struct http_connection *next_due; /* in the server's list of these */
-	bool due;                         /* has answers to flush */
+	struct http_connection *prev_idle;
+	struct http_connection *next_idle;
+	bool idle; /* between requests; in the server's list of these */
+	bool due;  /* has answers to flush */
 	union http_stream io;
 	struct http_parser *parser;
 	enum http_phase phase;
@@ -95,6 +98,7 @@ struct http_connection {
 static void take_input(
 	struct http_connection *connection, const char *data, size_t len);
 static void flush(struct http_connection *connection);
+static void set_idle(struct http_connection *connection, bool idle);
 static void gather_answers(struct http_connection *connection);
 static int write_out(struct http_connection *connection);
 
@@ -278,6 +282,7 @@ void http__connection_close(struct http_connection *connection)
 	if (connection->due)
 		say_last_words(connection);
 	connection->closed = true;
+	set_idle(connection, false);
 	if (connection->prev)
 		connection->prev->next = connection->next;
 	else
@@ -313,6 +318,37 @@ static void end_connection(struct http_connection *connection)
 		http__connection_close(connection);
 }
 
+/* ---- Idle ones, the longest idle first. ---- */
+
+static void set_idle(struct http_connection *connection, bool idle)
+{
+	struct http_server *server = connection->server;
+	struct http_connection *prev = connection->prev_idle;
+	struct http_connection *next = connection->next_idle;
+
+	if (idle == connection->idle)
+		return;
+	connection->idle = idle;
+	if (idle) {
+		connection->prev_idle = server->last_idle;
+		connection->next_idle = NULL;
+		if (server->last_idle)
+			server->last_idle->next_idle = connection;
+		else
+			server->first_idle = connection;
+		server->last_idle = connection;
+		return;
+	}
+	if (prev)
+		prev->next_idle = next;
+	else
+		server->first_idle = next;
+	if (next)
+		next->prev_idle = prev;
+	else
+		server->last_idle = prev;
+}
+
 /* ---- Deadlines. ---- */
 
 /*
@@ -327,6 +363,10 @@ static void set_deadline(struct http_connection *connection)
 	bool same = phase == connection->phase && connection->deadline;
 
 	connection->phase = phase;
+	set_idle(connection,
+		phase == HTTP_PHASE_IDLE && !connection->first &&
+			!connection->write_under_way && !connection->closed &&
+			!connection->lingering);
 	if (connection->closed || connection->lingering ||
 		connection->write_under_way)
 		return;
@@ -676,6 +716,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 	if (connection->lingering || connection->closing)
 		return;
+	/* Answered within this turn or not, it is the last to go now. */
+	set_idle(connection, false);
 	take_input(connection, buf->base, (size_t)n);
 }
 
@@ -711,6 +753,18 @@ static void link_connection(
 	server->connections_len++;
 }
 
+/*
+ * Whoever keeps all connections without asking anything keeps nobody out: the
+ * one that was idle for longest goes, as it would by its deadline.
+ */
+static bool is_room(struct http_server *server)
+{
+	if (server->connections_len > server->options.max_connections &&
+		server->first_idle)
+		http__connection_close(server->first_idle);
+	return server->connections_len <= server->options.max_connections;
+}
+
 void http__connection_accept(struct http_server *server)
 {
 	struct http_connection *connection = calloc(1, sizeof(*connection));
@@ -731,8 +785,7 @@ void http__connection_accept(struct http_server *server)
 	connection->io.handle.data = connection;
 	link_connection(server, connection);
 	if (uv_accept(&server->listener.stream, &connection->io.stream) ||
-		server->stopping ||
-		server->connections_len > server->options.max_connections) {
+		server->stopping || !is_room(server)) {
 		http__connection_close(connection);
 		return;
 	}

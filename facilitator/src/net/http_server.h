@@ -28,7 +28,8 @@ struct http_server_options {
 	uint16_t port;          /* 0 takes a free one */
 	bool reuse_port;        /* several servers on one port */
 	size_t max_body_bytes;  /* 0: HTTP_BODY_MAX_BYTES */
-	size_t max_connections; /* 0: 10,000 */
+	/* 0: 10,000. Beyond it the one that was idle for longest is closed. */
+	size_t max_connections;
 	/*
 	 * Answers that all clients together leave unread. Above it who leaves
 	 * much of them is closed. 0: no limit, for those whose answers are

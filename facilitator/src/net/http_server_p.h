@@ -30,6 +30,8 @@ struct http_server {
 	struct http_connection *first_due;
 	struct http_connection *last_due;
 	struct http_connection *connections; /* doubly linked */
+	struct http_connection *first_idle;  /* the longest idle one */
+	struct http_connection *last_idle;
 	size_t connections_len;
 	size_t unsent;         /* bytes of answers, of all connections */
 	struct http_room room; /* requests that arrive or wait */
