@@ -330,6 +330,46 @@ static void test_store_postgres_away_too_long_fails_closed(void **state)
 	reserve_index(f, 1);
 }
 
+/* Until one more answer came. */
+static void wait_one(struct fixture *f)
+{
+	unsigned others = f->waiting - 1;
+
+	f->waiting = 1;
+	fac_loop_run(f->loop);
+	f->waiting = others;
+}
+
+/*
+ * On a machine that is behind with everything a session takes longer to make
+ * than what is late may wait; who comes next is late as well, and so on.
+ */
+static void test_store_postgres_late_verbs_wait_for_a_slow_server(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payments[2] = {payment_of(1), payment_of(2)};
+	PGconn *slow = session(f, "test");
+	struct heard *first;
+	struct heard *second;
+
+	/* What each new session waits for. */
+	PQclear(PQexec(slow,
+		"BEGIN; SELECT pg_advisory_xact_lock(2014317493,"
+		" hashtext(current_schema()))"));
+	end_sessions(f);
+	first = submit(f, f->store, fac_verb_reserve(&payments[0], NULL));
+	while (fac_store_stats(f->store).queued)
+		nap(1);
+	second = submit(f, f->store, fac_verb_reserve(&payments[1], NULL));
+	wait_one(f);
+	assert_int_equal(first->reply.err, X402_ERR_STORE);
+	nap(1500);
+	PQfinish(slow);
+	wait_all(f);
+	assert_int_equal(second->reply.err, X402_OK);
+	assert_true(second->reply.claimed);
+}
+
 /* ---- Opening. ---- */
 
 static enum x402_err open_uri(const char *uri, char text[512])
@@ -427,6 +467,8 @@ int main(void)
 		STORE_TEST(test_store_postgres_reading_passes_the_gate),
 		STORE_TEST(test_store_postgres_verbs_wait_for_the_server),
 		STORE_TEST(test_store_postgres_away_too_long_fails_closed),
+		STORE_TEST(
+			test_store_postgres_late_verbs_wait_for_a_slow_server),
 		STORE_TEST(test_store_postgres_password_is_never_shown),
 		STORE_TEST(test_store_postgres_of_the_first_schema_is_upgraded),
 		STORE_TEST(test_store_postgres_of_a_newer_daemon_is_refused),

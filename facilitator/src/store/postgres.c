@@ -28,8 +28,12 @@
 #define CHUNK_MAX 128
 /* A verb waits so long for a server that is away. */
 #define AWAY_MS 5000
-/* However long a group waited before: one attempt to connect gets this. */
-#define ATTEMPT_MS 1000
+/*
+ * However long a group waited before: one attempt to connect gets this. On a
+ * machine that is behind with everything a session takes more than a second to
+ * make, and attempts that were cut short each time would never end.
+ */
+#define ATTEMPT_MS 6000
 #define OPEN_MS    10000
 /* No answer for so long: given up. Longer than the server's timeouts. */
 #define SILENCE_MS 12000
@@ -42,6 +46,7 @@
 
 struct fac_postgres {
 	struct fac_postgres_link link;
+	bool gave_up; /* to connect, in this group */
 	char hooks[FAC_HOOKS_MAX][FAC_HOOK_NAME_MAX];
 	const char *hook_names[FAC_HOOKS_MAX];
 	size_t hooks_len;
@@ -337,9 +342,16 @@ static bool run_chunk(
 		/* Once more at least; and no more when it has waited. */
 		if (tries > 1 && fac_postgres_clock_ms() > deadline_ms)
 			break;
-		if (!fac_postgres_is_alive(&postgres->link) &&
-			!connect_until(postgres, deadline_ms))
-			break;
+		if (!fac_postgres_is_alive(&postgres->link)) {
+			/* One attempt is enough for all that are late. */
+			if (postgres->gave_up &&
+				fac_postgres_clock_ms() > deadline_ms)
+				break;
+			postgres->gave_up = !connect_until(
+				postgres, deadline_ms);
+			if (postgres->gave_up)
+				break;
+		}
 		outcome = attempt(postgres, verb, len);
 		if (outcome == AGAIN)
 			unstick(postgres);
@@ -362,6 +374,7 @@ bool fac_postgres_run_group(
 {
 	bool committed = true;
 
+	postgres->gave_up = false;
 	while (verbs) {
 		unsigned len = chunk_len(verbs);
 
