@@ -8,7 +8,7 @@ import {createPublicClient, createWalletClient, encodeAbiParameters, encodeFunct
   maxUint256, parseAbi, toHex} from 'viem';
 import {privateKeyToAccount} from 'viem/accounts';
 import {contracts} from './compile.mjs';
-import {randomNonce} from './lib.mjs';
+import {mined, randomNonce} from './lib.mjs';
 
 const ROOT = toHex(maxUint256);
 // ERC-4337's, which nobody here calls.
@@ -71,11 +71,11 @@ export async function installDelegation(info, payer = info.accounts.payer) {
   const chain = {id: info.chainId, name: 'devnet', nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18},
     rpcUrls: {default: {http: [info.rpcUrl]}}};
   const transport = http(info.rpcUrl);
-  const read = createPublicClient({chain, transport, pollingInterval: 20});
+  const read = createPublicClient({chain, transport});
   const deployer = createWalletClient({chain, transport, account: privateKeyToAccount(info.accounts.payer2.privateKey)});
   const wallet = createWalletClient({chain, transport, account: privateKeyToAccount(payer.privateKey)});
   const done = async (hash) => {
-    const receipt = await read.waitForTransactionReceipt({hash});
+    const receipt = await mined(read, hash);
     if (receipt.status !== 'success') throw new Error('a transaction of the set-up reverted');
     return receipt;
   };
