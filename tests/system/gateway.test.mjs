@@ -4,13 +4,15 @@
 //   node --test tests/system/gateway.test.mjs
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import http from 'node:http';
+import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 
-import { shop, startGateway } from './gateway.lib.mjs';
+import { scratch, shop, startGateway } from './gateway.lib.mjs';
 import { sleep, startOrigin, until } from './nginx.lib.mjs';
 import {
-  PAYER, TX, challenge, decode, pay, paying, raw, request, settled,
+  PAYEE, PAYER, TX, challenge, decode, pay, paying, raw, request, settled,
   startFacilitator,
 } from './provider.lib.mjs';
 
@@ -546,3 +548,39 @@ describe('the gateway', () => {
       /^x402_gateway_requests_total\{.*\} \d+$/m);
   });
 });
+
+test('the 402 is the reference servers\' own, to the byte where it counts',
+  async () => {
+    const vector = (name) => JSON.parse(fs.readFileSync(new URL(
+      `../vectors/wire/${name}.json`, import.meta.url)));
+    const v2 = vector('evm-v2-eip3009');
+    const v1 = vector('evm-v1-eip3009');
+    const offer = v1.paymentRequired.accepts[0];
+    const target = (v) => v.request.split(' ')[1];
+    const dir = scratch();
+    const start = (v, sells, resource) => {
+      const file = path.join(dir, `${v.case}.conf`);
+      fs.writeFileSync(file, `facilitators = {"http://127.0.0.1:1"}
+        public_origin = "${new URL(resource.url).origin}"
+        v1 = ${sells} network = "eip155:84532" pay_to = "${PAYEE}"
+        route "${target(v)}" { price = "$0.001"
+          description = "${resource.description}"
+          mime_type = "${resource.mimeType}" }
+        upstream "site" { url = "http://127.0.0.1:1" }\n`);
+      return startGateway(['-c', file]);
+    };
+    const two = await start(v2, false, v2.paymentRequired.resource);
+    const answer = await request(two, target(v2));
+    assert.equal(answer.status, v2.status);
+    assert.equal(answer.headers['payment-required'], v2.paymentRequiredHeader);
+    assert.deepEqual(JSON.parse(answer.text), v2.paymentRequiredBody);
+    await two.stop();
+    const one = await start(v1, true, { ...offer, url: offer.resource });
+    const body = JSON.parse((await request(one, target(v1))).text);
+    assert.equal(body.error, v1.paymentRequired.error);
+    // What v1 clients read of an offer, but the timeout, which has no key here.
+    for (const key of ['scheme', 'network', 'maxAmountRequired', 'resource',
+      'description', 'mimeType', 'payTo', 'asset', 'extra'])
+      assert.deepEqual(body.accepts[0][key], offer[key], key);
+    await one.stop();
+  });
