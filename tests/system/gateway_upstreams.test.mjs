@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -14,7 +15,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { startDns } from './dns.lib.mjs';
 import { startGateway, startOrigin } from './gateway_site.lib.mjs';
 import { sleep, until } from './nginx.lib.mjs';
-import { PAYEE, challenge, pay, paying, raw, request, startFacilitator } from
+import { PAYEE, challenge, pay, paying, request, startFacilitator } from
   './provider.lib.mjs';
 
 const MONEY = `network = "eip155:84532" pay_to = "${PAYEE}"`;
@@ -22,6 +23,15 @@ let f;
 before(async () => { f = await startFacilitator(); });
 beforeEach(() => { f.reset(); });
 after(async () => { await f.stop(); });
+
+// A client who asks, and is gone once so much has happened.
+async function leave(g, bytes, happened) {
+  const client = net.connect(Number(new URL(g.url).port), '127.0.0.1');
+  client.on('error', () => {});
+  client.write(bytes);
+  await until(happened, 'what a client leaves at');
+  client.destroy();
+}
 
 // A gateway for one test; the configuration is written around its origins.
 async function withGateway(conf, body, options) {
@@ -193,17 +203,21 @@ describe('the circuit breaker', () => {
   test('clients who leave do not open it', async () => {
     const origin = await startOrigin();
     let hung = 0;
-    origin.handler = (one) => {
+    let left = 0;
+    origin.handler = (one, res) => {
       if (one.url !== '/health?slow') return false;
       hung++;
+      res.on('close', () => { left++; });
       return true;
     };
     await withGateway(`upstream "o" { url = "${origin.url}"
       breaker_failures = 2 breaker_open_ms = 60000 }
       route "GET /health" { free = true }`, async (g) => {
-      for (let i = 0; i < 5; i++)
-        await raw(g, `GET /health?slow HTTP/1.1\r\nHost: x\r\n\r\n`);
-      assert.equal(hung, 5);
+      for (let i = 0; i < 5; i++) {
+        await leave(g, 'GET /health?slow HTTP/1.1\r\nHost: x\r\n\r\n',
+          () => hung === i + 1);
+        await until(() => left === i + 1, 'the gateway to leave as well');
+      }
       assert.equal((await get(g, '/health')).status, 200);
     });
     await origin.stop();
@@ -436,9 +450,10 @@ describe('crawlers that are known by their name', () => {
   test('a client who leaves while the DNS is silent is no trouble', () =>
     named(TRUE, async (g, dns) => {
       dns.silent = true;
-      await Promise.all(Array.from({ length: 5 }, () => raw(g,
-        'GET /paid HTTP/1.1\r\nHost: x\r\nUser-Agent: NamedBot\r\n\r\n')));
-      assert.ok(dns.asked.length > 0);
+      const asks = 'GET /paid HTTP/1.1\r\nHost: x\r\n' +
+        'User-Agent: NamedBot\r\n\r\n';
+      for (let i = 0; i < 5; i++)
+        await leave(g, asks, () => dns.asked.length > 0);
       assert.equal((await get(g, '/paid')).status, 402);
     }));
 });
