@@ -28,7 +28,7 @@ export async function sign(quick) {
 }
 
 async function world() {
-  const devnet = await startDevnet({blockTime: 0.1, fund: 1000000000000});
+  const devnet = await startDevnet({fund: 1000000000000});
   const facilitator = await startFacilitator(devnet, {X402_NETWORK: devnet.info.network});
   const site = await start(programs.site, [], {
     env: {PORT: '0', FACILITATOR_URL: facilitator.url, PAY_TO: devnet.info.accounts.payee.address,
