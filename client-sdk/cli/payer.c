@@ -276,6 +276,20 @@ static enum x402_err sign_svm_alone(void *user,
 	return err;
 }
 
+static enum x402_err sign_svm_text_alone(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	const struct cli_payer *payer = user;
+	const struct x402_client_svm_signer *signer = x402_signer_svm_client(
+		payer->signer);
+	(void)pthread_mutex_lock(&signing);
+	enum x402_err err = signer->sign_text(
+		signer->user, text, ret_signature);
+	keep_reason(payer);
+	(void)pthread_mutex_unlock(&signing);
+	return err;
+}
+
 const struct x402_client_signer *cli_payer_signer(struct cli_payer *payer)
 {
 	return payer->signer ? &payer->guarded : NULL;
@@ -303,6 +317,8 @@ static void guard(struct cli_payer *payer)
 		payer->guarded_svm = (struct x402_client_svm_signer){
 			.address = svm->address,
 			.sign = sign_svm_alone,
+			.sign_text = svm->sign_text ? sign_svm_text_alone
+						    : NULL,
 			.user = payer};
 }
 

@@ -501,9 +501,10 @@ static bool ask_hook(struct x402__flow *flow, size_t index)
 /*
  * C-003, E-SIWX: once, before paying. True when the request is sent again
  * with the proof; a second 402 is then paid, or refused. A sign-in for
- * another site is not made, and the price stands as it is.
+ * another site is not made, and the price stands as it is. index: the offer
+ * that would be paid, if it is one.
  */
-static bool try_sign_in(struct x402__flow *flow)
+static bool try_sign_in(struct x402__flow *flow, size_t index)
 {
 	struct x402_errinfo info = {{0}};
 	char *proof = NULL;
@@ -512,8 +513,16 @@ static bool try_sign_in(struct x402__flow *flow)
 		x402__http_url_is_upgrade(&flow->asked, &flow->url);
 	if (!flow->options->sign_in || flow->signed_in || !own)
 		return false;
-	enum x402_err err = x402__sign_in(
-		&flow->challenge, &flow->url, flow->signer, &info, &proof);
+	struct x402__sign_in_ask ask = {
+		.required = &flow->challenge,
+		.url = &flow->url,
+		.signer = flow->signer,
+		.svm_signer = flow->svm ? x402__svm_signer(flow->svm) : NULL,
+	};
+	if (index < flow->challenge.accepts_len)
+		ask.network = x402_payment_requirements_caip2(
+			&flow->challenge.accepts[index]);
+	enum x402_err err = x402__sign_in(&ask, &info, &proof);
 	if (!err) {
 		flow->signed_in = true;
 		err = x402__headers_add(&flow->headers,
@@ -586,7 +595,7 @@ static void receive_challenge(
 		x402__flow_finish(flow, cause);
 		return;
 	}
-	if (try_sign_in(flow))
+	if (try_sign_in(flow, index))
 		return;
 	bool payable = cause == X402_CLIENT_CAUSE_NONE;
 	if (ask_hook(flow, payable ? index : X402_ACCEPTS_MAX))

@@ -105,6 +105,31 @@ static enum x402_err sign_svm(void *user,
 	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
 }
 
+/*
+ * A transaction begins with how many have to sign it, or has the top bit set;
+ * one of 33 signers would be larger than any. So what begins with a printable
+ * character can never be one, though nothing is put in front of it.
+ */
+static bool is_text(const char *text)
+{
+	return text[0] > ' ' && text[0] < 0x7f;
+}
+
+static enum x402_err sign_svm_text(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	const struct x402__keyring *keyring = user;
+	uint8_t sig64[64];
+	if (!is_text(text))
+		return X402_ERR_SYNTAX;
+	enum x402_err err = x402_ed25519_sign(
+		keyring->svm_secret, x402_span_str(text), sig64);
+	if (err)
+		return err;
+	x402_buf_add(ret_signature, x402_span(sig64, sizeof(sig64)));
+	return ret_signature->failed ? X402_ERR_NOMEM : X402_OK;
+}
+
 enum x402_err x402__svm_keyring_new(const struct x402_svm_secret *key,
 	struct x402__keyring **ret_keyring,
 	struct x402_client_svm_signer *ret_signer)
@@ -121,6 +146,7 @@ enum x402_err x402__svm_keyring_new(const struct x402_svm_secret *key,
 	*ret_signer = (struct x402_client_svm_signer){
 		.address = x402_svm_secret_pubkey(key),
 		.sign = sign_svm,
+		.sign_text = sign_svm_text,
 		.user = keyring};
 	*ret_keyring = keyring;
 	return X402_OK;

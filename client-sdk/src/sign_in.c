@@ -1,11 +1,13 @@
 /*
  * sign_in.c: who has paid before may come back by proving who he is.
  *
- *   1. find_chain    an eip155 chain that takes a personal signature
+ *   1. find_chain    a chain whose account is ours and signs texts; the one
+ *                    that would be paid on before others, for there may be
+ *                    who has paid
  *   2. check_place   domain and uri must be the site that was asked: a proof
  *                    for another one is what phishing wants
- *   3. write_text    the text of EIP-4361; no field may bring a line of its
- *                    own into it
+ *   3. write_text    the text of EIP-4361, or its twin for Solana; no field
+ *                    may bring a line of its own into it
  *   4. encode        base64 JSON of all fields and the signature
  */
 #include "sign_in_p.h"
@@ -30,33 +32,69 @@ static bool is_line(const char *text)
 	return true;
 }
 
-/* Digits behind "eip155:", as the text wants them; NULL for another chain. */
-static const char *chain_number(const char *chain_id)
+/* What a family calls things. */
+struct kind {
+	const char *namespace_; /* 7 letters with the colon, both */
+	const char *type;
+	const char *scheme;
+	const char *account;
+};
+static const struct kind evm_kind = {"eip155:", "eip191", "eip191", "Ethereum"};
+static const struct kind svm_kind = {"solana:", "ed25519", "siws", "Solana"};
+
+/* Who signs, and on which of the site's chains. */
+struct choice {
+	const struct kind *kind;
+	const char *chain_id;
+	bool says_scheme;
+};
+
+/* The part that stands in the text. */
+static const char *reference_of(const char *chain_id)
 {
-	if (!chain_id || strncmp(chain_id, "eip155:", 7) != 0)
-		return NULL;
-	const char *number = chain_id + 7;
-	size_t len = strlen(number);
-	return len > 0 && len <= 20 && strspn(number, "0123456789") == len
-		? number
-		: NULL;
+	return strchr(chain_id, ':') + 1;
 }
 
-static const struct x402_json *find_chain(const struct x402_json *extension)
+/* One of ours: the account is there, and its signer signs texts. */
+static const struct kind *kind_of(
+	const struct x402__sign_in_ask *ask, const char *chain_id)
+{
+	struct x402_network network;
+	if (!chain_id || x402_network_parse(chain_id, &network))
+		return NULL;
+	if (ask->signer && ask->signer->sign_text &&
+		strncmp(chain_id, evm_kind.namespace_, 7) == 0)
+		return &evm_kind;
+	if (ask->svm_signer && ask->svm_signer->sign_text &&
+		strncmp(chain_id, svm_kind.namespace_, 7) == 0)
+		return &svm_kind;
+	return NULL;
+}
+
+static bool find_chain(const struct x402__sign_in_ask *ask,
+	const struct x402_json *extension, struct choice *ret_choice)
 {
 	const struct x402_json *chains = x402_json_get(
 		extension, "supportedChains");
+	bool found = false;
 	for (size_t i = 0; i < x402_json_size(chains); i++) {
 		const struct x402_json *chain = x402_json_at(chains, i);
+		const char *id = x402_json_get_string(chain, "chainId");
 		const char *type = x402_json_get_string(chain, "type");
 		const char *scheme = x402_json_get_string(
 			chain, "signatureScheme");
-		if (type && strcmp(type, "eip191") == 0 &&
-			(!scheme || strcmp(scheme, "eip191") == 0) &&
-			chain_number(x402_json_get_string(chain, "chainId")))
-			return chain;
+		const struct kind *kind = kind_of(ask, id);
+		if (!kind || !type || strcmp(type, kind->type) != 0 ||
+			(scheme && strcmp(scheme, kind->scheme) != 0))
+			continue;
+		bool paid_on = ask->network && strcmp(id, ask->network) == 0;
+		if (!found || paid_on)
+			*ret_choice = (struct choice){kind, id, scheme != NULL};
+		found = true;
+		if (paid_on)
+			break;
 	}
-	return NULL;
+	return found;
 }
 
 /* The host, with or without its port: servers write both. */
@@ -124,18 +162,19 @@ static bool add_resources(
 }
 
 static enum x402_err write_text(const struct x402_json *details,
-	const char *address, const char *chain, char **ret_text)
+	const char *address, const struct choice *choice, char **ret_text)
 {
 	const char *domain = x402_json_get_string(details, "domain");
 	const char *statement = x402_json_get_string(details, "statement");
 	const char *version = x402_json_get_string(details, "version");
 	struct x402_buf text = {0};
 	x402_buf_printf(&text,
-		"%s wants you to sign in with your Ethereum account:\n%s\n",
-		domain, address);
+		"%s wants you to sign in with your %s account:\n%s\n", domain,
+		choice->kind->account, address);
+	/* Without one EIP-4361 leaves its line empty; its twin has no line. */
 	if (statement)
 		x402_buf_printf(&text, "\n%s\n", statement);
-	else
+	else if (choice->kind == &evm_kind)
 		x402_buf_add_byte(&text, '\n');
 	/* add_field begins each line, so that the last one ends nothing. */
 	bool ok = is_line(domain) && (!statement || is_line(statement)) &&
@@ -144,7 +183,8 @@ static enum x402_err write_text(const struct x402_json *details,
 		x402_json_get_string(details, "issuedAt") &&
 		add_field(&text, details, "uri", "URI") &&
 		add_field(&text, details, "version", "Version");
-	x402_buf_printf(&text, "\nChain ID: %s", chain);
+	x402_buf_printf(
+		&text, "\nChain ID: %s", reference_of(choice->chain_id));
 	ok = ok && add_field(&text, details, "nonce", "Nonce") &&
 		add_field(&text, details, "issuedAt", "Issued At") &&
 		add_field(
@@ -163,8 +203,8 @@ static enum x402_err write_text(const struct x402_json *details,
 /* ---- 4. The header. ---- */
 
 static enum x402_err encode(const struct x402_json *details,
-	const struct x402_json *chain, const char *address,
-	const char *signature, char **ret_header)
+	const struct choice *choice, const char *address, const char *signature,
+	char **ret_header)
 {
 	struct x402_json *proof = x402_json_copy(details);
 	struct x402_buf header = {0};
@@ -173,12 +213,12 @@ static enum x402_err encode(const struct x402_json *details,
 	if (!err)
 		err = x402_json_set_string(proof, "address", address);
 	if (!err)
-		err = x402_json_set_string(proof, "chainId",
-			x402_json_get_string(chain, "chainId"));
+		err = x402_json_set_string(proof, "chainId", choice->chain_id);
 	if (!err)
-		err = x402_json_set_string(proof, "type", "eip191");
-	if (!err && x402_json_get_string(chain, "signatureScheme"))
-		err = x402_json_set_string(proof, "signatureScheme", "eip191");
+		err = x402_json_set_string(proof, "type", choice->kind->type);
+	if (!err && choice->says_scheme)
+		err = x402_json_set_string(
+			proof, "signatureScheme", choice->kind->scheme);
 	if (!err)
 		err = x402_json_set_string(proof, "signature", signature);
 	if (!err) {
@@ -195,44 +235,70 @@ static enum x402_err encode(const struct x402_json *details,
 	return err;
 }
 
-static enum x402_err sign_and_encode(const struct x402_json *details,
-	const struct x402_json *chain, const struct x402_client_signer *signer,
-	char **ret_header)
+static void format_address(const struct x402__sign_in_ask *ask,
+	const struct kind *kind, char ret_text[X402_ACCOUNT_TEXT_SIZE])
 {
-	char address[X402_ADDRESS_TEXT_SIZE];
-	struct x402_buf signature = {0};
-	struct x402_buf hex = {0};
-	char *text = NULL;
-	x402_address_format(&signer->address, address);
-	enum x402_err err = write_text(details, address,
-		chain_number(x402_json_get_string(chain, "chainId")), &text);
-	if (!err)
-		err = signer->sign_text(signer->user, text, &signature);
-	free(text);
-	if (err) {
-		x402_buf_clear(&signature);
-		return err;
+	if (kind == &svm_kind)
+		x402_pubkey_format(&ask->svm_signer->address, ret_text);
+	else
+		x402_address_format(&ask->signer->address, ret_text);
+}
+
+/* The signature as its family writes it: 0x and hex, or base58. */
+static enum x402_err sign(const struct x402__sign_in_ask *ask,
+	const struct kind *kind, const char *text, char **ret_signature)
+{
+	struct x402_buf bytes = {0};
+	struct x402_buf written = {0};
+	char base58[X402_SVM_SIGNATURE_TEXT_SIZE];
+	enum x402_err err;
+	if (kind == &svm_kind) {
+		err = ask->svm_signer->sign_text(
+			ask->svm_signer->user, text, &bytes);
+		if (!err && bytes.len != 64)
+			err = X402_ERR_CRYPTO;
+		if (!err) {
+			x402_base58_encode(bytes.ptr, 64, base58);
+			x402_buf_add_str(&written, base58);
+		}
+	} else {
+		err = ask->signer->sign_text(ask->signer->user, text, &bytes);
+		if (!err)
+			x402_hex_encode_0x(x402_buf_span(&bytes), &written);
 	}
-	x402_hex_encode_0x(x402_buf_span(&signature), &hex);
-	x402_buf_clear(&signature);
-	char *written = x402_buf_take_str(&hex);
-	err = written ? encode(details, chain, address, written, ret_header)
-		      : X402_ERR_NOMEM;
-	free(written);
+	x402_buf_clear(&bytes);
+	char *signature = x402_buf_take_str(&written);
+	if (!err && !signature)
+		err = X402_ERR_NOMEM;
+	if (err)
+		free(signature);
+	else
+		*ret_signature = signature;
 	return err;
 }
 
-enum x402_err x402__sign_in(const struct x402_payment_required *required,
-	const struct x402__http_url *url,
-	const struct x402_client_signer *signer, struct x402_errinfo *info,
-	char **ret_header)
+enum x402_err x402__sign_in(const struct x402__sign_in_ask *ask,
+	struct x402_errinfo *info, char **ret_header)
 {
 	const struct x402_json *extension = x402_json_get(
-		x402_json_get(required->json, "extensions"), "sign-in-with-x");
+		x402_json_get(ask->required->json, "extensions"),
+		"sign-in-with-x");
 	const struct x402_json *details = x402_json_get(extension, "info");
-	const struct x402_json *chain = find_chain(extension);
-	if (!signer || !signer->sign_text || !details || !chain)
+	char address[X402_ACCOUNT_TEXT_SIZE];
+	struct choice choice;
+	char *text = NULL;
+	char *signature = NULL;
+	if (!details || !find_chain(ask, extension, &choice))
 		return X402_ERR_NOT_FOUND;
-	enum x402_err err = check_place(details, url, info);
-	return err ? err : sign_and_encode(details, chain, signer, ret_header);
+	format_address(ask, choice.kind, address);
+	enum x402_err err = check_place(details, ask->url, info);
+	if (!err)
+		err = write_text(details, address, &choice, &text);
+	if (!err)
+		err = sign(ask, choice.kind, text, &signature);
+	if (!err)
+		err = encode(details, &choice, address, signature, ret_header);
+	free(signature);
+	free(text);
+	return err;
 }

@@ -468,6 +468,23 @@ static enum x402_err sign_text_by_socket(
 		   : take_signature(signer, answer, &signing, ret_signature);
 }
 
+static enum x402_err sign_svm_text_by_socket(
+	void *user, const char *text, struct x402_buf *ret_signature)
+{
+	struct x402_signer *signer = user;
+	struct x402_json *answer = NULL;
+	char *body = NULL;
+	struct x402_signable signable = {.svm_message = x402_span_str(text)};
+	struct x402_client_signing signing = {
+		.family = X402_FAMILY_SVM, .signable = &signable};
+	signer->reason[0] = '\0';
+	enum x402_err err = sign_in_body(signer, text, &body);
+	if (!err)
+		err = ask_for(signer, "sign-in", body, &answer);
+	return err ? err
+		   : take_signature(signer, answer, &signing, ret_signature);
+}
+
 static enum x402_err load_session(
 	struct x402_signer *signer, const char *path, struct x402_errinfo *info)
 {
@@ -502,6 +519,7 @@ static enum x402_err ask_address(
 		err = X402_ERR_SCHEMA;
 	if (!err && solana) {
 		signer->svm_client.sign = sign_by_socket;
+		signer->svm_client.sign_text = sign_svm_text_by_socket;
 		signer->svm_client.user = signer;
 	}
 	if (err)

@@ -424,26 +424,42 @@ static void answer_sign_in(const struct request *request,
 	x402_buf_add_str(answer, "}\n");
 }
 
+static enum x402_err sign_text(const struct x402_signer_core *core, bool is_svm,
+	const char *text, struct x402_buf *ret_signature)
+{
+	const struct x402_client_signer *wallet = core->options.wallet;
+	const struct x402_client_svm_signer *svm = core->options.svm_wallet;
+	if (is_svm)
+		return svm->sign_text
+			? svm->sign_text(svm->user, text, ret_signature)
+			: X402_ERR_UNSUPPORTED;
+	return wallet->sign_text
+		? wallet->sign_text(wallet->user, text, ret_signature)
+		: X402_ERR_UNSUPPORTED;
+}
+
 static enum x402_err do_sign_in(struct x402_signer_core *core,
 	struct request *request, struct x402_errinfo *info,
 	struct x402_buf *answer)
 {
-	const struct x402_client_signer *wallet = core->options.wallet;
+	struct x402__signer_accounts accounts = {
+		.evm = &core->options.wallet->address,
+		.svm = core->options.svm_wallet
+			? &core->options.svm_wallet->address
+			: NULL};
 	struct x402__signer_sign_in sign_in;
 	struct x402_buf signature = {0};
 	enum x402_err err = read_request(core, info, request);
 	const char *text = x402_json_get_string(request->body, "text");
 	if (!err && !text)
 		err = malformed(info, "text", "the text of a sign-in");
-	if (!err && !wallet->sign_text)
-		err = X402_ERR_UNSUPPORTED;
 	if (!err)
 		err = x402__signer_sign_in_read(
-			text, &wallet->address, info, &sign_in);
+			text, &accounts, info, &sign_in);
 	if (!err)
 		err = judge_sign_in(core, request, &sign_in, info);
 	if (!err)
-		err = wallet->sign_text(wallet->user, text, &signature);
+		err = sign_text(core, sign_in.is_svm, text, &signature);
 	if (!err && signature.failed)
 		err = X402_ERR_NOMEM;
 	if (!err)

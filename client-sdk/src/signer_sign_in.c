@@ -1,8 +1,10 @@
 /*
  * signer_sign_in.c: what a signer process makes of a text that it is asked to
- * sign. EIP-4361 and nothing else: a text in which a line stands that has no
- * place there is refused, so that a sign-in can never be an order, a grant of
- * ours, or a second sign-in that a site reads out of it.
+ * sign. EIP-4361, or the same for an account of Solana, and nothing else: a
+ * text in which a line stands that has no place there is refused, so that a
+ * sign-in can never be an order, a grant of ours, or a second sign-in that a
+ * site reads out of it. Nor a transaction of Solana, which begins with a byte
+ * that no domain may begin with.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,8 @@
 #include "signer_sign_in_p.h"
 #include "url_p.h"
 
-#define WANTS " wants you to sign in with your Ethereum account:"
+#define WANTS     " wants you to sign in with your Ethereum account:"
+#define WANTS_SVM " wants you to sign in with your Solana account:"
 /* "2026-11-21T19:02:11" */
 #define TIME_LEN 19
 
@@ -134,36 +137,70 @@ static bool read_time(const char *text, uint64_t *ret_unix_s)
 
 /* ---- Line by line. ---- */
 
+static bool ends_with(struct x402_span line, const char *tail)
+{
+	size_t len = strlen(tail);
+	return line.len > len &&
+		memcmp(line.ptr + line.len - len, tail, len) == 0;
+}
+
+/* The wallet's account of the text's family is the one that stands there. */
+static bool is_own_account(const struct x402__signer_accounts *accounts,
+	bool is_svm, struct x402_span line)
+{
+	char address[X402_ACCOUNT_TEXT_SIZE];
+	if (is_svm && !accounts->svm)
+		return false;
+	if (is_svm)
+		x402_pubkey_format(accounts->svm, address);
+	else
+		x402_address_format(accounts->evm, address);
+	return is_text(line, address);
+}
+
+/*
+ * A statement, which is the site's word to a person, or none; not one that
+ * somebody could read as the URI. Where there is none EIP-4361 has an empty
+ * line, its twin for Solana has nothing.
+ */
+static enum x402_err read_statement(
+	struct lines *lines, bool is_svm, struct x402_errinfo *info)
+{
+	struct lines behind = *lines;
+	struct x402_span line = next_line(&behind);
+	bool is_uri = after(line, "URI:", &line);
+	if (is_svm && is_uri)
+		return X402_OK;
+	if (is_uri || (is_svm && !line.len) ||
+		(line.len && next_line(&behind).len))
+		return malformed(info, "an empty line behind the statement");
+	*lines = behind;
+	return X402_OK;
+}
+
 static enum x402_err read_head(struct lines *lines,
-	const struct x402_address *wallet, struct x402_errinfo *info,
+	const struct x402__signer_accounts *accounts, struct x402_errinfo *info,
 	struct x402__signer_sign_in *sign_in)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "abcdefghijklmnopqrstuvwxyz"
 				      "0123456789-.:[]_";
 	struct x402_span line = next_line(lines);
-	size_t tail = strlen(WANTS);
-	char address[X402_ADDRESS_TEXT_SIZE];
-	if (line.len <= tail ||
-		memcmp(line.ptr + line.len - tail, WANTS, tail) != 0 ||
+	sign_in->is_svm = ends_with(line, WANTS_SVM);
+	size_t tail = strlen(sign_in->is_svm ? WANTS_SVM : WANTS);
+	if ((!sign_in->is_svm && !ends_with(line, WANTS)) ||
 		!copy(x402_span(line.ptr, line.len - tail), sign_in->domain,
 			sizeof(sign_in->domain)) ||
 		strspn(sign_in->domain, letters) != strlen(sign_in->domain))
 		return malformed(info, "\"DOMAIN" WANTS "\"");
-	x402_address_format(wallet, address);
-	if (!is_text(next_line(lines), address)) {
+	if (!is_own_account(accounts, sign_in->is_svm, next_line(lines))) {
 		x402_errinfo_set(
 			info, "text", "it is not this signer's wallet");
 		return X402_ERR_POLICY;
 	}
 	if (next_line(lines).len)
 		return malformed(info, "an empty line behind the address");
-	/* A statement, which is the site's word to a person, or none; not one
-	 * that somebody could read as the URI. */
-	line = next_line(lines);
-	if (after(line, "URI:", &line) || (line.len && next_line(lines).len))
-		return malformed(info, "an empty line behind the statement");
-	return X402_OK;
+	return read_statement(lines, sign_in->is_svm, info);
 }
 
 static enum x402_err read_fields(struct lines *lines, struct x402_errinfo *info,
@@ -179,8 +216,9 @@ static enum x402_err read_fields(struct lines *lines, struct x402_errinfo *info,
 		return malformed(info, "\"Version: 1\"");
 	if (!after(next_line(lines), "Chain ID: ", &value) ||
 		!copy(value, text, sizeof(text)) ||
-		snprintf(sign_in->network, sizeof(sign_in->network),
-			"eip155:%s", text) >= (int)sizeof(sign_in->network) ||
+		snprintf(sign_in->network, sizeof(sign_in->network), "%s:%s",
+			sign_in->is_svm ? "solana" : "eip155",
+			text) >= (int)sizeof(sign_in->network) ||
 		x402_network_parse(sign_in->network, &network))
 		return malformed(info, "\"Chain ID: ...\"");
 	if (!after(next_line(lines), "Nonce: ", &value))
@@ -233,7 +271,7 @@ static enum x402_err check_place(
 }
 
 enum x402_err x402__signer_sign_in_read(const char *text,
-	const struct x402_address *wallet, struct x402_errinfo *info,
+	const struct x402__signer_accounts *accounts, struct x402_errinfo *info,
 	struct x402__signer_sign_in *ret_sign_in)
 {
 	struct x402__signer_sign_in sign_in = {.issued_unix_s = 0};
@@ -245,7 +283,7 @@ enum x402_err x402__signer_sign_in_read(const char *text,
 			"no control characters, and no end of "
 			"the last line");
 	if (!err)
-		err = read_head(&lines, wallet, info, &sign_in);
+		err = read_head(&lines, accounts, info, &sign_in);
 	if (!err)
 		err = read_fields(&lines, info, &sign_in);
 	if (!err)

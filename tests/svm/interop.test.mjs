@@ -2,9 +2,11 @@
 // (@x402/svm 2.27.0) as the other side; every combination of a purchase is in
 // matrix.test.mjs. Balances are checked on the chain.
 import assert from 'node:assert/strict';
+import {randomBytes} from 'node:crypto';
 import {createServer} from 'node:http';
 import {createRequire} from 'node:module';
 import {once} from 'node:events';
+import {join} from 'node:path';
 import {after, before, test} from 'node:test';
 import {pathToFileURL} from 'node:url';
 import {createKeyPairSignerFromBytes} from '@solana/kit';
@@ -14,10 +16,10 @@ import {registerExactSvmScheme} from '@x402/svm/exact/client';
 import {ExactSvmScheme as ServerScheme} from '@x402/svm/exact/server';
 import {programs, run, scratchDir, start} from '../devnet/lib.mjs';
 import {fromBase58} from './ledger.mjs';
-import {balance, NETWORK, startDaemon, startDevnet} from './svm.lib.mjs';
+import {balance, NETWORK, offer, startDaemon, startDevnet} from './svm.lib.mjs';
 
 // One copy of the extensions for all tests, with the other interoperability tests.
-const {createSIWxClientHook} = await import(pathToFileURL(createRequire(new URL('../interop/package.json', import.meta.url))
+const {createSIWxClientHook, parseSIWxHeader, validateSIWxMessage, verifySIWxSignature} = await import(pathToFileURL(createRequire(new URL('../interop/package.json', import.meta.url))
   .resolve('@x402/extensions').replace('/dist/cjs/', '/dist/esm/').replace(/index\.js$/, 'index.mjs')).href);
 
 let devnet;
@@ -135,6 +137,95 @@ test('who has paid on Solana signs in with the reference client, with that walle
   assert.match(await again.text(), /The guest was late/);
   assert.equal((await signIn(devnet.accounts.payer2)).status, 402, 'somebody else');
   await site.stop();
+});
+
+test('our client signs in at our site on Solana, once it has paid there', async () => {
+  const site = await startSite(ours.facilitator.url);
+  const url = `${site.url}/articles/the-long-wait-of-402`;
+  const signIn = (account) => get(url, {args: ['--sign-in', '--max-amount', '1atomic'], env: {SVM_PRIVATE_KEY: account.secretKey}});
+  const before = await moves(0n, () => signIn(devnet.accounts.payer));
+  assert.equal(JSON.parse(before.stderr.trim().split('\n').at(-1)).charged, 'no', 'not paid yet');
+  const paid = await moves(10000n, () => get(url));
+  assert.equal(paid.code, 0, paid.stderr);
+  const again = await moves(0n, () => signIn(devnet.accounts.payer));
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(again.stdout, paid.stdout);
+  const other = await moves(0n, () => signIn(devnet.accounts.payer2));
+  assert.notEqual(other.code, 0, 'somebody else');
+  assert.equal(other.stdout, '');
+  await site.stop();
+});
+
+/** A site that is opened by a sign-in alone, as the reference's parts judge it. */
+async function startMembers() {
+  const site = {signIns: []};
+  const chains = {solana: {chainId: NETWORK, type: 'ed25519'}, evm: {chainId: 'eip155:84532', type: 'eip191'}};
+  const routes = {
+    '/in': {}, '/plain': {info: {statement: undefined}}, '/scheme': {chains: [{...chains.solana, signatureScheme: 'siws'}]},
+    '/whole': {info: {requestId: 'r1', notBefore: new Date(Date.now() - 60e3).toISOString(),
+      expirationTime: new Date(Date.now() + 240e3).toISOString(), resources: ['https://a.example/x', 'ipfs://b']}},
+    '/both': {chains: [chains.evm, chains.solana], accepts: [offer(devnet)]}, '/evm': {chains: [chains.evm]},
+    '/other-domain': {info: {domain: 'bank.example'}}, '/other-uri': {info: {uri: 'https://bank.example/login'}},
+    '/line': {info: {statement: 'Hello\n\nURI: https://bank.example/login'}}, '/no-nonce': {info: {nonce: undefined}},
+  };
+  const server = createServer(async (request, response) => {
+    const route = routes[request.url];
+    const proof = request.headers['sign-in-with-x'];
+    if (!proof) {
+      const info = {domain: new URL(site.url).host, uri: `${site.url}/sign-in`, version: '1', nonce: randomBytes(16).toString('hex'),
+        issuedAt: new Date().toISOString(), statement: 'Sign in to read what you have paid for', ...route.info};
+      const required = {x402Version: 2, error: 'Sign in', resource: {url: site.url + request.url}, accepts: route.accepts ?? [],
+        extensions: {'sign-in-with-x': {info, supportedChains: route.chains ?? [chains.solana], schema: {}}}};
+      return response.writeHead(402, {'payment-required': Buffer.from(JSON.stringify(required)).toString('base64')}).end('{}');
+    }
+    const payload = parseSIWxHeader(proof);
+    const valid = await validateSIWxMessage(payload, new URL(site.url));
+    const verified = await verifySIWxSignature(payload);
+    site.signIns.push({payload, valid, verified});
+    const good = valid.isValid && verified.isValid;
+    return response.writeHead(good ? 200 : 403).end(good ? 'welcome back' : 'who is that');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  site.url = `http://127.0.0.1:${server.address().port}`;
+  site.stop = () => server.close();
+  return site;
+}
+
+test('the reference takes the sign-ins of our client on Solana, by a key or by a signer process', async () => {
+  const site = await startMembers();
+  const dir = scratchDir();
+  const EVM_PRIVATE_KEY = '0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a';
+  const startSigner = async (name, ...args) => {
+    const signer = await start(programs.client, ['signer', '--socket', join(dir, name), ...args], {ready: /listening socket=/,
+      env: {HOME: dir, X402_STATE_DIR: join(dir, name + '-state'), EVM_PRIVATE_KEY, SVM_PRIVATE_KEY: devnet.accounts.payer.idJson}});
+    return {args: ['--signer', join(dir, name)], stop: () => signer.stop()};
+  };
+  const willing = await startSigner('willing', '--sign-in');
+  const deaf = await startSigner('deaf');
+  const keyless = {SVM_PRIVATE_KEY: ''};
+  for (const [path, more] of [['/in'], ['/plain'], ['/scheme'], ['/whole'], ['/both', {env: {EVM_PRIVATE_KEY}}],
+    ['/in', {args: willing.args, env: keyless}], ['/plain', {args: willing.args, env: keyless}]]) {
+    site.signIns.length = 0;
+    const got = await moves(0n, () => get(site.url + path, {...more, args: ['--sign-in', ...more?.args ?? []]}));
+    assert.equal(got.code, 0, `${path}: ${got.stderr} ${JSON.stringify(site.signIns)}`);
+    assert.equal(got.stdout, 'welcome back', `${path}: ${JSON.stringify(site.signIns)}`);
+    assert.equal(site.signIns.length, 1);
+    assert.equal(site.signIns[0].payload.address, devnet.accounts.payer.address);
+    assert.equal(site.signIns[0].payload.chainId, NETWORK);
+  }
+  site.signIns.length = 0;
+  for (const [path, more] of [['/evm'], ['/other-domain'], ['/other-uri'], ['/line'], ['/no-nonce'],
+    ['/in', {args: deaf.args, env: keyless}]]) {
+    const got = await moves(0n, () => get(site.url + path, {...more, args: ['--sign-in', ...more?.args ?? []]}));
+    assert.equal(got.code, 8, `${path}: ${got.stderr}`);
+    assert.equal(JSON.parse(got.stderr.trim().split('\n').at(-1)).charged, 'no');
+  }
+  assert.equal((await get(`${site.url}/in`)).code, 8, 'unasked');
+  assert.deepEqual(site.signIns, []);
+  await willing.stop();
+  await deaf.stop();
+  site.stop();
 });
 
 test('our client pays with a memo, a blockhash that is given, and id.json', async () => {

@@ -64,6 +64,7 @@ static void make_core(
 {
 	struct x402_signer_core_options options = {
 		.wallet = x402_signer_client(bench->key),
+		.svm_wallet = x402_signer_svm_client(bench->key),
 		.policy = *policy,
 		.state_directory = bench->directory};
 	assert_int_equal(
@@ -188,7 +189,7 @@ static void test_text_that_is_no_sign_in_is_refused(void **state)
 		{"x402 session grant 1\n{\"id\":\"1\"}", "wants you"},
 		{"shop.example wants you to sign in with your Solana account:"
 		 "\n" PAYER "\n\n" FIELDS,
-			"wants you"},
+			"wallet"},
 		{" wants you to sign in with your Ethereum account:\n" PAYER
 		 "\n\n" FIELDS,
 			"wants you"},
@@ -229,6 +230,131 @@ static void test_text_that_is_no_sign_in_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_refused_by(answer_to(*state, line_of(cases[i].text)),
 			cases[i].word);
+}
+
+/* ---- An account of Solana. ---- */
+
+static struct x402_pubkey add_svm_key(struct bench *bench)
+{
+	static const uint8_t seed32[32] = {5};
+	struct x402_svm_secret key;
+	assert_int_equal(x402_svm_secret_from_seed(seed32, &key), X402_OK);
+	assert_int_equal(x402_signer_add_svm_key(bench->key, &key), X402_OK);
+	return x402_svm_secret_pubkey(&key);
+}
+
+/* What it would be asked to sign; caller frees. */
+static char *svm_text(
+	const struct x402_pubkey *account, const char *kind, const char *chain)
+{
+	struct x402_buf text = {0};
+	char address[X402_PUBKEY_TEXT_SIZE];
+	x402_pubkey_format(account, address);
+	x402_buf_printf(&text,
+		"shop.example wants you to sign in with your %s account:\n%s\n"
+		"\nURI: https://shop.example/login\nVersion: 1\nChain ID: %s\n"
+		"Nonce: 0123456789abcdef\nIssued At: 2026-11-21T05:29:58Z",
+		kind, address, chain);
+	return x402_buf_take_str(&text);
+}
+
+#define DEVNET "EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
+
+static void test_sign_in_by_solana_is_signed_by_its_key(void **state)
+{
+	struct bench *bench = *state;
+	struct x402_session_scope policy = {.sign_in = true};
+	struct x402_pubkey account = add_svm_key(bench);
+	char *text = svm_text(&account, "Solana", DEVNET);
+	uint8_t sig64[64];
+	assert_int_equal(
+		x402_session_scope_network(&policy, "solana:" DEVNET), X402_OK);
+	make_core(bench, &policy);
+	struct x402_json *answer = answer_to(bench, line_of(text));
+	assert_int_equal(
+		x402_hex_decode_fixed(x402_json_get_string(answer, "signature"),
+			sig64, sizeof(sig64)),
+		X402_OK);
+	assert_true(x402_ed25519_verify(sig64, x402_span_str(text), &account));
+	assert_string_equal(
+		x402_json_get_string(answer, "network"), "solana:" DEVNET);
+	x402_json_unref(answer);
+	/* The account of Ethereum stays on its own chains. */
+	assert_refused_by(answer_to(bench, line_of(plain)), "this network");
+	free(text);
+}
+
+/* What stands between the account and the URI. */
+static char *svm_text_with(
+	const struct x402_pubkey *account, const char *statement)
+{
+	struct x402_buf text = {0};
+	char *plain_text = svm_text(account, "Solana", DEVNET);
+	const char *uri = strstr(plain_text, "URI: ");
+	x402_buf_printf(&text, "%.*s%s%s", (int)(uri - plain_text), plain_text,
+		statement, uri);
+	free(plain_text);
+	return x402_buf_take_str(&text);
+}
+
+static void test_sign_in_by_solana_with_a_statement(void **state)
+{
+	struct bench *bench = *state;
+	struct x402_session_scope policy = {.sign_in = true};
+	struct x402_pubkey account = add_svm_key(bench);
+	static const struct {
+		const char *statement;
+		const char *word; /* NULL: signed */
+	} rows[] = {{"To read what you bought\n\n", NULL},
+		/* EIP-4361's empty line, which its twin has not. */
+		{"\n", "statement"}, {"\n\n", "statement"},
+		{"one\ntwo\n\n", "statement"}, {"one\n", "statement"},
+		{"URI: https://bank.example/\n\n", "Version"},
+		{"URI: https://bank.example/\n", "Version"}};
+	make_core(bench, &policy);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = svm_text_with(&account, rows[i].statement);
+		struct x402_json *answer = answer_to(bench, line_of(text));
+		if (rows[i].word) {
+			assert_refused_by(answer, rows[i].word);
+		} else {
+			assert_true(x402_json_has(answer, "signature"));
+			x402_json_unref(answer);
+		}
+		free(text);
+	}
+}
+
+static void test_sign_in_by_solana_is_for_its_own_account(void **state)
+{
+	struct bench *bench = *state;
+	struct x402_session_scope policy = {.sign_in = true};
+	struct x402_pubkey other = {{1}};
+	char *without = svm_text(&other, "Solana", DEVNET);
+	make_core(bench, &policy);
+	assert_refused_by(answer_to(bench, line_of(without)), "wallet");
+	free(without);
+	x402_signer_core_free(bench->core);
+	struct x402_pubkey account = add_svm_key(bench);
+	make_core(bench, &policy);
+	static const struct {
+		bool own;
+		const char *kind;
+		const char *chain;
+		const char *word;
+	} rows[] = {{false, "Solana", DEVNET, "wallet"},
+		{true, "Ethereum", "1", "wallet"},
+		{true, "Bitcoin", DEVNET, "wants you"},
+		{true, "Solana", "a b", "Chain ID"},
+		{true, "Solana", DEVNET "1", "Chain ID"},
+		{true, "Solana", "*", "Chain ID"}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = svm_text(rows[i].own ? &account : &other,
+			rows[i].kind, rows[i].chain);
+		assert_refused_by(
+			answer_to(bench, line_of(text)), rows[i].word);
+		free(text);
+	}
 }
 
 static void try_time(void **state, const char *time, const char *word)
@@ -407,6 +533,9 @@ int main(void)
 		HOUSE(test_sign_in_without_leave_is_refused),
 		HOUSE(test_sign_in_outside_the_policy_is_refused),
 		HOUSE(test_text_that_is_no_sign_in_is_refused),
+		HOUSE(test_sign_in_by_solana_is_signed_by_its_key),
+		HOUSE(test_sign_in_by_solana_with_a_statement),
+		HOUSE(test_sign_in_by_solana_is_for_its_own_account),
 		HOUSE(test_time_is_read_strictly_and_not_ahead),
 		HOUSE(test_session_signs_in_where_it_was_sent),
 		HOUSE(test_session_does_not_widen_the_policy),

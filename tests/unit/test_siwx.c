@@ -449,11 +449,25 @@ static const struct x402_provider_route svm_routes[] = {
 		.siwx_s = 1000}};
 
 struct svm_proof {
-	const char *chain;
+	const char *chain;        /* in the proof */
+	const char *signed_chain; /* in the text, as all below */
+	const char *domain;
+	const char *uri;
+	const char *nonce; /* in both */
+	const char *issued;
+	const char *expires;
+	const char *account;
 	bool other_key;
 	bool other_text;
 	bool cut;
+	bool in_hex;
 };
+
+static const char *or_said(
+	const char *changed, const struct x402_json *info, const char *key)
+{
+	return changed ? changed : x402_json_get_string(info, key);
+}
 
 static char *prove_svm(struct house *house,
 	const struct x402_svm_secret *secret, const struct svm_proof *how)
@@ -466,9 +480,10 @@ static char *prove_svm(struct house *house,
 	struct x402_buf text = {0};
 	struct x402_pubkey key;
 	char address[X402_PUBKEY_TEXT_SIZE];
-	char signature[X402_SVM_SIGNATURE_TEXT_SIZE];
+	char signature[2 * X402_SVM_SIGNATURE_TEXT_SIZE];
 	uint8_t sig64[64];
 	char *header = NULL;
+	const char *nonce;
 
 	assert_int_equal(house_get(house, "/a/one"), X402_GATE_ANSWER);
 	house_challenge(house, &required);
@@ -485,24 +500,32 @@ static char *prove_svm(struct house *house,
 	if (how->other_key)
 		key.bytes[0] ^= 1;
 	x402_pubkey_format(&key, address);
+	nonce = or_said(how->nonce, info, "nonce");
 	x402_buf_printf(&text,
-		"%s wants you to sign in with your Solana account:\n%s\n\n"
+		"%s wants you to sign in with your %s account:\n%s\n\n"
 		"%s\n\nURI: %s\nVersion: 1\nChain ID: %s\nNonce: %s\n"
 		"Issued At: %s\nExpiration Time: %s\nResources:\n- %s%s",
-		x402_json_get_string(info, "domain"), address,
+		or_said(how->domain, info, "domain"),
+		how->account ? how->account : "Solana", address,
 		x402_json_get_string(info, "statement"),
-		x402_json_get_string(info, "uri"), &SOLANA[7],
-		x402_json_get_string(info, "nonce"),
-		x402_json_get_string(info, "issuedAt"),
-		x402_json_get_string(info, "expirationTime"),
+		or_said(how->uri, info, "uri"),
+		how->signed_chain ? how->signed_chain : &SOLANA[7], nonce,
+		or_said(how->issued, info, "issuedAt"),
+		or_said(how->expires, info, "expirationTime"),
 		x402_json_get_string(info, "uri"), how->other_text ? "." : "");
 	assert_int_equal(x402_ed25519_sign(secret, x402_buf_span(&text), sig64),
 		X402_OK);
 	x402_buf_clear(&text);
 	x402_base58_encode(sig64, how->cut ? 63 : 64, signature);
-	assert_int_equal(x402_json_set_string(proof, "nonce",
-				 x402_json_get_string(info, "nonce")),
-		X402_OK);
+	if (how->in_hex) {
+		struct x402_buf hex = {0};
+
+		x402_hex_encode_0x(x402_span(sig64, 64), &hex);
+		snprintf(signature, sizeof(signature), "%.*s", (int)hex.len,
+			(char *)hex.ptr);
+		x402_buf_clear(&hex);
+	}
+	assert_int_equal(x402_json_set_string(proof, "nonce", nonce), X402_OK);
 	assert_int_equal(x402_json_set_string(proof, "chainId",
 				 how->chain ? how->chain : SOLANA),
 		X402_OK);
@@ -532,7 +555,12 @@ static void test_siwx_solana_by_its_key(void **state)
 	static const struct svm_proof rows[] = {{.chain = NULL},
 		{.other_key = true}, {.other_text = true}, {.cut = true},
 		{.chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
-		{.chain = "eip155:84532"}};
+		{.signed_chain = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		{.chain = "eip155:84532"}, {.account = "Ethereum"},
+		{.domain = "evil.example"}, {.uri = "https://evil.example/"},
+		{.nonce = "00000000000000000000000000000000"}, {.nonce = ""},
+		{.issued = "2026-11-21T05:30:00.000Z"},
+		{.expires = "2999-01-01T00:00:00.000Z"}, {.in_hex = true}};
 	static const uint8_t secret32[32] = {9};
 	static const uint8_t seed32[32] = {1};
 	char payer[X402_PUBKEY_TEXT_SIZE] = "";
@@ -560,13 +588,30 @@ static void test_siwx_solana_by_its_key(void **state)
 
 		house_open_with(&house, &options);
 		proof = prove_svm(&house, &secret, &rows[i]);
-		assert_int_equal(come(&house, "/a/one", proof, NOW),
-			i == 0 ? X402_GATE_PASS : X402_GATE_ANSWER);
+		if (come(&house, "/a/one", proof, NOW) !=
+			(i == 0 ? X402_GATE_PASS : X402_GATE_ANSWER))
+			fail_msg("row %zu", i);
 		if (i == 0)
 			assert_string_equal(x402_gate_payer(house.gate), payer);
 		free(proof);
 		house_close(&house);
 	}
+	/* Neither before nor after its time; once in it, and once only. */
+	struct svm_proof good = {.chain = NULL};
+	char *proof;
+	house_open_with(&house, &options);
+	proof = prove_svm(&house, &secret, &good);
+	assert_int_equal(
+		come(&house, "/a/one", proof, NOW + 301), X402_GATE_ANSWER);
+	assert_challenge_error(&house, "invalid_siwx_nonce");
+	assert_int_equal(
+		come(&house, "/a/one", proof, NOW - 1), X402_GATE_ANSWER);
+	assert_int_equal(come(&house, "/a/two", proof, NOW), X402_GATE_ANSWER);
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_PASS);
+	assert_int_equal(come(&house, "/a/one", proof, NOW), X402_GATE_ANSWER);
+	assert_challenge_error(&house, "invalid_siwx_nonce");
+	free(proof);
+	house_close(&house);
 }
 
 int main(void)

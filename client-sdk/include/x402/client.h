@@ -255,6 +255,14 @@ struct x402_client_svm_signer {
 	enum x402_err (*sign)(void *user,
 		const struct x402_client_signing *signing,
 		struct x402_buf *ret_signature);
+	/*
+	 * Optional: sign a sign-in text, its bytes as they are, by Ed25519, 64
+	 * bytes. Nothing in front keeps a text from being a transaction:
+	 * refuse one that does not begin with a printable character. NULL:
+	 * never signs in.
+	 */
+	enum x402_err (*sign_text)(
+		void *user, const char *text, struct x402_buf *ret_signature);
 	void *user; /* must outlive the client */
 };
 
@@ -449,8 +457,9 @@ struct x402_client_options {
 	bool allow_other_origin;
 	/*
 	 * Where a 402 offers a sign-in (E-SIWX), try that first, and pay only
-	 * when it was not enough. It tells the site the payer's address. Only
-	 * for the very site that was asked.
+	 * when it was not enough. It tells the site the payer's address, that
+	 * of the chain on which the price would be paid where there are two.
+	 * Only for the very site that was asked.
 	 */
 	bool sign_in;
 	/*
