@@ -174,6 +174,7 @@ struct chain {
 	uint64_t payer_nonce;
 	uint64_t payer_wei;
 	const char *approve_answer; /* hex; NULL reverts */
+	bool approval_lands;        /* before the nonce is read */
 	/* Noted: the simulation as it was asked for. */
 	struct x402_chain_read simulated;
 	uint8_t simulated_selector[4];
@@ -237,6 +238,10 @@ static struct x402_chain_answer answer_read(struct chain *chain,
 	}
 	if (read->kind == X402_READ_NONCE || read->kind == X402_READ_BALANCE) {
 		assert_true(x402_address_equal(&read->to, &payer));
+		if (chain->approval_lands) {
+			chain->allowance = 1000;
+			chain->simulation = X402_ANSWER_OK;
+		}
 		x402_abi_add_u64(buf,
 			read->kind == X402_READ_NONCE ? chain->payer_nonce
 						      : chain->payer_wei);

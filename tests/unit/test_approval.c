@@ -440,21 +440,23 @@ static void test_chain_says_whether_it_would_help(void **state)
 		uint64_t gift;
 		const char *answer;
 		const char *reason;
+		int rounds;
 	} cases[] = {
-		{7, COST, 0, "0x", ""},
-		{7, COST - 1, 1, "0x", ""},
+		{7, COST, 0, "0x", "", 3},
+		{7, COST - 1, 1, "0x", "", 3},
 		{7, COST - 1, 0, "0x",
-			"erc20_approval_insufficient_eth_for_gas"},
+			"erc20_approval_insufficient_eth_for_gas", 3},
 		{7, 0, COST - 1, "0x",
-			"erc20_approval_insufficient_eth_for_gas"},
-		{8, 0, COST, "0x", "erc20_approval_tx_failed"},
-		{6, 0, COST, "0x", "erc20_approval_tx_failed"},
-		{7, 0, COST, NULL, "erc20_approval_tx_failed"},
+			"erc20_approval_insufficient_eth_for_gas", 3},
+		/* Mined meanwhile? The allowance is looked at again. */
+		{8, 0, COST, "0x", "erc20_approval_tx_failed", 6},
+		{6, 0, COST, "0x", "erc20_approval_tx_failed", 3},
+		{7, 0, COST, NULL, "erc20_approval_tx_failed", 3},
 		{7, 0, COST, "0x" ZEROS28 "00000000",
-			"erc20_approval_tx_failed"},
+			"erc20_approval_tx_failed", 3},
 		{7, 0, COST, "0x" ZEROS28 "00000002",
-			"erc20_approval_tx_failed"},
-		{7, 0, COST, "0x01", "erc20_approval_tx_failed"},
+			"erc20_approval_tx_failed", 3},
+		{7, 0, COST, "0x01", "erc20_approval_tx_failed", 3},
 	};
 
 	(void)state;
@@ -466,8 +468,30 @@ static void test_chain_says_whether_it_would_help(void **state)
 		chain.payer_nonce = cases[i].nonce;
 		chain.payer_wei = cases[i].wei;
 		chain.approve_answer = cases[i].answer;
-		assert_reason(&p, &chain, cases[i].reason, 3);
+		assert_reason(&p, &chain, cases[i].reason, cases[i].rounds);
 	}
+}
+
+/* Another caller had it sent: there is no approval to wait for any more. */
+static void test_approval_mined_between_two_rounds_is_seen(void **state)
+{
+	struct payment p = sponsored(X402_PERMIT2_EXACT);
+	struct chain chain = poor_chain();
+	struct x402_facilitator_request request;
+	struct x402_verify_plan plan;
+	struct x402_settle_plan settle;
+
+	(void)state;
+	chain.payer_nonce = 8;
+	chain.approval_lands = true;
+	build(&p, &request);
+	assert_int_equal(run_plan(&p, &request, &chain, &plan).rounds, 4);
+	assert_true(plan.verdict.valid);
+	assert_null(plan.approval);
+	assert_int_equal(x402_settle_plan(&plan, &settle), X402_OK);
+	x402_settle_plan_clear(&settle);
+	x402_verify_plan_clear(&plan);
+	x402_facilitator_request_clear(&request);
 }
 
 /* Permit2 says it before it asks the token: an approval would not help. */
@@ -732,6 +756,8 @@ int main(void)
 		cmocka_unit_test(test_transactions_are_refused_offline),
 		cmocka_unit_test(test_approval_of_the_amount_is_enough),
 		cmocka_unit_test(test_chain_says_whether_it_would_help),
+		cmocka_unit_test(
+			test_approval_mined_between_two_rounds_is_seen),
 		cmocka_unit_test(test_other_faults_are_not_mended_by_it),
 		cmocka_unit_test(test_contract_cannot_approve),
 		cmocka_unit_test(test_faults_are_no_verdict),

@@ -267,7 +267,7 @@ static enum x402_err add_settlement(struct x402_verify_plan *plan)
 	return x402__evm_end_round(plan);
 }
 
-static enum x402_err ask_as_eoa(struct x402_verify_plan *plan)
+enum x402_err x402__permit2_ask_as_eoa(struct x402_verify_plan *plan)
 {
 	x402__evm_begin_round(plan, X402__PERMIT2_EOA);
 	x402__evm_add_code(plan, &state_of(plan)->evm.payer);
@@ -338,7 +338,7 @@ static enum x402_err plan_signature(struct x402_verify_plan *plan)
 	}
 	if (state->evm.wrapped || !x402__evm_recovers(&state->evm))
 		return ask_for_code(plan);
-	return ask_as_eoa(plan);
+	return x402__permit2_ask_as_eoa(plan);
 }
 
 enum x402_err x402__permit2_verify_plan(

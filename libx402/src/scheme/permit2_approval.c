@@ -243,6 +243,14 @@ enum x402_err x402__permit2_judge_approval(
 		x402_abi_read_u256(answers[1].data, 0, &balance) ||
 		answers[2].status == X402_ANSWER_FAULT)
 		return X402_ERR_CHAIN;
+	/*
+	 * Its nonce is used: perhaps by the approval itself, mined since the
+	 * allowance was looked at. Once, for a payer uses nonces at will.
+	 */
+	if (x402_u256_cmp(&nonce, &expected) > 0 && !state->began_again) {
+		state->began_again = true;
+		return x402__permit2_ask_as_eoa(plan);
+	}
 	if (x402_u256_cmp(&nonce, &expected) != 0) {
 		x402__refuse_numbers(plan, X402_REASON_ERC20_APPROVAL_TX_FAILED,
 			"a transaction of the payer's next nonce", &nonce,

@@ -63,6 +63,7 @@ struct x402__permit2 {
 	struct x402_permit2612 permit2612;
 	bool has_approval;
 	struct x402_approval approval;
+	bool began_again;          /* its nonce was found used */
 	struct x402_u256 gift_wei; /* the most that is given for it */
 	/* F-078: who may send; or what the offer said. */
 	const struct x402_address *signers; /* borrowed while planning */
@@ -83,6 +84,9 @@ enum x402_err x402__permit2_create_payload(
 	const struct x402_payment_requirements *offer,
 	const struct x402_create_options *options, enum x402_permit2_kind kind,
 	struct x402_errinfo *info, struct x402_json **ret_payload);
+
+/* The first round: as if nothing was asked yet. */
+enum x402_err x402__permit2_ask_as_eoa(struct x402_verify_plan *plan);
 
 /* ---- permit2_approval.c ---- */
 
