@@ -2,9 +2,12 @@
  * What a caller is told, and the duplicate rule (demands.md F2 and section 5):
  *
  * - another fingerprint on the same payment: duplicate_settlement
- * - same fingerprint while somebody waits: duplicate_settlement, or both get
- *   the same answer when scope, key and fingerprint are the same and the
- *   key is the caller's own, not the payer's
+ * - same fingerprint while somebody waits: both get the same answer when
+ *   scope, key and fingerprint are the same and the key is the caller's own,
+ *   not the payer's; else a rival: duplicate_settlement once the other has its
+ *   success, and in its place when the other leaves without one. Who asks
+ *   again after a cut may meet its own request, which nobody hears any more:
+ *   "duplicate" would be final, and then the payment given up (F-061)
  * - same fingerprint while nobody waits: the new waiter (F-061)
  * - success not claimed yet: this caller claims it, once and durably (R2)
  * - success claimed: duplicate_settlement, or the stored bytes again under
@@ -16,21 +19,76 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- One answer. ---- */
+/* More of them are no caller's own, and each of them is kept. */
+#define RIVALS_MAX 8
+
+/* ---- Lists of callers. ---- */
 
 void fac_answer_detach(struct fac_waiter *waiter)
 {
-	struct fac_job *job = waiter->job;
-	struct fac_waiter **at;
+	struct fac_waiter **at = waiter->list;
 
-	if (!job)
-		return;
-	for (at = &job->waiters; *at != waiter; at = &(*at)->next_of_job)
-		;
-	*at = waiter->next_of_job;
-	waiter->next_of_job = NULL;
 	waiter->job = NULL;
+	if (!at)
+		return;
+	while (*at != waiter)
+		at = &(*at)->next_of_list;
+	*at = waiter->next_of_list;
+	waiter->next_of_list = NULL;
+	waiter->list = NULL;
 }
+
+/* At its end. */
+static void attach(struct fac_waiter *waiter, struct fac_job *job,
+	struct fac_waiter **list)
+{
+	struct fac_waiter **at = list;
+
+	while (*at)
+		at = &(*at)->next_of_list;
+	*at = waiter;
+	waiter->list = list;
+	waiter->job = job;
+}
+
+void fac_answer_join(struct fac_waiter *waiter, struct fac_job *job)
+{
+	attach(waiter, job, &job->waiters);
+}
+
+static bool is_rival(const struct fac_waiter *waiter)
+{
+	return waiter->job && waiter->list == &waiter->job->rivals;
+}
+
+void fac_answer_succeed(struct fac_job *job)
+{
+	struct fac_waiter *rival = job->rivals;
+
+	if (job->waiters || !rival)
+		return;
+	fac_answer_detach(rival);
+	fac_answer_join(rival, job);
+}
+
+void fac_answer_anew(struct fac_engine *engine, struct fac_waiter **list)
+{
+	struct fac_waiter **last = &engine->anew;
+
+	if (!*list)
+		return;
+	while (*last)
+		last = &(*last)->next_of_list;
+	*last = *list;
+	*list = NULL;
+	for (struct fac_waiter *w = *last; w; w = w->next_of_list) {
+		w->job = NULL;
+		w->list = &engine->anew;
+	}
+	fac_engine_wake(engine, 0);
+}
+
+/* ---- One answer. ---- */
 
 static void set_payer(
 	const struct fac_payment *payment, struct fac_settle_result *result)
@@ -83,6 +141,17 @@ void fac_answer_all(struct fac_job *job, enum fac_settle_outcome outcome,
 			job->waiters, outcome, reason, message, &job->payment);
 }
 
+static void answer_duplicate(
+	struct fac_waiter *waiter, const struct fac_payment *payment)
+{
+	fac_answer(waiter, FAC_SETTLE_DUPLICATE,
+		X402_REASON_DUPLICATE_SETTLEMENT,
+		fac_payment_is_final(payment->state)
+			? "this authorization was settled before"
+			: "this authorization is being settled",
+		payment);
+}
+
 void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 {
 	struct fac_job *job = waiter->job;
@@ -99,6 +168,11 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 	if (job->phase == FAC_JOB_JOURNALLING && job->tx)
 		fac_hash_text(
 			fac_tx_newest(job->tx)->hash32, shown.transaction);
+	/* Another caller has the claim on it. */
+	if (shown.transaction[0] && is_rival(waiter)) {
+		answer_duplicate(waiter, &shown);
+		return;
+	}
 	if (shown.transaction[0]) {
 		snprintf(message, sizeof(message),
 			"%s; the transaction is on its way, ask again%s%.120s",
@@ -177,17 +251,6 @@ void fac_answer_success(
 	fac_answer(waiter, FAC_SETTLE_SETTLED, X402_REASON_NONE, "", payment);
 }
 
-static void answer_duplicate(
-	struct fac_waiter *waiter, const struct fac_payment *payment)
-{
-	fac_answer(waiter, FAC_SETTLE_DUPLICATE,
-		X402_REASON_DUPLICATE_SETTLEMENT,
-		fac_payment_is_final(payment->state)
-			? "this authorization was settled before"
-			: "this authorization is being settled",
-		payment);
-}
-
 /* Somebody had the success before: the stored bytes for its own repeat. */
 static void answer_credited(
 	struct fac_waiter *waiter, const struct fac_payment *payment)
@@ -241,6 +304,8 @@ static void on_credited(void *arg, const struct fac_store_reply *reply)
 			else
 				answer_credited(job->waiters, &job->payment);
 		}
+		while (job->rivals)
+			answer_credited(job->rivals, &job->payment);
 	}
 	/* One that was only submitted goes on. */
 	if (job->phase == FAC_JOB_CREDITING)
@@ -316,13 +381,6 @@ void fac_answer_end(struct fac_job *job)
 
 /* ---- Meeting a payment that is there. ---- */
 
-static void join(struct fac_waiter *waiter, struct fac_job *job)
-{
-	waiter->job = job;
-	waiter->next_of_job = job->waiters;
-	job->waiters = waiter;
-}
-
 /* False: answered already. */
 static bool may_join(
 	struct fac_waiter *waiter, const struct fac_payment *payment)
@@ -366,18 +424,34 @@ static bool may_join(
 	return false;
 }
 
+/* All of them are told the same. */
+static bool may_share(
+	const struct fac_waiter *waiter, const struct fac_job *job)
+{
+	return waiter->may_repeat && job->waiters->may_repeat &&
+		is_same_idempotency(waiter, &job->payment) &&
+		is_same_idempotency(job->waiters, &job->payment);
+}
+
+static bool has_many_rivals(const struct fac_job *job)
+{
+	size_t len = 0;
+
+	for (const struct fac_waiter *w = job->rivals; w; w = w->next_of_list)
+		len++;
+	return len >= RIVALS_MAX;
+}
+
 void fac_answer_attach(struct fac_waiter *waiter, struct fac_job *job)
 {
 	if (!may_join(waiter, &job->payment))
 		return;
-	if (job->waiters &&
-		!(waiter->may_repeat && job->waiters->may_repeat &&
-			is_same_idempotency(waiter, &job->payment) &&
-			is_same_idempotency(job->waiters, &job->payment))) {
+	if (!job->waiters || may_share(waiter, job))
+		fac_answer_join(waiter, job);
+	else if (has_many_rivals(job))
 		answer_duplicate(waiter, &job->payment);
-		return;
-	}
-	join(waiter, job);
+	else
+		attach(waiter, job, &job->rivals);
 }
 
 void fac_answer_row(
@@ -404,7 +478,7 @@ void fac_answer_row(
 	}
 	fac_payment_copy(payment, &copy);
 	job = fac_job_new(line, &copy, FAC_JOB_CREDITING);
-	join(waiter, job);
+	fac_answer_join(waiter, job);
 	if (fac_payment_is_final(payment->state))
 		fac_answer_end(job);
 	else if (fac_share_is_own(job))

@@ -270,8 +270,7 @@ void fac_waiter_start(struct fac_waiter *waiter)
 	}
 	limits = fac_cost_limits(line, &payment);
 	job = fac_job_new(line, &payment, FAC_JOB_RESERVING);
-	waiter->job = job;
-	job->waiters = waiter;
+	fac_answer_join(waiter, job);
 	fac_lane_expect(line);
 	fac_job_reserve(job, &limits);
 }
@@ -435,12 +434,15 @@ static void expire(struct fac_waiter *waiter)
 			"the deadline came before the store answered; ask "
 			"again",
 			NULL);
+		if (job)
+			fac_answer_succeed(job);
 		return;
 	}
 	/* Its success is on the way to being its own: moments. */
 	if (job->crediting)
 		return;
 	fac_answer_unfinished(waiter, "the deadline came first");
+	fac_answer_succeed(job);
 	if (job->waiters)
 		return;
 	if (job->phase == FAC_JOB_FOREIGN)
@@ -470,6 +472,17 @@ static void expire_all(struct fac_engine *engine)
 		w = next;
 	}
 	engine->deadline_ms = first;
+}
+
+/* What they waited for is over, and nothing was told of it. */
+static void begin_anew(struct fac_engine *engine)
+{
+	struct fac_waiter *waiter;
+
+	while ((waiter = engine->anew)) {
+		fac_answer_detach(waiter);
+		fac_waiter_start(waiter);
+	}
 }
 
 /* A callback may settle anew; what it adds is not answered yet. */
@@ -553,6 +566,7 @@ void fac_engine_tick(struct fac_engine *engine)
 		fac_watch_tick(line);
 	}
 	expire_all(engine);
+	begin_anew(engine);
 	deliver(engine);
 	fac_engine_wake(engine,
 		has_work(engine) || !fac_engine_lanes_are_ready(engine)

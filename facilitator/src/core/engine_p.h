@@ -77,7 +77,9 @@ struct fac_waiter {
 	unsigned grants;
 	unsigned busy;
 	struct fac_job *job; /* waits for this one */
-	struct fac_waiter *next_of_job;
+	/* Where it is linked: job's waiters or rivals, or anew. */
+	struct fac_waiter **list;
+	struct fac_waiter *next_of_list;
 	bool answered;
 	struct fac_settle_result result;
 	char *answer;
@@ -111,6 +113,11 @@ struct fac_job {
 	size_t index;     /* its place in tx->jobs */
 	uint8_t of32[32]; /* hash of its newest transaction, or zeros */
 	struct fac_waiter *waiters;
+	/*
+	 * Callers who came with the same request while those waited, oldest
+	 * first. None without waiters, but while it is given up.
+	 */
+	struct fac_waiter *rivals;
 	struct fac_store_end end;
 	uint64_t cost_gwei;   /* its share of the gas, once mined; or 0 */
 	uint64_t mined_block; /* where its transaction is, or 0 */
@@ -304,6 +311,7 @@ struct fac_engine {
 	struct fac_waiter *waiters; /* not answered yet */
 	size_t waiters_len;
 	size_t max_waiters;
+	struct fac_waiter *anew;  /* to be begun with again by the tick */
 	struct fac_waiter *ready; /* answered, to be told by the tick */
 	struct fac_waiter **ready_last;
 	uint64_t next_ticket;
@@ -403,6 +411,12 @@ void fac_answer_credit_again(struct fac_job *job);
 /* A node took it, and the chain's confirmations are FAC_CONFIRM_SUBMITTED. */
 void fac_answer_submitted(struct fac_job *job);
 void fac_answer_detach(struct fac_waiter *waiter);
+/* Waits for the job, whose callers are told what becomes of it. */
+void fac_answer_join(struct fac_waiter *waiter, struct fac_job *job);
+/* A caller left: when none is left, the first rival takes its place. */
+void fac_answer_succeed(struct fac_job *job);
+/* All of a list, in its order, are begun with again by the tick. */
+void fac_answer_anew(struct fac_engine *engine, struct fac_waiter **list);
 /* L-005, as it will be stored and sent; the caller frees it. */
 char *fac_answer_body(const struct fac_payment *payment);
 /* The stored success, which is this caller's. */

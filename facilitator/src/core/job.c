@@ -4,7 +4,7 @@
  * nothing is signed.
  *
  *   fac_job_new -> fac_job_reserve -> on_reserved -> the lanes, or its row
- *   fac_job_release -> on_released -> its callers begin anew
+ *   fac_job_release -> on_released -> its callers begin anew, by the tick
  */
 #include "core/engine_p.h"
 
@@ -89,6 +89,8 @@ void fac_job_end(struct fac_job *job)
 	job->phase = FAC_JOB_DONE;
 	job->retry_ms = 0;
 	fac_tx_drop_job(job);
+	/* Its row tells them the rest; or there is none any more. */
+	fac_answer_anew(job->engine, &job->rivals);
 	if (!job->busy && !job->waiters)
 		fac_job_free(job);
 }
@@ -117,25 +119,10 @@ void fac_job_set_payment(struct fac_job *job, const struct fac_payment *payment)
 
 /* ---- Giving up a reservation (nothing was signed). ---- */
 
-/* Callers that came while it was being given up: with a plan, anew. */
 void fac_job_restart_callers(struct fac_job *job)
 {
-	struct fac_waiter *waiter = job->waiters;
-
-	job->waiters = NULL;
+	fac_answer_anew(job->engine, &job->waiters);
 	fac_job_end(job);
-	while (waiter) {
-		struct fac_waiter *next = waiter->next_of_job;
-
-		waiter->job = NULL;
-		waiter->next_of_job = NULL;
-		if (waiter->has_plan)
-			fac_waiter_start(waiter);
-		else
-			fac_answer(waiter, FAC_SETTLE_UNKNOWN, X402_REASON_NONE,
-				"", NULL);
-		waiter = next;
-	}
 }
 
 /* Not ours to release: another instance took it up meanwhile. */
@@ -196,7 +183,7 @@ static bool is_awaited(const struct fac_job *job)
 {
 	uint64_t now = fac_engine_now(job->engine);
 
-	for (const struct fac_waiter *w = job->waiters; w; w = w->next_of_job)
+	for (const struct fac_waiter *w = job->waiters; w; w = w->next_of_list)
 		if (w->deadline_ms > now)
 			return true;
 	return false;
@@ -228,10 +215,11 @@ static void meet_row(struct fac_job *job, const struct fac_payment *payment)
 	job->waiters = NULL;
 	fac_job_end(job);
 	while (waiter) {
-		struct fac_waiter *next = waiter->next_of_job;
+		struct fac_waiter *next = waiter->next_of_list;
 
 		waiter->job = NULL;
-		waiter->next_of_job = NULL;
+		waiter->list = NULL;
+		waiter->next_of_list = NULL;
 		fac_answer_row(waiter, payment);
 		waiter = next;
 	}
@@ -243,16 +231,21 @@ static void meet_row(struct fac_job *job, const struct fac_payment *payment)
  */
 static void meet_adopted(struct fac_job *job)
 {
-	struct fac_waiter *waiter = job->waiters;
+	struct fac_waiter *lists[2] = {job->waiters, job->rivals};
 
 	job->waiters = NULL;
-	while (waiter) {
-		struct fac_waiter *next = waiter->next_of_job;
+	job->rivals = NULL;
+	for (size_t i = 0; i < 2; i++) {
+		struct fac_waiter *waiter = lists[i];
 
-		waiter->job = NULL;
-		waiter->next_of_job = NULL;
-		fac_answer_attach(waiter, job);
-		waiter = next;
+		while (waiter) {
+			struct fac_waiter *next = waiter->next_of_list;
+
+			waiter->list = NULL;
+			waiter->next_of_list = NULL;
+			fac_answer_attach(waiter, job);
+			waiter = next;
+		}
 	}
 }
 
