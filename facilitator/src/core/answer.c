@@ -38,22 +38,23 @@ void fac_answer_detach(struct fac_waiter *waiter)
 	waiter->list = NULL;
 }
 
-/* At its end. */
-static void attach(struct fac_waiter *waiter, struct fac_job *job,
-	struct fac_waiter **list)
+void fac_answer_join(struct fac_waiter *waiter, struct fac_job *job)
 {
-	struct fac_waiter **at = list;
+	waiter->next_of_list = job->waiters;
+	job->waiters = waiter;
+	waiter->list = &job->waiters;
+	waiter->job = job;
+}
+
+static void line_up(struct fac_waiter *waiter, struct fac_job *job)
+{
+	struct fac_waiter **at = &job->rivals;
 
 	while (*at)
 		at = &(*at)->next_of_list;
 	*at = waiter;
-	waiter->list = list;
+	waiter->list = &job->rivals;
 	waiter->job = job;
-}
-
-void fac_answer_join(struct fac_waiter *waiter, struct fac_job *job)
-{
-	attach(waiter, job, &job->waiters);
 }
 
 static bool is_rival(const struct fac_waiter *waiter)
@@ -73,18 +74,17 @@ void fac_answer_succeed(struct fac_job *job)
 
 void fac_answer_anew(struct fac_engine *engine, struct fac_waiter **list)
 {
-	struct fac_waiter **last = &engine->anew;
+	struct fac_waiter **at;
 
 	if (!*list)
 		return;
-	while (*last)
-		last = &(*last)->next_of_list;
-	*last = *list;
-	*list = NULL;
-	for (struct fac_waiter *w = *last; w; w = w->next_of_list) {
-		w->job = NULL;
-		w->list = &engine->anew;
+	for (at = list; *at; at = &(*at)->next_of_list) {
+		(*at)->job = NULL;
+		(*at)->list = &engine->anew;
 	}
+	*at = engine->anew;
+	engine->anew = *list;
+	*list = NULL;
 	fac_engine_wake(engine, 0);
 }
 
@@ -451,7 +451,7 @@ void fac_answer_attach(struct fac_waiter *waiter, struct fac_job *job)
 	else if (has_many_rivals(job))
 		answer_duplicate(waiter, &job->payment);
 	else
-		attach(waiter, job, &job->rivals);
+		line_up(waiter, job);
 }
 
 void fac_answer_row(
