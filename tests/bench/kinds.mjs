@@ -1,10 +1,12 @@
 // /verify and /settle of every kind of payment on EVM, beside the reference in
 // one run: the same payments for both, signed before the clock starts. Rates
-// stand for their ratio alone; what moved is counted on the chain.
+// stand for their ratio alone; what moved is counted on the chain. By delegation
+// (ERC-7710) the reference takes none, so there ours stands alone.
 import {createRequire} from 'node:module';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {contracts} from '../devnet/compile.mjs';
+import {delegationRequest, installDelegation} from '../devnet/delegation.mjs';
 import {mined, paymentRequest, permit2Request, randomNonce, scratchDir, signApproval, signPermit2612, startDevnet,
   startFacilitator} from '../devnet/lib.mjs';
 import {loadBodies, reference} from './bench.lib.mjs';
@@ -12,14 +14,16 @@ import {loadBodies, reference} from './bench.lib.mjs';
 const require = createRequire(new URL('../devnet/package.json', import.meta.url));
 const {encodeAbiParameters, encodeFunctionData} = require('viem');
 const MAX = 2n ** 256n - 1n;
+const DELEGATED = 'by delegation, four caveats (ERC-7710)';
 
-async function startOurs(devnet) {
+async function startOurs(devnet, manager) {
   const dir = scratchDir('x402-bench-');
   const key = join(dir, 'key');
   const file = join(dir, 'facilitator.conf');
   writeFileSync(key, devnet.info.accounts.facilitator.privateKey, {mode: 0o600});
   writeFileSync(file, `listen = "127.0.0.1:0"\nstore = "${join(dir, 'f.sqlite')}"\nchain "${devnet.info.network}" {\n`
     + `rpc_urls = {"${devnet.info.rpcUrl}"}\nsigner_key_file = {"${key}"}\nwallet_factories = {"${devnet.info.factory}"}\n`
+    + `delegation_managers = {"${manager}"}\n`
     + 'sponsor_approvals = true\ngift_max_gwei = 1000000\ndaily_gifts_gwei = 1000000000\n}\n');
   return startFacilitator(devnet, {}, {args: ['-c', file]});
 }
@@ -59,7 +63,7 @@ async function futureWallet(devnet, allowance) {
  * Each kind: [payer, body] of the n-th payment for a facilitator. once: each
  * payer pays once only, so the facilitators get payers of their own.
  */
-const makers = (devnet, facilitators) => {
+const makers = (devnet, facilitators, framework) => {
   const {info} = devnet;
   const {payer} = info.accounts;
   const payee = info.accounts.payee.address;
@@ -102,6 +106,7 @@ const makers = (devnet, facilitators) => {
       return [account.address, await permit2Request(info, {scheme: 'upto', privateKey: account.privateKey,
         permit: upto(name), extensions: {erc20ApprovalGasSponsoring: {info: await signApproval(info, account.privateKey)}}})];
     },
+    [DELEGATED]: async () => [framework.account, await delegationRequest(info, framework)],
   };
 };
 
@@ -113,16 +118,21 @@ export async function kinds(quick) {
     '|---|---|---|---|---|---|---|---|'];
   const results = [];
   const notes = [];
-  // Payers of one payment each: four kinds, two facilitators, and one to warm up.
-  const devnet = await startDevnet({accounts: 4 * 2 * (settles + 1) + 8, fund: 10000});
-  const daemons = {ours: await startOurs(devnet), reference: await reference(devnet, {FACTORIES: devnet.info.factory})};
+  // Payers of one payment each: four kinds, two facilitators, and one to warm
+  // up. The last one delegates, and pays as often as it is asked to.
+  const devnet = await startDevnet({accounts: 4 * 2 * (settles + 1) + 8, fund: Math.max(10000, 1000 * settles)});
   const {info} = devnet;
+  const delegator = info.extra.pop();
+  await devnet.rpc('anvil_setBalance', [delegator.address, '0xde0b6b3a7640000']);
+  const framework = await installDelegation(info, delegator);
+  const daemons = {ours: await startOurs(devnet, framework.manager),
+    reference: await reference(devnet, {FACTORIES: devnet.info.factory})};
   const facilitators = {ours: info.accounts.facilitator.address, reference: info.accounts.payer2.address};
   try {
     await act(devnet, info.smartWallet.address, info.token, approveCall(info));
-    for (const [kind, make] of Object.entries(makers(devnet, facilitators))) {
+    for (const [kind, make] of Object.entries(makers(devnet, facilitators, framework))) {
       const rates = {};
-      for (const name of ['reference', 'ours']) {
+      for (const name of kind === DELEGATED ? ['ours'] : ['reference', 'ours']) {
         const payments = [];
         for (let i = 0; i < settles; i++) payments.push(await make(name));
         // Asking is free: the same payments, asked about again and again.
@@ -135,9 +145,10 @@ export async function kinds(quick) {
           `${s.ok} of ${settles} | ${moved} |`);
         if (name === 'ours' && Number(moved) !== s.ok) notes.push(`${kind}: ours said ${s.ok} and the chain moved ${moved}.`);
         rates[name] = [v.per_second, s.per_second];
-        results.push({...v, reference: name === 'reference'}, {...s, reference: name === 'reference'});
+        results.push({...v, reference: name === 'reference'},
+          {...s, failed: Math.max(s.failed, settles - Number(moved)), reference: name === 'reference'});
       }
-      notes.push(`${kind}: ours to reference ${(rates.ours[0] / rates.reference[0]).toFixed(1)} times at /verify, ` +
+      if (rates.reference) notes.push(`${kind}: ours to reference ${(rates.ours[0] / rates.reference[0]).toFixed(1)} times at /verify, ` +
         `${(rates.ours[1] / rates.reference[1]).toFixed(1)} at /settle.`);
     }
   } finally {
