@@ -44,6 +44,16 @@ static inline void assert_keccak(const char *text, const char *expected)
 	assert_hex(hash, 32, expected);
 }
 
+/*
+ * What makes two payments one is in every journal: a key that came out another
+ * way would let a proof or a delegation pay anew after an update. The expected
+ * ones were made with viem.
+ */
+static inline void assert_key_is(const uint8_t key32[32], const char *expected)
+{
+	assert_hex(key32, 32, expected);
+}
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -582,6 +582,10 @@ static void test_gift_is_one_for_each_payer_and_chain(void **state)
 		for (size_t j = 0; j < i; j++)
 			assert_memory_not_equal(
 				plans[i].key.bytes, plans[j].key.bytes, 32);
+		if (i == 1)
+			assert_key_is(plans[i].key.bytes,
+				"0xd750711edf233913c49ae2671a26af5f1f36a842ace5"
+				"dcd4607dc7d83d459c38");
 		assert_int_equal(plans[i].calldata.len, 0);
 		assert_false(plans[i].may_share);
 		assert_true(

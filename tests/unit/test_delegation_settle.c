@@ -95,6 +95,9 @@ static void test_key_is_manager_and_context(void **state)
 	struct x402_settle_plan plan = settled(&p, &chain);
 
 	(void)state;
+	assert_key_is(plan.key.bytes,
+		"0x3f37dbbb6a5e9b53f459fc3152d2d100166bc14066065d5859d9ebfa7da0"
+		"78e6");
 	chain = good_chain();
 	p.amount = "1";
 	assert_key(&p, plan.key.bytes, true);

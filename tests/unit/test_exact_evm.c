@@ -597,6 +597,9 @@ static void test_settle_key_depends_on_payer_and_nonce_only(void **state)
 
 	(void)state;
 	settle(&p, &a);
+	assert_key_is(a.key.bytes,
+		"0x744eadf2236c7eef2b9629d380c26702dda0d6c550d315937a2d9dc3e3a0"
+		"374f");
 	assert_true(a.may_share);
 	assert_int_equal(a.valid_before_unix_s, NOW + 60);
 	p.version = 1;

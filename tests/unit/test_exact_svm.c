@@ -652,8 +652,16 @@ static void test_settle_key_is_of_the_message_alone(void **state)
 	struct x402_settle_plan other;
 	struct x402_buf wire = {0};
 	struct x402_buf text = {0};
+	uint8_t named[21 + 48 + 32] = {0};
+	uint8_t key32[32];
 
 	(void)state;
+	/* As every journal has it: see assert_key_is(). */
+	memcpy(named, "x402 settle key: svm", 21);
+	memcpy(named + 21, p.network, strlen(p.network));
+	memcpy(named + 21 + 48, first.nonce32, 32);
+	x402_sha256(x402_span(named, sizeof(named)), key32);
+	assert_memory_equal(first.key.bytes, key32, 32);
 	assert_int_equal(first.gas_limit, 10001);
 	assert_int_equal(first.valid_before_unix_s, 1795239000 + 600);
 	assert_false(first.may_share);

@@ -100,6 +100,9 @@ static void test_key_is_the_owners_nonce(void **state)
 	(void)state;
 	p = good(X402_PERMIT2_UPTO);
 	b = settled(&p);
+	assert_key_is(a.key.bytes,
+		"0xe2544e2ade65306ba4a10a5a12bab60d69ccc654daffa09a3f8a5b06e18d"
+		"b803");
 	assert_memory_equal(a.key.bytes, b.key.bytes, 32);
 	/* Whatever the token: the nonce is of the owner alone. */
 	p = good(X402_PERMIT2_EXACT);

@@ -315,6 +315,9 @@ static void test_proof_key_is_the_transaction_alone(void **state)
 
 	(void)state;
 	settle(&p, &first);
+	assert_key_is(first.key.bytes,
+		"0xb669652775fb9ec7ceef50c4a908a18084d0dc83889f2c68d1ade1315307"
+		"68f9");
 	p.extra = "{\"reference\":\"" OTHERREF "\",\"issuedAt\":1799999901,"
 		  "\"bound\":false}";
 	p.url = "https://other.example/";
