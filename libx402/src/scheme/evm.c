@@ -352,3 +352,47 @@ void x402__evm_deploy_first(const struct x402__evm *evm,
 	x402_buf_clear(&inner);
 	*call_to = *x402_multicall3();
 }
+
+/* ---- Settlement. ---- */
+
+enum x402_err x402__evm_settle_begin(
+	const struct x402__evm *evm, struct x402_settle_plan *plan)
+{
+	char asset[X402_ADDRESS_TEXT_SIZE];
+
+	plan->network = evm->network;
+	plan->asset_address = evm->asset;
+	x402_address_format(&evm->asset, asset);
+	return x402_asset_id_init(evm->network.caip2, asset, &plan->asset);
+}
+
+enum x402_err x402__evm_settle_end(
+	struct x402_settle_plan *plan, struct x402_settle_plan *ret_plan)
+{
+	if (plan->calldata.failed || plan->state_calldata.failed) {
+		x402_settle_plan_clear(plan);
+		return X402_ERR_NOMEM;
+	}
+	*ret_plan = *plan;
+	return X402_OK;
+}
+
+struct x402_settle_key x402__evm_settle_key(const char *kind,
+	const struct x402_network *network, const struct x402_span *parts,
+	size_t parts_len)
+{
+	static const char domain[] = "x402 settle key: ";
+	struct x402_settle_key key;
+	struct x402_keccak keccak;
+
+	x402_keccak_init(&keccak);
+	x402_keccak_update(&keccak, x402_span_str(domain));
+	/* The NUL of each text ends it, so no two inputs run together. */
+	x402_keccak_update(&keccak, x402_span(kind, strlen(kind) + 1));
+	x402_keccak_update(
+		&keccak, x402_span(network->caip2, strlen(network->caip2) + 1));
+	for (size_t i = 0; i < parts_len; i++)
+		x402_keccak_update(&keccak, parts[i]);
+	x402_keccak_final(&keccak, key.bytes);
+	return key;
+}

@@ -1,7 +1,7 @@
 /*
  * What the schemes on EVM share (evm.c): the payer's signature and the ways in
  * which it can be good, chain reads whose calldata outlives the call, and the
- * code checks that every payment begins with.
+ * code checks that every payment begins with, and what it ends with: its key.
  *
  * Not for: terms, calldata and reasons; those are the scheme's own.
  */
@@ -124,5 +124,23 @@ enum x402_err x402__evm_judge_simulation(struct x402_verify_plan *plan,
  */
 void x402__evm_deploy_first(const struct x402__evm *evm,
 	struct x402_address *call_to, struct x402_buf *calldata);
+
+/* ---- Settlement. ---- */
+
+/* The parts of a settlement that are the offer's: network and asset. */
+enum x402_err x402__evm_settle_begin(
+	const struct x402__evm *evm, struct x402_settle_plan *plan);
+/* Hand it over; NOMEM, and cleared, when its buffers could not grow. */
+enum x402_err x402__evm_settle_end(
+	struct x402_settle_plan *plan, struct x402_settle_plan *ret_plan);
+
+/*
+ * What makes two payments one (F2): how it pays, the network, and parts of a
+ * fixed length each. Every journal has such keys: never change what is hashed,
+ * or what was paid before pays anew.
+ */
+struct x402_settle_key x402__evm_settle_key(const char *kind,
+	const struct x402_network *network, const struct x402_span *parts,
+	size_t parts_len);
 
 #endif

@@ -379,20 +379,11 @@ static void verify_clear(struct x402_verify_plan *plan)
 static struct x402_settle_key key_of(
 	const struct delegation *state, const uint8_t context32[32])
 {
-	static const char domain[] = "x402 settle key: erc7710";
-	const char *caip2 = state->evm.network.caip2;
-	struct x402_settle_key key;
-	struct x402_keccak keccak;
+	const struct x402_span parts[] = {
+		x402_span(state->payload.manager.bytes, 20),
+		x402_span(context32, 32)};
 
-	x402_keccak_init(&keccak);
-	x402_keccak_update(&keccak, x402_span(domain, sizeof(domain)));
-	/* The NUL of the text ends it, so no two inputs run together. */
-	x402_keccak_update(&keccak, x402_span(caip2, strlen(caip2) + 1));
-	x402_keccak_update(
-		&keccak, x402_span(state->payload.manager.bytes, 20));
-	x402_keccak_update(&keccak, x402_span(context32, 32));
-	x402_keccak_final(&keccak, key.bytes);
-	return key;
+	return x402__evm_settle_key("erc7710", &state->evm.network, parts, 2);
 }
 
 static enum x402_err settle_plan(const struct x402_verify_plan *verified,
@@ -400,35 +391,26 @@ static enum x402_err settle_plan(const struct x402_verify_plan *verified,
 {
 	const struct delegation *state = verified->state;
 	struct x402_settle_plan plan = {0};
-	char asset[X402_ADDRESS_TEXT_SIZE];
 	enum x402_err err;
 
 	/* Its key is asked for also when it was refused. */
 	if (verified->verdict.valid && !state->has_sender)
 		return X402_ERR_INVALID_ARGUMENT;
-	x402_address_format(&state->evm.asset, asset);
-	err = x402_asset_id_init(state->evm.network.caip2, asset, &plan.asset);
+	err = x402__evm_settle_begin(&state->evm, &plan);
 	if (err)
 		return err;
-	plan.network = state->evm.network;
 	plan.amount = state->evm.amount;
 	plan.payer = state->evm.payer;
 	plan.pay_to = state->evm.pay_to;
 	x402_keccak256(x402_buf_span(&state->payload.context), plan.nonce32);
 	plan.valid_before_unix_s = UINT64_MAX;
-	plan.asset_address = state->evm.asset;
 	plan.gas_limit = state->gas;
 	plan.key = key_of(state, plan.nonce32);
 	plan.call_to = state->payload.manager;
 	x402_buf_add(&plan.calldata, x402_buf_span(&state->calldata));
 	x402__settle_bind(&plan.state_calldata, &state->sender,
 		state->send_before_unix_s);
-	if (plan.calldata.failed || plan.state_calldata.failed) {
-		x402_settle_plan_clear(&plan);
-		return X402_ERR_NOMEM;
-	}
-	*ret_plan = plan;
-	return X402_OK;
+	return x402__evm_settle_end(&plan, ret_plan);
 }
 
 const struct x402_scheme x402__scheme_exact_delegation = {

@@ -11,20 +11,10 @@
  */
 static struct x402_settle_key key_of(const struct x402_settle_plan *plan)
 {
-	static const char domain[] = "x402 settle key: permit2";
-	struct x402_settle_key key;
-	struct x402_keccak keccak;
+	const struct x402_span parts[] = {
+		x402_span(plan->payer.bytes, 20), x402_span(plan->nonce32, 32)};
 
-	x402_keccak_init(&keccak);
-	x402_keccak_update(&keccak, x402_span(domain, sizeof(domain)));
-	/* The NUL of the text ends it, so no two inputs run together. */
-	x402_keccak_update(&keccak,
-		x402_span(
-			plan->network.caip2, strlen(plan->network.caip2) + 1));
-	x402_keccak_update(&keccak, x402_span(plan->payer.bytes, 20));
-	x402_keccak_update(&keccak, x402_span(plan->nonce32, 32));
-	x402_keccak_final(&keccak, key.bytes);
-	return key;
+	return x402__evm_settle_key("permit2", &plan->network, parts, 2);
 }
 
 enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
@@ -34,14 +24,10 @@ enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
 	const struct x402_permit2_authorization *auth =
 		&state->payload.authorization;
 	struct x402_settle_plan plan = {0};
-	char asset[X402_ADDRESS_TEXT_SIZE];
-	enum x402_err err;
+	enum x402_err err = x402__evm_settle_begin(&state->evm, &plan);
 
-	x402_address_format(&state->evm.asset, asset);
-	err = x402_asset_id_init(state->evm.network.caip2, asset, &plan.asset);
 	if (err)
 		return err;
-	plan.network = state->evm.network;
 	plan.amount = state->taken;
 	plan.nothing_to_send = auth->kind == X402_PERMIT2_UPTO &&
 		state->phase == X402_PHASE_SETTLE &&
@@ -51,7 +37,6 @@ enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
 	x402_u256_to_be32(&auth->nonce, plan.nonce32);
 	if (!x402_u256_to_u64(&auth->deadline, &plan.valid_before_unix_s))
 		plan.valid_before_unix_s = UINT64_MAX;
-	plan.asset_address = state->evm.asset;
 	plan.gas_limit = x402__permit2_gas(state);
 	/* A contract wallet could burn the others' gas; upto has its sender. */
 	plan.may_share = auth->kind == X402_PERMIT2_EXACT &&
@@ -61,30 +46,16 @@ enum x402_err x402__permit2_settle_plan(const struct x402_verify_plan *verified,
 	x402__permit2_call(state, &plan.call_to, &plan.calldata);
 	x402_permit2_state_calldata(
 		&auth->from, &auth->nonce, &plan.state_calldata);
-	if (plan.calldata.failed || plan.state_calldata.failed) {
-		x402_settle_plan_clear(&plan);
-		return X402_ERR_NOMEM;
-	}
-	*ret_plan = plan;
-	return X402_OK;
+	return x402__evm_settle_end(&plan, ret_plan);
 }
 
 /* ---- A gift (F-075). ---- */
 
 static struct x402_settle_key gift_key(const struct x402_settle_plan *plan)
 {
-	static const char domain[] = "x402 settle key: gift";
-	struct x402_settle_key key;
-	struct x402_keccak keccak;
+	const struct x402_span payer = x402_span(plan->payer.bytes, 20);
 
-	x402_keccak_init(&keccak);
-	x402_keccak_update(&keccak, x402_span(domain, sizeof(domain)));
-	x402_keccak_update(&keccak,
-		x402_span(
-			plan->network.caip2, strlen(plan->network.caip2) + 1));
-	x402_keccak_update(&keccak, x402_span(plan->payer.bytes, 20));
-	x402_keccak_final(&keccak, key.bytes);
-	return key;
+	return x402__evm_settle_key("gift", &plan->network, &payer, 1);
 }
 
 enum x402_err x402_settle_plan_gift(const struct x402_network *network,

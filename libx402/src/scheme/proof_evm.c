@@ -378,44 +378,30 @@ static enum x402_err verify_judge(struct x402_verify_plan *plan,
  */
 static struct x402_settle_key key_of(const struct x402_settle_plan *plan)
 {
-	static const char domain[] = "x402 settle key: transaction proof";
-	struct x402_settle_key key;
-	struct x402_keccak keccak;
+	const struct x402_span transaction = x402_span(plan->nonce32, 32);
 
-	x402_keccak_init(&keccak);
-	x402_keccak_update(&keccak, x402_span(domain, sizeof(domain)));
-	x402_keccak_update(&keccak,
-		x402_span(
-			plan->network.caip2, strlen(plan->network.caip2) + 1));
-	x402_keccak_update(&keccak, x402_span(plan->nonce32, 32));
-	x402_keccak_final(&keccak, key.bytes);
-	return key;
+	return x402__evm_settle_key(
+		"transaction proof", &plan->network, &transaction, 1);
 }
 
 static enum x402_err settle_plan(const struct x402_verify_plan *verified,
 	struct x402_settle_plan *ret_plan)
 {
 	const struct proof *state = verified->state;
-	struct x402_settle_plan plan = {.network = state->evm.network,
-		.amount = state->moved,
+	struct x402_settle_plan plan = {.amount = state->moved,
 		.payer = state->evm.payer,
 		.pay_to = state->evm.pay_to,
-		.asset_address = state->evm.asset,
 		.call_to = state->evm.asset,
 		.paid = true,
 		.paid_block_number = state->block_number,
 		.valid_before_unix_s = state->block_unix_s + X402_PROOF_LIFE_S};
-	char asset[X402_ADDRESS_TEXT_SIZE];
-	enum x402_err err;
+	enum x402_err err = x402__evm_settle_begin(&state->evm, &plan);
 
-	x402_address_format(&state->evm.asset, asset);
-	err = x402_asset_id_init(state->evm.network.caip2, asset, &plan.asset);
 	if (err)
 		return err;
 	memcpy(plan.nonce32, state->payload.transaction32, 32);
 	plan.key = key_of(&plan);
-	*ret_plan = plan;
-	return X402_OK;
+	return x402__evm_settle_end(&plan, ret_plan);
 }
 
 /* ---- The payer's side: the transfer was sent already. ---- */
