@@ -55,5 +55,7 @@ int64_t x402__usd_micros(
 /* Milliseconds: from some start, never backwards; and since 1970. */
 int64_t x402__now_ms(void);
 uint64_t x402__now_unix_ms(void);
+/* Since the machine booted, sleep included. */
+uint64_t x402__elapsed_ms(void);
 
 #endif

@@ -1,6 +1,8 @@
 /*
- * clock.c: the two clocks. Deadlines and waits are measured by the one that
- * never jumps; authorizations, budgets and the journal speak of the other.
+ * clock.c: the clocks. Deadlines and waits are measured by the one that never
+ * jumps; authorizations and the journal speak of the one that people read. By
+ * the third, which goes on while the machine sleeps, budgets count
+ * (journal_clock.c).
  */
 #include "client_p.h"
 
@@ -16,6 +18,11 @@ static int64_t read_ms(clockid_t clock)
 int64_t x402__now_ms(void)
 {
 	return read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t x402__elapsed_ms(void)
+{
+	return (uint64_t)read_ms(CLOCK_BOOTTIME);
 }
 
 uint64_t x402__now_unix_ms(void)

@@ -90,7 +90,19 @@ static const char schema[] =
 	") STRICT, WITHOUT ROWID;"
 	"PRAGMA user_version = 1;";
 
-static const char *const migrations[] = {schema};
+/* By which clock a purchase was counted: journal_clock.c. 0: by the wall's. */
+static const char counted[] =
+	"ALTER TABLE purchases ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE clock ("
+	" one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" boot TEXT NOT NULL,"
+	" elapsed INTEGER NOT NULL,"
+	" wall INTEGER NOT NULL,"
+	" counted INTEGER NOT NULL"
+	") STRICT;"
+	"PRAGMA user_version = 2;";
+
+static const char *const migrations[] = {schema, counted};
 #define MIGRATIONS_COUNT (int)(sizeof(migrations) / sizeof(migrations[0]))
 
 /* ---- Statements. ---- */
@@ -396,6 +408,25 @@ static enum x402_err open_file(struct x402_journal *journal, const char *path,
 			     "PRAGMA trusted_schema = OFF;");
 }
 
+static bool read_line(const char *path, char *ret_text, size_t size)
+{
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	bool ok = fgets(ret_text, (int)size, file) != NULL;
+	(void)fclose(file);
+	if (ok)
+		ret_text[strcspn(ret_text, "\n")] = '\0';
+	return ok;
+}
+
+/* "" where nobody says. */
+static void boot_name(char *ret_text, size_t size)
+{
+	if (!read_line("/proc/sys/kernel/random/boot_id", ret_text, size))
+		ret_text[0] = '\0';
+}
+
 enum x402_err x402_journal_open(const struct x402_journal_options *options,
 	struct x402_errinfo *info, struct x402_journal **ret_journal)
 {
@@ -419,6 +450,8 @@ enum x402_err x402_journal_open(const struct x402_journal_options *options,
 	if (!journal)
 		return X402_ERR_NOMEM;
 	x402__holder_name(journal->holder, sizeof(journal->holder));
+	boot_name(journal->boot, sizeof(journal->boot));
+	journal->elapsed_ms = x402__elapsed_ms;
 	err = open_file(journal, path, out.busy_timeout_ms);
 	if (!err)
 		err = migrate(journal, info);
@@ -445,18 +478,6 @@ void x402_journal_close(struct x402_journal *journal)
 }
 
 /* ---- Who works on a purchase. ---- */
-
-static bool read_line(const char *path, char *ret_text, size_t size)
-{
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return false;
-	bool ok = fgets(ret_text, (int)size, file) != NULL;
-	(void)fclose(file);
-	if (ok)
-		ret_text[strcspn(ret_text, "\n")] = '\0';
-	return ok;
-}
 
 /*
  * When a process began, in clock ticks since boot: its number alone is used
@@ -487,8 +508,7 @@ static void place_name(char *ret_text, size_t size)
 {
 	char boot[64] = "";
 	char space[64] = "";
-	if (!read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot)))
-		boot[0] = '\0';
+	boot_name(boot, sizeof(boot));
 	ssize_t len = readlink("/proc/self/ns/pid", space, sizeof(space) - 1);
 	space[len > 0 ? len : 0] = '\0';
 	snprintf(ret_text, size, "%.40s/%.30s", boot, space);

@@ -7,8 +7,9 @@
  * each minute, one for each hour. A window of an hour is the sum of 61
  * minutes, of a day 25 hours: the oldest bucket counts whole, so a limit is
  * never exceeded, and a check costs the same with a million purchases behind
- * it. What a transaction adds is gathered and written at its end: a crawler's
- * purchases of one turn are of few hosts and one moment.
+ * it. Time is journal_clock.c's, for a wall clock may be set. What a
+ * transaction adds is gathered and written at its end: a crawler's purchases of
+ * one turn are of few hosts and one moment.
  */
 #include "journal_p.h"
 
@@ -118,15 +119,15 @@ static void budget_subject(
 		fold(ret_subject);
 }
 
-static int64_t bucket_of(enum grain grain, uint64_t unix_ms)
+static int64_t bucket_of(enum grain grain, uint64_t at_ms)
 {
 	switch (grain) {
 	case GRAIN_EVER:
 		return 0;
 	case GRAIN_MINUTE:
-		return (int64_t)(unix_ms / 60000);
+		return (int64_t)(at_ms / 60000);
 	case GRAIN_HOUR:
-		return (int64_t)(unix_ms / 3600000);
+		return (int64_t)(at_ms / 3600000);
 	}
 	return 0;
 }
@@ -354,7 +355,7 @@ static enum x402_err change(struct x402_journal *journal,
 		for (enum grain grain = GRAIN_EVER;
 			grain <= (timed ? GRAIN_HOUR : GRAIN_EVER); grain++) {
 			struct range range = {counter, grain,
-				bucket_of(grain, spend->at_unix_ms), subject};
+				bucket_of(grain, spend->at_ms), subject};
 			enum x402_err err = change_one(
 				journal, &range, spend, less);
 			if (err)
@@ -365,14 +366,14 @@ static enum x402_err change(struct x402_journal *journal,
 }
 
 /* Buckets that no window reaches any more. */
-static enum x402_err prune(struct x402_journal *journal, uint64_t now_unix_ms)
+static enum x402_err prune(struct x402_journal *journal, uint64_t now_ms)
 {
 	return x402__journal_run(journal,
 		x402__journal_bound(journal,
 			"DELETE FROM spent WHERE (grain = 1 AND bucket < ?1)"
 			" OR (grain = 2 AND bucket < ?2)",
-			"ii", bucket_of(GRAIN_MINUTE, now_unix_ms) - 120,
-			bucket_of(GRAIN_HOUR, now_unix_ms) - 48));
+			"ii", bucket_of(GRAIN_MINUTE, now_ms) - 120,
+			bucket_of(GRAIN_HOUR, now_ms) - 48));
 }
 
 enum x402_err x402__budget_add(
@@ -380,8 +381,8 @@ enum x402_err x402__budget_add(
 {
 	enum x402_err err = change(journal, spend, false);
 	/* Now and then is enough: it walks over the whole table. */
-	if (!err && spend->at_unix_ms % 4096 == 0)
-		err = prune(journal, spend->at_unix_ms);
+	if (!err && spend->at_ms % 4096 == 0)
+		err = prune(journal, spend->at_ms);
 	return err;
 }
 
@@ -429,18 +430,18 @@ static bool is_valid(const struct x402_budget *budget)
 
 /* Where a limit's counter is. False: it has none (no session). */
 static bool range_of(const struct x402_budget *budget, const char *subject,
-	const char *session, uint64_t now_unix_ms, struct range *ret_range)
+	const char *session, uint64_t now_ms, struct range *ret_range)
 {
 	struct range range = {.counter = (enum counter)budget->scope,
 		.subject = budget->scope == X402_BUDGET_ALL ? "" : subject};
 	switch (budget->window) {
 	case X402_BUDGET_HOUR:
 		range.grain = GRAIN_MINUTE;
-		range.from = bucket_of(GRAIN_MINUTE, now_unix_ms) - 60;
+		range.from = bucket_of(GRAIN_MINUTE, now_ms) - 60;
 		break;
 	case X402_BUDGET_DAY:
 		range.grain = GRAIN_HOUR;
-		range.from = bucket_of(GRAIN_HOUR, now_unix_ms) - 24;
+		range.from = bucket_of(GRAIN_HOUR, now_ms) - 24;
 		break;
 	case X402_BUDGET_SESSION:
 		range.counter = COUNTER_SESSION;
@@ -488,7 +489,7 @@ static enum x402_err check_one(
 	budget_subject(budget, subject);
 	if (subject[0] && strcmp(subject, own) != 0)
 		return X402_OK;
-	if (!range_of(budget, own, spend->session, spend->at_unix_ms, &range))
+	if (!range_of(budget, own, spend->session, spend->at_ms, &range))
 		return deny(check, budget, "", "the purchase has no session");
 	enum x402_err err = read_tally(check->journal, &range, &tally);
 	if (err)
@@ -652,8 +653,10 @@ enum x402_err x402_journal_budget_used(struct x402_journal *journal,
 	if (!is_valid(budget))
 		return X402_ERR_INVALID_ARGUMENT;
 	budget_subject(budget, subject);
-	enum x402_err err = X402_OK;
-	if (range_of(budget, subject, session, x402__now_unix_ms(), &range)) {
+	uint64_t now_ms = 0;
+	enum x402_err err = x402__journal_time(
+		journal, x402__now_unix_ms(), &now_ms);
+	if (!err && range_of(budget, subject, session, now_ms, &range)) {
 		if (budget->scope != X402_BUDGET_ALL && !subject[0])
 			err = fullest(journal, &range, subject);
 		if (!err)

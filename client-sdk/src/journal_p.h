@@ -34,7 +34,9 @@ struct x402_journal {
 	struct x402__pending *pending;
 	size_t pending_len;
 	char holder[128]; /* this handle of this process */
-	bool durable;     /* PRAGMA synchronous is FULL now */
+	char boot[64];    /* which run of the machine this is; or "" */
+	uint64_t (*elapsed_ms)(void); /* x402__elapsed_ms, or a test's */
+	bool durable;                 /* PRAGMA synchronous is FULL now */
 	char error[256];
 };
 
@@ -70,6 +72,7 @@ struct x402__journal_grant {
 	enum x402_client_cause cause;
 	struct x402_errinfo info;
 	struct x402_purchase purchase; /* PRESENT: owned, clear it */
+	uint64_t at_ms;                /* what time it is for the budgets */
 };
 
 /* BEGIN IMMEDIATE. durable: the commit survives a power cut. STORE. */
@@ -151,6 +154,19 @@ void x402__holder_name(char *ret_text, size_t size);
 X402_MUST_USE enum x402_err x402__purchase_read(
 	sqlite3_stmt *stmt, struct x402_purchase *ret_purchase);
 
+/* ---- journal_clock.c ---- */
+
+/*
+ * What time it is for budgets: milliseconds that only grow, by which a minute
+ * is a minute whatever the wall clock is set to. wall_unix_ms: what that says,
+ * which counts at first and over a restart of the machine. STORE.
+ */
+X402_MUST_USE enum x402_err x402__journal_time(
+	struct x402_journal *journal, uint64_t wall_unix_ms, uint64_t *ret_ms);
+/* The same in a write transaction; notes it from time to time. */
+X402_MUST_USE enum x402_err x402__journal_tick(
+	struct x402_journal *journal, uint64_t wall_unix_ms, uint64_t *ret_ms);
+
 /* ---- journal_budget.c ---- */
 
 /* What counts where. */
@@ -163,7 +179,7 @@ struct x402__spend {
 	const char *correlation;
 	int64_t usd_micros; /* -1: unknown */
 	const char *amount;
-	uint64_t at_unix_ms;
+	uint64_t at_ms; /* by x402__journal_tick() */
 };
 /* OK: nothing in the way. POLICY with info: which limit is. STORE. */
 X402_MUST_USE enum x402_err x402__budget_check(struct x402_journal *journal,

@@ -71,11 +71,14 @@ const char *x402_purchase_state_name(enum x402_purchase_state state)
 
 /* ---- Rows. ---- */
 
-#define COLUMNS           X402__PURCHASE_COLUMNS ", request, holder, held_until, live"
+#define COLUMNS                \
+	X402__PURCHASE_COLUMNS \
+	", request, holder, held_until, live, counted"
 #define COLUMN_REQUEST    30
 #define COLUMN_HOLDER     31
 #define COLUMN_HELD_UNTIL 32
 #define COLUMN_LIVE       33
+#define COLUMN_COUNTED    34
 
 static void take(char *out, size_t size, sqlite3_stmt *stmt, int column)
 {
@@ -151,6 +154,7 @@ struct row {
 	char holder[128];
 	uint64_t held_until;
 	bool live;
+	uint64_t counted_ms; /* in which buckets of the budgets */
 };
 
 static enum x402_err read_row(sqlite3_stmt *stmt, struct row *ret_row)
@@ -166,6 +170,10 @@ static enum x402_err read_row(sqlite3_stmt *stmt, struct row *ret_row)
 	row.held_until = (uint64_t)sqlite3_column_int64(
 		stmt, COLUMN_HELD_UNTIL);
 	row.live = sqlite3_column_int(stmt, COLUMN_LIVE) != 0;
+	row.counted_ms = (uint64_t)sqlite3_column_int64(stmt, COLUMN_COUNTED);
+	/* By an older build, which counted by the time of day. */
+	if (!row.counted_ms)
+		row.counted_ms = row.purchase.created_unix_ms;
 	*ret_row = row;
 	return X402_OK;
 }
@@ -200,8 +208,9 @@ static bool is_held(const struct row *row, uint64_t now_unix_ms)
 	return x402__holder_is_alive(row->holder, row->held_until, now_unix_ms);
 }
 
-static struct x402__spend spend_of(const struct x402_purchase *purchase)
+static struct x402__spend spend_of(const struct row *row)
 {
+	const struct x402_purchase *purchase = &row->purchase;
 	return (struct x402__spend){
 		.host = purchase->host,
 		.payee = purchase->pay_to,
@@ -211,15 +220,15 @@ static struct x402__spend spend_of(const struct x402_purchase *purchase)
 		.correlation = purchase->correlation,
 		.usd_micros = purchase->usd_micros,
 		.amount = purchase->amount,
-		.at_unix_ms = purchase->created_unix_ms,
+		.at_ms = row->counted_ms,
 	};
 }
 
 /* It cannot be charged: out of the budgets, and its text is of no use. */
 static enum x402_err mark_unpaid(struct x402_journal *journal,
-	const struct x402_purchase *purchase, uint64_t now_unix_ms)
+	const struct row *row, uint64_t now_unix_ms)
 {
-	struct x402__spend spend = spend_of(purchase);
+	struct x402__spend spend = spend_of(row);
 	enum x402_err err = x402__budget_take_back(journal, &spend, NULL);
 	if (err)
 		return err;
@@ -228,7 +237,7 @@ static enum x402_err mark_unpaid(struct x402_journal *journal,
 			"UPDATE purchases SET state = 4, live = 0,"
 			" charged = '0', holder = '', held_until = 0,"
 			" updated = ?2 WHERE number = ?1",
-			"ii", purchase->number, (int64_t)now_unix_ms));
+			"ii", row->purchase.number, (int64_t)now_unix_ms));
 }
 
 /* ---- Reserve. ---- */
@@ -275,7 +284,7 @@ static enum x402_err meet_open(struct x402_journal *journal,
 	}
 	if (purchase->state == X402_PURCHASE_RESERVED) {
 		*ret_free = true;
-		return mark_unpaid(journal, purchase, ask->now_unix_ms);
+		return mark_unpaid(journal, row, ask->now_unix_ms);
 	}
 	if (ask->buy_again) {
 		*ret_free = true;
@@ -345,9 +354,9 @@ static enum x402_err check_loop(struct x402_journal *journal,
 {
 	sqlite3_stmt *stmt = x402__journal_bound(journal,
 		"SELECT count(*) FROM (SELECT 1 FROM purchases"
-		" WHERE request = ?1 AND created > ?2 AND state <> 4"
+		" WHERE request = ?1 AND counted > ?2 AND state <> 4"
 		" ORDER BY number DESC LIMIT ?3)",
-		"bii", request32, (int64_t)(ask->now_unix_ms - LOOP_WINDOW_MS),
+		"bii", request32, (int64_t)(grant->at_ms - LOOP_WINDOW_MS),
 		(int64_t)ask->loop_max);
 	bool row = false;
 	enum x402_err err = x402__journal_row(journal, stmt, &row);
@@ -375,16 +384,18 @@ static enum x402_err insert(struct x402_journal *journal,
 			"INSERT INTO purchases (key, request, live, state, id,"
 			" session, correlation, method, url, host, version,"
 			" scheme, network, asset, amount, usd, pay_to, payer,"
-			" created, updated, holder, held_until) VALUES (?1, ?2,"
-			" 1, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-			" ?14, ?15, ?16, ?17, ?17, ?18, ?19)",
-			"bbttttttittttittiti", key32, request32, ask->id,
+			" created, updated, holder, held_until, counted)"
+			" VALUES (?1, ?2, 1, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+			" ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, ?18,"
+			" ?19, ?20)",
+			"bbttttttittttittitii", key32, request32, ask->id,
 			ask->session, ask->correlation, ask->method, ask->url,
 			ask->host, (int64_t)terms->x402_version, terms->scheme,
 			terms->network, terms->asset, terms->amount,
 			spend->usd_micros, terms->pay_to, terms->payer,
 			(int64_t)ask->now_unix_ms, journal->holder,
-			(int64_t)(ask->now_unix_ms + ask->hold_ms)));
+			(int64_t)(ask->now_unix_ms + ask->hold_ms),
+			(int64_t)spend->at_ms));
 }
 
 static enum x402_err reserve_new(struct x402_journal *journal,
@@ -402,7 +413,7 @@ static enum x402_err reserve_new(struct x402_journal *journal,
 		.usd_micros = x402__usd_micros(
 			terms->network, terms->asset, terms->amount),
 		.amount = terms->amount,
-		.at_unix_ms = ask->now_unix_ms,
+		.at_ms = grant->at_ms,
 	};
 	enum x402_err err = x402__budget_check(
 		journal, &spend, ask->budgets, ask->budgets_len, &grant->info);
@@ -431,8 +442,10 @@ enum x402_err x402__journal_reserve(struct x402_journal *journal,
 		hash_id(ask->id, key32);
 	else
 		memcpy(key32, request32, sizeof(key32));
-	enum x402_err err = check_history(
-		journal, ask, key32, request32, &grant);
+	enum x402_err err = x402__journal_tick(
+		journal, ask->now_unix_ms, &grant.at_ms);
+	if (!err)
+		err = check_history(journal, ask, key32, request32, &grant);
 	bool decided = grant.cause != X402_CLIENT_CAUSE_NONE;
 	if (!err && !decided) {
 		struct row row = {0};
@@ -491,9 +504,10 @@ enum x402_err x402__journal_sign(struct x402_journal *journal, int64_t number,
 
 /* An `upto` payment takes what the receipt says, never more than signed. */
 static enum x402_err settle_charge(struct x402_journal *journal,
-	const struct x402_purchase *purchase, const char *charged,
+	const struct row *row, const char *charged,
 	char ret_charged[X402_U256_DEC_SIZE], int64_t *ret_usd)
 {
+	const struct x402_purchase *purchase = &row->purchase;
 	struct x402_u256 most;
 	struct x402_u256 taken;
 	snprintf(ret_charged, X402_U256_DEC_SIZE, "%s", purchase->amount);
@@ -503,7 +517,7 @@ static enum x402_err settle_charge(struct x402_journal *journal,
 		x402_u256_from_dec(purchase->amount, &most) ||
 		x402_u256_cmp(&taken, &most) >= 0)
 		return X402_OK;
-	struct x402__spend reserved = spend_of(purchase);
+	struct x402__spend reserved = spend_of(row);
 	struct x402__spend actual = reserved;
 	x402_u256_to_dec(&taken, ret_charged);
 	actual.amount = ret_charged;
@@ -514,16 +528,16 @@ static enum x402_err settle_charge(struct x402_journal *journal,
 }
 
 static enum x402_err mark_paid(struct x402_journal *journal,
-	const struct x402_purchase *purchase, const char *charged,
-	bool delivered)
+	const struct row *row, const char *charged, bool delivered)
 {
+	const struct x402_purchase *purchase = &row->purchase;
 	char text[X402_U256_DEC_SIZE];
 	int64_t usd = purchase->usd_micros;
 	enum x402_err err = X402_OK;
 	if (purchase->charged[0])
 		snprintf(text, sizeof(text), "%s", purchase->charged);
 	else
-		err = settle_charge(journal, purchase, charged, text, &usd);
+		err = settle_charge(journal, row, charged, text, &usd);
 	if (err)
 		return err;
 	return x402__journal_run(journal,
@@ -583,11 +597,11 @@ enum x402_err x402__journal_finish(struct x402_journal *journal, int64_t number,
 	}
 	bool never_left = end->signed_now && !payment->presented;
 	if (payment->outcome == X402_CLIENT_OUTCOME_PAID || proven)
-		err = mark_paid(journal, purchase, payment->charged,
+		err = mark_paid(journal, &row, payment->charged,
 			delivered || purchase->delivered);
 	else if (purchase->state == X402_PURCHASE_RESERVED ||
 		(purchase->state == X402_PURCHASE_UNKNOWN && never_left))
-		err = mark_unpaid(journal, purchase, end->now_unix_ms);
+		err = mark_unpaid(journal, &row, end->now_unix_ms);
 	x402_purchase_clear(&row.purchase);
 	return err;
 }
@@ -605,9 +619,9 @@ enum x402_err x402__journal_resolve(struct x402_journal *journal,
 		is_held(&row, now_unix_ms))
 		err = X402_ERR_NOT_FOUND;
 	if (!err && proof == X402__JOURNAL_PROOF_DEAD)
-		err = mark_unpaid(journal, purchase, now_unix_ms);
+		err = mark_unpaid(journal, &row, now_unix_ms);
 	if (!err && proof == X402__JOURNAL_PROOF_PAID) {
-		err = mark_paid(journal, purchase, NULL, purchase->delivered);
+		err = mark_paid(journal, &row, NULL, purchase->delivered);
 		if (!err && transaction && *transaction)
 			err = x402__journal_run(journal,
 				x402__journal_bound(journal,
@@ -654,7 +668,7 @@ enum x402_err x402__journal_release_dead(
 		if (err)
 			return err == X402_ERR_NOT_FOUND ? X402_OK : err;
 		after = row.purchase.number;
-		err = mark_unpaid(journal, &row.purchase, now_unix_ms);
+		err = mark_unpaid(journal, &row, now_unix_ms);
 		x402_purchase_clear(&row.purchase);
 		if (err)
 			return err;

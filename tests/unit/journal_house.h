@@ -29,6 +29,20 @@ struct house {
 	struct x402__journal_ask ask;
 };
 
+/* How long the machine has run, where a test plays it. */
+static uint64_t house_elapsed_ms;
+
+static inline uint64_t house_elapsed(void)
+{
+	return house_elapsed_ms;
+}
+
+static inline void play_clock(struct x402_journal *journal, const char *boot)
+{
+	journal->elapsed_ms = house_elapsed;
+	snprintf(journal->boot, sizeof(journal->boot), "%s", boot);
+}
+
 static inline struct x402_journal *open_at(const char *path)
 {
 	struct x402_journal_options options = {.path = path};

@@ -65,6 +65,8 @@ static void test_budget_hour_and_day_move_on(void **state)
 {
 	struct house *house = *state;
 
+	play_clock(house->journal, "boot");
+	house_elapsed_ms = 1000;
 	limit(house,
 		(struct x402_budget){
 			.window = X402_BUDGET_HOUR, .max_usd_micros = 1000});
@@ -72,13 +74,13 @@ static void test_budget_hour_and_day_move_on(void **state)
 		(struct x402_budget){
 			.window = X402_BUDGET_DAY, .max_usd_micros = 2000});
 	PAYS;
-	house->ask.now_unix_ms = NOW + 59 * 60000;
+	house_elapsed_ms += 59 * 60000;
 	REFUSES;
-	house->ask.now_unix_ms = NOW + 62 * 60000;
+	house_elapsed_ms += 3 * 60000;
 	PAYS;
-	house->ask.now_unix_ms = NOW + 130 * 60000;
+	house_elapsed_ms += 68 * 60000;
 	REFUSES;
-	house->ask.now_unix_ms = NOW + UINT64_C(26) * 3600000;
+	house_elapsed_ms += UINT64_C(26) * 3600000;
 	PAYS;
 }
 
