@@ -7,6 +7,7 @@
 #define SQLITE_HOUSE_H
 
 #include "cmocka_house.h"
+#include "journals_house.h"
 #include "scratch_house.h"
 
 #include "store/sqlite_p.h"
@@ -39,6 +40,17 @@ static inline void sqlite_house_read(const char *path)
 	(void)atexit(sqlite_house_forget);
 }
 
+/* Run SQL on a file, past the store. */
+static inline void sqlite_house_exec(const char *path, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
 /* An empty store at path; what was there is gone. */
 static inline void sqlite_house_make(const char *path)
 {
@@ -47,6 +59,12 @@ static inline void sqlite_house_make(const char *path)
 
 	scratch_remove(path);
 	if (!sqlite_house.bytes) {
+		if (journals_version()) {
+			char *sql = journals_read("sqlite", journals_version());
+
+			sqlite_house_exec(path, sql);
+			free(sql);
+		}
 		/* Closing it moves the log into the file. */
 		assert_int_equal(
 			fac_sqlite_open(

@@ -160,6 +160,13 @@ static inline int setup(void **state)
 		snprintf(f->schema, sizeof(f->schema), "t%u", count);
 		snprintf(sql, sizeof(sql), "CREATE SCHEMA %s", f->schema);
 		postgres_exec(f, sql);
+		if (journals_version()) {
+			char *old = journals_read(
+				"postgres", journals_version());
+
+			postgres_exec(f, old);
+			free(old);
+		}
 		snprintf(f->path, sizeof(f->path),
 			"%s?options=-csearch_path%%3D%s", postgres_uri(),
 			f->schema);

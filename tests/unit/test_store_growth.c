@@ -130,6 +130,34 @@ static void test_store_unproven_entries_make_room_and_proven_stay(void **state)
 	assert_int_equal(total(f), FAC_RESOURCES_UNPROVEN_MAX + 2);
 }
 
+/* Before there was a bound: they go with the new ones, never all at once. */
+static void test_store_unproven_entries_without_bound_go_in_turn(void **state)
+{
+	struct fixture *f = *state;
+	unsigned expected = 5400;
+
+	both_exec(f,
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1"
+		" FROM n WHERE i < 5400) INSERT INTO resources (key, url,"
+		" type, x402_version, accepts, updated_ms) SELECT 'k' || i,"
+		" 'u', 'http', 2, '[]', i FROM n",
+		"INSERT INTO resources (key, key_hash, url, type,"
+		" x402_version, accepts, updated_ms) SELECT 'k' || i,"
+		" decode(repeat('00', 24), 'hex') || int8send(i), 'u', 'http',"
+		" 2, '[]', i FROM generate_series(1, 5400) AS i");
+	for (unsigned i = 0; i < 3; i++) {
+		char url[32];
+
+		snprintf(url, sizeof(url), "https://new/%u", i);
+		assert_true(put(f, url, false)->reply.claimed);
+		expected = expected + 1 - FAC_RESOURCES_FORGET_MAX;
+		if (expected < FAC_RESOURCES_UNPROVEN_MAX)
+			expected = FAC_RESOURCES_UNPROVEN_MAX;
+		assert_int_equal(total(f), expected);
+	}
+	assert_false(put(f, "https://new/0", false)->reply.claimed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +166,8 @@ int main(void)
 		STORE_TEST(test_store_row_that_was_claimed_again_is_kept),
 		STORE_TEST(
 			test_store_unproven_entries_make_room_and_proven_stay),
+		STORE_TEST(
+			test_store_unproven_entries_without_bound_go_in_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

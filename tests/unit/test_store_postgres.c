@@ -415,31 +415,6 @@ static void test_store_postgres_of_a_newer_daemon_is_refused(void **state)
 	assert_int_equal(open_uri(f->path, text), X402_OK);
 }
 
-/* By the way back that postgres_0002.sql names, and forth again. */
-static void test_store_postgres_of_the_first_schema_is_upgraded(void **state)
-{
-	struct fixture *f = *state;
-	struct fac_payment payment = payment_of(1);
-	struct fac_payment next = payment_of(2);
-	char text[512];
-
-	reserve_index(f, 1);
-	postgres_exec(f,
-		"DROP FUNCTION x402_grant; DROP FUNCTION x402_refer;"
-		" DROP FUNCTION x402_of_reference;"
-		" DROP TABLE payment_references;"
-		" DELETE FROM schema_version WHERE version = 2");
-	assert_int_equal(open_uri(f->path, text), X402_OK);
-	assert_int_equal(state_of(f, 1), FAC_PAYMENT_RESERVED);
-	assert_false(reserve(f, &payment)->reply.claimed);
-	memset(next.references[0].bytes, 0x5e, 32);
-	next.references_len = 1;
-	assert_true(reserve(f, &next)->reply.claimed);
-	postgres_exec(f,
-		"DO $$ BEGIN ASSERT (SELECT count(*) FROM payment_references)"
-		" = 1; END $$");
-}
-
 /* Another program that changes rows: the store must not pay by them. */
 static void test_store_postgres_row_that_cannot_be_is_no_payment(void **state)
 {
@@ -470,7 +445,6 @@ int main(void)
 		STORE_TEST(
 			test_store_postgres_late_verbs_wait_for_a_slow_server),
 		STORE_TEST(test_store_postgres_password_is_never_shown),
-		STORE_TEST(test_store_postgres_of_the_first_schema_is_upgraded),
 		STORE_TEST(test_store_postgres_of_a_newer_daemon_is_refused),
 		STORE_TEST(
 			test_store_postgres_row_that_cannot_be_is_no_payment),

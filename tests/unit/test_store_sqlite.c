@@ -5,7 +5,6 @@
 #include "store_house.h"
 
 #include "store/sqlite_p.h"
-#include "store/sqlite_migrations_p.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -15,15 +14,6 @@
 #include <sys/wait.h>
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-static void exec_sql(const char *path, const char *sql)
-{
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
 
 static enum x402_err reopen(struct fixture *f, struct x402_errinfo *info)
 {
@@ -99,86 +89,12 @@ static void test_store_sqlite_of_a_newer_daemon_is_refused(void **state)
 	struct fixture *f = *state;
 	struct x402_errinfo info;
 
-	exec_sql(f->path, "PRAGMA user_version = 999");
+	sqlite_house_exec(f->path, "PRAGMA user_version = 999");
 	assert_int_equal(reopen(f, &info), X402_ERR_VERSION);
 	assert_non_null(strstr(info.text, "999"));
 	/* The lock was given back. */
-	exec_sql(f->path, "PRAGMA user_version = 2");
+	sqlite_house_exec(f->path, "PRAGMA user_version = 4");
 	assert_int_equal(reopen(f, &info), X402_OK);
-}
-
-static int64_t one_number(const char *path, const char *sql)
-{
-	sqlite3 *db;
-	sqlite3_stmt *stmt = NULL;
-	int64_t number;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(
-		sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	number = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return number;
-}
-
-/* Take back what came after it, and hold the rest against the first one. */
-static void make_first_schema(const char *path)
-{
-	char first[512];
-	char sql[1600];
-
-	exec_sql(path, "DROP TABLE payment_references");
-	exec_sql(path, "PRAGMA user_version = 1");
-	snprintf(first, sizeof(first), "%s.first", path);
-	exec_sql(first, FAC_MIGRATION_0001);
-	snprintf(sql, sizeof(sql),
-		"ATTACH '%s' AS a; ATTACH '%s' AS b;"
-		" CREATE TEMP TABLE checked (n INTEGER CHECK (n = 0));"
-		" INSERT INTO checked SELECT count(*) FROM (SELECT name, sql"
-		" FROM a.sqlite_master EXCEPT SELECT name, sql FROM"
-		" b.sqlite_master);",
-		path, first);
-	exec_sql(":memory:", sql);
-	snprintf(sql, sizeof(sql),
-		"ATTACH '%s' AS a; ATTACH '%s' AS b;"
-		" CREATE TEMP TABLE checked (n INTEGER CHECK (n = 0));"
-		" INSERT INTO checked SELECT count(*) FROM (SELECT name, sql"
-		" FROM b.sqlite_master EXCEPT SELECT name, sql FROM"
-		" a.sqlite_master);",
-		path, first);
-	exec_sql(":memory:", sql);
-	unlink(first);
-}
-
-static void test_store_sqlite_of_the_first_schema_is_upgraded(void **state)
-{
-	struct fixture *f = *state;
-	struct x402_address signer = signer_address();
-	struct fac_payment payment = payment_of(1);
-	struct fac_payment next = payment_of(2);
-	struct x402_errinfo info;
-	const struct heard *heard;
-
-	sign(f, 0xa1, 1, 1);
-	fac_store_close(f->store);
-	f->store = NULL;
-	make_first_schema(f->path);
-	assert_int_equal(reopen(f, &info), X402_OK);
-	assert_int_equal(one_number(f->path, "PRAGMA user_version"),
-		FAC_MIGRATIONS_COUNT);
-	/* What was under way goes on, and nobody claims it a second time. */
-	heard = ask(f, fac_verb_load_lane(NETWORK, &signer, OTHER));
-	assert_int_equal(heard->reply.transactions_len, 1);
-	assert_int_equal(state_of(f, 1), FAC_PAYMENT_SIGNED);
-	assert_false(reserve(f, &payment)->reply.claimed);
-	/* And what came with the newer schema works. */
-	memset(next.references[0].bytes, 0x5e, 32);
-	next.references_len = 1;
-	assert_true(reserve(f, &next)->reply.claimed);
-	assert_true(one_number(f->path,
-			    "SELECT count(*) FROM payment_references") == 1);
 }
 
 static void test_store_sqlite_that_is_no_database_is_refused(void **state)
@@ -204,7 +120,7 @@ static void test_store_sqlite_row_that_cannot_be_is_no_payment(void **state)
 	struct fixture *f = *state;
 
 	reserve_index(f, 1);
-	exec_sql(f->path, "UPDATE payments SET amount = '-5'");
+	sqlite_house_exec(f->path, "UPDATE payments SET amount = '-5'");
 	assert_int_equal(
 		err_of(f, fac_verb_take_over(NETWORK, ME, 9)), X402_ERR_STORE);
 	assert_int_equal(
@@ -326,7 +242,7 @@ static void test_store_sqlite_retiring_looks_at_few_transactions(void **state)
 	struct x402_errinfo info;
 
 	reserve_index(f, 1);
-	exec_sql(f->path,
+	sqlite_house_exec(f->path,
 		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1"
 		" FROM n WHERE i < 5000) INSERT INTO transactions (id,"
 		" network, signer, nonce, state, created_ms)"
@@ -349,7 +265,6 @@ int main(void)
 		STORE_TEST(test_store_sqlite_second_daemon_is_refused),
 		STORE_TEST(test_store_sqlite_that_cannot_be_opened_is_refused),
 		STORE_TEST(test_store_sqlite_of_a_newer_daemon_is_refused),
-		STORE_TEST(test_store_sqlite_of_the_first_schema_is_upgraded),
 		STORE_TEST(test_store_sqlite_that_is_no_database_is_refused),
 		STORE_TEST(test_store_sqlite_row_that_cannot_be_is_no_payment),
 		STORE_TEST(test_store_sqlite_files_are_their_owners_alone),

@@ -34,7 +34,8 @@
  * make, and attempts that were cut short each time would never end.
  */
 #define ATTEMPT_MS 6000
-#define OPEN_MS    10000
+/* Another may be bringing the journal up to date: it is waited for. */
+#define OPEN_MS 30000
 /* No answer for so long: given up. Longer than the server's timeouts. */
 #define SILENCE_MS 12000
 /* ... when the store closes. */

@@ -47,7 +47,6 @@ CREATE TABLE payments (
   block_number bigint NOT NULL DEFAULT 0,
   credited boolean NOT NULL DEFAULT false,
   answer text,
-  claim bytea, -- of whom the one success was given to
   created_ms bigint NOT NULL,
   updated_ms bigint NOT NULL
 );
@@ -191,7 +190,6 @@ CREATE TABLE resources (
 );
 CREATE UNIQUE INDEX resources_by_key ON resources (key_hash);
 CREATE INDEX resources_by_time ON resources (updated_ms);
-CREATE INDEX resources_unproven ON resources (updated_ms) WHERE NOT settled;
 CREATE TABLE resource_offers (
   resource bigint NOT NULL REFERENCES resources (sequence) ON DELETE CASCADE,
   scheme text NOT NULL,
@@ -258,9 +256,8 @@ BEGIN
 END $$;
 
 -- The payment that has this key, while its claim lasts.
--- NULL also where its row was retired.
 CREATE FUNCTION x402_of_key(a_key bytea) RETURNS bigint LANGUAGE sql STABLE AS
-$$ SELECT nullif(payment, 0) FROM claims WHERE key = a_key $$;
+$$ SELECT payment FROM claims WHERE key = a_key $$;
 
 -- ---- Steps. ----
 
@@ -367,13 +364,6 @@ BEGIN
       'its validBefore is long past; nothing was sent', NULL);
     RETURN;
   END IF;
-  -- Its row was retired; what has no end of its own is claimed all the same.
-  IF v_there.sequence IS NULL
-      AND EXISTS (SELECT 1 FROM claims AS c WHERE c.key = a_key) THEN
-    RETURN QUERY SELECT * FROM x402_answer('policy', false, false, 0,
-      'it was used here before, long ago; nothing was sent', NULL);
-    RETURN;
-  END IF;
   IF a_payer_limit > 0 OR a_caller_limit > 0 OR a_total_limit > 0 THEN
     v_day := x402_now() / 86400000;
     v_words := x402_over(v_day, a_network, 'payer', v_payer, a_payer_limit,
@@ -412,8 +402,7 @@ BEGIN
     -- A cancelled row keeps its id and history; the rest is said anew.
     v_sequence := v_there.sequence;
     UPDATE payments SET wire_network = a_wire_network, asset = a_asset,
-      payer = a_payer, pay_to = a_pay_to, amount = a_amount,
-      valid_before = a_valid_before, scheme = a_scheme,
+      pay_to = a_pay_to, amount = a_amount, valid_before = a_valid_before, scheme = a_scheme,
       x402_version = a_version, fingerprint = a_fingerprint,
       payload_hash = a_payload_hash, idem_scope = a_idem_scope,
       idem_key = a_idem_key, caller = a_caller, owner = a_owner,
@@ -424,11 +413,6 @@ BEGIN
       tx = NULL, block_number = 0, created_ms = x402_now(),
       updated_ms = x402_now() WHERE sequence = v_sequence;
     UPDATE claims SET look_s = a_valid_before WHERE key = a_key;
-    -- Whoever asks and leaves, again and again, makes its history no longer
-    -- than FAC_CANCELLED_EVENTS_MAX.
-    DELETE FROM payment_events WHERE payment = v_sequence AND sequence <=
-      (SELECT sequence FROM payment_events WHERE payment = v_sequence
-        ORDER BY sequence DESC LIMIT 1 OFFSET 32);
   END IF;
   INSERT INTO payment_events (payment, state, at_ms)
     VALUES (v_sequence, 'reserved', x402_now());
@@ -454,8 +438,6 @@ BEGIN
     -- Nothing happened under this key, so it may be used again.
     UPDATE payments SET idem_scope = NULL, idem_key = NULL
       WHERE sequence = v.sequence;
-    -- FAC_CANCELLED_KEEP_S
-    UPDATE claims SET look_s = x402_now() / 1000 + 600 WHERE key = a_key;
   END IF;
   RETURN QUERY SELECT * FROM x402_answer(v_outcome, false, false, 0, '',
     ARRAY[v.sequence]);
@@ -549,14 +531,14 @@ BEGIN
     ARRAY(SELECT payment FROM claims WHERE key = a_key));
 END $$;
 
-CREATE FUNCTION x402_credit(a_key bytea, a_answer text, a_claim bytea)
+CREATE FUNCTION x402_credit(a_key bytea, a_answer text)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v record;
   v_outcome text := 'ok';
   v_claimed boolean := false;
 BEGIN
-  SELECT sequence, state, credited, claim INTO v FROM payments
+  SELECT sequence, state, credited INTO v FROM payments
     WHERE sequence = x402_of_key(a_key);
   IF NOT FOUND THEN
     v_outcome := 'not_found';
@@ -564,11 +546,9 @@ BEGIN
   ELSIF v.state NOT IN ('settled', 'provisioned', 'broadcast') THEN
     v_outcome := 'conflict';
   ELSIF NOT v.credited THEN
-    UPDATE payments SET credited = true, answer = a_answer, claim = a_claim,
+    UPDATE payments SET credited = true, answer = a_answer,
       updated_ms = x402_now() WHERE sequence = v.sequence AND NOT credited;
     v_claimed := FOUND;
-  ELSE -- again, after a reply that got lost
-    v_claimed := coalesce(v.claim = a_claim, false);
   END IF;
   RETURN QUERY SELECT * FROM x402_answer(v_outcome, v_claimed, false, 0, '',
     ARRAY[v.sequence]);
@@ -641,8 +621,6 @@ DECLARE
   v record;
   v_now bigint := x402_now();
   v_taken numeric;
-  v_payments bigint;
-  v_holds bigint;
 BEGIN
   SELECT sequence, state INTO v FROM payments
     WHERE sequence = x402_of_key(a_key);
@@ -651,22 +629,14 @@ BEGIN
       ARRAY[v.sequence]);
     RETURN;
   END IF;
-  SELECT coalesce(sum(amount), 0), count(*) INTO v_taken, v_payments FROM (
+  SELECT coalesce(sum(amount), 0) INTO v_taken FROM (
     SELECT p.amount FROM payments AS p WHERE p.network = a_network
       AND p.asset = a_asset AND p.payer = a_payer
       AND p.state IN ('reserved', 'signed', 'broadcast', 'replaced')
-      LIMIT 1001) AS taken;
-  SELECT v_taken + coalesce(sum(amount), 0), count(*) INTO v_taken, v_holds
-    FROM (SELECT h.amount FROM holds AS h WHERE h.network = a_network
+    UNION ALL
+    SELECT h.amount FROM holds AS h WHERE h.network = a_network
       AND h.asset = a_asset AND h.payer = a_payer AND NOT h.used
-      AND h.key <> a_key AND h.until_ms > v_now LIMIT 1001) AS taken;
-  -- FAC_HOLD_ROWS_MAX of either: more would take too long to add up.
-  IF v_payments > 1000 OR v_holds > 1000 THEN
-    RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0,
-      'too many payments of this payer are promised already',
-      ARRAY[v.sequence]);
-    RETURN;
-  END IF;
+      AND h.key <> a_key AND h.until_ms > v_now) AS taken;
   IF v_taken + a_amount > a_balance THEN
     RETURN QUERY SELECT * FROM x402_answer('ok', false, false, 0,
       v_taken || ' of a balance of ' || a_balance || ' is promised already',
@@ -922,11 +892,8 @@ BEGIN
   ELSIF v.state = 'mined' THEN
     UPDATE transactions SET state = 'final' WHERE sequence = v.sequence;
     -- Nobody sends it again: what only a resend needs goes. The mined one's
-    -- bytes stay: revive wants them. A delegation's state is no question, but
-    -- says what it is.
-    UPDATE payments SET calldata = '', state_calldata =
-        CASE WHEN substr(state_calldata, 1, 4) = '\xcef6d209'::bytea
-        THEN state_calldata ELSE '' END
+    -- bytes stay: revive wants them.
+    UPDATE payments SET calldata = '', state_calldata = ''
       WHERE tx = v.sequence
       AND state IN ('settled', 'provisioned', 'reverted', 'expired');
     UPDATE attempts SET raw = ''
@@ -1029,12 +996,6 @@ BEGIN
     DELETE FROM resource_offers WHERE resource = v_sequence;
     DELETE FROM resource_extensions WHERE resource = v_sequence;
   END IF;
-  -- FAC_RESOURCES_UNPROVEN_MAX: anybody may post them.
-  IF v.sequence IS NULL AND NOT a_settled THEN
-    DELETE FROM resources WHERE sequence IN (SELECT r.sequence
-      FROM resources AS r WHERE NOT r.settled
-      ORDER BY r.updated_ms DESC, r.sequence DESC OFFSET 5000);
-  END IF;
   INSERT INTO resource_offers (resource, scheme, network, pay_to)
     SELECT v_sequence, o.s, o.n, o.p
     FROM unnest(a_schemes, a_networks, a_pay_tos) AS o (s, n, p);
@@ -1073,29 +1034,16 @@ CREATE FUNCTION x402_forget_claims(a_dead_before bigint, a_limit bigint)
 RETURNS SETOF x402_answer LANGUAGE plpgsql AS $$
 DECLARE
   v_due bytea[];
-  v_left bigint[];
-  v_last bigint;
 BEGIN
+  UPDATE heartbeat SET forgotten_s = a_dead_before
+    WHERE one = 1 AND forgotten_s < a_dead_before;
   v_due := ARRAY(SELECT key FROM claims WHERE look_s < a_dead_before
     ORDER BY look_s LIMIT a_limit);
-  -- Given up, and nothing of it was sent: it may as well come again.
-  v_left := ARRAY(SELECT p.sequence FROM claims AS c
-    JOIN payments AS p ON p.sequence = c.payment
-    WHERE c.key = ANY (v_due) AND p.state = 'cancelled');
-  DELETE FROM claims WHERE key = ANY (v_due) AND payment = ANY (v_left);
-  DELETE FROM payment_events WHERE payment = ANY (v_left);
-  DELETE FROM payments WHERE sequence = ANY (v_left);
   -- One whose success nobody was told stays: it may still be asked for.
-  WITH gone AS (DELETE FROM claims AS c USING payments AS p
-      WHERE c.key = ANY (v_due)
-      AND p.sequence = c.payment AND p.valid_before < a_dead_before
-      AND (p.credited OR p.state NOT IN ('settled', 'provisioned'))
-      AND x402_is_done(p.sequence) RETURNING p.valid_before)
-    SELECT max(valid_before) INTO v_last FROM gone;
-  -- By what was forgotten and not by the clock: one that was ahead for a
-  -- moment would shut the door for as long as it was ahead.
-  UPDATE heartbeat SET forgotten_s = v_last + 1
-    WHERE one = 1 AND forgotten_s <= v_last;
+  DELETE FROM claims AS c USING payments AS p WHERE c.key = ANY (v_due)
+    AND p.sequence = c.payment AND p.valid_before < a_dead_before
+    AND (p.credited OR p.state NOT IN ('settled', 'provisioned'))
+    AND x402_is_done(p.sequence);
   -- What could not go is looked at again in an hour.
   UPDATE claims SET look_s = a_dead_before + 3600 WHERE key = ANY (v_due);
   DELETE FROM holds WHERE key IN (SELECT key FROM holds
@@ -1113,25 +1061,14 @@ DECLARE
   v_count bigint;
 BEGIN
   -- Of the oldest only, four for each that may go: bounded.
-  v_gone := ARRAY(SELECT p.sequence FROM (SELECT sequence, valid_before,
-      updated_ms FROM payments ORDER BY sequence LIMIT a_limit * 4) AS p
-    WHERE (p.valid_before < a_dead_before
-      OR (p.valid_before = 9223372036854775807
-        AND p.updated_ms < a_dead_before * 1000))
-    AND x402_is_done(p.sequence)
+  v_gone := ARRAY(SELECT p.sequence FROM (SELECT sequence, valid_before
+      FROM payments ORDER BY sequence LIMIT a_limit * 4) AS p
+    WHERE p.valid_before < a_dead_before AND x402_is_done(p.sequence)
     ORDER BY p.sequence LIMIT a_limit);
   v_count := cardinality(v_gone);
-  UPDATE heartbeat SET forgotten_s = g.last + 1
-    FROM (SELECT max(valid_before) AS last FROM payments
-      WHERE sequence = ANY (v_gone)
-      AND valid_before < 9223372036854775807) AS g
-    WHERE one = 1 AND forgotten_s <= g.last;
+  UPDATE heartbeat SET forgotten_s = a_dead_before
+    WHERE one = 1 AND forgotten_s < a_dead_before;
   DELETE FROM claims AS c USING payments AS p
-    WHERE p.sequence = ANY (v_gone) AND c.key = p.key
-    AND c.payment = p.sequence
-    -- One that can never be dead outlives its row, and names none then.
-    AND (p.valid_before < 9223372036854775807 OR p.state = 'cancelled');
-  UPDATE claims AS c SET payment = 0 FROM payments AS p
     WHERE p.sequence = ANY (v_gone) AND c.key = p.key
     AND c.payment = p.sequence;
   DELETE FROM payment_events WHERE payment = ANY (v_gone);
@@ -1139,8 +1076,7 @@ BEGIN
   DELETE FROM transaction_payments WHERE payment = ANY (v_gone);
   DELETE FROM payments WHERE sequence = ANY (v_gone);
   -- Transactions that pay nothing any more; the last nonce of each stays.
-  v_gone := ARRAY(SELECT t.sequence FROM (SELECT * FROM transactions
-      ORDER BY sequence LIMIT a_limit * 4) AS t
+  v_gone := ARRAY(SELECT t.sequence FROM transactions AS t
     WHERE t.state IN ('final', 'replaced') AND NOT EXISTS (SELECT 1
       FROM transaction_payments AS l WHERE l.tx = t.sequence)
     AND t.nonce < (SELECT max(n.nonce) FROM transactions AS n

@@ -12,6 +12,7 @@
 
 #include "postgres_0001.h"
 #include "postgres_0002.h"
+#include "postgres_0003.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -21,7 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
+/* A session that another's step has ended is made anew: one step, one end. */
+#define SESSIONS_MAX 3
 
 /*
  * synchronous_commit: an OK must mean durable (R1), whatever the role's
@@ -251,25 +254,53 @@ static enum x402_err check_server(
 
 /*
  * Under an advisory lock, so that two daemons that start together do not both
- * draw the schema. The lock is this one transaction's.
+ * draw the schema. The lock is this one transaction's, and is waited for as
+ * long as the caller waits.
  */
+static bool read_version(PGconn *conn, uint64_t deadline_ms, long *ret_version)
+{
+	uint64_t now = fac_postgres_clock_ms();
+	unsigned left = deadline_ms > now ? (unsigned)(deadline_ms - now) : 1;
+	char sql[400];
+
+	snprintf(sql, sizeof(sql),
+		"BEGIN; SET LOCAL lock_timeout = %u;"
+		" SET LOCAL statement_timeout = %u;"
+		" SELECT pg_advisory_xact_lock(2014317493,"
+		" hashtext(current_schema())); CREATE TABLE IF NOT EXISTS"
+		" schema_version (version bigint PRIMARY KEY,"
+		" applied_at timestamptz NOT NULL DEFAULT now())",
+		left, left);
+	return run(conn, sql, deadline_ms) &&
+		ask(conn,
+			"SELECT coalesce(max(version), 0) FROM schema_version",
+			deadline_ms, ret_version);
+}
+
+/*
+ * Daemons that were started before the schema changed know it as it was: their
+ * sessions end, and they refuse the newer schema when they connect again.
+ */
+static bool end_older(PGconn *conn, uint64_t deadline_ms)
+{
+	return run(conn,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+		" WHERE application_name = current_setting('application_name')"
+		" AND datname = current_database() AND usename = current_user"
+		" AND pid <> pg_backend_pid()",
+		deadline_ms);
+}
+
 static enum x402_err migrate(
 	PGconn *conn, uint64_t deadline_ms, struct x402_errinfo *info)
 {
-	static const char *const steps[] = {
-		fac_postgres_0001, fac_postgres_0002};
+	static const char *const steps[SCHEMA_VERSION] = {
+		fac_postgres_0001, fac_postgres_0002, fac_postgres_0003};
+	bool is_older;
 	long version = 0;
 	char sql[96];
 
-	if (!run(conn,
-		    "BEGIN; SELECT pg_advisory_xact_lock(2014317493,"
-		    " hashtext(current_schema())); CREATE TABLE IF NOT EXISTS"
-		    " schema_version (version bigint PRIMARY KEY,"
-		    " applied_at timestamptz NOT NULL DEFAULT now())",
-		    deadline_ms) ||
-		!ask(conn,
-			"SELECT coalesce(max(version), 0) FROM schema_version",
-			deadline_ms, &version))
+	if (!read_version(conn, deadline_ms, &version))
 		return fail(conn, "cannot read the schema", info);
 	if (version > SCHEMA_VERSION) {
 		x402_errinfo_set(info, "store",
@@ -278,6 +309,11 @@ static enum x402_err migrate(
 			version, SCHEMA_VERSION);
 		return X402_ERR_VERSION;
 	}
+	is_older = version > 0 && version < SCHEMA_VERSION;
+	/* Not while an older daemon is in the middle of a group. */
+	if (is_older &&
+		!run(conn, fac_postgres_sql[FAC_POSTGRES_GATE], deadline_ms))
+		return fail(conn, "cannot write the schema", info);
 	for (; version < SCHEMA_VERSION; version++) {
 		snprintf(sql, sizeof(sql),
 			"INSERT INTO schema_version (version) VALUES (%ld)",
@@ -286,7 +322,8 @@ static enum x402_err migrate(
 			!run(conn, sql, deadline_ms))
 			return fail(conn, "cannot write the schema", info);
 	}
-	if (!run(conn, "COMMIT", deadline_ms))
+	if ((is_older && !end_older(conn, deadline_ms)) ||
+		!run(conn, "COMMIT", deadline_ms))
 		return fail(conn, "cannot write the schema", info);
 	return X402_OK;
 }
@@ -364,21 +401,35 @@ static void ignore_notice(void *arg, const PGresult *result)
 	(void)result;
 }
 
-enum x402_err fac_postgres_connect(struct fac_postgres_link *link,
-	uint64_t deadline_ms, struct x402_errinfo *info)
+static enum x402_err ready(struct fac_postgres_link *link, uint64_t deadline_ms,
+	struct x402_errinfo *info)
 {
 	enum x402_err err;
 
-	fac_postgres_disconnect(link);
-	err = start(link, deadline_ms, info);
-	if (!err) {
-		(void)PQsetNoticeReceiver(link->conn, ignore_notice, NULL);
-		err = check_server(link->conn, deadline_ms, info);
-	}
+	(void)PQsetNoticeReceiver(link->conn, ignore_notice, NULL);
+	err = check_server(link->conn, deadline_ms, info);
 	if (!err)
 		err = migrate(link->conn, deadline_ms, info);
 	if (!err)
 		err = prepare(link, deadline_ms, info);
+	return err;
+}
+
+enum x402_err fac_postgres_connect(struct fac_postgres_link *link,
+	uint64_t deadline_ms, struct x402_errinfo *info)
+{
+	enum x402_err err = X402_ERR_STORE;
+	bool ended = true;
+
+	for (unsigned i = 0; ended && i < SESSIONS_MAX; i++) {
+		fac_postgres_disconnect(link);
+		err = start(link, deadline_ms, info);
+		if (err)
+			break;
+		err = ready(link, deadline_ms, info);
+		/* By one who took it for an older daemon's (end_older)? */
+		ended = err && PQstatus(link->conn) == CONNECTION_BAD;
+	}
 	if (err)
 		fac_postgres_disconnect(link);
 	return err;

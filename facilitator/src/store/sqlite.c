@@ -48,16 +48,42 @@ static enum x402_err take_lock(
 	return X402_OK;
 }
 
-static enum x402_err migrate(struct fac_sqlite *db, struct x402_errinfo *info)
+/* The number that a query gives; -1: it failed. */
+static int read_int(struct fac_sqlite *db, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
-	int version = -1;
+	int number = -1;
 
-	if (sqlite3_prepare_v2(db->sqlite, "PRAGMA user_version", -1, &stmt,
-		    NULL) == SQLITE_OK &&
+	if (sqlite3_prepare_v2(db->sqlite, sql, -1, &stmt, NULL) == SQLITE_OK &&
 		sqlite3_step(stmt) == SQLITE_ROW)
-		version = sqlite3_column_int(stmt, 0);
+		number = sqlite3_column_int(stmt, 0);
 	sqlite3_finalize(stmt);
+	return number;
+}
+
+/* One step and its number, in one transaction. */
+static enum x402_err take_step(struct fac_sqlite *db, int version)
+{
+	const struct fac_migration *step = &fac_migrations[version];
+	char set[64];
+	int has = 0;
+
+	snprintf(set, sizeof(set), "PRAGMA user_version = %d", version + 1);
+	if (fac_sqlite_script(db, "BEGIN IMMEDIATE"))
+		return X402_ERR_STORE;
+	if (step->unless)
+		has = read_int(db, step->unless);
+	return has < 0 || (!has && fac_sqlite_script(db, step->sql)) ||
+			fac_sqlite_script(db, set) ||
+			fac_sqlite_script(db, "COMMIT")
+		? X402_ERR_STORE
+		: X402_OK;
+}
+
+static enum x402_err migrate(struct fac_sqlite *db, struct x402_errinfo *info)
+{
+	int version = read_int(db, "PRAGMA user_version");
+
 	if (version < 0)
 		return X402_ERR_STORE;
 	if (version > FAC_MIGRATIONS_COUNT) {
@@ -67,17 +93,9 @@ static enum x402_err migrate(struct fac_sqlite *db, struct x402_errinfo *info)
 			version, FAC_MIGRATIONS_COUNT);
 		return X402_ERR_VERSION;
 	}
-	for (; version < FAC_MIGRATIONS_COUNT; version++) {
-		char set[64];
-
-		snprintf(set, sizeof(set), "PRAGMA user_version = %d",
-			version + 1);
-		if (fac_sqlite_script(db, "BEGIN IMMEDIATE") ||
-			fac_sqlite_script(db, fac_migrations[version]) ||
-			fac_sqlite_script(db, set) ||
-			fac_sqlite_script(db, "COMMIT"))
+	for (; version < FAC_MIGRATIONS_COUNT; version++)
+		if (take_step(db, version))
 			return X402_ERR_STORE;
-	}
 	return X402_OK;
 }
 

@@ -65,7 +65,6 @@
 	" block_number INTEGER NOT NULL DEFAULT 0,"                                                                                      \
 	" credited INTEGER NOT NULL DEFAULT 0 CHECK (credited IN (0, 1)),"                                                               \
 	" answer TEXT,"                                                                                                                  \
-	" claim BLOB,"                                                                                                                   \
 	" created_ms INTEGER NOT NULL,"                                                                                                  \
 	" updated_ms INTEGER NOT NULL"                                                                                                   \
 	") STRICT;"                                                                                                                      \
@@ -204,8 +203,6 @@
 	" updated_ms INTEGER NOT NULL"                                                                                                   \
 	") STRICT;"                                                                                                                      \
 	"CREATE INDEX resources_by_time ON resources (updated_ms);"                                                                      \
-	"CREATE INDEX resources_unproven ON resources (updated_ms)"                                                                      \
-	" WHERE settled = 0;"                                                                                                            \
 	"CREATE TABLE resource_offers ("                                                                                                 \
 	" resource INTEGER NOT NULL"                                                                                                     \
 	"  REFERENCES resources (sequence) ON DELETE CASCADE,"                                                                           \
@@ -243,8 +240,31 @@
 	"CREATE INDEX payment_references_of" \
 	" ON payment_references (payment);"
 
-static const char *const fac_migrations[] = {
-	FAC_MIGRATION_0001, FAC_MIGRATION_0002};
+/*
+ * 0003. Of whom the one success was given to. It was in 0001 for a while, so
+ * journals of version 1 and 2 may have it.
+ */
+#define FAC_MIGRATION_0003 "ALTER TABLE payments ADD COLUMN claim BLOB;"
+#define FAC_MIGRATION_0003_UNLESS                            \
+	"SELECT count(*) FROM pragma_table_info('payments')" \
+	" WHERE name = 'claim'"
+
+/* 0004. What strangers post is bounded. As with 0003. */
+#define FAC_MIGRATION_0004                                           \
+	"CREATE INDEX IF NOT EXISTS resources_unproven ON resources" \
+	" (updated_ms) WHERE settled = 0;"
+
+struct fac_migration {
+	const char *sql;
+	const char *unless; /* Optional: a query; not 0: it has that already */
+};
+
+static const struct fac_migration fac_migrations[] = {
+	{FAC_MIGRATION_0001, NULL},
+	{FAC_MIGRATION_0002, NULL},
+	{FAC_MIGRATION_0003, FAC_MIGRATION_0003_UNLESS},
+	{FAC_MIGRATION_0004, NULL},
+};
 #define FAC_MIGRATIONS_COUNT \
 	((int)(sizeof(fac_migrations) / sizeof(fac_migrations[0])))
 

@@ -135,8 +135,9 @@ static enum x402_err forget_unproven(struct fac_sqlite *db)
 	return fac_sqlite_exec(fac_sqlite_bound(db,
 		"DELETE FROM resources WHERE sequence IN"
 		" (SELECT sequence FROM resources WHERE settled = 0"
-		"  ORDER BY updated_ms DESC, sequence DESC LIMIT -1 OFFSET ?1)",
-		"i", (uint64_t)FAC_RESOURCES_UNPROVEN_MAX));
+		"  ORDER BY updated_ms DESC, sequence DESC LIMIT ?2 OFFSET ?1)",
+		"ii", (uint64_t)FAC_RESOURCES_UNPROVEN_MAX,
+		(uint64_t)FAC_RESOURCES_FORGET_MAX));
 }
 
 enum x402_err fac_sqlite_resource_put(

@@ -400,6 +400,11 @@ void fac_store_outbox_revive(
  */
 #define FAC_RESOURCES_UNPROVEN_MAX 5000
 /*
+ * So many go for each new one: a journal that was kept before there was a bound
+ * may have any number, and who posts one must not hold the others up.
+ */
+#define FAC_RESOURCES_FORGET_MAX 256
+/*
  * Add or refresh an entry by its key. An entry that was settled stays so, and
  * only another settled payment changes it. claimed: it is new.
  */
