@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/http_server_p.h"
+#include "net/http_connection_p.h"
 
 /*
  * Reading pauses while so many requests are unanswered: payments that wait for
@@ -35,102 +35,14 @@
 #define UNANSWERED_MAX_BYTES ((size_t)512 * 1024)
 /* ...or so many bytes of answers unsent. */
 #define UNSENT_MAX_BYTES ((size_t)1024 * 1024)
-/*
- * What any connection may have unread, however much all others have: while a
- * server has more than its max_unsent_bytes, who has more than this is closed.
- */
-#define UNSENT_FAIR_BYTES ((size_t)64 * 1024)
 /* After a refusal: time for the answer to arrive before the reset. */
 #define LINGER_MS 1000
-
-struct http_exchange {
-	struct http_server *server;         /* counted */
-	struct http_connection *connection; /* NULL: the client is gone */
-	struct http_exchange *next;         /* in order of arrival */
-	struct http_request request;
-	size_t held_bytes; /* of the request, in connection->held_bytes */
-	struct http_bytes answer;
-	bool held;      /* its user will still answer, or end the stream */
-	bool streaming; /* begun; parts of the answer may leave */
-	bool replied;   /* the answer is complete */
-	bool chunked;
-	bool keep_alive;
-	bool head;
-	void (*on_cancelled)(void *user);
-	void *user;
-};
-
-struct http_connection {
-	struct http_server *server;
-	struct http_connection *prev;
-	struct http_connection *next;
-	struct http_connection *next_due; /* in the server's list of these */
-	struct http_connection *prev_idle;
-	struct http_connection *next_idle;
-	bool idle; /* between requests; in the server's list of these */
-	bool due;  /* has answers to flush */
-	union http_stream io;
-	struct http_parser *parser;
-	enum http_phase phase;
-	struct http_exchange *first; /* oldest unanswered */
-	struct http_exchange *last;
-	size_t exchanges_len;
-	size_t held_bytes;       /* of requests that are not answered */
-	struct http_bytes input; /* read, but not parsed while paused */
-	struct http_bytes out;   /* answers, not yet given to the kernel */
-	struct http_bytes writing;
-	size_t written; /* bytes of writing that the kernel took at once */
-	size_t unsent;  /* of all its answers, begun or not */
-	uv_write_t write;
-	uv_shutdown_t shutdown;
-	bool write_under_way;
-	bool reading;
-	bool corked;  /* inside take_input: answers are gathered */
-	bool closing; /* no more requests; close when all is sent */
-	bool lingering;
-	/* Broken, or its reader too slow: the sweep closes it. */
-	bool doomed;
-	bool closed;
-	uint64_t deadline; /* loop ms; 0: none */
-	char peer[HTTP_PEER_SIZE];
-};
 
 static void take_input(
 	struct http_connection *connection, const char *data, size_t len);
 static void flush(struct http_connection *connection);
-static void set_idle(struct http_connection *connection, bool idle);
 static void gather_answers(struct http_connection *connection);
 static int write_out(struct http_connection *connection);
-
-/* ---- What readers have left with us. ---- */
-
-/* Bytes for the client were made. Nothing calls back in here. */
-static void count_unsent(struct http_connection *connection, size_t len)
-{
-	struct http_server *server = connection->server;
-
-	connection->unsent += len;
-	server->unsent += len;
-}
-
-static void count_sent(struct http_connection *connection, size_t len)
-{
-	connection->unsent -= len;
-	connection->server->unsent -= len;
-}
-
-/*
- * Memory is everybody's. Those who read nothing, and had the largest answers
- * made, are the first to go; the sweep closes them.
- */
-static void hold_to_budget(struct http_connection *connection)
-{
-	const struct http_server *server = connection->server;
-
-	if (connection->unsent > UNSENT_FAIR_BYTES &&
-		server->unsent > server->options.max_unsent_bytes)
-		connection->doomed = true;
-}
 
 /* ---- What is due at the end of the turn. ---- */
 
@@ -252,7 +164,7 @@ static void abandon_exchanges(struct http_connection *connection)
 		struct http_exchange *next = exchange->next;
 
 		release_bytes(exchange);
-		count_sent(connection, exchange->answer.len);
+		http__budget_take(connection, exchange->answer.len);
 		exchange->connection = NULL;
 		exchange->next = NULL;
 		if (exchange->held)
@@ -282,7 +194,7 @@ void http__connection_close(struct http_connection *connection)
 	if (connection->due)
 		say_last_words(connection);
 	connection->closed = true;
-	set_idle(connection, false);
+	http__idle_set(connection, false);
 	if (connection->prev)
 		connection->prev->next = connection->next;
 	else
@@ -292,7 +204,7 @@ void http__connection_close(struct http_connection *connection)
 	server->connections_len--;
 	uv_close(&connection->io.handle, on_closed);
 	abandon_exchanges(connection);
-	count_sent(connection, connection->unsent);
+	http__budget_take(connection, connection->unsent);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
@@ -318,37 +230,6 @@ static void end_connection(struct http_connection *connection)
 		http__connection_close(connection);
 }
 
-/* ---- Idle ones, the longest idle first. ---- */
-
-static void set_idle(struct http_connection *connection, bool idle)
-{
-	struct http_server *server = connection->server;
-	struct http_connection *prev = connection->prev_idle;
-	struct http_connection *next = connection->next_idle;
-
-	if (idle == connection->idle)
-		return;
-	connection->idle = idle;
-	if (idle) {
-		connection->prev_idle = server->last_idle;
-		connection->next_idle = NULL;
-		if (server->last_idle)
-			server->last_idle->next_idle = connection;
-		else
-			server->first_idle = connection;
-		server->last_idle = connection;
-		return;
-	}
-	if (prev)
-		prev->next_idle = next;
-	else
-		server->first_idle = next;
-	if (next)
-		next->prev_idle = prev;
-	else
-		server->last_idle = prev;
-}
-
 /* ---- Deadlines. ---- */
 
 /*
@@ -363,7 +244,7 @@ static void set_deadline(struct http_connection *connection)
 	bool same = phase == connection->phase && connection->deadline;
 
 	connection->phase = phase;
-	set_idle(connection,
+	http__idle_set(connection,
 		phase == HTTP_PHASE_IDLE && !connection->first &&
 			!connection->write_under_way && !connection->closed &&
 			!connection->lingering);
@@ -424,7 +305,7 @@ static void on_written(uv_write_t *write, int status)
 
 	connection->write_under_way = false;
 	if (!connection->closed)
-		count_sent(connection,
+		http__budget_take(connection,
 			connection->writing.len - connection->written);
 	http_bytes_clear(&connection->writing);
 	if (connection->closed)
@@ -447,7 +328,7 @@ static int write_out(struct http_connection *connection)
 	if (n < 0 && n != UV_EAGAIN)
 		return n;
 	if (n > 0)
-		count_sent(connection, (size_t)n);
+		http__budget_take(connection, (size_t)n);
 	if (n == (int)out->len) {
 		out->len = 0;
 		/* Idle connections should cost little. */
@@ -560,7 +441,7 @@ static void flush(struct http_connection *connection)
 		connection->doomed = true;
 		return;
 	}
-	hold_to_budget(connection);
+	http__budget_hold(connection);
 	if (connection->doomed)
 		return;
 	if (connection->closing && !connection->first &&
@@ -651,7 +532,7 @@ static void send_continue(struct http_connection *connection)
 	if (http_parser_take_continue(connection->parser) &&
 		!connection->first) {
 		http_bytes_add(&connection->out, text, sizeof(text) - 1);
-		count_unsent(connection, sizeof(text) - 1);
+		http__budget_add(connection, sizeof(text) - 1);
 	}
 }
 
@@ -717,7 +598,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (connection->lingering || connection->closing)
 		return;
 	/* Answered within this turn or not, it is the last to go now. */
-	set_idle(connection, false);
+	http__idle_set(connection, false);
 	take_input(connection, buf->base, (size_t)n);
 }
 
@@ -753,18 +634,6 @@ static void link_connection(
 	server->connections_len++;
 }
 
-/*
- * Whoever keeps all connections without asking anything keeps nobody out: the
- * one that was idle for longest goes, as it would by its deadline.
- */
-static bool is_room(struct http_server *server)
-{
-	if (server->connections_len > server->options.max_connections &&
-		server->first_idle)
-		http__connection_close(server->first_idle);
-	return server->connections_len <= server->options.max_connections;
-}
-
 void http__connection_accept(struct http_server *server)
 {
 	struct http_connection *connection = calloc(1, sizeof(*connection));
@@ -785,7 +654,7 @@ void http__connection_accept(struct http_server *server)
 	connection->io.handle.data = connection;
 	link_connection(server, connection);
 	if (uv_accept(&server->listener.stream, &connection->io.stream) ||
-		server->stopping || !is_room(server)) {
+		server->stopping || !http__idle_make_room(server)) {
 		http__connection_close(connection);
 		return;
 	}
@@ -848,7 +717,7 @@ void http_exchange_reply(
 	framing.keep_alive = exchange->keep_alive;
 	framing.date = http__server_date(exchange->server);
 	http_response_write(response, &framing, &exchange->answer);
-	count_unsent(connection, exchange->answer.len);
+	http__budget_add(connection, exchange->answer.len);
 	/* The request is done with; only its answer may have to wait. */
 	release_bytes(exchange);
 	forget_request(exchange);
@@ -865,7 +734,7 @@ static void finish_stream(struct http_exchange *exchange)
 	exchange->replied = true;
 	if (exchange->chunked && !exchange->head)
 		http_response_chunks_end(&exchange->answer);
-	count_unsent(exchange->connection, exchange->answer.len - before);
+	http__budget_add(exchange->connection, exchange->answer.len - before);
 	flush_soon(exchange->connection);
 }
 
@@ -911,7 +780,7 @@ bool http_exchange_stream_start(
 	framing.keep_alive = exchange->keep_alive;
 	framing.date = http__server_date(exchange->server);
 	http_response_write(head, &framing, &exchange->answer);
-	count_unsent(connection, exchange->answer.len);
+	http__budget_add(connection, exchange->answer.len);
 	/* A whole 500 went out in its place: nothing may follow. */
 	if (head->spoiled || head->headers.failed) {
 		exchange->chunked = false;
@@ -953,7 +822,7 @@ bool http_exchange_stream_write(
 		http_response_chunk(data, len, &exchange->answer);
 	else
 		http_bytes_add(&exchange->answer, data, len);
-	count_unsent(connection, exchange->answer.len - before);
+	http__budget_add(connection, exchange->answer.len - before);
 	flush_soon(connection);
 	return true;
 }

@@ -1,6 +1,7 @@
 /*
  * What http_server.c (accepting, deadlines, life and death) and
- * http_connection.c (bytes and exchanges) know of each other.
+ * http_connection.c (bytes and exchanges) know of each other. What the files of
+ * one connection share is in http_connection_p.h.
  */
 #ifndef NET_HTTP_SERVER_P_H
 #define NET_HTTP_SERVER_P_H
