@@ -148,6 +148,87 @@ static enum x402_err check(int fd, const char *path, struct x402_errinfo *info,
 	return X402_OK;
 }
 
+/* ---- From version 1, which had no counts before its slots. ---- */
+
+static bool is_version_1(int fd, struct header *ret_header)
+{
+	struct stat stat;
+
+	return fstat(fd, &stat) == 0 &&
+		pread(fd, ret_header, sizeof(*ret_header), 0) ==
+		(ssize_t)sizeof(*ret_header) &&
+		memcmp(ret_header->magic, MAGIC, sizeof(MAGIC)) == 0 &&
+		ret_header->version == 1 &&
+		ret_header->slot_size == SLOT_SIZE &&
+		ret_header->slots >= X402_LEDGER_SLOTS_MIN &&
+		ret_header->slots <= X402_LEDGER_SLOTS_MAX &&
+		(uint64_t)stat.st_size ==
+		HEADER_SIZE + ret_header->slots * SLOT_SIZE;
+}
+
+/* The same secret and payments, behind a table of counts that is empty. */
+static enum x402_err copy_1(int from, const struct header *old, int to,
+	const char *path, struct x402_errinfo *info)
+{
+	uint8_t slot[SLOT_SIZE];
+	struct header header = *old;
+	bool good;
+
+	header.version = VERSION;
+	good = pwrite(to, &header, sizeof(header), 0) ==
+		(ssize_t)sizeof(header);
+	for (uint64_t i = 0; good && i < old->slots; i++)
+		good = pread(from, slot, SLOT_SIZE,
+			       (off_t)(HEADER_SIZE + i * SLOT_SIZE)) ==
+				SLOT_SIZE &&
+			pwrite(to, slot, SLOT_SIZE,
+				(off_t)(SLOTS_AT + i * SLOT_SIZE)) == SLOT_SIZE;
+	return good && fsync(to) == 0
+		? X402_OK
+		: refuse(info, path, "cannot write it", errno);
+}
+
+/*
+ * Whoever has the old file open would go on with it, and a payment could be
+ * claimed in both: all of its locks are taken first. Two that begin at once:
+ * the second finds another file of that name, or the locks taken.
+ */
+static enum x402_err upgrade(
+	const char *path, int fd, uid_t owner, struct x402_errinfo *info)
+{
+	struct flock all = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_TABLE};
+	char temporary[4096];
+	struct header header;
+	struct stat named;
+	struct stat opened;
+	enum x402_err err;
+	int to;
+
+	if (!is_version_1(fd, &header))
+		return X402_OK; /* check() judges it */
+	if (fcntl(fd, F_SETLK, &all) != 0 || lstat(path, &named) != 0 ||
+		fstat(fd, &opened) != 0 || named.st_ino != opened.st_ino)
+		return refuse(info, path,
+			"an older nginx has it open: stop that first", 0);
+	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
+	to = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (to < 0)
+		return refuse(info, path, "cannot make it", errno);
+	err = fill(to, header.slots, path, info);
+	if (err == X402_OK)
+		err = copy_1(fd, &header, to, path, info);
+	if (err == X402_OK && owner != (uid_t)-1 &&
+		fchown(to, owner, (gid_t)-1) != 0)
+		err = refuse(info, path, "cannot give it away", errno);
+	if (err == X402_OK && rename(temporary, path) != 0)
+		err = refuse(info, path, "cannot make it", errno);
+	if (err != X402_OK)
+		(void)unlink(temporary);
+	close(to);
+	return err;
+}
+
 enum x402_err x402_ledger_create(
 	const char *path, size_t slots, uid_t owner, struct x402_errinfo *info)
 {
@@ -177,6 +258,13 @@ enum x402_err x402_ledger_create(
 			errno != EEXIST)
 			err = refuse(info, path, "cannot make it", errno);
 		(void)unlink(temporary);
+	} else if (err == X402_OK) {
+		err = upgrade(path, fd, owner, info);
+		/* What has that name now; the old one's locks go with it. */
+		close(fd);
+		fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		if (err == X402_OK && fd < 0)
+			err = refuse(info, path, "cannot open it", errno);
 	}
 	if (err == X402_OK)
 		err = check(fd, path, info, &header);

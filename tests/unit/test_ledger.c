@@ -421,6 +421,120 @@ static void test_ledger_other_files_are_refused(void **state)
 	assert_int_not_equal(access(other, F_OK), 0);
 }
 
+/* The same file as version 1 had it: no counts between header and slots. */
+static void make_version_1(const char *path)
+{
+	static const uint32_t version = 1;
+	static uint8_t bytes[4096 + 64 * 2048];
+	int fd = open(path, O_RDWR);
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	assert_true(size > (off_t)sizeof(bytes));
+	assert_int_equal(pread(fd, bytes, 4096, 0), 4096);
+	memcpy(bytes + 8, &version, sizeof(version));
+	assert_int_equal(pread(fd, bytes + 4096, 64 * 2048, size - 64 * 2048),
+		64 * 2048);
+	close(fd);
+	/* Another file: whoever had the first open has that one still. */
+	assert_int_equal(unlink(path), 0);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	close(fd);
+}
+
+static void test_ledger_of_version_1_is_brought_up_to_date(void **state)
+{
+	struct house *house = *state;
+	uint8_t secret[32];
+	char *receipt = NULL;
+
+	memcpy(secret, house->memory.secret32, 32);
+	assert_int_equal(claim(house, 1, 1), X402_CLAIM_NEW);
+	assert_true(asking(house, 1));
+	settled(house, 1, "receipt");
+	end(house, 1, X402_CLAIM_END_PAID);
+	assert_int_equal(claim(house, 2, 1), X402_CLAIM_NEW);
+	end(house, 2, X402_CLAIM_END_SPENT);
+	x402_ledger_close(house->ledger);
+	house->ledger = NULL;
+	make_version_1(house->path);
+	/* Workers do not; their master has done it. */
+	assert_int_equal(x402_ledger_open(house->path, NULL, &house->ledger),
+		X402_ERR_INVALID_ARGUMENT);
+	assert_int_equal(
+		x402_ledger_create(house->path, 99, (uid_t)-1, NULL), X402_OK);
+	assert_int_equal(
+		x402_ledger_open(house->path, NULL, &house->ledger), X402_OK);
+	house->memory = x402_ledger_memory(house->ledger);
+	assert_memory_equal(house->memory.secret32, secret, 32);
+	assert_int_equal(claim_at(house, 1, 1, NOW, &receipt), X402_CLAIM_PAID);
+	assert_string_equal(receipt, "receipt");
+	free(receipt);
+	assert_int_equal(claim(house, 2, 1), X402_CLAIM_SPENT);
+	assert_int_equal(claim(house, 3, 1), X402_CLAIM_NEW);
+}
+
+/* By a process of its own: locks are a process's. */
+static void test_ledger_of_version_1_in_use_is_left_alone(void **state)
+{
+	struct house *house = *state;
+	struct x402_errinfo info = {{0}, {0}};
+	struct stat before;
+	struct stat after;
+	int ready[2];
+	int leave[2];
+	char byte = 0;
+	pid_t child;
+	int status;
+
+	make_version_1(house->path);
+	assert_int_equal(stat(house->path, &before), 0);
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(leave), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct flock owner = {.l_type = F_WRLCK,
+			.l_whence = SEEK_SET,
+			.l_start = ((off_t)1 << 40) + 8,
+			.l_len = 1};
+		int fd = open(house->path, O_RDWR);
+
+		close(leave[1]);
+		if (fcntl(fd, F_SETLK, &owner) || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		(void)!read(leave[0], &byte, 1); /* until the end of it */
+		_exit(0);
+	}
+	close(leave[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(x402_ledger_create(house->path, 64, (uid_t)-1, &info),
+		X402_ERR_INVALID_ARGUMENT);
+	assert_non_null(strstr(info.text, "stop that first"));
+	assert_int_equal(stat(house->path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	close(leave[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(ready[1]);
+	/* Nobody has it now. */
+	assert_int_equal(
+		x402_ledger_create(house->path, 64, (uid_t)-1, NULL), X402_OK);
+	assert_int_equal(stat(house->path, &after), 0);
+	assert_true(after.st_size > before.st_size);
+}
+
+/* Neither a damaged one nor half of one. */
+static void test_ledger_of_version_1_cut_is_refused(void **state)
+{
+	struct house *house = *state;
+
+	make_version_1(house->path);
+	assert_int_equal(truncate(house->path, 4096 + 63 * 2048), 0);
+	refused(house->path, "another version or cut");
+}
+
 static void test_ledger_file_is_its_owners_alone(void **state)
 {
 	struct house *house = *state;
@@ -522,6 +636,9 @@ int main(void)
 		TEST(test_ledger_doubt_stays_while_there_is_room),
 		TEST(test_ledger_longest_receipt_is_kept_and_longer_is_not),
 		TEST(test_ledger_other_files_are_refused),
+		TEST(test_ledger_of_version_1_is_brought_up_to_date),
+		TEST(test_ledger_of_version_1_in_use_is_left_alone),
+		TEST(test_ledger_of_version_1_cut_is_refused),
 		TEST(test_ledger_file_is_its_owners_alone),
 		TEST(test_ledger_counts_end_and_are_bounded),
 		TEST(test_ledger_counts_are_shared_and_outlive_all),
