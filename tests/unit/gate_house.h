@@ -326,4 +326,14 @@ static inline void assert_body(struct house *house, const char *expected)
 		house->decision.body.ptr, expected, strlen(expected));
 }
 
+/* Bring a request to where its settlement is asked for. */
+static inline void to_settlement(struct house *house, const char *payment)
+{
+	assert_int_equal(
+		house_send(house, "/articles/a", payment), X402_GATE_ASK);
+	assert_int_equal(
+		house_answer(house, 200, HOUSE_VALID), X402_GATE_RUN_HANDLER);
+	assert_int_equal(house_handled(house, 200), X402_GATE_ASK);
+}
+
 #endif
