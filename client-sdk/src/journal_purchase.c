@@ -527,17 +527,45 @@ static enum x402_err settle_charge(struct x402_journal *journal,
 	return x402__budget_take_back(journal, &reserved, &actual);
 }
 
-static enum x402_err mark_paid(struct x402_journal *journal,
-	const struct row *row, const char *charged, bool delivered)
+/* What a row says about the money. */
+struct account {
+	enum x402_purchase_state state;
+	bool stays_live;
+	char charged[X402_U256_DEC_SIZE];
+	int64_t usd;
+};
+
+/* As it stands. */
+static struct account account_of(const struct x402_purchase *purchase)
+{
+	struct account account = {.state = purchase->state,
+		.stays_live = true,
+		.usd = purchase->usd_micros};
+	snprintf(account.charged, sizeof(account.charged), "%s",
+		purchase->charged);
+	return account;
+}
+
+/* It was paid: the budgets learn what was taken, the row does by the caller. */
+static enum x402_err count_paid(struct x402_journal *journal,
+	const struct row *row, const char *charged, bool delivered,
+	struct account *account)
+{
+	account->state = delivered ? X402_PURCHASE_DELIVERED
+				   : X402_PURCHASE_UNDELIVERED;
+	account->stays_live = !delivered;
+	return account->charged[0] ? X402_OK
+				   : settle_charge(journal, row, charged,
+					     account->charged, &account->usd);
+}
+
+static enum x402_err mark_paid(
+	struct x402_journal *journal, const struct row *row)
 {
 	const struct x402_purchase *purchase = &row->purchase;
-	char text[X402_U256_DEC_SIZE];
-	int64_t usd = purchase->usd_micros;
-	enum x402_err err = X402_OK;
-	if (purchase->charged[0])
-		snprintf(text, sizeof(text), "%s", purchase->charged);
-	else
-		err = settle_charge(journal, row, charged, text, &usd);
+	struct account account = account_of(purchase);
+	enum x402_err err = count_paid(
+		journal, row, NULL, purchase->delivered, &account);
 	if (err)
 		return err;
 	return x402__journal_run(journal,
@@ -545,16 +573,19 @@ static enum x402_err mark_paid(struct x402_journal *journal,
 			"UPDATE purchases SET state = ?2, live = live & ?3,"
 			" charged = ?4, usd = ?5, holder = '', held_until = 0"
 			" WHERE number = ?1",
-			"iiiti", purchase->number,
-			(int64_t)(delivered ? X402_PURCHASE_DELIVERED
-					    : X402_PURCHASE_UNDELIVERED),
-			(int64_t)!delivered, text, usd));
+			"iiiti", purchase->number, (int64_t)account.state,
+			(int64_t)account.stays_live, account.charged,
+			account.usd));
 }
 
-/* Write down what was heard, whatever it proves. */
+/*
+ * Write down what was heard, whatever it proves. In one step with the account:
+ * each writes the whole row anew, with the authorization in it.
+ */
 static enum x402_err note(struct x402_journal *journal,
 	const struct x402_purchase *purchase,
-	const struct x402__journal_end_of *end, bool delivered)
+	const struct x402__journal_end_of *end, bool delivered,
+	const struct account *account)
 {
 	const struct x402_client_payment *payment = end->payment;
 	return x402__journal_run(journal,
@@ -564,13 +595,17 @@ static enum x402_err note(struct x402_journal *journal,
 			" receipt = CASE ?5 WHEN '' THEN receipt ELSE ?5 END,"
 			" status = ?6, presented = presented + ?7,"
 			" delivered = delivered | ?8, updated = ?9,"
-			" holder = '', held_until = 0 WHERE number = ?1",
-			"ittttiiii", purchase->number,
+			" state = ?10, live = live & ?11, charged = ?12,"
+			" usd = ?13, holder = '', held_until = 0"
+			" WHERE number = ?1",
+			"ittttiiiiiiti", purchase->number,
 			x402_client_outcome_name(payment->outcome),
 			payment->reason, payment->transaction,
 			payment->settle_response_json,
 			(int64_t)end->http_status, (int64_t)payment->presented,
-			(int64_t)delivered, (int64_t)end->now_unix_ms));
+			(int64_t)delivered, (int64_t)end->now_unix_ms,
+			(int64_t)account->state, (int64_t)account->stays_live,
+			account->charged, account->usd));
 }
 
 enum x402_err x402__journal_finish(struct x402_journal *journal, int64_t number,
@@ -589,18 +624,18 @@ enum x402_err x402__journal_finish(struct x402_journal *journal, int64_t number,
 	/* Another process has taken it over; what it finds out counts. */
 	if (strcmp(row.holder, journal->holder) != 0)
 		err = X402_ERR_CONFLICT;
+	bool paid = payment->outcome == X402_CLIENT_OUTCOME_PAID || proven;
+	struct account account = account_of(purchase);
+	if (!err && paid)
+		err = count_paid(journal, &row, payment->charged,
+			delivered || purchase->delivered, &account);
 	if (!err)
-		err = note(journal, purchase, end, delivered);
-	if (err) {
-		x402_purchase_clear(&row.purchase);
-		return err;
-	}
+		err = note(journal, purchase, end, delivered, &account);
 	bool never_left = end->signed_now && !payment->presented;
-	if (payment->outcome == X402_CLIENT_OUTCOME_PAID || proven)
-		err = mark_paid(journal, &row, payment->charged,
-			delivered || purchase->delivered);
-	else if (purchase->state == X402_PURCHASE_RESERVED ||
-		(purchase->state == X402_PURCHASE_UNKNOWN && never_left))
+	if (!err && !paid &&
+		(purchase->state == X402_PURCHASE_RESERVED ||
+			(purchase->state == X402_PURCHASE_UNKNOWN &&
+				never_left)))
 		err = mark_unpaid(journal, &row, end->now_unix_ms);
 	x402_purchase_clear(&row.purchase);
 	return err;
@@ -621,7 +656,7 @@ enum x402_err x402__journal_resolve(struct x402_journal *journal,
 	if (!err && proof == X402__JOURNAL_PROOF_DEAD)
 		err = mark_unpaid(journal, &row, now_unix_ms);
 	if (!err && proof == X402__JOURNAL_PROOF_PAID) {
-		err = mark_paid(journal, &row, NULL, purchase->delivered);
+		err = mark_paid(journal, &row);
 		if (!err && transaction && *transaction)
 			err = x402__journal_run(journal,
 				x402__journal_bound(journal,
