@@ -415,8 +415,11 @@ static bool append_line(
 		x402_buf_add_str(&line, ":");
 	else if (!*header->value)
 		x402_buf_add_str(&line, ";");
-	else
-		x402_buf_printf(&line, ": %s", header->value);
+	else {
+		/* Not by a format: an authorization is long. */
+		x402_buf_add_str(&line, ": ");
+		x402_buf_add_str(&line, header->value);
+	}
 	char *text = x402_buf_take_str(&line);
 	bool ok = append_text(list, text);
 	free(text);
