@@ -142,3 +142,27 @@ test('a payee without an account is refused, and comes to have one', async () =>
   assert.equal(await balance(devnet, facilitator2.address, devnet.usdc), 1000n);
   await devnet.rpc('devnet_removeAccount', await associated(devnet, facilitator2.address, devnet.usdc));
 });
+
+// It landed, and before anybody saw that the node lost its ledger: "never came" would be a lie.
+test('a node that threw away what landed does not make it expired', {timeout: 120000}, async () => {
+  const quick = await startDaemon(devnet, {top: 'response_deadline = 4'});
+  try {
+    const body = await pay(devnet, offer(devnet));
+    await devnet.rpc('devnet_holdSlots', true);
+    const pending = await quick.ask('/settle', body);
+    assert.equal(pending.body.errorReason, 'settlement_pending', pending.text);
+    await devnet.rpc('devnet_forget');
+    await devnet.rpc('devnet_holdSlots', false);
+    for (let i = 0; i < 60 && !/its silence proves nothing/.test(quick.daemon.output()); i++) {
+      await devnet.rpc('devnet_expireBlockhashes');
+      await sleep(500);
+    }
+    assert.match(quick.daemon.output(), /its silence proves nothing/);
+    const {body: {state}} = await quick.ask(`/payments/${pending.body.transaction}`);
+    assert.match(state, /^(signed|broadcast)$/, quick.daemon.output());
+    assert.equal((await quick.ask('/settle', body)).body.errorReason, 'settlement_pending');
+  } finally {
+    await devnet.rpc('devnet_holdSlots', false);
+    await quick.daemon.stop();
+  }
+});

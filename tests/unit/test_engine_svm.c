@@ -15,6 +15,9 @@ static struct {
 	bool processed;       /* no more than that */
 	uint64_t landed_slot; /* 0: the newest, whenever it is asked */
 	uint64_t node_lag;    /* slots that the status node is behind */
+	uint64_t history;     /* the first slot that it kept */
+	unsigned searches;    /* for a proof */
+	uint32_t lane_limit;
 } cluster;
 
 #define HEIGHT_LAG 1000
@@ -43,10 +46,12 @@ static void svm_send(void *user, size_t chain, struct x402_span raw,
 	event->send_done = done;
 }
 
-static void run_svm_signatures(struct event *event)
+/* All of them land, or none. */
+static struct fac_chain_receipt status_of(const uint8_t hash32[32])
 {
 	struct fac_chain_receipt found = {.status = FAC_RECEIPT_NONE,
-		.context_slot = cluster.slot - cluster.node_lag};
+		.context_slot = cluster.slot - cluster.node_lag,
+		.history_slot = cluster.history};
 
 	if (cluster.processed) {
 		found.status = FAC_RECEIPT_FAULT;
@@ -56,9 +61,18 @@ static void run_svm_signatures(struct event *event)
 		found.receipt.block_number = cluster.landed_slot
 			? cluster.landed_slot
 			: cluster.slot;
-		memcpy(found.receipt.transaction_hash32, event->hashes[0], 32);
+		memcpy(found.receipt.transaction_hash32, hash32, 32);
 	}
-	event->receipts_done(event->arg, &found, 1);
+	return found;
+}
+
+static void run_svm_signatures(struct event *event)
+{
+	struct fac_chain_receipt found[FAC_CHAIN_RECEIPTS_MAX];
+
+	for (size_t i = 0; i < event->hashes_len; i++)
+		found[i] = status_of(event->hashes[i]);
+	event->receipts_done(event->arg, found, event->hashes_len);
 }
 
 static void svm_signatures(void *user, size_t chain,
@@ -70,9 +84,22 @@ static void svm_signatures(void *user, size_t chain,
 	struct event *event = event_new(user, run_svm_signatures, arg);
 
 	(void)chain;
-	assert_int_equal(signatures_len, 1);
-	x402_sha256(x402_span(signatures64[0], 64), event->hashes[0]);
+	assert_in_range(signatures_len, 1, FAC_CHAIN_RECEIPTS_MAX);
+	for (size_t i = 0; i < signatures_len; i++)
+		x402_sha256(x402_span(signatures64[i], 64), event->hashes[i]);
+	event->hashes_len = signatures_len;
 	event->receipts_done = done;
+}
+
+static void svm_signature(void *user, size_t chain,
+	const uint8_t signature64[64],
+	void (*done)(void *arg, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *arg)
+{
+	cluster.searches++;
+	svm_signatures(
+		user, chain, (const uint8_t(*)[64])signature64, 1, done, arg);
 }
 
 static void run_svm_block(struct event *event)
@@ -124,8 +151,10 @@ static void boot(struct world *w)
 {
 	static struct x402_svm_secret secret;
 	static const struct x402_svm_secret *const signers[] = {&secret};
-	struct fac_engine_chain chain = {
-		.svm_signers = signers, .signers_len = 1, .confirmations = 1};
+	struct fac_engine_chain chain = {.svm_signers = signers,
+		.signers_len = 1,
+		.confirmations = 1,
+		.lane_limit = cluster.lane_limit};
 	struct fac_engine_options options = {.chains = &chain,
 		.chains_len = 1,
 		.secp = w->secp,
@@ -138,6 +167,7 @@ static void boot(struct world *w)
 			.send_raw = svm_send,
 			.block = svm_block,
 			.signatures = svm_signatures,
+			.signature = svm_signature,
 			.svm_balance = svm_balance}};
 
 	secret = svm_secret(1);
@@ -146,16 +176,22 @@ static void boot(struct world *w)
 	assert_int_equal(fac_engine_new(&options, &w->engine), X402_OK);
 }
 
-static struct world *open_world(void)
+static struct world *open_world_of(uint32_t lane_limit)
 {
 	struct world *w = world_new();
 
 	memset(&cluster, 0, sizeof(cluster));
 	cluster.slot = 100000;
+	cluster.lane_limit = lane_limit;
 	w->mining = false;
 	boot(w);
 	world_run(w, 500);
 	return w;
+}
+
+static struct world *open_world(void)
+{
+	return open_world_of(0);
 }
 
 static void settle(struct world *w, const struct svm_tx *tx, uint64_t wait_ms,
@@ -314,6 +350,9 @@ static void test_expiry_is_terminal_after_the_last_height(void **state)
 	ask_after(w, &tx, 500, &told);
 	assert_int_equal(told.result.outcome, FAC_SETTLE_REFUSED);
 	assert_int_equal(told.result.reason, X402_REASON_SVM_BLOCKHASH_EXPIRED);
+	/* No fee was paid: none is counted. */
+	assert_int_equal(
+		world_count(w, "SELECT sum(cost_gwei) FROM payments"), 0);
 	world_free(w);
 }
 
@@ -341,6 +380,189 @@ static void test_expiry_is_not_believed_of_a_node_that_lags(void **state)
 	cluster.node_lag = 33;
 	ask_after(w, &tx, 700, &told);
 	assert_int_equal(told.result.outcome, FAC_SETTLE_PENDING);
+	world_free(w);
+}
+
+/* What a node threw away looks as if it had never been. */
+static void test_expiry_is_not_believed_of_a_node_without_history(void **state)
+{
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+
+	(void)state;
+	cluster.history = cluster.slot + 5;
+	ask_after(w, &tx, 700, &told);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_PENDING);
+	/* It is not asked all the time, and believed once it has all. */
+	assert_in_range(cluster.searches, 1, 5);
+	cluster.history = 1;
+	pass_slots(w, 800);
+	settle(w, &tx, 1000, &told);
+	pass_slots(w, 60);
+	assert_int_equal(told.result.reason, X402_REASON_SVM_BLOCKHASH_EXPIRED);
+	world_free(w);
+}
+
+/* Landed while nobody looked, and the node lost its ledger meanwhile. */
+static void test_crash_expires_nothing_by_a_short_history(void **state)
+{
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+
+	(void)state;
+	settle(w, &tx, 10000, &told);
+	world_run(w, 200);
+	assert_int_equal(cluster.sends, 1);
+	world_crash(w);
+	cluster.slot += 1000;
+	w->now_ms += 400000;
+	cluster.history = cluster.slot - 500;
+	boot(w);
+	pass_slots(w, 700);
+	settle(w, &tx, 1000, &told);
+	pass_slots(w, 60);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_PENDING);
+	cluster.landed = true;
+	cluster.landed_slot = 100003;
+	settle(w, &tx, 5000, &told);
+	pass_slots(w, 60);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	world_free(w);
+}
+
+static void test_crash_expires_what_a_whole_history_does_not_have(void **state)
+{
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+
+	(void)state;
+	settle(w, &tx, 10000, &told);
+	world_run(w, 200);
+	world_crash(w);
+	cluster.slot += 1000;
+	w->now_ms += 400000;
+	cluster.history = 1;
+	boot(w);
+	pass_slots(w, 700);
+	settle(w, &tx, 1000, &told);
+	pass_slots(w, 60);
+	assert_int_equal(told.result.reason, X402_REASON_SVM_BLOCKHASH_EXPIRED);
+	world_free(w);
+}
+
+/* It was told that it is paid: only who kept its slot can take that back. */
+static void test_settled_is_not_dropped_by_a_short_history(void **state)
+{
+	static const char mined[] =
+		"SELECT count(*) FROM transactions WHERE state = 'mined'";
+	static const char settled[] =
+		"SELECT count(*) FROM payments WHERE state = 'settled'";
+	static const char final[] =
+		"SELECT count(*) FROM transactions WHERE state = 'final'";
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+
+	(void)state;
+	settle(w, &tx, 10000, &told);
+	world_run(w, 200);
+	cluster.landed = true;
+	cluster.landed_slot = cluster.slot;
+	pass_slots(w, 10);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	cluster.landed = false;
+	cluster.history = cluster.landed_slot + 1;
+	pass_slots(w, 600);
+	assert_in_range(cluster.searches, 1, 3);
+	assert_int_equal(world_count(w, mined), 1);
+	assert_int_equal(world_count(w, settled), 1);
+	cluster.landed = true;
+	pass_slots(w, 800);
+	assert_int_equal(world_count(w, final), 1);
+	world_free(w);
+}
+
+static void test_settled_is_dropped_by_who_kept_its_slot(void **state)
+{
+	static const char mined[] =
+		"SELECT count(*) FROM transactions WHERE state = 'mined'";
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+
+	(void)state;
+	settle(w, &tx, 10000, &told);
+	world_run(w, 200);
+	cluster.landed = true;
+	cluster.landed_slot = cluster.slot;
+	pass_slots(w, 10);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	cluster.landed = false;
+	cluster.history = cluster.landed_slot;
+	pass_slots(w, 600);
+	assert_int_equal(world_count(w, mined), 0);
+	world_free(w);
+}
+
+/*
+ * Blockhashes that are about to expire cost their payers nothing, and are
+ * followed for minutes: they must not keep others waiting for so long.
+ */
+static void test_what_never_lands_gives_its_place_up(void **state)
+{
+	struct world *w = open_world_of(2);
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told[3];
+	unsigned before;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		tx.blockhash = (uint8_t)(0xc0 + i);
+		settle(w, &tx, 24000, &told[i]);
+	}
+	world_run(w, 1000);
+	assert_int_equal(
+		world_count(w, "SELECT count(*) FROM transactions"), 2);
+	pass_slots(w, 100);
+	assert_int_equal(
+		world_count(w, "SELECT count(*) FROM transactions"), 2);
+	world_run(w, 16000);
+	assert_int_equal(
+		world_count(w, "SELECT count(*) FROM transactions"), 3);
+	/* And it is sent less often than what may land yet. */
+	world_run(w, 40000);
+	before = cluster.sends;
+	world_run(w, 20000);
+	assert_in_range(cluster.sends - before, 3, 9);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(told[i].result.outcome, FAC_SETTLE_PENDING);
+	world_free(w);
+}
+
+/* Nor may they hold what the fee payer has. */
+static void test_what_never_lands_gives_its_fee_back(void **state)
+{
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told[2];
+
+	(void)state;
+	/* For one fee of 10,001 lamports, not for two. */
+	w->balance = UINT64_C(15000) * 1000000000;
+	pass_slots(w, 300);
+	for (unsigned i = 0; i < 2; i++) {
+		tx.blockhash = (uint8_t)(0xc0 + i);
+		settle(w, &tx, 28000, &told[i]);
+	}
+	world_run(w, 10000);
+	assert_int_equal(
+		world_count(w, "SELECT count(*) FROM transactions"), 1);
+	world_run(w, 14000);
+	assert_int_equal(
+		world_count(w, "SELECT count(*) FROM transactions"), 2);
 	world_free(w);
 }
 
@@ -389,6 +611,16 @@ int main(void)
 		cmocka_unit_test(test_expiry_waits_for_finality_and_slack),
 		cmocka_unit_test(
 			test_expiry_is_not_believed_of_a_node_that_lags),
+		cmocka_unit_test(
+			test_expiry_is_not_believed_of_a_node_without_history),
+		cmocka_unit_test(test_crash_expires_nothing_by_a_short_history),
+		cmocka_unit_test(
+			test_crash_expires_what_a_whole_history_does_not_have),
+		cmocka_unit_test(
+			test_settled_is_not_dropped_by_a_short_history),
+		cmocka_unit_test(test_settled_is_dropped_by_who_kept_its_slot),
+		cmocka_unit_test(test_what_never_lands_gives_its_place_up),
+		cmocka_unit_test(test_what_never_lands_gives_its_fee_back),
 		cmocka_unit_test(test_crash_sends_the_same_signature_again),
 	};
 

@@ -661,22 +661,25 @@ void fac_chain_signatures(struct fac_chain *chain,
 	void *user)
 {
 	struct statuses *statuses = must_calloc(1, sizeof(*statuses));
-	struct x402_buf *params = params_of(chain, "[[");
+	struct x402_buf *params = params_of(chain, "");
 
 	assert(signatures_len && signatures_len <= FAC_CHAIN_RECEIPTS_MAX);
 	statuses->len = signatures_len;
 	memcpy(statuses->signatures64, signatures64, signatures_len * 64);
 	statuses->done = done;
 	statuses->user = user;
-	for (size_t i = 0; i < signatures_len; i++) {
-		char text[X402_SVM_SIGNATURE_TEXT_SIZE];
-
-		x402_base58_encode(signatures64[i], 64, text);
-		x402_buf_printf(params, "%s\"%s\"", i ? "," : "", text);
-	}
-	x402_buf_add_str(params, "],{\"searchTransactionHistory\":true}]");
+	fac_svm_status_params(signatures64, signatures_len, params);
 	ask_chain(chain, "getSignatureStatuses", timeout_ms, on_statuses,
 		statuses);
+}
+
+void fac_chain_signature(struct fac_chain *chain, const uint8_t signature64[64],
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user)
+{
+	fac_svm_signature(chain->rpc, signature64, timeout_ms, done, user);
 }
 
 static void on_lamports(void *user, const struct fac_rpc_answer *answer)

@@ -176,6 +176,8 @@ struct fac_chain_receipt {
 	struct x402_u256 effective_gas_price; /* wei; zero when not said */
 	/* Solana: the slot that NONE or FOUND was answered at. */
 	uint64_t context_slot;
+	/* Of fac_chain_signature: NONE is of what landed from this slot on. */
+	uint64_t history_slot;
 };
 /* From one up to this many hashes in one call. */
 #define FAC_CHAIN_RECEIPTS_MAX 100
@@ -290,10 +292,19 @@ void fac_chain_balance(struct fac_chain *chain,
  * receipts: FOUND from the commitment "confirmed" on, with block_number the
  * slot and transaction_hash32 the signature's SHA-256; FAULT while a slot
  * that may be dropped has it. NONE says that the node, which had reached
- * context_slot, knows of none in its whole history.
+ * context_slot, knows of none: it may have thrown it away.
  */
 void fac_chain_signatures(struct fac_chain *chain,
 	const uint8_t (*signatures64)[64], size_t signatures_len,
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user);
+/*
+ * One of them, as a proof: with NONE comes history_slot, from which on the same
+ * endpoint keeps what landed. FAULT also when it does not say that.
+ */
+void fac_chain_signature(struct fac_chain *chain, const uint8_t signature64[64],
 	uint32_t timeout_ms,
 	void (*done)(void *user, const struct fac_chain_receipt *receipts,
 		size_t receipts_len),

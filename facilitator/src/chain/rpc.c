@@ -207,6 +207,7 @@ static bool take_one(struct attempt *attempt, const struct x402_json *json,
 		(uint64_t)id - batch->first_id >= batch->calls_len ||
 		!fac_decode_answer(json, &answer))
 		return false;
+	answer.endpoint = attempt->endpoint;
 	if (answer.status == FAC_RPC_ERROR)
 		pool->endpoints[attempt->endpoint].stats.rpc_errors++;
 	its = fac_decode_trouble(&answer);

@@ -24,6 +24,7 @@ struct fac_rpc_answer {
 	int64_t code;                   /* ERROR */
 	const char *message;            /* ERROR; "" when absent */
 	const struct x402_json *data;   /* ERROR; or NULL */
+	size_t endpoint;                /* RESULT, ERROR: whose word it is */
 };
 
 X402_MUST_USE enum x402_err fac_rpc_new(

@@ -252,6 +252,102 @@ void fac_svm_head(struct fac_rpc *rpc, uint64_t number, uint32_t timeout_ms,
 		&params);
 }
 
+/* ---- One signature, and how far back absence is a proof. ---- */
+
+struct search {
+	uint8_t signature64[64];
+	struct fac_chain_receipt receipt;
+	uint64_t history_slot;
+	bool has_history;
+	size_t endpoints[2]; /* whose words these are */
+	size_t left;
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len);
+	void *user;
+};
+
+/*
+ * What one node never threw away says nothing of another's silence: where a
+ * batch was told in parts by two endpoints, it is no answer.
+ */
+static void end_search_part(struct search *search)
+{
+	struct fac_chain_receipt *receipt = &search->receipt;
+
+	if (--search->left)
+		return;
+	if (receipt->status == FAC_RECEIPT_NONE &&
+		(!search->has_history ||
+			search->endpoints[0] != search->endpoints[1]))
+		receipt->status = FAC_RECEIPT_FAULT;
+	receipt->history_slot = search->history_slot;
+	search->done(search->user, receipt, 1);
+	free(search);
+}
+
+static void on_first_slot(void *user, const struct fac_rpc_answer *answer)
+{
+	struct search *search = user;
+
+	search->has_history = answer->status == FAC_RPC_RESULT &&
+		fac_svm_decode_u64(answer->result, &search->history_slot);
+	search->endpoints[0] = answer->endpoint;
+	end_search_part(search);
+}
+
+static void on_status(void *user, const struct fac_rpc_answer *answer)
+{
+	struct search *search = user;
+
+	fac_svm_decode_statuses(answer,
+		(const uint8_t(*)[64])search->signature64, &search->receipt, 1);
+	search->endpoints[1] = answer->endpoint;
+	end_search_part(search);
+}
+
+void fac_svm_signature(struct fac_rpc *rpc, const uint8_t signature64[64],
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user)
+{
+	struct search *search = must_calloc(1, sizeof(*search));
+	struct x402_buf params = {0};
+
+	memcpy(search->signature64, signature64, 64);
+	search->left = 2;
+	search->done = done;
+	search->user = user;
+	x402_buf_add_str(&params, "[]");
+	/* In one turn, so in one batch: one endpoint tells both. */
+	ask(rpc,
+		(struct fac_rpc_question){.method = "getFirstAvailableBlock",
+			.timeout_ms = timeout_ms,
+			.done = on_first_slot,
+			.user = search},
+		&params);
+	fac_svm_status_params(
+		(const uint8_t(*)[64])search->signature64, 1, &params);
+	ask(rpc,
+		(struct fac_rpc_question){.method = "getSignatureStatuses",
+			.timeout_ms = timeout_ms,
+			.done = on_status,
+			.user = search},
+		&params);
+}
+
+void fac_svm_status_params(const uint8_t (*signatures64)[64],
+	size_t signatures_len, struct x402_buf *params)
+{
+	x402_buf_add_str(params, "[[");
+	for (size_t i = 0; i < signatures_len; i++) {
+		if (i)
+			x402_buf_add_byte(params, ',');
+		add_key(params, signatures64[i], 64);
+	}
+	x402_buf_add_str(params, "],{\"searchTransactionHistory\":true}]");
+}
+
 /* ---- Sending: chain.c carries it to every endpoint. ---- */
 
 /*

@@ -45,6 +45,14 @@ void fac_svm_head(struct fac_rpc *rpc, uint64_t number, uint32_t timeout_ms,
 	void (*done)(void *user, enum x402_err err,
 		const struct fac_chain_block *block),
 	void *user);
+void fac_svm_signature(struct fac_rpc *rpc, const uint8_t signature64[64],
+	uint32_t timeout_ms,
+	void (*done)(void *user, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *user);
+/* The params of getSignatureStatuses, in the whole history of a node. */
+void fac_svm_status_params(const uint8_t (*signatures64)[64],
+	size_t signatures_len, struct x402_buf *params);
 /* The params of sendTransaction; raw stays the caller's. */
 void fac_svm_send_params(struct x402_span raw, struct x402_buf *params);
 

@@ -21,7 +21,8 @@
 #define SEND_MIN_MS     250
 #define SEND_MAX_MS     8000
 /* Solana has no mempool: leaders come and go every 1.6 seconds. */
-#define SVM_REBROADCAST_MS 2000
+#define SVM_REBROADCAST_MS         2000
+#define SVM_OVERDUE_REBROADCAST_MS 10000
 
 static void on_marked(void *arg, const struct fac_store_reply *reply)
 {
@@ -69,6 +70,13 @@ static void note_blocked(
 			outcome->message);
 }
 
+static uint64_t rebroadcast_ms(const struct fac_tx *tx)
+{
+	if (fac_svm_is_overdue(tx))
+		return SVM_OVERDUE_REBROADCAST_MS;
+	return fac_svm_is(tx->line) ? SVM_REBROADCAST_MS : REBROADCAST_MS;
+}
+
 static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 {
 	struct fac_tx *tx = arg;
@@ -85,9 +93,7 @@ static void on_sent(void *arg, const struct fac_send_outcome *outcome)
 	case FAC_SEND_ALREADY_KNOWN:
 		fac_tx_set_blocked(tx, false);
 		tx->backoff_ms = 0;
-		tx->next_send_ms = now +
-			(fac_svm_is(tx->line) ? SVM_REBROADCAST_MS
-					      : REBROADCAST_MS);
+		tx->next_send_ms = now + rebroadcast_ms(tx);
 		if (tx->marked_broadcast)
 			fac_reconcile_soon(tx->line);
 		else
@@ -172,7 +178,8 @@ static void tick_tx(struct fac_tx *tx, uint64_t now)
 
 static bool is_waited_for(const struct fac_tx *tx, const struct fac_lane *lane)
 {
-	return tx->lane == lane && !tx->dead && !tx->mined && !tx->replaced;
+	return tx->lane == lane && !tx->dead && !tx->mined && !tx->replaced &&
+		!fac_svm_is_overdue(tx);
 }
 
 /* The first that is not mined: the nonces above it cannot be. */

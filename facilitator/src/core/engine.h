@@ -126,7 +126,10 @@ struct fac_engine_chain {
 	 * final, for negative proofs and for the end of watching.
 	 */
 	uint32_t proof_depth;
-	/* Optional; 0: 64. Transactions of one signer that may wait. */
+	/*
+	 * Optional; 0: 64, on Solana 256. Transactions of one signer that may
+	 * wait; there, those of the last 20 seconds.
+	 */
 	uint32_t lane_limit;
 	/* Tokens that may share a transaction; nothing else is batched. */
 	struct x402_address tokens[FAC_ENGINE_TOKENS_MAX];
@@ -250,6 +253,13 @@ struct fac_engine_ports {
 	 */
 	void (*signatures)(void *user, size_t chain,
 		const uint8_t (*signatures64)[64], size_t signatures_len,
+		void (*done)(void *arg,
+			const struct fac_chain_receipt *receipts,
+			size_t receipts_len),
+		void *arg);
+	/* One, and with NONE how far back that is a proof. */
+	void (*signature)(void *user, size_t chain,
+		const uint8_t signature64[64],
 		void (*done)(void *arg,
 			const struct fac_chain_receipt *receipts,
 			size_t receipts_len),

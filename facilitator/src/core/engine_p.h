@@ -192,6 +192,9 @@ struct fac_tx {
 	uint64_t probe_nonce;
 	/* Solana: the height after which it cannot land; 0: not known yet. */
 	uint64_t last_height;
+	/* ... and the slot before which it cannot have landed; 0 as above. */
+	uint64_t since_slot;
+	bool overdue;    /* it holds no fee of its lane any more: see svm.c */
 	unsigned misses; /* answers in a row that know nothing of it */
 };
 
@@ -232,6 +235,7 @@ struct fac_lane {
 	uint64_t free_since_ms;
 	unsigned in_flight;     /* not mined */
 	unsigned blocked;       /* of those */
+	unsigned overdue;       /* of those, on Solana: see svm.c */
 	uint64_t gas_in_flight; /* limits of those in no block yet */
 	char trouble[FAC_SEND_MESSAGE_SIZE];
 	/* Gas money. */
@@ -558,6 +562,8 @@ bool fac_svm_is(const struct fac_line *line);
 X402_MUST_USE bool fac_svm_cosign(
 	const struct fac_line *line, struct fac_payment *payment);
 void fac_svm_dispatch(struct fac_line *line);
+/* It waits for so long that it holds no place of its lane any more. */
+bool fac_svm_is_overdue(const struct fac_tx *tx);
 /* A head came: what was sent before it was asked can land until when? */
 void fac_svm_note_head(struct fac_line *line);
 /* Blockhashes that ran out. */

@@ -33,6 +33,8 @@
 #define JOURNAL_MAX_MS 2000
 /* Other bytes hold our nonces: something is wrong, do not spin. */
 #define JOURNAL_TRIES_MAX 3
+/* All of a lane: some hold no place of it any more, and are in memory. */
+#define FOLLOWED_MAX 1024
 /* Look for late ones so often: far less than FAC_LATE_S leaves them. */
 #define LATE_LOOK_MS 100
 /* Complain about the same thing once in a while. */
@@ -225,7 +227,8 @@ bool fac_lane_is_fit(
 {
 	if (!fac_lane_is_ours(lane))
 		return false;
-	if (lane->in_flight >= lane->line->config.lane_limit) {
+	if (lane->in_flight >= lane->line->config.lane_limit + lane->overdue ||
+		lane->in_flight >= FOLLOWED_MAX) {
 		*why = "every signer is busy";
 		return false;
 	}
@@ -355,6 +358,7 @@ static struct fac_tx *make_tx(struct fac_lane *lane,
 	tx = fac_tx_new(lane->line, lane, transaction);
 	tx->gas_limit = batch->gas_limit;
 	tx->value = fac_batch_value(batch);
+	tx->since_slot = lane->line->head_known ? lane->line->head.number : 0;
 	fac_tx_commit(tx);
 	for (size_t i = 0; i < batch->len; i++) {
 		struct fac_job *job = batch->jobs[i];

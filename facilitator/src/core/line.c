@@ -72,8 +72,11 @@ enum x402_err fac_line_init(struct fac_engine *engine, size_t index,
 	if (chain->network.family == X402_FAMILY_SVM &&
 		config->proof_depth < SVM_PROOF_DEPTH)
 		config->proof_depth = SVM_PROOF_DEPTH;
+	/* Solana has no mempool that would drop what is too much for it. */
 	if (!config->lane_limit)
-		config->lane_limit = DEFAULT_LANE_LIMIT;
+		config->lane_limit = chain->network.family == X402_FAMILY_SVM
+			? FAC_LANE_MAX
+			: DEFAULT_LANE_LIMIT;
 	if (config->lane_limit > FAC_LANE_MAX)
 		config->lane_limit = FAC_LANE_MAX;
 	if (!config->batch_max || config->batch_max > FAC_BATCH_MAX)

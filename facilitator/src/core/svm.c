@@ -34,6 +34,12 @@
 /* Nodes that must not know of it, one after another. */
 #define MISSES_WANTED 2
 #define PROBE_MS      1000
+/* A node that threw away what would prove something: asked so often. */
+#define BLIND_MS 30000
+/* No chain of this family makes slots faster: they take 400 ms. */
+#define SLOT_MS_LEAST 100
+/* A transaction has a place of its lane for so long. */
+#define PLACE_MS 20000
 
 bool fac_svm_is(const struct fac_line *line)
 {
@@ -136,15 +142,72 @@ void fac_svm_dispatch(struct fac_line *line)
 		fac_lane_warn(line, trouble);
 }
 
-/* ---- How long can it land? ---- */
+/* ---- Places. ---- */
+
+/*
+ * What lands, lands in seconds. What does not is followed for minutes, until
+ * that is proven, and costs its payer nothing: a blockhash that is about to
+ * expire is enough. So it gives its place of the lane up, and the fee that was
+ * set aside for it, or a few of these would keep everybody else's payments
+ * waiting. Should all of them land after all, a fee payer that is short of
+ * lamports lands nothing more: those payments expire, and cost nobody anything.
+ */
+bool fac_svm_is_overdue(const struct fac_tx *tx)
+{
+	return fac_svm_is(tx->line) && tx->journalled && !tx->dead &&
+		!tx->mined &&
+		fac_engine_now(tx->line->engine) >=
+		tx->transaction.created_ms + PLACE_MS;
+}
+
+static void count_overdue(struct fac_line *line)
+{
+	for (size_t i = 0; i < line->config.signers_len; i++)
+		line->lanes[i].overdue = 0;
+	for (struct fac_tx *tx = line->txs; tx; tx = tx->next) {
+		if (!tx->lane || !fac_svm_is_overdue(tx))
+			continue;
+		tx->lane->overdue++;
+		if (tx->overdue)
+			continue;
+		tx->overdue = true;
+		fac_tx_commit(tx);
+	}
+}
+
+/* ---- How long can it land, and since when? ---- */
+
+/* Of one taken up from the journal, which does not say: at the earliest. */
+static uint64_t earliest_slot(
+	const struct fac_line *line, const struct fac_tx *tx)
+{
+	uint64_t since_ms = fac_engine_now(line->engine) -
+		tx->transaction.created_ms;
+	uint64_t slots = since_ms / SLOT_MS_LEAST + 1;
+
+	return slots < line->head.number ? line->head.number - slots : 1;
+}
 
 void fac_svm_note_head(struct fac_line *line)
 {
-	for (struct fac_tx *tx = line->txs; tx; tx = tx->next)
+	for (struct fac_tx *tx = line->txs; tx; tx = tx->next) {
 		/* Its blockhash is no newer than this head's, but for slack. */
-		if (!tx->last_height &&
-			tx->transaction.created_ms < line->poll_asked_ms)
-			tx->last_height = line->head.height + SLACK_HEIGHTS;
+		if (tx->last_height ||
+			tx->transaction.created_ms >= line->poll_asked_ms)
+			continue;
+		tx->last_height = line->head.height + SLACK_HEIGHTS;
+		if (!tx->since_slot)
+			tx->since_slot = earliest_slot(line, tx);
+	}
+}
+
+/* Nobody who keeps less can say that it did not land. */
+static void wait_for_history(struct fac_tx *tx)
+{
+	tx->next_probe_ms = fac_engine_now(tx->line->engine) + BLIND_MS;
+	fac_lane_warn(tx->line,
+		"the endpoint keeps no transactions as old as one that is "
+		"followed: its silence proves nothing");
 }
 
 static void end_probe(struct fac_tx *tx)
@@ -165,13 +228,16 @@ static void expire(struct fac_tx *tx)
 			X402_REASON_SVM_BLOCKHASH_EXPIRED,
 			"its blockhash expired before it landed: it never can, "
 			"and a new payment is safe");
+		/* Or payments that cost nobody anything use a day's gas up. */
+		job->end.cost_gwei = 0;
 		fac_reconcile_finish(job);
 	}
 }
 
 /*
  * Absence is believed of a node only that had come as far as the finalized
- * slot, by its own word, and only when it is said again.
+ * slot and has kept all since the transaction was made, by its own word, and
+ * only when it is said again.
  */
 static void on_statuses(void *arg, const struct fac_chain_receipt *receipts,
 	size_t receipts_len)
@@ -190,6 +256,11 @@ static void on_statuses(void *arg, const struct fac_chain_receipt *receipts,
 		tx->misses = 0;
 		return;
 	}
+	if (receipts[0].history_slot > tx->since_slot) {
+		tx->misses = 0;
+		wait_for_history(tx);
+		return;
+	}
 	if (++tx->misses >= MISSES_WANTED)
 		expire(tx);
 }
@@ -202,9 +273,8 @@ static void ask_status(struct fac_tx *tx,
 
 	tx->busy++;
 	engine->owed++;
-	engine->ports.signatures(engine->ports.user, tx->line->index,
-		(const uint8_t(*)[64])(fac_tx_newest(tx)->raw.ptr + 1), 1, done,
-		tx);
+	engine->ports.signature(engine->ports.user, tx->line->index,
+		fac_tx_newest(tx)->raw.ptr + 1, done, tx);
 }
 
 static void on_finalized(
@@ -260,6 +330,7 @@ void fac_svm_tick(struct fac_line *line)
 {
 	uint64_t now = fac_engine_now(line->engine);
 
+	count_overdue(line);
 	for (struct fac_tx *tx = line->txs; tx;) {
 		struct fac_tx *next = tx->next;
 		bool open = !tx->dead && tx->journalled && !tx->mined &&
@@ -295,6 +366,9 @@ static void on_watched(void *arg, const struct fac_chain_receipt *receipts,
 			receipts[0].receipt.block_number + depth)
 		fac_watch_finish(tx);
 	else if (receipts[0].status == FAC_RECEIPT_NONE &&
+		receipts[0].history_slot > tx->transaction.block_number)
+		wait_for_history(tx);
+	else if (receipts[0].status == FAC_RECEIPT_NONE &&
 		receipts[0].context_slot >=
 			tx->transaction.block_number + depth)
 		fac_watch_drop(tx);
@@ -314,8 +388,11 @@ static bool is_dead(const struct fac_line *line, const struct fac_tx *tx)
 
 void fac_svm_watch(struct fac_line *line)
 {
+	uint64_t now = fac_engine_now(line->engine);
+
 	for (struct fac_tx *tx = line->txs; tx; tx = tx->next)
 		if (fac_watch_is_watched(tx) && !tx->busy &&
+			now >= tx->next_probe_ms &&
 			line->head.number >= tx->transaction.block_number +
 					line->config.proof_depth &&
 			is_dead(line, tx))

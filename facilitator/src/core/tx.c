@@ -145,7 +145,7 @@ void fac_tx_commit(struct fac_tx *tx)
 	/* Sums of what was added before: they cannot fail. */
 	(void)!x402_u256_sub(
 		&lane->committed, &tx->committed, &lane->committed);
-	if (!tx->dead && !tx->mined)
+	if (!tx->dead && !tx->mined && !tx->overdue)
 		cost = highest_cost(tx);
 	if (!x402_u256_add(&lane->committed, &cost, &lane->committed))
 		cost = (struct x402_u256){{0}};

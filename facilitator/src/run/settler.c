@@ -266,6 +266,20 @@ static void port_signatures(void *user, size_t chain,
 		signatures_len, settler->timeouts_ms[chain], done, arg);
 }
 
+static void port_signature(void *user, size_t chain,
+	const uint8_t signature64[64],
+	void (*done)(void *arg, const struct fac_chain_receipt *receipts,
+		size_t receipts_len),
+	void *arg)
+{
+	struct fac_settler *settler = user;
+
+	if (settler->closing)
+		return;
+	fac_chain_signature(settler->chains[chain], signature64,
+		settler->timeouts_ms[chain], done, arg);
+}
+
 static void port_svm_balance(void *user, size_t chain,
 	const struct x402_pubkey *key,
 	void (*done)(void *arg, enum x402_err err, const struct x402_u256 *wei),
@@ -712,6 +726,7 @@ static enum x402_err make_engine(
 			.sent = port_sent,
 			.logs = port_logs,
 			.signatures = port_signatures,
+			.signature = port_signature,
 			.svm_balance = port_svm_balance}};
 
 	return fac_engine_new(&options, &settler->engine);
