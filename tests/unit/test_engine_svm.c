@@ -276,6 +276,38 @@ static void test_settle_is_final_once_its_blockhash_is_dead(void **state)
 	world_free(w);
 }
 
+/* Its bytes are forgotten by then, but not their name. */
+static void test_settle_names_the_signature_when_it_is_final(void **state)
+{
+	static const char count[] =
+		"SELECT count(*) FROM transactions WHERE state = 'final'";
+	struct world *w = open_world();
+	struct svm_tx tx = svm_good(&x402_svm_token_program);
+	struct told told;
+	char signature[X402_SVM_SIGNATURE_TEXT_SIZE];
+
+	(void)state;
+	settle(w, &tx, 100, &told);
+	world_run(w, 200);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_PENDING);
+	x402_base58_encode(cluster.signature64, 64, signature);
+	assert_string_equal(told.result.transaction, signature);
+	cluster.landed = true;
+	cluster.landed_slot = cluster.slot;
+	pass_slots(w, 400);
+	assert_int_equal(world_count(w, count), 1);
+	settle(w, &tx, 5000, &told);
+	pass_slots(w, 20);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	assert_string_equal(told.result.transaction, signature);
+	assert_non_null(strstr(told.answer, signature));
+	settle(w, &tx, 5000, &told);
+	pass_slots(w, 20);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_DUPLICATE);
+	assert_string_equal(told.result.transaction, signature);
+	world_free(w);
+}
+
 static void test_settle_by_a_stranger_as_fee_payer_is_a_fault(void **state)
 {
 	struct world *w = open_world();
@@ -603,6 +635,8 @@ int main(void)
 		cmocka_unit_test(test_settle_lands_and_names_the_signature),
 		cmocka_unit_test(
 			test_settle_is_final_once_its_blockhash_is_dead),
+		cmocka_unit_test(
+			test_settle_names_the_signature_when_it_is_final),
 		cmocka_unit_test(
 			test_settle_by_a_stranger_as_fee_payer_is_a_fault),
 		cmocka_unit_test(test_settle_processed_alone_is_not_settled),

@@ -87,6 +87,38 @@ static void test_store_keeps_a_payment_of_solana(void **state)
 		parties.payer, "D2ZcUbtpG5sKq7XLeB4YnpNnTGSptKCxTddoNeydzJQq");
 }
 
+/* The bytes are forgotten when it is final, but for what names it. */
+static void test_store_keeps_the_signature_of_solana(void **state)
+{
+	struct fixture *f = *state;
+	struct fac_payment payment = payment_of(1);
+	struct fac_store_end end = end_of(1, FAC_PAYMENT_SETTLED, 0xab);
+	struct fac_store_lease lease = lease_of(
+		ME, ask(f, acquire(ME, LONG_MS))->reply.number);
+	char before[FAC_TRANSACTION_TEXT_SIZE];
+	char after[FAC_TRANSACTION_TEXT_SIZE];
+	const struct heard *heard;
+	uint8_t raw[300];
+
+	memset(raw, 0xd4, sizeof(raw));
+	payment.proof.family = X402_FAMILY_SVM;
+	memset(payment.proof.svm_from.bytes, 0xb2, 32);
+	payment.calldata = (struct x402_buf){.ptr = raw, .len = sizeof(raw)};
+	reserve(f, &payment);
+	assert_int_equal(err_of(f, journal(&lease, 0xab, 1, 1, 1)), X402_OK);
+	heard = ask(f, mined(0xab, 0xab, &end, 1));
+	assert_int_equal(heard->reply.err, X402_OK);
+	fac_payment_transaction_text(&heard->payments[0], before);
+	assert_true(strlen(before) > 80);
+	assert_int_equal(err_of(f, final(0xab)), X402_OK);
+	heard = ask(f,
+		fac_verb_payment_get(
+			(struct fac_payment_query){.key32 = key_of(1)}));
+	assert_int_equal(heard->payments[0].calldata.len, 65);
+	fac_payment_transaction_text(&heard->payments[0], after);
+	assert_string_equal(before, after);
+}
+
 /* Solana Pay: a seller knows its reference, and nothing else. */
 static void test_store_payment_is_found_by_its_reference(void **state)
 {
@@ -618,6 +650,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_store_keeps_a_payment_of_solana),
+		STORE_TEST(test_store_keeps_the_signature_of_solana),
 		STORE_TEST(test_store_payment_is_found_by_its_reference),
 		STORE_TEST(
 			test_store_dead_claim_is_forgotten_and_its_row_is_found),

@@ -280,6 +280,12 @@ bool fac_proof_set_party(struct x402_settle_proof *proof, enum fac_party party,
 	return true;
 }
 
+/*
+ * How many signatures there are, in one byte, and the first of them, which
+ * names a Solana transaction: the store keeps these of bytes that it forgets.
+ */
+#define SVM_NAME_SIZE 65
+
 void fac_payment_transaction_text(const struct fac_payment *payment,
 	char ret_text[FAC_TRANSACTION_TEXT_SIZE])
 {
@@ -287,7 +293,7 @@ void fac_payment_transaction_text(const struct fac_payment *payment,
 		payment->proof.family != X402_FAMILY_SVM)
 		snprintf(ret_text, FAC_TRANSACTION_TEXT_SIZE, "%s",
 			payment->transaction);
-	else if (payment->calldata.len > 65)
+	else if (payment->calldata.len >= SVM_NAME_SIZE)
 		x402_base58_encode(payment->calldata.ptr + 1, 64, ret_text);
 	else
 		ret_text[0] = '\0';

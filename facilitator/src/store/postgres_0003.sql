@@ -247,8 +247,10 @@ BEGIN
     UPDATE transactions SET state = 'final' WHERE sequence = v.sequence;
     -- Nobody sends it again: what only a resend needs goes. The mined one's
     -- bytes stay: revive wants them. A delegation's state is no question, but
-    -- says what it is.
-    UPDATE payments SET calldata = '', state_calldata =
+    -- says what it is, and a Solana transaction is told by the signature that
+    -- its bytes begin with.
+    UPDATE payments SET calldata = CASE WHEN length(payer) = 32
+        THEN substr(calldata, 1, 65) ELSE '' END, state_calldata =
         CASE WHEN substr(state_calldata, 1, 4) = '\xcef6d209'::bytea
         THEN state_calldata ELSE '' END
       WHERE tx = v.sequence

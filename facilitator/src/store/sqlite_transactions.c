@@ -316,12 +316,14 @@ enum x402_err fac_sqlite_mark_mined(
 
 /*
  * Nobody sends it again: what only a resend needs goes. A delegation's state is
- * no question, but says what it is.
+ * no question, but says what it is, and a Solana transaction is told by the
+ * signature that its bytes begin with (fac_payment_transaction_text).
  */
 static enum x402_err forget_calls(struct fac_sqlite *db, uint64_t sequence)
 {
 	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
-		"UPDATE payments SET calldata = x'', state_calldata ="
+		"UPDATE payments SET calldata = CASE WHEN length(payer) = 32"
+		" THEN substr(calldata, 1, 65) ELSE x'' END, state_calldata ="
 		" CASE WHEN substr(state_calldata, 1, 4) = x'cef6d209'"
 		" THEN state_calldata ELSE x'' END"
 		" WHERE" PAYMENTS_OF_TX "AND state IN ('settled',"
