@@ -255,6 +255,7 @@ static void fill_chain(cfg_t *cfg, const char *path,
 		cfg, "max_priority_fee_lamports");
 	fac_config_chain_family(chain);
 	fac_config_fill_settling(cfg, &chain->settling);
+	fac_config_check_settling(chain, prefix, problems);
 	if (chain->settling.managers_len &&
 		chain->settling.delegation_gas > chain->max_gas)
 		fac_config_problem(problems,

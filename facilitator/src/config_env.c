@@ -4,7 +4,7 @@
  * EVM_PRIVATE_KEY alone start a daemon. A secret may also come from the file
  * that NAME_FILE names or from $CREDENTIALS_DIRECTORY/NAME.
  */
-#include "config.h"
+#include "config_p.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -204,6 +204,9 @@ static void read_rest(struct fac_config *config, struct x402_buf *problems)
 				       "number of blocks, submitted, safe or "
 				       "finalized, got \"%.20s\"",
 				env("X402_CONFIRMATIONS"));
+		else
+			fac_config_check_settling(&config->chains[i],
+				SOURCE ": X402_CONFIRMATIONS", problems);
 	if (env("X402_LISTEN") &&
 		!fac_config_parse_listen(env("X402_LISTEN"), config))
 		fac_config_problem(problems,

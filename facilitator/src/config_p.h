@@ -23,5 +23,8 @@ void fac_config_fill_hook(cfg_t *cfg, const char *path,
 	struct fac_config_hook *hook, struct x402_buf *problems);
 /* What says how a chain's payments are settled, of its validated section. */
 void fac_config_fill_settling(cfg_t *cfg, struct fac_config_settling *settling);
+/* What the chain's family does not allow, by the name of its source. */
+void fac_config_check_settling(const struct fac_config_chain *chain,
+	const char *source, struct x402_buf *problems);
 
 #endif

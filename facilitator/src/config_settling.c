@@ -80,6 +80,21 @@ static size_t read_addresses(
 	return len;
 }
 
+/*
+ * On Solana a node takes what will never land, and the payer decides that, for
+ * nothing: by a blockhash that is about to expire.
+ */
+void fac_config_check_settling(const struct fac_config_chain *chain,
+	const char *source, struct x402_buf *problems)
+{
+	if (chain->network.family == X402_FAMILY_SVM &&
+		chain->settling.confirmations == FAC_CONFIRM_SUBMITTED)
+		fac_config_problem(problems,
+			"%s: on Solana what was submitted may never land: "
+			"expected a number from 1, safe or finalized",
+			source);
+}
+
 void fac_config_fill_settling(cfg_t *cfg, struct fac_config_settling *settling)
 {
 	/* Validated as they were read. */

@@ -223,6 +223,11 @@ static const struct {
 	{STORE CHAIN_OPEN "confirmations = 0\n}\n", "confirmations: expected"},
 	{STORE CHAIN_OPEN "confirmations = soon\n}\n",
 		"submitted, safe or finalized, got \"soon\""},
+	{STORE "chain \"solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1\" {\n"
+	       "rpc_urls = {\"http://a\"}\n"
+	       "signer_key_file = {\"${TEST_KEY_FILE}\"}\n"
+	       "confirmations = submitted\n}\n",
+		"submitted may never land"},
 	{STORE CHAIN_OPEN "batch_max = 0\n}\n", "batch_max: expected"},
 	{STORE CHAIN_OPEN "batch_max = 221\n}\n", "batch_max: expected"},
 	{STORE CHAIN_OPEN "batch_window_ms = 0\n}\n",
@@ -462,7 +467,8 @@ static void env_solana_wrong_is_named(void **state)
 	} cases[] = {{"SVM_RPC_URL", "s:1"}, {"SVM_PRIVATE_KEY", NULL},
 		{"SVM_PRIVATE_KEY", "0x12"}, {"SVM_PRIVATE_KEY", "[1,2]"},
 		{"X402_SVM_NETWORK", NULL}, {"X402_SVM_NETWORK", "solana:*"},
-		{"X402_SVM_NETWORK", "base"}};
+		{"X402_SVM_NETWORK", "base"},
+		{"X402_CONFIRMATIONS", "submitted"}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
