@@ -240,6 +240,9 @@ static inline void open_chain(
 
 	for (size_t i = 0; i < bench->endpoints_len; i++)
 		urls[i] = bench->endpoints[i].url;
+	/* On a machine that stalls every endpoint is slow for a while. */
+	if (!options.hedge_ms)
+		options.hedge_ms = -1;
 	options.loop = bench->loop;
 	options.rpc_urls = urls;
 	options.rpc_urls_len = bench->endpoints_len;
@@ -290,6 +293,30 @@ static inline void turn_for(struct bench *bench, uint64_t ms)
 	fac_timer_start(timer, ms, 0);
 	fac_loop_run(bench->loop);
 	fac_timer_free(timer);
+}
+
+/* Until each endpoint has been asked for its head and has said it. */
+static inline void turn_until_heads(struct bench *bench)
+{
+	for (size_t i = 0; i < bench->endpoints_len;) {
+		struct fac_chain_stats stats = fac_chain_stats(bench->chain);
+
+		if (stats.endpoints[i].head)
+			i++;
+		else
+			turn_for(bench, 5);
+	}
+}
+
+/* Until every endpoint has heard that many calls. */
+static inline void turn_until_called(struct bench *bench, unsigned calls)
+{
+	for (size_t i = 0; i < bench->endpoints_len;) {
+		if (bench->endpoints[i].calls >= calls)
+			i++;
+		else
+			turn_for(bench, 5);
+	}
 }
 
 static inline void close_bench(struct bench *bench)

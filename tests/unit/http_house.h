@@ -6,6 +6,7 @@
 #define HTTP_HOUSE_H
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -140,6 +141,17 @@ static inline void say(int fd, const char *text)
 		return;
 }
 
+/* A patient recv() ends with EINTR when the process was stopped for a while. */
+static inline ssize_t receive(int fd, void *bytes, size_t len)
+{
+	ssize_t got;
+
+	do
+		got = recv(fd, bytes, len, 0);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
 /* Read until the server closes, or n times pattern has been seen. */
 static inline void hear(struct bench *bench, int fd, const char *pattern, int n)
 {
@@ -152,8 +164,8 @@ static inline void hear(struct bench *bench, int fd, const char *pattern, int n)
 			at++;
 		if (pattern && count >= n)
 			return;
-		got = recv(fd, bench->seen + bench->seen_len,
-			sizeof(bench->seen) - 1 - bench->seen_len, 0);
+		got = receive(fd, bench->seen + bench->seen_len,
+			sizeof(bench->seen) - 1 - bench->seen_len);
 		if (got <= 0)
 			return;
 		bench->seen_len += (size_t)got;
@@ -232,14 +244,34 @@ static inline void on_drained(void *user)
 	bench->drained = true;
 }
 
+/* The connections end a turn or two after their client has. */
+static inline void turn_until_drained(struct bench *bench)
+{
+	while (!bench->drained)
+		uv_run(&bench->loop, UV_RUN_ONCE);
+}
+
+static inline void await_let_go(struct bench *bench)
+{
+	while (!atomic_load(&bench->let_go))
+		usleep(1000);
+}
+
+/* Asks, and leaves when the test has let it go. */
 static inline void script_leave(struct bench *bench)
 {
 	int fd = dial(bench);
 
 	say(fd, GET("/held"));
-	usleep(50000);
+	await_let_go(bench);
 	close(fd);
-	usleep(100000);
+}
+
+/* The loop stops for the client's end, which the server may hear of later. */
+static inline void turn_until_cancelled(struct bench *bench)
+{
+	while (!bench->cancelled)
+		uv_run(&bench->loop, UV_RUN_ONCE);
 }
 
 #endif

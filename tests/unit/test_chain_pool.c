@@ -156,20 +156,23 @@ static void test_pool_passes_over_who_lags_behind(void **state)
 	struct fac_chain_options options = FAC_CHAIN_OPTIONS_INIT;
 	struct bench *bench;
 	struct fac_chain_stats stats;
+	uint64_t begun_ms;
 
 	(void)state;
 	options.head_lag_max = 5;
 	bench = balance_bench(2, &options);
+	begun_ms = fac_loop_now_ms(bench->loop);
 	rule(&bench->endpoints[0], "eth_blockNumber", "\"result\":\"0x5e\"");
 	assert_int_equal(balance_of(bench), 1); /* not known yet */
-	turn_for(bench, 100);
+	turn_until_heads(bench);
 	assert_int_equal(balance_of(bench), 2);
 	stats = fac_chain_stats(bench->chain);
 	assert_int_equal(stats.endpoints[0].head, 94);
 	assert_int_equal(stats.endpoints[0].lag, 6);
 	assert_int_equal(stats.endpoints[1].lag, 0);
 	/* At most one question about heads in two seconds. */
-	assert_int_equal(bench->endpoints[0].heads, 1);
+	assert_in_range(bench->endpoints[0].heads, 1,
+		1 + (fac_loop_now_ms(bench->loop) - begun_ms) / 2000);
 	/* Better the one that lags than none. */
 	bench->endpoints[1].status = 500;
 	assert_int_equal(balance_of(bench), 1);
@@ -183,7 +186,7 @@ static void test_pool_lag_within_the_limit_is_no_reason(void **state)
 	(void)state;
 	rule(&bench->endpoints[0], "eth_blockNumber", "\"result\":\"0x61\"");
 	(void)balance_of(bench);
-	turn_for(bench, 100);
+	turn_until_heads(bench);
 	assert_int_equal(fac_chain_stats(bench->chain).endpoints[0].lag, 3);
 	assert_int_equal(balance_of(bench), 1);
 	close_bench(bench);
@@ -253,7 +256,7 @@ static void test_pool_hedges_neither_when_off_nor_to_the_unwell(void **state)
 			rule(&bench->endpoints[1], "eth_blockNumber",
 				"\"result\":\"0x1\"");
 			(void)balance_of(bench);
-			turn_for(bench, 100);
+			turn_until_heads(bench);
 		}
 		bench->endpoints[0].hold = true;
 		assert_int_equal(fac_timer_new(bench->loop, on_let_go,
@@ -297,13 +300,22 @@ static void test_pool_rate_spills_over_and_then_waits(void **state)
 	(void)state;
 	options.rps = 2;
 	options.hedge_ms = -1;
-	bench = balance_bench(2, &options);
-	/* One goes for the question about the head. */
-	for (int i = 0; i < 4; i++)
-		(void)balance_of(bench);
-	assert_true(bench->endpoints[0].calls <= 3);
-	assert_true(bench->endpoints[1].calls >= 1);
-	close_bench(bench);
+	for (bool in_time = false; !in_time;) {
+		uint64_t begun_ms;
+
+		bench = balance_bench(2, &options);
+		begun_ms = fac_loop_now_ms(bench->loop);
+		/* One goes for the question about the head. */
+		for (int i = 0; i < 4; i++)
+			(void)balance_of(bench);
+		/* Or another one was due, and this shows nothing. */
+		in_time = fac_loop_now_ms(bench->loop) - begun_ms < 500;
+		if (in_time) {
+			assert_true(bench->endpoints[0].calls <= 3);
+			assert_true(bench->endpoints[1].calls >= 1);
+		}
+		close_bench(bench);
+	}
 }
 
 /* ---- Broadcast. ---- */
@@ -346,7 +358,7 @@ static void test_pool_send_goes_to_every_endpoint(void **state)
 	send_one(&sent, 0);
 	wait_for(bench, 2);
 	assert_int_equal(sent.outcome.status, FAC_SEND_ACCEPTED);
-	turn_for(bench, 100);
+	turn_until_called(bench, 2);
 	for (size_t i = 0; i < 3; i++) {
 		/* Both of the turn in one batch, without any read in it. */
 		assert_int_equal(bench->endpoints[i].calls, 2);
@@ -395,6 +407,7 @@ static void test_pool_send_merges_what_the_endpoints_say(void **state)
 		wait_for(bench, 1);
 		assert_int_equal(sent.outcome.status, table[i].status);
 		/* Broadcast is no read: nobody is asked twice. */
+		turn_until_called(bench, 1);
 		turn_for(bench, 20);
 		assert_int_equal(bench->endpoints[0].calls, 1);
 		assert_int_equal(bench->endpoints[1].calls, 1);

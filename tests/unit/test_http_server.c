@@ -199,12 +199,11 @@ static void test_pipelined_bodies_are_held_a_few_at_a_time(void **state)
 	finish(&bench);
 }
 
-static void stop_when_cancelled(uv_timer_t *timer)
+static void let_go_when_held(uv_timer_t *timer)
 {
 	struct bench *bench = timer->data;
 
-	if (bench->cancelled > 0)
-		uv_stop(&bench->loop);
+	atomic_store(&bench->let_go, bench->held_len > 0);
 }
 
 static void test_client_that_left_is_told_of_once(void **state)
@@ -214,8 +213,9 @@ static void test_client_that_left_is_told_of_once(void **state)
 
 	(void)state;
 	start(&bench, &options, script_leave);
-	uv_timer_start(&bench.later, stop_when_cancelled, 10, 10);
+	uv_timer_start(&bench.later, let_go_when_held, 1, 1);
 	run(&bench);
+	turn_until_cancelled(&bench);
 	assert_int_equal(bench.cancelled, 1);
 	assert_int_equal(bench.held_len, 1);
 	finish(&bench); /* replies to the exchange without a client */
@@ -335,9 +335,8 @@ static void test_drain_waits_for_no_answered_client(void **state)
 	start(&bench, &options, script_hear_end);
 	uv_timer_start(&bench.later, answer_then_drain, 10, 10);
 	run(&bench);
-	uv_run(&bench.loop, UV_RUN_NOWAIT);
+	turn_until_drained(&bench);
 	assert_non_null(strstr(bench.seen, "kept alive"));
-	assert_true(bench.drained);
 	finish(&bench);
 }
 
@@ -363,8 +362,7 @@ static void test_drain_finishes_what_was_begun(void **state)
 	run(&bench);
 	assert_non_null(strstr(bench.seen, "last"));
 	assert_non_null(strstr(bench.seen, "Connection: close"));
-	uv_run(&bench.loop, UV_RUN_NOWAIT);
-	assert_true(bench.drained);
+	turn_until_drained(&bench);
 	finish(&bench);
 }
 
@@ -374,20 +372,12 @@ static void script_crowd(struct bench *bench)
 	int second;
 
 	say(first, GET("/held"));
-	while (!bench->let_go)
-		usleep(1000);
+	await_let_go(bench);
 	second = dial(bench);
 	say(second, GET("/now"));
 	hear(bench, second, NULL, 0);
 	close(first);
 	close(second);
-}
-
-static void let_go_when_held(uv_timer_t *timer)
-{
-	struct bench *bench = timer->data;
-
-	bench->let_go = bench->held_len > 0;
 }
 
 /* Nobody who waits for an answer makes room for others. */
@@ -422,7 +412,7 @@ static void script_idlers(struct bench *bench)
 	last = dial(bench);
 	say(last, GET("/now"));
 	hear(bench, last, "now", 5);
-	bench->streamed = recv(idle[1], bench->seen, 1, 0) == 0;
+	bench->streamed = receive(idle[1], bench->seen, 1) == 0;
 	say(idle[0], GET("/now"));
 	say(idle[2], GET("/now"));
 	hear(bench, idle[0], "now", 6);
@@ -451,6 +441,7 @@ static char post(struct bench *bench, const char *path, size_t len)
 {
 	int fd = dial(bench);
 	char status[sizeof("HTTP/1.1 2")];
+	size_t had = 0;
 	char text[40000];
 
 	snprintf(text, sizeof(text),
@@ -463,10 +454,15 @@ static char post(struct bench *bench, const char *path, size_t len)
 	say(fd, text);
 	if (strcmp(path, "/held") == 0)
 		return '\0'; /* open until the process ends */
-	if (recv(fd, status, 10, MSG_WAITALL) != 10)
-		abort();
+	while (had < 10) {
+		ssize_t got = receive(fd, status + had, 10 - had);
+
+		if (got <= 0)
+			abort();
+		had += (size_t)got;
+	}
 	/* To the end, or the rest would be reset. */
-	while (recv(fd, text, sizeof(text), 0) > 0)
+	while (receive(fd, text, sizeof(text)) > 0)
 		;
 	close(fd);
 	return status[9];
@@ -520,7 +516,7 @@ static size_t swallow(int fd)
 	size_t len = 0;
 	ssize_t got;
 
-	while ((got = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+	while ((got = receive(fd, bytes, sizeof(bytes))) > 0)
 		len += (size_t)got;
 	close(fd);
 	return len;
@@ -535,8 +531,7 @@ static void script_unread(struct bench *bench)
 
 	/* No kernel keeps that much: the rest is the server's to keep. */
 	say(fd, GET("/big") GET("/big"));
-	while (!atomic_load(&bench->let_go)) /* who reads is kept */
-		usleep(1000);
+	await_let_go(bench); /* who reads is kept */
 	greedy_bytes = swallow(fd);
 	for (size_t i = 0; i < 3; i++) {
 		fd = dial(bench);
