@@ -472,7 +472,7 @@ test('get_lost_reply_presents_the_same_authorization', async () => {
 });
 
 test('get_stall_after_pay_is_unknown_not_timeout', async () => {
-  assertOpen(await get('/accept-then-stall', ['-m', '1']), 1, 'timeout');
+  assertOpen(await get('/accept-then-stall', ['-m', '4']), 1, 'timeout');
 });
 
 test('get_interrupt_after_pay_hands_the_header_back', async () => {

@@ -331,7 +331,7 @@ describe('configuration', () => {
     writeFileSync(file, text(''));
     const other = await f.startFacilitator({ args: ['-c', file] });
     const until = async pattern => {
-      for (let i = 0; i < 100 && !pattern.test(other.log); i++)
+      for (let i = 0; i < 600 && !pattern.test(other.log); i++)
         await f.sleep(50);
       assert.match(other.log, pattern);
     };
@@ -343,8 +343,14 @@ describe('configuration', () => {
     other.child.kill('SIGHUP');
     await until(/event=restart_needed text=.*workers/);
     await until(/event=reloaded/);
-    await f.sleep(100);
-    assert.equal((await f.request(`${other.url}/supported`)).headers.get('access-control-allow-origin'), 'https://one.example');
+    // Each worker is told for itself.
+    const origin = async () => (await f.request(`${other.url}/supported`)).headers.get('access-control-allow-origin');
+    let seen = await origin();
+    for (let i = 0; i < 600 && seen !== 'https://one.example'; i++) {
+      await f.sleep(50);
+      seen = await origin();
+    }
+    assert.equal(seen, 'https://one.example');
     assert.equal((await other.stop()).code, 0);
   });
 });

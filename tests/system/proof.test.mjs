@@ -267,7 +267,7 @@ test('a transfer that left is not unpaid because the purchase ended there', asyn
   const node = await startNode((passOn) => passOn());
   t.after(() => node.stop());
   const args = (seconds) => ['get', '-s', '--send-transfers', '-m', seconds, `${shop.url}/shown`];
-  const first = await run(home, args('6'), { env: { ...buyEnv(), EVM_RPC_URL: node.url } });
+  const first = await run(home, args('10'), { env: { ...buyEnv(), EVM_RPC_URL: node.url } });
   assert.equal(first.code, 11, first.stderr);
   assert.equal(first.error.charged, 'unknown', first.stderr);
   assert.equal(first.stdout, '', 'the body of the 402');

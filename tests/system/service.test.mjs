@@ -1,7 +1,7 @@
 // What the service manager hears: ready, reloading, stopping, and that the
 // daemon still works. The manager is a datagram socket of ours.
 import assert from 'node:assert/strict';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {readFileSync, readdirSync, writeFileSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import {after, before, test} from 'node:test';
 import {buildDir, programs, run, scratchDir, sleep, start, startDevnet} from '../devnet/lib.mjs';
@@ -13,6 +13,11 @@ s.bind(sys.argv[1])
 print('bound', flush=True)
 while True:
     print(s.recv(4096).decode().replace('\\n', ' '), flush=True)
+`;
+
+const SAY = `
+import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), sys.argv[1])
 `;
 
 let devnet;
@@ -29,7 +34,17 @@ async function manager() {
   const socket = join(scratchDir(), 'notify');
   const listener = await start('python3', ['-c', LISTENER, socket], {ready: /bound/});
   started.push(listener);
-  return {socket, lines: () => listener.output().split('\n').slice(1).filter(Boolean)};
+  const lines = () => listener.output().split('\n').slice(1).filter(Boolean);
+  let marks = 0;
+  // What had been said until now has been heard: how many lines, with the mark.
+  const heard = async () => {
+    const mark = `MARK=${++marks}`;
+    const told = await run('python3', ['-c', SAY, socket, mark]);
+    assert.equal(told.code, 0, told.stderr);
+    await until(lines, (all) => all.includes(mark));
+    return lines().length;
+  };
+  return {socket, lines, heard};
 }
 
 /** A daemon with a file, so that HUP has something to read. */
@@ -47,6 +62,10 @@ async function daemon(env) {
   return process_;
 }
 
+/** The state of each thread, as ps tells it. */
+const tasks = (pid) => readdirSync(`/proc/${pid}/task`).map((id) =>
+  /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8'))[1]);
+
 async function until(lines, wanted) {
   for (let i = 0; i < 300; i++) {
     if (wanted(lines())) return;
@@ -56,7 +75,7 @@ async function until(lines, wanted) {
 }
 
 test('the manager hears of each step, and that it lives', async () => {
-  const {socket, lines} = await manager();
+  const {socket, lines, heard: heardAll} = await manager();
   const facilitator = await daemon({NOTIFY_SOCKET: socket, WATCHDOG_USEC: '600000'});
   await until(lines, (heard) => heard[0] === 'READY=1');
   await until(lines, (heard) => heard.filter((line) => line === 'WATCHDOG=1').length >= 3);
@@ -66,22 +85,20 @@ test('the manager hears of each step, and that it lives', async () => {
     return at > 0 && heard.indexOf('READY=1', at) > at;
   });
   assert.equal(await facilitator.stop(), 0);
-  await until(lines, (heard) => heard.includes('STOPPING=1'));
-  // Nothing once it is gone.
-  const count = lines().length;
-  await sleep(700);
-  assert.equal(lines().length, count);
+  await heardAll();
+  assert.ok(lines().includes('STOPPING=1'), lines().join());
 });
 
 test('a stopped daemon says nothing', async () => {
-  const {socket, lines} = await manager();
+  const {socket, lines, heard: heardAll} = await manager();
   const facilitator = await daemon({NOTIFY_SOCKET: socket, WATCHDOG_USEC: '600000'});
   await until(lines, (heard) => heard.includes('WATCHDOG=1'));
   facilitator.child.kill('SIGSTOP');
-  await sleep(300);
-  const count = lines().length;
+  await until(() => tasks(facilitator.pid), (states) => states.every((state) => state === 'T'));
+  const before = await heardAll();
   await sleep(900);
-  assert.equal(lines().length, count);
+  const count = await heardAll();
+  assert.equal(count, before + 1, lines().join()); // the mark
   facilitator.child.kill('SIGCONT');
   await until(lines, (heard) => heard.length > count);
   assert.equal(await facilitator.stop(), 0);

@@ -1,5 +1,5 @@
 // GET /payments/{id}: a look, a long poll and a stream of events, while a real
-// chain mines. Blocks are far apart, so that there is something to wait for.
+// chain mines. It does when it is told, so that there is something to wait for.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -42,27 +42,35 @@ describe('the status of a payment', () => {
   let devnet;
   let daemon;
   before(async () => {
-    devnet = await startDevnet({ blockTime: 2 });
+    devnet = await startDevnet({ blockTime: 1 });
     daemon = await f.startFacilitator({ env: f.facilitatorEnv(devnet.info) });
   });
   after(async () => {
     await daemon?.stop();
     await devnet?.stop();
   });
-  // A payment that is on its way: its hash.
+  const mine = seconds => f.chainRpc(devnet.info, 'evm_setIntervalMining', [seconds]);
+  // A payment that is on its way until mine() is called: its hash.
   const pending = async () => {
-    const answer = await f.post(`${daemon.url}/settle`,
-      await f.goodBody(devnet.info), { 'x-request-timeout': '1' });
-    assert.equal(answer.json.errorReason, 'settlement_pending', answer.text);
-    return answer.json.transaction;
+    await mine(0);
+    const settling = f.post(`${daemon.url}/settle`, await f.goodBody(devnet.info));
+    settling.catch(() => {});
+    for (const end = Date.now() + 30000; Date.now() < end; await f.sleep(20)) {
+      const pool = await f.chainRpc(devnet.info, 'txpool_content');
+      const [sent] = Object.values(pool.pending).flatMap(Object.values);
+      if (sent) return sent.hash;
+    }
+    throw new Error(`nothing was sent: ${daemon.log}`);
   };
 
   test('a long poll answers when the payment has settled', async () => {
     const hash = await pending();
     const seen = await f.request(`${daemon.url}/payments/${hash}`);
     assert.equal(seen.json.final, false, seen.text);
-    const told = await f.request(
+    const polling = f.request(
       `${daemon.url}/payments/${hash}?wait=30&state=${seen.json.state}`);
+    await mine(1);
+    const told = await polling;
     assert.equal(told.status, 200, told.text);
     assert.equal(told.json.state, 'settled', told.text);
     assert.equal(told.json.transaction, hash);
@@ -75,6 +83,7 @@ describe('the status of a payment', () => {
   test('a stream tells each state once, in order, and ends', async () => {
     const hash = await pending();
     const read = events(`${daemon.url}/payments/${hash}/events`);
+    await mine(1);
     await read.ended;
     assert.equal(read.status, 200);
     assert.match(read.headers['content-type'], /^text\/event-stream/);
@@ -116,6 +125,7 @@ describe('the status of a payment', () => {
     read.ended.catch(() => {});
     while (!read.events.length) await f.sleep(20);
     read.request.destroy();
+    await mine(1);
     const told = await f.request(`${daemon.url}/payments/${hash}?wait=30`);
     assert.equal(told.json.state, 'settled', told.text);
   });
@@ -130,10 +140,11 @@ describe('the status of a payment', () => {
   test('a daemon that stops lets nobody wait', async () => {
     const own = await f.startFacilitator({ env: f.facilitatorEnv(devnet.info,
       { EVM_PRIVATE_KEY: devnet.info.accounts.payer.privateKey }) });
+    await mine(0);
     const answer = await f.post(`${own.url}/settle`,
-      await f.goodBody(devnet.info), { 'x-request-timeout': '1' });
+      await f.goodBody(devnet.info), { 'x-request-timeout': '3' });
+    assert.equal(answer.json.errorReason, 'settlement_pending', answer.text);
     const url = `${own.url}/payments/${answer.json.transaction}`;
-    await f.chainRpc(devnet.info, 'evm_setIntervalMining', [0]);
     try {
       const poll = f.request(`${url}?wait=60`);
       const read = events(`${url}/events`);
@@ -146,7 +157,7 @@ describe('the status of a payment', () => {
       assert.ok(Date.now() - begun < 15000, own.log);
       assert.doesNotMatch(own.log, /drain_late|unanswered/);
     } finally {
-      await f.chainRpc(devnet.info, 'evm_setIntervalMining', [2]);
+      await mine(1);
     }
   });
 });
