@@ -227,7 +227,7 @@ describe('the gift', () => {
   });
 });
 
-// On a chain with blocks of a second there is time to do something in between.
+// On a chain that waits with its next block there is time to do something in between.
 describe('between the gift and the approval', () => {
   let slow;
   let daemon;
@@ -248,26 +248,33 @@ describe('between the gift and the approval', () => {
     account: privateKeyToAccount(payer.privateKey), chain: {id: slow.info.chainId, name: 'devnet',
       nativeCurrency: {name: 'ETH', symbol: 'ETH', decimals: 18}, rpcUrls: {default: {http: [slow.info.rpcUrl]}}}});
 
-  async function untilFunded(payer) {
-    for (let i = 0; i < 1200; i++) {
-      const balance = await ether(payer.address, slow);
-      if (balance > 0n) return balance;
-      await sleep(25);
+  /** Settles; act(gift) is done when the gift is in a block, and no other block comes before. */
+  async function settleBetween(payer, body, act) {
+    await slow.rpc('evm_setIntervalMining', [0]);
+    const settling = settle(body, daemon).catch(() => null);
+    try {
+      for (const end = Date.now() + 30000; ; await sleep(25)) {
+        if (Number((await slow.rpc('txpool_status')).pending) > 0) break;
+        if (Date.now() > end) throw new Error(`nothing was given: ${daemon.output().slice(-4000)}`);
+      }
+      await slow.rpc('evm_mine');
+      await act(await ether(payer.address, slow));
+    } finally {
+      await slow.rpc('evm_setIntervalMining', [1]);
     }
-    throw new Error(`nothing was given: ${daemon.output().slice(-4000)}`);
+    return settling;
   }
 
   test('the payer runs away with it: nothing is paid, and it was all', async () => {
     const payer = slow.info.extra[at++];
     const start = await slow.balanceOf(slow.info.accounts.payee.address);
     const body = await sponsored(payer, {chain: slow});
-    const [answer] = await Promise.all([settle(body, daemon), (async () => {
-      const balance = await untilFunded(payer);
+    const answer = await settleBetween(payer, body, async (balance) => {
       // The same nonce at a better price: whichever is mined, the other is not.
       const gasPrice = 9_000_000_000n;
       await walletOf(payer).sendTransaction({to: STRANGER, value: balance - 21000n * gasPrice, gas: 21000n,
         maxFeePerGas: gasPrice, maxPriorityFeePerGas: gasPrice, nonce: 0});
-    })()]);
+    });
     assert.deepEqual([answer.success, answer.transaction], [false, ''], JSON.stringify(answer));
     // Mined before it, or taken by the nodes in its place.
     assert.ok(['erc20_approval_tx_failed', 'erc20_approval_broadcast_failed'].includes(answer.errorReason),
@@ -284,10 +291,8 @@ describe('between the gift and the approval', () => {
     const payer = slow.info.extra[at++];
     const body = await sponsored(payer, {chain: slow});
     const start = await slow.balanceOf(slow.info.accounts.payee.address);
-    const [answer] = await Promise.all([settle(body, daemon), (async () => {
-      await untilFunded(payer);
-      await slow.rpc('anvil_setStorageAt', [slow.info.token, balanceSlot(payer.address), `0x${'0'.repeat(64)}`]);
-    })()]);
+    const answer = await settleBetween(payer, body, () =>
+      slow.rpc('anvil_setStorageAt', [slow.info.token, balanceSlot(payer.address), `0x${'0'.repeat(64)}`]));
     assert.deepEqual([answer.success, answer.errorReason, answer.transaction],
       [false, 'permit2_insufficient_balance', ''], JSON.stringify(answer));
     assert.equal(await slow.balanceOf(slow.info.accounts.payee.address), start);
@@ -297,10 +302,11 @@ describe('between the gift and the approval', () => {
     const payer = slow.info.extra[at++];
     const body = await sponsored(payer, {chain: slow});
     const start = await slow.balanceOf(slow.info.accounts.payee.address);
-    const lost = settle(body, daemon).catch(() => null);
-    const gift = await untilFunded(payer);
-    await daemon.stop('SIGKILL');
-    await lost;
+    let gift;
+    await settleBetween(payer, body, async (balance) => {
+      gift = balance;
+      await daemon.stop('SIGKILL');
+    });
     daemon = await startSponsor(slow, {store});
     let answer;
     for (let i = 0; i < 5; i++) {
