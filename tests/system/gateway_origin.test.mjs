@@ -91,7 +91,7 @@ ${text}`);
       else res.socket.destroy();
     };
     const gateway = await start(`upstream "shop" { url = "${origin.url}"
-        breaker_failures = 2 breaker_open_ms = 2000 }
+        breaker_failures = 2 breaker_open_ms = 4000 }
       route "/free" { free = true }
       route "/article" { pass_s = 3600 pass_uses = 1 }`);
     const paid = await request(gateway, '/article',

@@ -80,12 +80,12 @@ export async function startGateway(conf, { args = [], env = {}, dir } = {}) {
     const from = g.log.length;
     g.child = spawn(gatewayProgram, ['-c', file, ...args],
       { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    g.exited = new Promise((done) => g.child.on('exit', (code, signal) =>
+    g.exited = new Promise((done) => g.child.on('close', (code, signal) =>
       done({ code, signal })));
     g.child.stderr.on('data', (data) => { g.log += data; });
     await new Promise((done, fail) => {
       g.child.on('error', fail);
-      g.child.on('exit', (code) => fail(new Error(`exit ${code}: ${g.log}`)));
+      g.child.on('close', (code) => fail(new Error(`exit ${code}: ${g.log}`)));
       g.child.stdout.on('data', (data) => {
         g.log += data;
         if (/"listening"/.test(g.log.slice(from))) done();

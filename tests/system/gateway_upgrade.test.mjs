@@ -190,7 +190,7 @@ describe('WebSocket', () => {
     assert.equal(decode(headers['payment-response']).transaction, TX);
     assert.equal(upgrades[0].headers['x402-payer'], PAYER);
     assert.equal(upgrades[0].headers['payment-signature'], undefined);
-    assert.equal(journal(file, 'delivered').length, 1);
+    await until(() => journal(file, 'delivered').length === 1, 'its row');
     socket.destroy();
   });
 

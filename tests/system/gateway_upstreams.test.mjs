@@ -159,7 +159,7 @@ describe('the circuit breaker', () => {
         return true;
       };
       await withGateway(`upstream "o" { url = "${origin.url}"
-        breaker_failures = 3 breaker_open_ms = 2000 }
+        breaker_failures = 3 breaker_open_ms = 4000 }
         route "GET /paid" { price = "$0.01" }
         route "GET /health" { free = true }`, async (g) => {
         for (let i = 0; i < 3; i++)
@@ -175,8 +175,8 @@ describe('the circuit breaker', () => {
         assert.equal(f.asked.length, 0);
         assert.equal(calls, 3);
         // One probe, and it fails: shut again, for longer.
-        await sleep(2100);
-        assert.equal((await get(g, '/health')).status, 502);
+        await until(async () => (await get(g, '/health')).status === 502,
+          'the probe');
         assert.equal(calls, 4);
         assert.equal((await get(g, '/health')).status, 503);
         broken = false;
@@ -251,7 +251,7 @@ test('the health check takes an origin out before anybody pays for it, and ' +
     return true;
   };
   await withGateway(`upstream "o" { url = "${origin.url}"
-    health_path = "/ready" health_interval_ms = 100 health_timeout_ms = 100 }
+    health_path = "/ready" health_interval_ms = 100 health_timeout_ms = 10000 }
     route "GET /paid" { price = "$0.01" }`, async (g) => {
     assert.equal((await buy(g, '/paid')).status, 200);
     await until(() => checks > 1, 'checks');
@@ -419,10 +419,13 @@ describe('crawlers that are known by their name', () => {
 
   test('one that the DNS confirms goes free, and is asked about once', () =>
     named(TRUE, async (g, dns) => {
+      const begun = Date.now();
       for (const res of await Promise.all(Array.from({ length: 10 }, () =>
         get(g, '/paid', NAMED))))
         assert.equal(res.status, 200);
-      assert.deepEqual(dns.asked, [PTR, 'A crawl-1.bot.example']);
+      // The resolver asks again when no answer comes for a second and a half.
+      assert.deepEqual(Date.now() - begun < 1500 ? dns.asked
+        : [...new Set(dns.asked)], [PTR, 'A crawl-1.bot.example']);
       assert.equal((await get(g, '/paid')).status, 402);
       assert.equal(f.asked.length, 0);
     }));

@@ -69,12 +69,12 @@ export async function startSite(name, env) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const site = { child, log: '' };
-  const exited = new Promise((done) => child.on('exit', (code, signal) =>
+  const exited = new Promise((done) => child.on('close', (code, signal) =>
     done({ code, signal })));
   child.stderr.on('data', (data) => { site.log += data; });
   await new Promise((done, fail) => {
     child.on('error', fail);
-    child.on('exit', (code) => fail(new Error(`exit ${code}: ${site.log}`)));
+    child.on('close', (code) => fail(new Error(`exit ${code}: ${site.log}`)));
     child.stdout.on('data', (data) => {
       site.log += data;
       site.url = /url=(http\S+)/.exec(site.log)?.[1];

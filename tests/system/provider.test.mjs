@@ -17,7 +17,7 @@ import {
 } from './provider.lib.mjs';
 
 const until = async (condition) => {
-  for (let i = 0; i < 500 && !condition(); i++)
+  for (let i = 0; i < 3000 && !condition(); i++)
     await new Promise((done) => setTimeout(done, 10));
   assert.ok(condition());
 };

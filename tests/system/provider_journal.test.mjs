@@ -12,6 +12,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+import { freePort } from '../devnet/ports.mjs';
 import { ARTICLE, SECRET, challenge, pay, paying, request, settled,
   startFacilitator, startSite } from './provider.lib.mjs';
 
@@ -42,10 +43,10 @@ for (const name of ['content-site', 'content-site-microhttpd'])
     let site;
     let port;
     const open = async () => {
+      port ??= await freePort();
       site = await startSite(name, { FACILITATOR_URL: f.url,
-        X402_JOURNAL: journal, PORT: String(port ?? 0),
+        X402_JOURNAL: journal, PORT: String(port),
         PUBLIC_ORIGIN: 'https://shop.example' });
-      port = new URL(site.url).port;
     };
     const kill = async () => {
       const gone = new Promise((done) => site.child.on('exit', done));
