@@ -10,6 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { freePort } from '../devnet/ports.mjs';
+import { request } from './provider.lib.mjs';
 
 export { freePort };
 const top = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -251,14 +252,15 @@ export async function startOrigin(handler) {
   return origin;
 }
 
+// By a connection of its own: one that is kept may be closed with its worker.
 export const metrics = async (nginx, location = '/x402-status') => {
-  const text = await (await fetch(nginx.url + location)).text();
+  const { text } = await request(nginx, location);
   return Object.fromEntries([...text.matchAll(/event="(\w+)"\} (\d+)/g)]
     .map(([, name, value]) => [name, Number(value)]));
 };
 
 export const payments = async (nginx, location = '/x402-status') =>
-  (await (await fetch(`${nginx.url}${location}?payments`)).text()).split('\n')
+  (await request(nginx, `${location}?payments`)).text.split('\n')
     .filter(Boolean).map((line) => JSON.parse(line));
 
 // The same when nothing is under way: an answer may be read before its sender

@@ -528,7 +528,8 @@ describe('attacks on the nginx module', () => {
     const all = await Promise.all(Array.from({ length: 400 }, () =>
       request(nginx, ARTICLE)));
     assert.deepEqual(all.filter((r) => r.status !== 402), []);
-    assert.equal((await metrics(nginx)).unpaid - before_.unpaid, 400);
+    await until(async () =>
+      (await metrics(nginx)).unpaid - before_.unpaid === 400, 'the count');
     assert.equal(f.asked.length, 0);
     // A body of a stranger is not waited for, a slow one of a payer ends.
     assert.match(await raw(nginx, 'POST /api/x HTTP/1.1\r\nHost: x\r\n' +
@@ -552,6 +553,6 @@ describe('attacks on the nginx module', () => {
     assert.equal((await request(nginx, '/')).status, 200, 'free is free');
     const ends = (await Promise.all(stuck)).map((r) => r.status);
     assert.deepEqual(ends.filter((status) => status !== 502), []);
-    assert.deepEqual((await payments(nginx)).filter((p) => p.busy), []);
+    await atRest(nginx);
   });
 });
