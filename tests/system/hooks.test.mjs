@@ -29,10 +29,13 @@ const until = async (what, check) => {
   throw new Error(`waited in vain for ${what}`);
 };
 
-// Keeps what it is sent; reply(request) answers it.
-async function startReceiver(port = 0) {
-  const receiver = { seen: [], reply: () => 204 };
+// Keeps what it is sent; reply(request) answers it. While it is down it hears
+// nothing; its port stays its own.
+async function startReceiver() {
+  const receiver = { seen: [], reply: () => 204, down: false };
   receiver.server = http.createServer((req, res) => {
+    if (receiver.down)
+      return req.socket.destroy();
     const parts = [];
     req.on('data', part => parts.push(part));
     req.on('end', () => {
@@ -43,10 +46,10 @@ async function startReceiver(port = 0) {
       res.writeHead(status, status === 307 ? { location: '/elsewhere' } : {});
       res.end();
     });
+    return undefined;
   });
-  await new Promise(done => receiver.server.listen(port, '127.0.0.1', done));
-  receiver.port = receiver.server.address().port;
-  receiver.url = `http://127.0.0.1:${receiver.port}/hook?token=x`;
+  await new Promise(done => receiver.server.listen(0, '127.0.0.1', done));
+  receiver.url = `http://127.0.0.1:${receiver.server.address().port}/hook?token=x`;
   receiver.stop = () => new Promise(done => {
     receiver.server.closeAllConnections();
     receiver.server.close(done);
@@ -183,13 +186,12 @@ webhook "ends" {
   test('what a killed daemon owes is told by the next one', async () => {
     const config = configure();
     const first = await start(config);
-    const { port } = shop;
-    await shop.stop();
+    shop.down = true;
     const settled = await settle(first);
     await until('a try that failed', async () => await metric(first,
       'x402_webhook_deliveries_total{hook="shop",result="failed"}') >= 1);
     await first.stop('SIGKILL');
-    shop = await startReceiver(port);
+    shop.down = false;
     const second = await start(config);
     await until('a delivery', () => told(settled).length);
     verify(told(settled)[0].headers, told(settled)[0].body, SECRET);
