@@ -49,6 +49,17 @@ export const proxied = (rule) => ({
 export const baseFee = (context, gwei) =>
   context.devnet.rpc('anvil_setNextBlockBaseFeePerGas', [hex(gwei * GWEI)]);
 
+/** So many blocks, and as many more as have come since the last one with a payment of ours. */
+async function depthOfPayments({devnet, payments}, blocks) {
+  let newest = 0;
+  for (const {successes: [text]} of payments) {
+    if (!text) continue;
+    const receipt = await devnet.rpc('eth_getTransactionReceipt', [JSON.parse(text).transaction]);
+    newest = Math.max(newest, Number(receipt.blockNumber));
+  }
+  return Number(await devnet.rpc('eth_blockNumber')) - newest + blocks;
+}
+
 // A disk of its own, gone with its daemon.
 const ON_SMALL_DISK = 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"';
 const inside = (context) => ['nsenter', '-t', String(context.daemons[0].pid), '-m'];
@@ -156,7 +167,7 @@ export const scenarios = [
     async heal(context) {
       // No block comes while we look: what fell out would be back.
       await context.devnet.rpc('evm_setIntervalMining', [0]);
-      await context.devnet.rpc('anvil_reorg', [3, []]);
+      await context.devnet.rpc('anvil_reorg', [await depthOfPayments(context, 3), []]);
       for (const payment of context.payments) context.hits += !await isUsed(context.devnet.info, payment);
       await context.devnet.rpc('evm_setIntervalMining', [1]);
     },
