@@ -285,7 +285,7 @@ test('SilentToken takes a used nonce without a word and moves nothing', async ()
 
 /** The chain is gone when nobody listens on its port. */
 async function assertGone(url) {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 300; tries++) {
     try {
       await rpc(url, 'eth_chainId');
     } catch {
@@ -323,7 +323,7 @@ test('a program does not outlive the test process that started it', async () => 
   assert.equal(code, 'SIGKILL', stderr);
   const pid = Number(stdout);
   assert.ok(pid > 1, stdout);
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     try {
       process.kill(pid, 0);
     } catch {
