@@ -13,7 +13,7 @@ let daemon;
 let shop;
 const shown = [];
 before(async () => {
-  devnet = await startDevnet('--slot-ms', '20');
+  devnet = await startDevnet();
   daemon = await startDaemon(devnet);
   shop = createServer((req, res) => {
     const payment = req.headers['payment-signature'];

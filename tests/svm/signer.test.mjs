@@ -16,7 +16,7 @@ const dir = scratchDir();
 const socket = join(dir, 'signer');
 const client = {HOME: dir, X402_STATE_DIR: join(dir, 'state'), X402_JOURNAL: join(dir, 'journal.sqlite')};
 before(async () => {
-  devnet = await startDevnet('--slot-ms', '20');
+  devnet = await startDevnet();
   daemon = await startDaemon(devnet);
   shop = createServer(async (req, res) => {
     const header = req.headers['payment-signature'];
