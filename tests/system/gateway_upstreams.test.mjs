@@ -260,7 +260,8 @@ test('the health check takes an origin out before anybody pays for it, and ' +
       f.reset();
       const res = await buy(g, '/paid');
       // Either it is served for money, or nobody was asked for money.
-      if (res.status !== 200) assert.equal(f.count('settle'), 0);
+      if (res.status !== 200)
+        assert.equal(f.count('settle'), 0, `${res.status} ${res.text}`);
       return res.status === 503;
     }, 'the origin to be down');
     assert.equal(f.asked.length, 0);
