@@ -202,6 +202,123 @@ static void test_room_in_a_transaction_is_its_bytes_too(void **state)
 	world_free(w);
 }
 
+/* ---- What is left of a block, in batches of 90,000 each and 60,000. ---- */
+
+static struct world *begin_batches(
+	uint64_t batch_gas, uint64_t block_gas, struct told *told, size_t len)
+{
+	struct world *w = world_new();
+
+	world_allow_batches(w);
+	w->config.batch_max_gas = batch_gas;
+	w->mining = false;
+	w->gas_limit = block_gas;
+	world_boot(w);
+	world_run(w, 400);
+	for (unsigned i = 0; i < len; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 1000);
+	return w;
+}
+
+static void test_room_that_is_left_takes_a_smaller_batch(void **state)
+{
+	struct told told[11];
+	struct world *w = begin_batches(420000, 1100000, told, 11);
+
+	(void)state;
+	assert_int_equal(w->txs_len, 3);
+	assert_int_equal(w->txs[0].payments_len, 4);
+	assert_int_equal(w->txs[1].payments_len, 4);
+	assert_int_equal(w->txs[2].payments_len, 2);
+	assert_true(w->txs[2].gas_limit <= 1100000 - 2 * 420000);
+	/* In their order: the last waits for the next block. */
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(told[i].times, 0);
+	world_mine(w);
+	world_run(w, 1000);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(told[i].times, 1);
+	assert_int_equal(told[10].times, 0);
+	w->mining = true;
+	world_run(w, 3000);
+	for (unsigned i = 0; i < 11; i++) {
+		assert_int_equal(told[i].result.outcome, FAC_SETTLE_SETTLED);
+		assert_int_equal(w->payments[i].transfers, 1);
+	}
+	assert_true(fac_engine_is_idle(w->engine));
+	world_free(w);
+}
+
+static void test_room_for_one_of_a_batch_is_left_alone(void **state)
+{
+	struct told told[11];
+	struct world *w = begin_batches(420000, 1050000, told, 11);
+
+	(void)state;
+	assert_int_equal(w->txs_len, 2);
+	world_free(w);
+}
+
+/* Two of twelve: each would pay for too much of a transaction. */
+static void test_room_for_less_than_a_quarter_is_left_alone(void **state)
+{
+	struct told told[36];
+	struct world *w = begin_batches(1140000, 2520000, told, 36);
+
+	(void)state;
+	assert_int_equal(w->txs_len, 2);
+	assert_int_equal(w->txs[0].payments_len, 12);
+	assert_int_equal(w->txs[1].payments_len, 12);
+	world_mine(w);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 3);
+	assert_int_equal(w->txs[2].payments_len, 12);
+	world_free(w);
+}
+
+static void test_room_for_a_quarter_is_taken(void **state)
+{
+	struct told told[36];
+	struct world *w = begin_batches(1140000, 2610000, told, 36);
+
+	(void)state;
+	assert_int_equal(w->txs_len, 3);
+	assert_int_equal(w->txs[2].payments_len, 3);
+	world_free(w);
+}
+
+static void test_room_of_two_signers_is_filled_on_both(void **state)
+{
+	struct told told[21];
+	struct world *w = world_new();
+	size_t small = 0;
+
+	(void)state;
+	world_allow_batches(w);
+	w->keys_len = 2;
+	w->config.batch_max_gas = 420000;
+	w->mining = false;
+	w->gas_limit = 1100000;
+	world_boot(w);
+	world_run(w, 400);
+	for (unsigned i = 0; i < 21; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 6);
+	for (size_t i = 0; i < w->txs_len; i++)
+		small += w->txs[i].payments_len == 2;
+	assert_int_equal(small, 2);
+	w->mining = true;
+	world_run(w, 3000);
+	for (unsigned i = 0; i < 21; i++)
+		assert_int_equal(w->payments[i].transfers, 1);
+	assert_true(fac_engine_is_idle(w->engine));
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +334,12 @@ int main(void)
 		cmocka_unit_test(
 			test_room_that_never_comes_refuses_who_is_late),
 		cmocka_unit_test(test_room_in_a_transaction_is_its_bytes_too),
+		cmocka_unit_test(test_room_that_is_left_takes_a_smaller_batch),
+		cmocka_unit_test(test_room_for_one_of_a_batch_is_left_alone),
+		cmocka_unit_test(
+			test_room_for_less_than_a_quarter_is_left_alone),
+		cmocka_unit_test(test_room_for_a_quarter_is_taken),
+		cmocka_unit_test(test_room_of_two_signers_is_filled_on_both),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * others, and those that failed in company once, go alone and never wait.
  *
  *   fac_batch_choose   what to sign now, or how long company is waited for
+ *   fac_batch_fit      fewer of them, where a block has not room for all
  *   fac_batch_call     the call of it
  *
  * With nothing in flight nobody waits. Under load a payment waits for company,
@@ -35,6 +36,8 @@
  * 11,300 more on the devnet, and each token's allowance costs its own.
  */
 #define PERMIT2_MORE_GAS ((uint64_t)60000)
+/* A quarter of a batch is worth a transaction of its own, less is not. */
+#define FIT_PART 4
 /* When everything in the queue waits for its one sender. */
 #define BOUND_WAIT_MS 500
 /* A payment in flight makes the next one wait so much longer. */
@@ -266,6 +269,20 @@ bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
 		ret_batch->len = 1;
 		ret_batch->gas_limit = ret_batch->jobs[0]->payment.gas_limit;
 	}
+	return true;
+}
+
+bool fac_batch_fit(struct fac_batch *batch, uint64_t gas)
+{
+	uint64_t limit = batch->gas_limit;
+	size_t len = batch->len;
+
+	while (len > 1 && limit > gas)
+		limit -= shared_gas(batch->jobs[--len]);
+	if (len < 2 || len < batch->len / FIT_PART)
+		return false;
+	batch->len = len;
+	batch->gas_limit = limit;
 	return true;
 }
 

@@ -452,6 +452,12 @@ struct fac_batch {
 /* False: better to wait for company; *ret_wait_ms says how long. */
 bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
 	struct fac_batch *ret_batch, uint64_t *ret_wait_ms);
+/*
+ * The last of a batch stay behind until it asks for no more than gas. False:
+ * too few would be left for what a transaction costs by itself, and nothing
+ * was changed.
+ */
+bool fac_batch_fit(struct fac_batch *batch, uint64_t gas);
 /* Who alone may send it; false when anybody may. */
 bool fac_batch_sender(
 	const struct fac_batch *batch, struct x402_address *ret_sender);

@@ -247,22 +247,22 @@ bool fac_lane_is_fit(
 }
 
 /*
- * Does a block hold this one beside what is in flight already? What a block
- * has no room for waits in any case, and a node may forget it: geth promises
- * room for 16 transactions of an account, anvil was seen to drop all that a
- * full block left over. A node takes a transaction into a block while its limit
- * fits into what the others have not used.
+ * How much gas may one more ask for, to stand in a block beside what is in
+ * flight already? What a block has no room for waits in any case, and a node
+ * may forget it: geth promises room for 16 transactions of an account, anvil
+ * was seen to drop all that a full block left over. A node takes a transaction
+ * into a block while its limit fits into what the others have not used. With
+ * nothing in flight anything may try.
  */
-static bool is_crowded(
-	const struct fac_lane *lane, const struct fac_batch *batch)
+static uint64_t room_of(const struct fac_lane *lane)
 {
 	const struct fac_line *line = lane->line;
 	uint64_t block = line->head_known ? line->head.gas_limit : 0;
+	uint64_t used = lane->gas_in_flight / 1000 * line->gas_used_permille;
 
-	return block && lane->in_flight &&
-		lane->gas_in_flight / 1000 * line->gas_used_permille +
-			batch->gas_limit >
-		block;
+	if (!block || !lane->in_flight)
+		return UINT64_MAX;
+	return used < block ? block - used : 0;
 }
 
 bool fac_lane_takes(
@@ -279,9 +279,13 @@ bool fac_lane_takes(
 	return false;
 }
 
-/* The one with the least in flight; or why there is none. */
+/*
+ * The one with the least in flight; or why there is none. *room: the most gas
+ * that a block has left on a lane that is too crowded for this batch.
+ */
 static struct fac_lane *choose_lane(struct fac_line *line,
-	const struct fac_batch *batch, const struct x402_u256 *max_fee)
+	const struct fac_batch *batch, const struct x402_u256 *max_fee,
+	uint64_t *room)
 {
 	struct fac_lane *best = NULL;
 	const char *why = "no signer is leased here";
@@ -291,18 +295,21 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 	bool is_bound = fac_batch_sender(batch, &sender);
 	bool crowded = false;
 
+	*room = 0;
 	if (!x402_u256_mul_u64(max_fee, batch->gas_limit, &cost) ||
 		!x402_u256_add(&cost, &value, &cost))
 		return NULL;
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
+		uint64_t its_room = room_of(lane);
 
 		if ((is_bound &&
 			    !x402_address_equal(&lane->address, &sender)) ||
 			!fac_lane_is_fit(lane, &cost, &why))
 			continue;
-		if (is_crowded(lane, batch)) {
+		if (its_room < batch->gas_limit) {
 			crowded = true;
+			*room = its_room > *room ? its_room : *room;
 			continue;
 		}
 		if (!best || lane->in_flight < best->in_flight)
@@ -313,6 +320,18 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 	if (!best && !crowded)
 		fac_lane_note_trouble(line, why);
 	return best;
+}
+
+/* A smaller batch takes what the others leave of the next block. */
+static struct fac_lane *find_lane(struct fac_line *line,
+	struct fac_batch *batch, const struct x402_u256 *max_fee)
+{
+	uint64_t room;
+	struct fac_lane *lane = choose_lane(line, batch, max_fee, &room);
+
+	if (!lane && line->crowded && fac_batch_fit(batch, room))
+		lane = choose_lane(line, batch, max_fee, &room);
+	return lane;
 }
 
 /* ---- 3. Signing. ---- */
@@ -459,7 +478,7 @@ void fac_lane_dispatch(struct fac_line *line)
 			fac_engine_wake(line->engine, wait_ms);
 			return;
 		}
-		lane = choose_lane(line, &batch, &max_fee);
+		lane = find_lane(line, &batch, &max_fee);
 		if (!lane || !sign_batch(lane, &batch, &max_fee, &priority))
 			return;
 	}

@@ -313,10 +313,12 @@ static void learn_gas(struct fac_tx *tx, uint64_t gas_used)
 	if (tx->measured || !tx->gas_limit)
 		return;
 	tx->measured = true;
-	permille = gas_used < tx->gas_limit ? gas_used * 1000 / tx->gas_limit
-					    : 1000;
+	permille = gas_used < tx->gas_limit
+		? gas_used * 1000 / tx->gas_limit + 1
+		: 1000;
+	/* Rounded up: what is left of a block must not be thought too much. */
 	line->gas_used_permille =
-		(uint32_t)((3 * line->gas_used_permille + permille) / 4);
+		(uint32_t)((3 * line->gas_used_permille + permille + 3) / 4);
 }
 
 void fac_reconcile_take(
