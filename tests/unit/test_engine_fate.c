@@ -328,6 +328,104 @@ static void test_fate_without_the_flag_a_stranger_is_not_credited(void **state)
 	world_free(w);
 }
 
+static uint64_t nonces_taken(const struct world *w)
+{
+	struct fac_engine_stats stats;
+
+	fac_engine_stats(w->engine, &stats);
+	return stats.nonces_taken;
+}
+
+/* Another daemon has sent with our key while we were away. */
+static void test_fate_nonces_taken_while_away_are_told_loudly(void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	world_boot(w);
+	world_settle(w, (struct asking){.wait_ms = 60000}, &told);
+	world_run(w, 3000);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	world_crash(w);
+	world_steal_nonce(w, 1);
+	world_steal_nonce(w, 2);
+	world_mine(w);
+	world_boot(w);
+	world_run(w, 20000);
+	assert_int_equal(nonces_taken(w), 2);
+	assert_non_null(strstr(w->note, "somebody else sends with its key"));
+	assert_non_null(strstr(w->note, "nonces 1 to 2"));
+	world_settle(w, (struct asking){.payment = 1, .wait_ms = 60000}, &told);
+	world_run(w, 3000);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	/* Told once, and its own next nonce is no stranger's. */
+	assert_int_equal(nonces_taken(w), 2);
+	assert_int_equal(
+		world_count(w, "SELECT max(nonce) FROM transactions"), 3);
+	world_free(w);
+}
+
+static void test_fate_nonce_taken_in_flight_is_told_loudly(void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	world_boot(w);
+	world_run(w, 100);
+	world_steal_nonce(w, 0);
+	world_mine(w);
+	world_settle(w, (struct asking){.wait_ms = 60000}, &told);
+	world_run(w, 30000);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	assert_int_equal(nonces_taken(w), 1);
+	assert_non_null(strstr(w->note, "nonces 0 to 0"));
+	world_free(w);
+}
+
+static void test_fate_keys_past_is_no_strangers(void **state)
+{
+	struct world *w = world_new();
+	struct told told;
+
+	(void)state;
+	world_steal_nonce(w, 0);
+	world_mine(w);
+	world_boot(w);
+	world_settle(w, (struct asking){.wait_ms = 60000}, &told);
+	world_run(w, 3000);
+	assert_int_equal(told.result.outcome, FAC_SETTLE_SETTLED);
+	assert_int_equal(nonces_taken(w), 0);
+	assert_null(strstr(w->note, "somebody else"));
+	world_free(w);
+}
+
+static void test_fate_own_nonces_after_a_crash_are_no_strangers(void **state)
+{
+	struct world *w = world_new();
+	struct told told[2];
+
+	(void)state;
+	world_boot(w);
+	world_settle(w, (struct asking){.wait_ms = 60000}, &told[0]);
+	world_run(w, 3000);
+	w->mining = false;
+	world_settle(
+		w, (struct asking){.payment = 1, .wait_ms = 60000}, &told[1]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 2);
+	/* One mined, one in the mempool, and the chain counts both. */
+	world_crash(w);
+	world_boot(w);
+	world_run(w, 3000);
+	w->mining = true;
+	world_run(w, 3000);
+	assert_int_equal(w->payments[1].transfers, 1);
+	assert_int_equal(nonces_taken(w), 0);
+	world_free(w);
+}
+
 /* A receipt that contradicts the chain's state proves nothing. */
 static void test_fate_lying_receipt_ends_nothing(void **state)
 {
@@ -499,6 +597,13 @@ int main(void)
 		cmocka_unit_test(test_fate_reorg_across_a_crash_is_followed),
 		cmocka_unit_test(
 			test_fate_caller_amid_recovery_meets_its_payment),
+		cmocka_unit_test(
+			test_fate_nonces_taken_while_away_are_told_loudly),
+		cmocka_unit_test(
+			test_fate_nonce_taken_in_flight_is_told_loudly),
+		cmocka_unit_test(test_fate_keys_past_is_no_strangers),
+		cmocka_unit_test(
+			test_fate_own_nonces_after_a_crash_are_no_strangers),
 		cmocka_unit_test(
 			test_fate_landed_by_a_stranger_is_credited_once),
 		cmocka_unit_test(

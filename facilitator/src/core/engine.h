@@ -370,6 +370,7 @@ struct fac_engine_stats {
 	uint64_t over_ceiling;     /* refused: their gas costs too much */
 	uint64_t reorged;          /* transactions that lost their block */
 	uint64_t preempted;        /* landed by others, credited here */
+	uint64_t nonces_taken;     /* of our signers, by somebody else */
 	uint64_t credited_dropped; /* told success, and then it failed */
 	struct fac_line_stats lines[FAC_ENGINE_CHAINS_MAX];
 	size_t lines_len;

@@ -229,6 +229,7 @@ struct fac_lane {
 	/* Nonces. */
 	uint64_t floor;
 	uint64_t pending; /* the chain's next nonce, when it was asked */
+	uint64_t strange; /* below it others' nonces were told of */
 	uint64_t next_nonce;
 	uint64_t free_nonces[FAC_LANE_MAX];
 	size_t free_len;
@@ -589,6 +590,8 @@ void fac_prove_late(struct fac_job *job);
 
 /* ---- recover.c ---- */
 void fac_recover_tick(struct fac_line *line);
+/* Loudly: nonces from one on and before another are not of our journal. */
+void fac_recover_note_taken(struct fac_lane *lane, uint64_t from, uint64_t to);
 /* Something waits for long: does the chain miss a nonce below it? */
 void fac_recover_check_gap(struct fac_lane *lane);
 /* Its row speaks of these bytes, and not of a later transaction. */

@@ -645,6 +645,8 @@ static void on_replaced(void *arg, const struct fac_store_reply *reply)
 		return;
 	}
 	/* Its nonce is spent by another; ours can never land. */
+	fac_recover_note_taken(
+		tx->lane, tx->transaction.nonce, tx->transaction.nonce + 1);
 	for (size_t i = 0; i < tx->transaction.keys_len; i++) {
 		struct fac_job *job = tx->jobs[i];
 
@@ -659,13 +661,9 @@ static void on_replaced(void *arg, const struct fac_store_reply *reply)
 
 static void mark_replaced(struct fac_tx *tx)
 {
-	struct fac_engine *engine = tx->line->engine;
 	struct fac_store_lease lease = fac_lane_lease(tx->lane);
 
 	tx->replaced = true;
-	fac_engine_note(engine, true, "%s: another transaction took nonce %llu",
-		tx->line->config.network.caip2,
-		(unsigned long long)tx->transaction.nonce);
 	fac_tx_store(tx, fac_verb_mark_replaced(tx->transaction.id32, &lease),
 		on_replaced);
 }

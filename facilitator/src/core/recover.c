@@ -55,16 +55,61 @@ static bool has_bytes(const struct fac_lane *lane, uint64_t nonce)
 	return false;
 }
 
-static void open_lane(struct fac_lane *lane)
+/* One past the highest that we know to be ours. */
+static uint64_t next_own_nonce(const struct fac_lane *lane)
 {
-	uint64_t pending = lane->pending;
-	uint64_t next = lane->floor > pending ? lane->floor : pending;
+	uint64_t next = lane->floor;
 
 	/* Bytes that are not durable yet, or were not when we asked. */
 	for (const struct fac_tx *tx = lane->line->txs; tx; tx = tx->next)
 		if (tx->lane == lane && !tx->dead &&
 			tx->transaction.nonce >= next)
 			next = tx->transaction.nonce + 1;
+	return next;
+}
+
+void fac_recover_note_taken(struct fac_lane *lane, uint64_t from, uint64_t to)
+{
+	struct fac_engine *engine = lane->line->engine;
+
+	engine->stats.nonces_taken += to - from;
+	fac_engine_note(engine, true,
+		"%s: nonces %llu to %llu of signer %s are taken, and not by "
+		"this journal: somebody else sends with its key (give each "
+		"facilitator a key of its own, or all with this key one "
+		"store), or the journal is an old copy",
+		lane->line->config.network.caip2, (unsigned long long)from,
+		(unsigned long long)to - 1, lane->text);
+}
+
+/*
+ * Two journals with one key: each takes nonces that the other counts on. What
+ * a key did before its first day here is no sign of it.
+ */
+static void look_for_strangers(struct fac_lane *lane, uint64_t own)
+{
+	uint64_t from = own > lane->strange ? own : lane->strange;
+
+	if (lane->pending <= from)
+		return;
+	lane->strange = lane->pending;
+	if (own)
+		fac_recover_note_taken(lane, from, lane->pending);
+	else
+		fac_engine_note(lane->line->engine, false,
+			"%s: signer %s has sent %llu transactions that this "
+			"journal does not know",
+			lane->line->config.network.caip2, lane->text,
+			(unsigned long long)lane->pending);
+}
+
+static void open_lane(struct fac_lane *lane)
+{
+	uint64_t pending = lane->pending;
+	uint64_t own = next_own_nonce(lane);
+	uint64_t next = own > pending ? own : pending;
+
+	look_for_strangers(lane, own);
 	lane->free_len = 0;
 	for (uint64_t nonce = pending; nonce < next; nonce++) {
 		if (lane->free_len == FAC_LANE_MAX)
