@@ -175,11 +175,13 @@ async function gasUsed(devnet, sender, fromBlock) {
   return {gas, transactions};
 }
 
-/** One load against one facilitator; figures of the answers and of the chain. */
+/** One load against one facilitator; figures of the answers, of the chain and of CPU time. */
 export async function settleLoad({devnet, file}, facilitator, sender, [connections, requests, pipeline]) {
   const {payee} = devnet.info.accounts;
   const block = Number(await devnet.rpc('eth_blockNumber')) + 1;
   const before = await devnet.balanceOf(payee.address);
+  const pids = [facilitator.pid, devnet.info.anvilPid];
+  const cpuBefore = pids.map(cpuSeconds);
   const watch = watchBalance(devnet, payee.address);
   const result = await load(`${facilitator.url}/settle`, file, connections, requests, {pipeline});
   const started = performance.now() - result.seconds * 1000;
@@ -188,10 +190,11 @@ export async function settleLoad({devnet, file}, facilitator, sender, [connectio
   await sleep(1200);
   watch.done = true;
   await watch.finished;
+  const [ownUs, chainUs] = pids.map((pid, i) => (cpuSeconds(pid) - cpuBefore[i]) / requests * 1e6);
   const moved = Number((watch.balance - before) / AMOUNT);
   const {gas, transactions} = await gasUsed(devnet, sender, block);
   const seconds = (watch.at - started) / 1000;
-  return {...result, moved, transactions, confirmed_per_second: moved ? moved / seconds : 0,
+  return {...result, moved, transactions, own_us: ownUs, chain_us: chainUs, confirmed_per_second: moved ? moved / seconds : 0,
     gas_each: moved ? Number(gas) / moved : 0};
 }
 
