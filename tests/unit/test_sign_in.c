@@ -142,7 +142,7 @@ static void test_sign_in_solana_signs_the_text_of_its_twin(void **state)
 		     "Issued At: 2026-11-21T05:30:00.000Z\n"
 		     "Expiration Time: 2026-11-21T05:35:00.000Z\n"
 		     "Request ID: r\nResources:\n- https://" HOST "/a",
-		bench->address, SOLANA + 7);
+		bench->address, &SOLANA[7]);
 	written = x402_buf_take_str(&text);
 	assert_signed_by_svm(bench, proof, written);
 	assert_field(proof, "address", bench->address);
@@ -172,7 +172,7 @@ static void test_sign_in_without_statement_leaves_its_lines_out(void **state)
 		     "URI: https://" HOST "/a\nVersion: 1\nChain ID: %s\n"
 		     "Nonce: 0123456789abcdef\n"
 		     "Issued At: 2026-11-21T05:30:00.000Z",
-		bench->address, SOLANA + 7);
+		bench->address, &SOLANA[7]);
 	written = x402_buf_take_str(&text);
 	assert_signed_by_svm(bench, proof, written);
 	assert_false(x402_json_has(proof, "signatureScheme"));
