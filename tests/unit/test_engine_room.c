@@ -319,6 +319,34 @@ static void test_room_of_two_signers_is_filled_on_both(void **state)
 	world_free(w);
 }
 
+/*
+ * What is left of the first block took a small batch, which uses more of its
+ * limit than the others. The second block is filled by what batches use.
+ */
+static void test_room_is_by_gas_and_not_by_transaction(void **state)
+{
+	struct told told[40];
+	struct world *w = begin_batches(420000, 1100000, told, 0);
+	uint64_t used = 0;
+
+	(void)state;
+	w->gas_each = 34000;
+	for (unsigned i = 0; i < 40; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 1000);
+	assert_int_equal(w->txs_len, 3);
+	world_mine(w);
+	world_run(w, 1000);
+	/* Four are full; what they leave is filled by parts. */
+	assert_int_equal(w->txs_len, 3 + 5);
+	for (size_t i = 3; i < w->txs_len; i++) {
+		assert_true(used + w->txs[i].gas_limit <= 1100000);
+		used += (w->txs[i].payments_len + 1) * w->gas_each;
+	}
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +368,7 @@ int main(void)
 			test_room_for_less_than_a_quarter_is_left_alone),
 		cmocka_unit_test(test_room_for_a_quarter_is_taken),
 		cmocka_unit_test(test_room_of_two_signers_is_filled_on_both),
+		cmocka_unit_test(test_room_is_by_gas_and_not_by_transaction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

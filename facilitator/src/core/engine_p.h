@@ -262,8 +262,9 @@ struct fac_line {
 	size_t queued_len;
 	uint64_t next_late_ms; /* when to look for late ones in it */
 	struct fac_tx *txs;
-	/* Thousandths of their gas limits that transactions used, of late. */
-	uint32_t gas_used_permille;
+	/* What transactions asked for of late, and what they used of it. */
+	uint64_t gas_asked;
+	uint64_t gas_used;
 	/* No lane has room in the next block: nothing is sent until one has. */
 	bool crowded;
 	/* Batches. */

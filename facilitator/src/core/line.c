@@ -90,7 +90,6 @@ enum x402_err fac_line_init(struct fac_engine *engine, size_t index,
 	if (!config->stuck_ms)
 		config->stuck_ms = DEFAULT_STUCK_MS;
 	line->batch_payment_gas = config->batch_payment_gas;
-	line->gas_used_permille = 1000; /* until receipts tell */
 	for (size_t i = 0; i < config->signers_len; i++) {
 		enum x402_err err = init_lane(line, i);
 

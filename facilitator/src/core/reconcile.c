@@ -36,6 +36,8 @@
 #define FINISH_MIN_MS 100
 #define FINISH_MAX_MS 5000
 #define GWEI          UINT64_C(1000000000)
+/* What transactions use is remembered for so many blocks full of them. */
+#define LATE_BLOCKS 4
 
 /* ---- Ends. ---- */
 
@@ -305,20 +307,25 @@ static void note_landed(struct fac_tx *tx)
 	fac_tx_commit(tx);
 }
 
+/*
+ * By gas, not by transaction: small batches use another share than large ones,
+ * and a block is filled by these.
+ */
 static void learn_gas(struct fac_tx *tx, uint64_t gas_used)
 {
 	struct fac_line *line = tx->line;
-	uint64_t permille;
+	uint64_t late = line->head_known ? LATE_BLOCKS * line->head.gas_limit
+					 : UINT64_MAX;
 
-	if (tx->measured || !tx->gas_limit)
+	if (tx->measured)
 		return;
 	tx->measured = true;
-	permille = gas_used < tx->gas_limit
-		? gas_used * 1000 / tx->gas_limit + 1
-		: 1000;
-	/* Rounded up: what is left of a block must not be thought too much. */
-	line->gas_used_permille =
-		(uint32_t)((3 * line->gas_used_permille + permille + 3) / 4);
+	line->gas_asked += tx->gas_limit;
+	line->gas_used += gas_used < tx->gas_limit ? gas_used : tx->gas_limit;
+	if (line->gas_asked > late) {
+		line->gas_asked /= 2;
+		line->gas_used /= 2;
+	}
 }
 
 void fac_reconcile_take(
