@@ -47,7 +47,7 @@ export const scenarios = [
       await context.daemons[i].exited;
     }, async (i) => { context.daemons[i] = await context.startDaemon(); })},
   {name: 'two daemons on PostgreSQL, one paused', what: 'SIGSTOP of the one that has the lane, past its lease, then SIGCONT',
-    ...ofTwo, namedInShort: true, inject: (context) => strikeInTurn(context,
+    ...ofTwo, inject: (context) => strikeInTurn(context,
       async (i) => { context.daemons[i].child.kill('SIGSTOP'); },
       async (i) => { context.daemons[i].child.kill('SIGCONT'); })},
   {name: 'PostgreSQL restarted', what: 'ended in order and as a crash, in turn, and away for a second',

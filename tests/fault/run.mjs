@@ -83,8 +83,6 @@ export async function runFault(scenario) {
     const balance = await devnet.balanceOf(devnet.info.accounts.payee.address);
     const label = scenario.name.replace(/[^a-z0-9]+/g, '-');
     const payments = await makePayments(devnet.info, Math.ceil((LEAD_MS + lastsMs + TAIL_MS) / GAP_MS), label);
-    // Without a key one may be told `duplicate_settlement` of its own request (docs/reliability.md): the full form tries.
-    if (scenario.namedInShort && !FULL) for (const payment of payments) payment.key ??= `key-${payment.name}-0123456789`;
     context.payments = payments;
     load = startLoad(context.url, payments, {gapMs: GAP_MS});
     await sleep(LEAD_MS);
