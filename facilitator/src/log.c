@@ -167,15 +167,24 @@ static void add_escaped(struct fac_log_line *line, unsigned char byte)
 
 	if (byte == '"' || byte == '\\')
 		snprintf(text, sizeof(text), "\\%c", byte);
-	else if (byte < ' ' || byte >= 127)
-		snprintf(text, sizeof(text), "\\x%02x", byte);
 	else
-		snprintf(text, sizeof(text), "%c", byte);
+		snprintf(text, sizeof(text), "\\x%02x", byte);
 	add(line, text, strlen(text));
 }
 
+/* How many bytes from p on are ASCII and stand for themselves? */
+static size_t ascii_len(const char *p)
+{
+	size_t len = 0;
+
+	while (p[len] >= ' ' && p[len] < 127 && p[len] != '"' && p[len] != '\\')
+		len++;
+	return len;
+}
+
 /*
- * Bytes of the letter at p that may be shown as they are; 0: escape the first.
+ * Bytes of the letter at p beyond ASCII that may be shown as they are; 0:
+ * escape the first.
  * U+0080 to U+009F are controls too: terminals take U+009B for ESC [.
  */
 static size_t letter_len(const char *p)
@@ -208,8 +217,10 @@ void fac_log_str(struct fac_log_line *line, const char *key, const char *value)
 	}
 	add(line, "\"", 1);
 	for (const char *p = value; *p;) {
-		size_t len = letter_len(p);
+		size_t len = ascii_len(p);
 
+		if (!len)
+			len = letter_len(p);
 		if (len)
 			add(line, p, len);
 		else
