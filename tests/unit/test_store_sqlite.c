@@ -93,7 +93,7 @@ static void test_store_sqlite_of_a_newer_daemon_is_refused(void **state)
 	assert_int_equal(reopen(f, &info), X402_ERR_VERSION);
 	assert_non_null(strstr(info.text, "999"));
 	/* The lock was given back. */
-	sqlite_house_exec(f->path, "PRAGMA user_version = 4");
+	sqlite_house_exec(f->path, "PRAGMA user_version = 5");
 	assert_int_equal(reopen(f, &info), X402_OK);
 }
 
@@ -258,6 +258,57 @@ static void test_store_sqlite_retiring_looks_at_few_transactions(void **state)
 	assert_in_range(atomic_load(&retire_steps), 400, 16000);
 }
 
+static int count_tables(void *user, int len, char **texts, char **names)
+{
+	unsigned *count = user;
+
+	(void)len;
+	(void)names;
+	*count += strcmp(texts[1], "OpenEphemeral") == 0;
+	return 0;
+}
+
+static int want_ok(void *user, int len, char **texts, char **names)
+{
+	(void)user;
+	(void)len;
+	(void)names;
+	assert_string_equal(texts[0], "ok");
+	return 0;
+}
+
+/* SQLite would, for lists after IN, at each row that it writes. */
+static void test_store_sqlite_checks_of_a_payment_make_no_tables(void **state)
+{
+	static const char *const steps[] = {
+		"EXPLAIN UPDATE payments SET state = 'signed' WHERE sequence = "
+		"1",
+		"EXPLAIN INSERT INTO payments SELECT * FROM payments"};
+	struct fixture *f = *state;
+	unsigned tables[2] = {0};
+	sqlite3 *db;
+
+	reserve_index(f, 1);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(sqlite3_exec(db, steps[i], count_tables,
+					 &tables[i], NULL),
+			SQLITE_OK);
+	assert_int_equal(tables[0], 0);
+	/* One for reading what it writes. */
+	assert_int_equal(tables[1], 1);
+	/* The schema's text was changed in place, and means what it meant. */
+	assert_int_equal(
+		sqlite3_exec(db, "PRAGMA integrity_check", want_ok, NULL, NULL),
+		SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db,
+			"UPDATE payments SET state = 'nothing of the kind'",
+			NULL, NULL, NULL),
+		SQLITE_CONSTRAINT);
+	sqlite3_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +324,8 @@ int main(void)
 			test_store_sqlite_life_of_a_payment_scans_no_payments),
 		STORE_TEST(
 			test_store_sqlite_retiring_looks_at_few_transactions),
+		STORE_TEST(
+			test_store_sqlite_checks_of_a_payment_make_no_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,9 +117,8 @@ static enum x402_err sum_taken(struct fac_sqlite *db,
 	enum x402_err err = sum_rows(
 		fac_sqlite_bound(db,
 			"SELECT amount FROM payments WHERE network = ?1"
-			" AND asset = ?2 AND payer = ?3 AND state IN"
-			" ('reserved', 'signed', 'broadcast', 'replaced')"
-			" LIMIT ?4",
+			" AND asset = ?2 AND payer = ?3 AND" FAC_UNSETTLED
+			"LIMIT ?4",
 			"taai", hold->network, hold->asset.bytes,
 			hold->payer.bytes, (uint64_t)FAC_HOLD_ROWS_MAX + 1),
 		ret_sum, ret_fits);

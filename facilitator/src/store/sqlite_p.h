@@ -106,9 +106,14 @@ uint64_t fac_sqlite_now_ms(void);
 	" calldata, state_calldata, gas_limit, may_share, cost_gwei,"    \
 	" state, reason, message, transaction_hash, block_number,"       \
 	" credited, answer, created_ms, updated_ms "
+#define FAC_PAYMENT_COLUMNS_LEN 33
 /* A condition on payments: whose key ?1 is. */
 #define FAC_PAYMENT_OF_KEY \
 	" sequence = (SELECT payment FROM claims WHERE key = ?1) "
+/* Another: word for word that of the index payments_unsettled. */
+#define FAC_UNSETTLED                                 \
+	" (state = 'reserved' OR state = 'signed' OR" \
+	" state = 'broadcast' OR state = 'replaced') "
 X402_MUST_USE enum x402_err fac_sqlite_add_payment(
 	sqlite3_stmt *stmt, struct fac_verb *verb);
 /* Replace the reply's payments by the first row of stmt. NOT_FOUND. */
@@ -134,9 +139,13 @@ X402_MUST_USE enum x402_err fac_sqlite_step(struct fac_sqlite *db,
 /* Its history alone: for verbs that write state with other columns. */
 X402_MUST_USE enum x402_err fac_sqlite_event(struct fac_sqlite *db,
 	uint64_t sequence, enum fac_payment_state state, const char *note);
-/* One end, without its reply. CONFLICT: the row stays as it is. */
+/*
+ * One end; adds the row as it is afterwards to the reply. CONFLICT: that stays
+ * as it was.
+ */
 X402_MUST_USE enum x402_err fac_sqlite_end(struct fac_sqlite *db,
-	const struct fac_store_end *end, const char *owner);
+	const struct fac_store_end *end, const char *owner,
+	struct fac_verb *verb);
 
 enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb);
 enum x402_err fac_sqlite_release(struct fac_sqlite *db, struct fac_verb *verb);

@@ -98,17 +98,22 @@ enum x402_err fac_sqlite_add_payment(sqlite3_stmt *stmt, struct fac_verb *verb)
 	return X402_OK;
 }
 
+static void forget_payments(struct fac_verb *verb)
+{
+	for (size_t i = 0; i < verb->reply.payments_len; i++)
+		fac_payment_clear(&verb->payments[i]);
+	verb->reply.payments_len = 0;
+	free(verb->payments);
+	verb->payments = NULL;
+}
+
 enum x402_err fac_sqlite_load_first(sqlite3_stmt *stmt, struct fac_verb *verb)
 {
 	enum x402_err err = fac_sqlite_one(stmt);
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < verb->reply.payments_len; i++)
-		fac_payment_clear(&verb->payments[i]);
-	verb->reply.payments_len = 0;
-	free(verb->payments);
-	verb->payments = NULL;
+	forget_payments(verb);
 	err = fac_sqlite_add_payment(stmt, verb);
 	fac_sqlite_done(stmt);
 	return err;
@@ -196,8 +201,14 @@ enum x402_err fac_sqlite_step(struct fac_sqlite *db, uint64_t sequence,
 
 /* ---- Reserving. ---- */
 
+/* As it is bound, and read again. */
+static uint64_t clamped(uint64_t value)
+{
+	return value > INT64_MAX ? INT64_MAX : value;
+}
+
 static void bind_terms(sqlite3_stmt *stmt, const struct fac_payment *payment,
-	uint64_t spend_day)
+	uint64_t spend_day, uint64_t now_ms)
 {
 	char amount[X402_U256_DEC_SIZE];
 	uint8_t id16[16] = {0};
@@ -236,7 +247,7 @@ static void bind_terms(sqlite3_stmt *stmt, const struct fac_payment *payment,
 	fac_sqlite_bind_u64(stmt, 24, payment->cost_gwei);
 	if (spend_day)
 		fac_sqlite_bind_u64(stmt, 25, spend_day);
-	fac_sqlite_bind_u64(stmt, 26, fac_sqlite_now_ms());
+	fac_sqlite_bind_u64(stmt, 26, now_ms);
 }
 
 static enum x402_err insert_references(struct fac_sqlite *db,
@@ -253,9 +264,31 @@ static enum x402_err insert_references(struct fac_sqlite *db,
 	return err;
 }
 
-static enum x402_err insert_payment(struct fac_sqlite *db,
-	const struct fac_payment *payment, uint64_t spend_day)
+/* The reply is what was written, without reading it. */
+static void show_inserted(struct fac_verb *verb, uint64_t now_ms)
 {
+	struct fac_payment *row = fac_verb_add_payment(verb);
+
+	fac_payment_copy(&verb->payment, row);
+	row->valid_before_unix_s = clamped(row->valid_before_unix_s);
+	row->references_len = 0;
+	row->state = FAC_PAYMENT_RESERVED;
+	row->reason = X402_REASON_NONE;
+	row->message[0] = '\0';
+	row->transaction[0] = '\0';
+	row->block_number = 0;
+	row->credited = false;
+	free(row->answer);
+	row->answer = NULL;
+	row->created_ms = now_ms;
+	row->updated_ms = now_ms;
+}
+
+static enum x402_err insert_payment(
+	struct fac_sqlite *db, struct fac_verb *verb, uint64_t spend_day)
+{
+	const struct fac_payment *payment = &verb->payment;
+	uint64_t now_ms = fac_sqlite_now_ms();
 	sqlite3_stmt *stmt = fac_sqlite_prepare(db,
 		"INSERT INTO payments (key, id, network, wire_network, asset,"
 		" payer, pay_to, amount, nonce, valid_before, scheme,"
@@ -270,7 +303,7 @@ static enum x402_err insert_payment(struct fac_sqlite *db,
 
 	if (!stmt)
 		return X402_ERR_STORE;
-	bind_terms(stmt, payment, spend_day);
+	bind_terms(stmt, payment, spend_day, now_ms);
 	err = fac_sqlite_exec(stmt);
 	sequence = (uint64_t)sqlite3_last_insert_rowid(db->sqlite);
 	if (!err)
@@ -281,8 +314,11 @@ static enum x402_err insert_payment(struct fac_sqlite *db,
 			payment->valid_before_unix_s));
 	if (!err)
 		err = insert_references(db, payment, sequence);
-	return err ? err
-		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+	if (!err)
+		err = fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
+	if (!err)
+		show_inserted(verb, now_ms);
+	return err;
 }
 
 /*
@@ -322,7 +358,7 @@ static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 
 	if (!stmt)
 		return X402_ERR_STORE;
-	bind_terms(stmt, payment, spend_day);
+	bind_terms(stmt, payment, spend_day, fac_sqlite_now_ms());
 	fac_sqlite_bind_u64(stmt, 27, sequence);
 	err = fac_sqlite_exec(stmt);
 	if (!err)
@@ -335,32 +371,57 @@ static enum x402_err update_payment(struct fac_sqlite *db, uint64_t sequence,
 		   : fac_sqlite_event(db, sequence, FAC_PAYMENT_RESERVED, "");
 }
 
-/* Claims of authorizations that old were forgotten: fail closed. */
-static enum x402_err check_forgotten(
-	struct fac_sqlite *db, struct fac_verb *verb)
-{
-	enum x402_err err = fac_sqlite_exists(fac_sqlite_bound(db,
-		"SELECT 1 FROM heartbeat WHERE one = 1 AND forgotten_s > ?1",
-		"i", verb->payment.valid_before_unix_s));
+/* What the store knows of a key that is to be reserved. */
+struct standing {
+	bool is_claimed;
+	uint64_t sequence; /* 0: no row has the key, or it was retired */
+	enum fac_payment_state state;
+	uint64_t forgotten_s;
+};
 
-	if (err)
-		return err == X402_ERR_NOT_FOUND ? X402_OK : err;
-	snprintf(verb->reply.message, sizeof(verb->reply.message),
-		"its validBefore is long past; nothing was sent");
-	return X402_ERR_POLICY;
+static enum x402_err find_standing(struct fac_sqlite *db,
+	const uint8_t key32[32], struct standing *ret_standing)
+{
+	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+		"SELECT h.forgotten_s, c.payment IS NOT NULL,"
+		" coalesce(p.sequence, 0), p.state FROM heartbeat AS h"
+		" LEFT JOIN claims AS c ON c.key = ?1"
+		" LEFT JOIN payments AS p ON p.sequence = c.payment"
+		" WHERE h.one = 1",
+		"k", key32);
+	enum x402_err err = fac_sqlite_one(stmt);
+	char state[16];
+
+	if (err) /* the heartbeat is always there */
+		return X402_ERR_STORE;
+	*ret_standing = (struct standing){
+		.forgotten_s = fac_sqlite_u64(stmt, 0),
+		.is_claimed = fac_sqlite_u64(stmt, 1) != 0,
+		.sequence = fac_sqlite_u64(stmt, 2)};
+	fac_sqlite_text(stmt, 3, state, sizeof(state));
+	fac_sqlite_done(stmt);
+	return !ret_standing->sequence ||
+			fac_payment_state_parse(state, &ret_standing->state)
+		? X402_OK
+		: X402_ERR_STORE;
 }
 
-/* Its row was retired; what has no end of its own is claimed all the same. */
-static enum x402_err check_retired(struct fac_sqlite *db, struct fac_verb *verb)
+/* POLICY with a message: what is dead or was retired is claimed all the same.
+ */
+static enum x402_err check_standing(
+	const struct standing *standing, struct fac_verb *verb)
 {
-	enum x402_err err = fac_sqlite_exists(
-		fac_sqlite_bound(db, "SELECT 1 FROM claims WHERE key = ?1", "k",
-			verb->payment.key32));
+	const char *why = NULL;
 
-	if (err)
-		return err == X402_ERR_NOT_FOUND ? X402_OK : err;
-	snprintf(verb->reply.message, sizeof(verb->reply.message),
-		"it was used here before, long ago; nothing was sent");
+	/* Claims of authorizations that old were forgotten: fail closed. */
+	if (standing->forgotten_s > verb->payment.valid_before_unix_s)
+		why = "its validBefore is long past; nothing was sent";
+	/* Its row was retired; it has no end of its own. */
+	else if (standing->is_claimed && !standing->sequence)
+		why = "it was used here before, long ago; nothing was sent";
+	if (!why)
+		return X402_OK;
+	snprintf(verb->reply.message, sizeof(verb->reply.message), "%s", why);
 	return X402_ERR_POLICY;
 }
 
@@ -375,9 +436,8 @@ static bool is_key_taken(
 enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb)
 {
 	const struct fac_payment *payment = &verb->payment;
-	enum fac_payment_state state;
+	struct standing standing;
 	uint64_t spend_day = 0;
-	uint64_t sequence = 0; /* 0: no row has the key */
 	enum x402_err err;
 
 	if (payment->idempotency_key[0]) {
@@ -389,29 +449,31 @@ enum x402_err fac_sqlite_reserve(struct fac_sqlite *db, struct fac_verb *verb)
 		if (err && err != X402_ERR_NOT_FOUND)
 			return err;
 	}
-	err = fac_sqlite_find_payment(db, payment->key32, &sequence, &state);
-	if (!err && !fac_payment_may_follow(state, FAC_PAYMENT_RESERVED))
-		return fac_sqlite_load_payment(db, payment->key32, verb);
-	if (err && err != X402_ERR_NOT_FOUND)
+	err = find_standing(db, payment->key32, &standing);
+	if (err)
 		return err;
-	err = check_forgotten(db, verb);
-	if (!err && !sequence)
-		err = check_retired(db, verb);
+	if (standing.sequence &&
+		!fac_payment_may_follow(standing.state, FAC_PAYMENT_RESERVED))
+		return fac_sqlite_load_payment(db, payment->key32, verb);
+	err = check_standing(&standing, verb);
 	if (!err)
 		err = fac_sqlite_spend(db, verb, &spend_day);
 	if (err)
 		return err;
+	forget_payments(verb);
 	err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE holds SET used = 1 WHERE key = ?1 AND used = 0", "k",
 		payment->key32));
-	if (!err && sequence)
-		err = update_payment(db, sequence, payment, spend_day);
+	if (!err && standing.sequence)
+		err = update_payment(db, standing.sequence, payment, spend_day);
 	else if (!err)
-		err = insert_payment(db, payment, spend_day);
+		err = insert_payment(db, verb, spend_day);
+	if (!err && standing.sequence)
+		err = fac_sqlite_load_payment(db, payment->key32, verb);
 	if (err)
 		return err == X402_ERR_CONFLICT ? X402_ERR_STORE : err;
 	verb->reply.claimed = true;
-	return fac_sqlite_load_payment(db, payment->key32, verb);
+	return X402_OK;
 }
 
 /* ---- Giving up and passing on. ---- */
@@ -495,92 +557,94 @@ enum x402_err fac_sqlite_take_over(struct fac_sqlite *db, struct fac_verb *verb)
 
 /* ---- Ends. ---- */
 
-/* What an end asks of the row that it ends. */
+/* What an end asks of the row that it ends, beside the payment itself. */
 struct ending {
 	uint64_t sequence;
-	enum fac_payment_state state;
-	bool is_owners;  /* of the owner that ends it... */
-	bool is_of;      /* ...and of the transaction that this end speaks of */
+	bool is_of;      /* of the transaction that this end speaks of */
 	bool is_limited; /* its cost counts somewhere */
-	uint64_t cost_gwei;
 };
 
-static enum x402_err find_ending(struct fac_sqlite *db,
-	const struct fac_store_end *end, const char *owner,
+/* Adds the payment to the reply. */
+static enum x402_err load_ending(struct fac_sqlite *db,
+	const struct fac_store_end *end, struct fac_verb *verb,
 	struct ending *ret_ending)
 {
 	sqlite3_stmt *stmt = fac_sqlite_bound(db,
-		"SELECT sequence, state, owner, coalesce(tx, 0),"
+		"SELECT" FAC_PAYMENT_COLUMNS ", sequence, coalesce(tx, 0),"
 		" coalesce((SELECT a.tx FROM attempts AS a"
-		" WHERE a.hash = ?2), 0), spend_day IS NOT NULL, cost_gwei"
+		" WHERE a.hash = ?2), 0), spend_day IS NOT NULL"
 		" FROM payments WHERE" FAC_PAYMENT_OF_KEY,
 		"kk", end->key32, end->of32);
 	enum x402_err err = fac_sqlite_one(stmt);
-	char present[FAC_OWNER_SIZE];
-	char state[16];
 
 	if (err)
 		return err;
-	fac_sqlite_text(stmt, 1, state, sizeof(state));
-	fac_sqlite_text(stmt, 2, present, sizeof(present));
 	*ret_ending = (struct ending){
-		.sequence = fac_sqlite_u64(stmt, 0),
-		.is_owners = strcmp(present, owner) == 0,
-		.is_of = fac_sqlite_u64(stmt, 3) == fac_sqlite_u64(stmt, 4),
-		.is_limited = fac_sqlite_u64(stmt, 5) != 0,
-		.cost_gwei = fac_sqlite_u64(stmt, 6),
+		.sequence = fac_sqlite_u64(stmt, FAC_PAYMENT_COLUMNS_LEN),
+		.is_of = fac_sqlite_u64(stmt, FAC_PAYMENT_COLUMNS_LEN + 1) ==
+			fac_sqlite_u64(stmt, FAC_PAYMENT_COLUMNS_LEN + 2),
+		.is_limited = fac_sqlite_u64(
+				      stmt, FAC_PAYMENT_COLUMNS_LEN + 3) != 0,
 	};
+	err = fac_sqlite_add_payment(stmt, verb);
 	fac_sqlite_done(stmt);
-	return fac_payment_state_parse(state, &ret_ending->state)
-		? X402_OK
-		: X402_ERR_STORE;
+	return err;
 }
 
+/* Writes it to the row and to the payment that was read from there. */
 static enum x402_err write_end(struct fac_sqlite *db, uint64_t sequence,
-	const struct fac_store_end *end, uint64_t cost_gwei)
+	const struct fac_store_end *end, struct fac_payment *payment)
 {
 	uint8_t hash32[32];
+	sqlite3_stmt *stmt;
+
+	payment->state = end->state;
+	payment->updated_ms = fac_sqlite_now_ms();
+	payment->reason = end->reason;
+	memcpy(payment->message, end->message, sizeof(payment->message));
+	payment->block_number = end->block_number;
+	if (end->cost_gwei != FAC_COST_KEEP)
+		payment->cost_gwei = end->cost_gwei;
 	/* A hash that is none of ours is somebody else's. */
-	sqlite3_stmt *stmt = fac_sqlite_bound(db,
+	stmt = fac_sqlite_bound(db,
 		"UPDATE payments SET state = ?2, updated_ms = ?3, reason = ?4,"
 		" message = ?5, block_number = ?6, cost_gwei = ?7,"
 		" transaction_hash = coalesce(?8, transaction_hash),"
 		" other_hash = CASE WHEN ?8 IS NULL THEN other_hash"
 		" WHEN EXISTS (SELECT 1 FROM attempts WHERE hash = ?8)"
 		" THEN NULL ELSE ?8 END WHERE sequence = ?1",
-		"itittii", sequence, fac_payment_state_text(end->state),
-		fac_sqlite_now_ms(), x402_reason_wire(end->reason),
-		end->message, end->block_number, cost_gwei);
-
+		"itittii", sequence, fac_payment_state_text(payment->state),
+		payment->updated_ms, x402_reason_wire(payment->reason),
+		payment->message, payment->block_number, payment->cost_gwei);
 	if (!stmt)
 		return X402_ERR_STORE;
 	if (end->transaction[0]) {
 		if (x402_hex_decode_fixed(end->transaction, hash32, 32))
 			return X402_ERR_STORE;
 		fac_sqlite_bind_bytes(stmt, 8, x402_span(hash32, 32));
+		hash_text(hash32, payment->transaction);
 	}
 	return fac_sqlite_exec(stmt);
 }
 
 /* All of an end but whether it may be: see fac_sqlite_end. */
 static enum x402_err apply_end(struct fac_sqlite *db,
-	const struct ending *ending, const struct fac_store_end *end)
+	const struct ending *ending, const struct fac_store_end *end,
+	struct fac_payment *payment)
 {
 	uint64_t sequence = ending->sequence;
-	bool costs = end->cost_gwei != FAC_COST_KEEP;
 	bool replaced = end->state == FAC_PAYMENT_REPLACED;
 	enum x402_err err = X402_OK;
 
-	if (costs && (ending->is_limited || replaced))
+	if (end->cost_gwei != FAC_COST_KEEP && (ending->is_limited || replaced))
 		err = fac_sqlite_spend_anew(db, sequence, end->cost_gwei);
 	if (err)
 		return err;
 	/* The next transaction tells reason, message and hash. */
 	if (replaced)
 		return fac_sqlite_step(
-			db, sequence, ending->state, end->state, end->message);
-	err = write_end(
-		db, sequence, end, costs ? end->cost_gwei : ending->cost_gwei);
+			db, sequence, payment->state, end->state, end->message);
+	err = write_end(db, sequence, end, payment);
 	if (!err)
 		err = fac_sqlite_event(db, sequence, end->state, end->message);
 	if (!err && fac_payment_is_final(end->state))
@@ -590,30 +654,40 @@ static enum x402_err apply_end(struct fac_sqlite *db,
 
 /* The owner's own, and of its present transaction: see fac_store_finish. */
 enum x402_err fac_sqlite_end(struct fac_sqlite *db,
-	const struct fac_store_end *end, const char *owner)
+	const struct fac_store_end *end, const char *owner,
+	struct fac_verb *verb)
 {
 	struct ending ending;
-	enum x402_err err = find_ending(db, end, owner, &ending);
+	struct fac_payment *payment;
+	enum x402_err err = load_ending(db, end, verb, &ending);
 
-	/* The same end twice, after a crash between journal and answer. */
-	if (err || ending.state == end->state)
+	if (err)
 		return err;
+	payment = &verb->payments[verb->reply.payments_len - 1];
+	/* The same end twice, after a crash between journal and answer. */
+	if (payment->state == end->state)
+		return X402_OK;
 	/* Back to BROADCAST goes by mark_dropped only. */
-	if (end->state == FAC_PAYMENT_BROADCAST || !ending.is_owners ||
+	if (end->state == FAC_PAYMENT_BROADCAST ||
+		strcmp(payment->owner, owner) != 0 ||
 		(!ending.is_of && end->state != FAC_PAYMENT_SETTLED) ||
-		!fac_payment_may_follow(ending.state, end->state))
+		!fac_payment_may_follow(payment->state, end->state))
 		return X402_ERR_CONFLICT;
-	return apply_end(db, &ending, end);
+	err = apply_end(db, &ending, end, payment);
+	if (err)
+		/* Half of it may stand: no row that stayed as it is. */
+		return err == X402_ERR_CONFLICT ? X402_ERR_STORE : err;
+	if (end->state != FAC_PAYMENT_REPLACED)
+		return X402_OK;
+	/* What that wrote, it wrote elsewhere. */
+	verb->reply.payments_len--;
+	fac_payment_clear(payment);
+	return load_ending(db, end, verb, &ending);
 }
 
 enum x402_err fac_sqlite_finish(struct fac_sqlite *db, struct fac_verb *verb)
 {
-	enum x402_err err = fac_sqlite_end(db, &verb->ends[0], verb->owner);
-	enum x402_err loaded = X402_OK;
-
-	if (!err || err == X402_ERR_CONFLICT)
-		loaded = fac_sqlite_load_payment(db, verb->ends[0].key32, verb);
-	return loaded ? loaded : err;
+	return fac_sqlite_end(db, &verb->ends[0], verb->owner, verb);
 }
 
 /* Again, after a reply that got lost? */
@@ -673,7 +747,7 @@ enum x402_err fac_sqlite_grant(struct fac_sqlite *db, struct fac_verb *verb)
 
 	if (err || !verb->reply.claimed)
 		return err;
-	err = fac_sqlite_end(db, &verb->ends[0], verb->owner);
+	err = fac_sqlite_end(db, &verb->ends[0], verb->owner, verb);
 	if (!err)
 		err = fac_sqlite_credit(db, verb);
 	/* Nobody had the row before us, so nobody has the answer. */

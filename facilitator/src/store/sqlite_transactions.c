@@ -118,18 +118,40 @@ static enum x402_err link_payment(struct fac_sqlite *db, struct fac_verb *verb,
 		return X402_ERR_STORE;
 	if (!fac_payment_may_follow(state, FAC_PAYMENT_SIGNED))
 		return X402_ERR_CONFLICT;
-	err = fac_sqlite_exec(fac_sqlite_bound(db,
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"INSERT INTO transaction_payments (tx, position, payment)"
+		" VALUES (?1, ?2, ?3)",
+		"iii", sequence, (uint64_t)position, payment));
+}
+
+/* The history of all payments that this is the newest transaction of. */
+static enum x402_err write_events(struct fac_sqlite *db, uint64_t sequence,
+	enum fac_payment_state state, const char *note)
+{
+	return fac_sqlite_exec(fac_sqlite_bound(db,
+		"INSERT INTO payment_events (payment, state, at_ms, note)"
+		" SELECT l.payment, ?2, ?3, ?4 FROM transaction_payments AS l"
+		" JOIN payments AS p ON p.sequence = l.payment"
+		" WHERE l.tx = ?1 AND p.tx = ?1 ORDER BY l.position",
+		"itit", sequence, fac_payment_state_text(state),
+		fac_sqlite_now_ms(), note));
+}
+
+/* CONFLICT: one of them is in it twice. */
+static enum x402_err sign_linked(struct fac_sqlite *db, uint64_t sequence,
+	const struct fac_transaction *transaction)
+{
+	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
 		"UPDATE payments SET state = 'signed', updated_ms = ?2,"
-		" tx = ?3, transaction_hash = ?4 WHERE sequence = ?1",
-		"iiik", payment, fac_sqlite_now_ms(), sequence,
-		transaction->id32));
-	if (!err)
-		err = fac_sqlite_event(db, payment, FAC_PAYMENT_SIGNED, "");
-	return err ? err
-		   : fac_sqlite_exec(fac_sqlite_bound(db,
-			     "INSERT INTO transaction_payments"
-			     " (tx, position, payment) VALUES (?1, ?2, ?3)",
-			     "iii", sequence, (uint64_t)position, payment));
+		" tx = ?1, transaction_hash = ?3 WHERE sequence IN"
+		" (SELECT payment FROM transaction_payments WHERE tx = ?1)",
+		"iik", sequence, fac_sqlite_now_ms(), transaction->id32));
+
+	if (err)
+		return err;
+	if ((size_t)sqlite3_changes(db->sqlite) != transaction->keys_len)
+		return X402_ERR_CONFLICT;
+	return write_events(db, sequence, FAC_PAYMENT_SIGNED, "");
 }
 
 enum x402_err fac_sqlite_journal_signed(
@@ -148,7 +170,7 @@ enum x402_err fac_sqlite_journal_signed(
 		err = write_transaction(db, transaction, &sequence);
 	for (size_t i = 0; i < transaction->keys_len && !err; i++)
 		err = link_payment(db, verb, sequence, i);
-	return err;
+	return err ? err : sign_linked(db, sequence, transaction);
 }
 
 enum x402_err fac_sqlite_journal_attempt(
@@ -222,6 +244,39 @@ static enum x402_err read_payments(
 	return err;
 }
 
+static enum fac_payment_state state_at(
+	const struct x402_buf *numbers, size_t at)
+{
+	return (enum fac_payment_state)fac_sqlite_number_at(numbers, at + 8);
+}
+
+static bool may_step(enum fac_payment_state from, enum fac_payment_state to)
+{
+	return !fac_payment_is_final(from) && fac_payment_may_follow(from, to);
+}
+
+static bool may_all_step(
+	const struct x402_buf *numbers, enum fac_payment_state to)
+{
+	for (size_t at = 0; at < numbers->len; at += 16)
+		if (!may_step(state_at(numbers, at), to))
+			return false;
+	return true;
+}
+
+/* All payments whose newest transaction this is, at once. */
+static enum x402_err step_all(struct fac_sqlite *db, uint64_t sequence,
+	enum fac_payment_state to, const char *note)
+{
+	enum x402_err err = fac_sqlite_exec(fac_sqlite_bound(db,
+		"UPDATE payments SET state = ?2, updated_ms = ?3"
+		" WHERE" PAYMENTS_OF_TX,
+		"iti", sequence, fac_payment_state_text(to),
+		fac_sqlite_now_ms()));
+
+	return err ? err : write_events(db, sequence, to, note);
+}
+
 /*
  * Step those payments that may take the step; the others stay, and so do
  * those that have ended: only a reorg takes an end back, and this is none.
@@ -231,17 +286,17 @@ static enum x402_err step_payments(struct fac_sqlite *db, uint64_t sequence,
 {
 	struct x402_buf numbers = {0};
 	enum x402_err err = read_payments(db, sequence, &numbers);
+	bool all = !err && may_all_step(&numbers, to);
 
-	for (size_t at = 0; at < numbers.len && !err; at += 16) {
-		enum fac_payment_state from =
-			(enum fac_payment_state)fac_sqlite_number_at(
-				&numbers, at + 8);
+	if (all)
+		err = step_all(db, sequence, to, note);
+	for (size_t at = 0; at < numbers.len && !err && !all; at += 16) {
+		enum fac_payment_state from = state_at(&numbers, at);
 
-		if (fac_payment_is_final(from) ||
-			!fac_payment_may_follow(from, to))
-			continue;
-		err = fac_sqlite_step(
-			db, fac_sqlite_number_at(&numbers, at), from, to, note);
+		if (may_step(from, to))
+			err = fac_sqlite_step(db,
+				fac_sqlite_number_at(&numbers, at), from, to,
+				note);
 	}
 	x402_buf_clear(&numbers);
 	return err;
@@ -299,17 +354,9 @@ enum x402_err fac_sqlite_mark_mined(
 			"ikki", row.sequence, mined->hash32,
 			mined->block_hash32, mined->block_number));
 	for (size_t i = 0; i < verb->ends_len && !err; i++) {
-		struct fac_verb one = {0};
-
-		err = fac_sqlite_end(db, &verb->ends[i], verb->owner);
+		err = fac_sqlite_end(db, &verb->ends[i], verb->owner, verb);
 		if (err == X402_ERR_CONFLICT)
 			err = X402_OK; /* its row stays as it is */
-		if (!err)
-			err = fac_sqlite_load_payment(
-				db, verb->ends[i].key32, &one);
-		if (!err)
-			*fac_verb_add_payment(verb) = one.payments[0];
-		free(one.payments);
 	}
 	return err;
 }
