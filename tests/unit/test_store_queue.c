@@ -1,5 +1,5 @@
 /*
- * Two lines: those that money waits for, and those who only look.
+ * Three lines: what was signed, what else money waits for, and who only looks.
  */
 #include "cmocka_house.h"
 
@@ -104,6 +104,82 @@ static void test_queue_bounds_what_strangers_cost_a_group(void **state)
 	}
 }
 
+/* What was signed is not sent before it is written. */
+static void test_queue_lets_what_was_signed_pass_the_last_block(void **state)
+{
+	struct fac_verb_queue queue;
+	struct fac_verb *verb;
+	size_t len;
+
+	(void)state;
+	fac_verb_queue_init(&queue);
+	add(&queue, FAC_VERB_MARK_MINED, false);
+	add(&queue, FAC_VERB_RESERVE, false);
+	add(&queue, FAC_VERB_JOURNAL_SIGNED, false);
+	add(&queue, FAC_VERB_JOURNAL_ATTEMPT, false);
+	verb = fac_verb_queue_take(&queue, &len);
+	assert_int_equal(len, 4);
+	for (size_t i = 0; verb; i++) {
+		static const enum fac_verb_kind kinds[] = {
+			FAC_VERB_JOURNAL_SIGNED, FAC_VERB_JOURNAL_ATTEMPT,
+			FAC_VERB_MARK_MINED, FAC_VERB_RESERVE};
+		struct fac_verb *next = verb->next;
+
+		assert_int_equal(verb->kind, kinds[i]);
+		free(verb);
+		verb = next;
+	}
+}
+
+/* A commit is as long as the payments in it are many. */
+static void test_queue_counts_the_payments_that_a_verb_writes(void **state)
+{
+	struct fac_verb_queue queue;
+	size_t browsing;
+
+	(void)state;
+	fac_verb_queue_init(&queue);
+	for (size_t i = 0; i < 7; i++) {
+		struct fac_verb *verb = verb_of(FAC_VERB_MARK_MINED, false);
+
+		verb->ends_len = FAC_QUEUE_GROUP_MAX / 2;
+		assert_true(fac_verb_queue_add(&queue, verb));
+	}
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(take(&queue, &browsing), 2);
+	assert_int_equal(take(&queue, &browsing), 1);
+	/* One that is too large by itself goes all the same. */
+	for (size_t i = 0; i < 2; i++) {
+		struct fac_verb *verb = verb_of(FAC_VERB_JOURNAL_SIGNED, false);
+
+		verb->transaction.keys_len = 3 * FAC_QUEUE_GROUP_MAX;
+		assert_true(fac_verb_queue_add(&queue, verb));
+	}
+	assert_int_equal(take(&queue, &browsing), 1);
+	assert_int_equal(take(&queue, &browsing), 1);
+}
+
+static void test_queue_says_since_when_the_first_waits(void **state)
+{
+	struct fac_verb_queue queue;
+	struct fac_verb *verbs[3] = {verb_of(FAC_VERB_PAYMENT_GET, true),
+		verb_of(FAC_VERB_RESERVE, false),
+		verb_of(FAC_VERB_JOURNAL_SIGNED, false)};
+	static const uint64_t since_ms[3] = {5, 20, 10};
+	static const uint64_t says_ms[3] = {0, 20, 10};
+	size_t browsing;
+
+	(void)state;
+	fac_verb_queue_init(&queue);
+	assert_int_equal(fac_verb_queue_since_ms(&queue), 0);
+	for (size_t i = 0; i < 3; i++) {
+		verbs[i]->queued_ms = since_ms[i];
+		assert_true(fac_verb_queue_add(&queue, verbs[i]));
+		assert_int_equal(fac_verb_queue_since_ms(&queue), says_ms[i]);
+	}
+	assert_int_equal(take(&queue, &browsing), 3);
+}
+
 static void test_queue_starves_nobody_who_looks(void **state)
 {
 	struct fac_verb_queue queue;
@@ -145,6 +221,11 @@ int main(void)
 		cmocka_unit_test(test_queue_that_is_empty_gives_nothing),
 		cmocka_unit_test(test_queue_lets_money_pass_a_crowd_that_looks),
 		cmocka_unit_test(test_queue_bounds_what_strangers_cost_a_group),
+		cmocka_unit_test(
+			test_queue_lets_what_was_signed_pass_the_last_block),
+		cmocka_unit_test(
+			test_queue_counts_the_payments_that_a_verb_writes),
+		cmocka_unit_test(test_queue_says_since_when_the_first_waits),
 		cmocka_unit_test(test_queue_starves_nobody_who_looks),
 		cmocka_unit_test(test_queue_refuses_strangers_and_never_money),
 	};

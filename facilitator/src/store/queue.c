@@ -1,6 +1,6 @@
 /*
- * Two lines of verbs, and the groups that are made of them. Each line is in
- * the order of its arrival; a group has those of the money line first.
+ * Three lines of verbs, and the groups that are made of them. Each line is in
+ * the order of its arrival; a group has the urgent ones first, then money's.
  */
 #include "store/queue.h"
 
@@ -11,6 +11,7 @@ static void init_line(struct fac_verb_line *line)
 
 void fac_verb_queue_init(struct fac_verb_queue *queue)
 {
+	init_line(&queue->urgent);
 	init_line(&queue->money);
 	init_line(&queue->browsing);
 }
@@ -34,12 +35,54 @@ static struct fac_verb *take_first(struct fac_verb_line *line)
 	return verb;
 }
 
+static bool is_urgent(const struct fac_verb *verb)
+{
+	return verb->kind == FAC_VERB_JOURNAL_SIGNED ||
+		verb->kind == FAC_VERB_JOURNAL_ATTEMPT;
+}
+
 bool fac_verb_queue_add(struct fac_verb_queue *queue, struct fac_verb *verb)
 {
 	if (verb->browsing && queue->browsing.len >= FAC_QUEUE_BROWSING_MAX)
 		return false;
-	append(verb->browsing ? &queue->browsing : &queue->money, verb);
+	append(verb->browsing             ? &queue->browsing
+			: is_urgent(verb) ? &queue->urgent
+					  : &queue->money,
+		verb);
 	return true;
+}
+
+uint64_t fac_verb_queue_since_ms(const struct fac_verb_queue *queue)
+{
+	const struct fac_verb *urgent = queue->urgent.first;
+	const struct fac_verb *money = queue->money.first;
+
+	if (!urgent || !money)
+		return urgent   ? urgent->queued_ms
+			: money ? money->queued_ms
+				: 0;
+	return urgent->queued_ms < money->queued_ms ? urgent->queued_ms
+						    : money->queued_ms;
+}
+
+/* Payments that it writes; a verb without any is one, too. */
+static size_t weight_of(const struct fac_verb *verb)
+{
+	size_t payments = verb->ends_len > verb->transaction.keys_len
+		? verb->ends_len
+		: verb->transaction.keys_len;
+
+	return payments ? payments : 1;
+}
+
+/* The first goes whatever it weighs. */
+static void take_line(
+	struct fac_verb_line *line, struct fac_verb_line *group, size_t *weight)
+{
+	while (line->first && *weight < FAC_QUEUE_GROUP_MAX) {
+		*weight += weight_of(line->first);
+		append(group, take_first(line));
+	}
 }
 
 /* By what it may load or write. */
@@ -55,11 +98,12 @@ struct fac_verb *fac_verb_queue_take(
 	struct fac_verb_queue *queue, size_t *ret_len)
 {
 	struct fac_verb_line group;
+	size_t weight = 0;
 	size_t cost = 0;
 
 	init_line(&group);
-	while (queue->money.first && group.len < FAC_QUEUE_GROUP_MAX)
-		append(&group, take_first(&queue->money));
+	take_line(&queue->urgent, &group, &weight);
+	take_line(&queue->money, &group, &weight);
 	/* Some of them go with each group, however full: nobody starves. */
 	while (queue->browsing.first &&
 		cost + cost_of(queue->browsing.first) <=

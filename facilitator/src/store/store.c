@@ -55,8 +55,10 @@ static struct fac_verb *take_group(struct fac_store *store)
 	while (!(verbs = fac_verb_queue_take(&store->queue, &n)) &&
 		!store->stopping)
 		pthread_cond_wait(&store->ready, &store->lock);
-	if (verbs && !verbs->browsing)
-		store->running_ms = verbs->queued_ms;
+	for (const struct fac_verb *verb = verbs; verb && !verb->browsing;
+		verb = verb->next)
+		if (!store->running_ms || verb->queued_ms < store->running_ms)
+			store->running_ms = verb->queued_ms;
 	store->stats.queued -= n;
 	store->stats.verbs += n;
 	pthread_mutex_unlock(&store->lock);
@@ -175,11 +177,10 @@ bool fac_store_is_shared(const struct fac_store *store)
 /* Strangers wait as long as they make each other wait. */
 static uint64_t lag_locked(const struct fac_store *store)
 {
-	const struct fac_verb *first = store->queue.money.first;
 	uint64_t since_ms = store->running_ms;
 
-	if (!since_ms && first)
-		since_ms = first->queued_ms;
+	if (!since_ms)
+		since_ms = fac_verb_queue_since_ms(&store->queue);
 	return since_ms ? monotonic_ms() - since_ms : 0;
 }
 
