@@ -248,16 +248,17 @@ bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
 	uint64_t waited = now - line->queued->queued_ms;
 	uint64_t window = window_ms(line);
 	struct fac_job *loner = find_loner(line);
-	bool full;
 
 	ret_batch->len = 0;
+	ret_batch->full = false;
 	if (!loner) {
-		full = gather(line, max_fee, ret_batch);
+		ret_batch->full = gather(line, max_fee, ret_batch);
 		if (!ret_batch->len) {
 			*ret_wait_ms = BOUND_WAIT_MS;
 			return false;
 		}
-		if (!full && waited < window && !is_in_a_hurry(line)) {
+		if (!ret_batch->full && waited < window &&
+			!is_in_a_hurry(line)) {
 			*ret_wait_ms = window - waited;
 			return false;
 		}
@@ -267,6 +268,7 @@ bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,
 		if (loner)
 			ret_batch->jobs[0] = loner;
 		ret_batch->len = 1;
+		ret_batch->full = false;
 		ret_batch->gas_limit = ret_batch->jobs[0]->payment.gas_limit;
 	}
 	return true;
@@ -283,6 +285,7 @@ bool fac_batch_fit(struct fac_batch *batch, uint64_t gas)
 		return false;
 	batch->len = len;
 	batch->gas_limit = limit;
+	batch->full = false;
 	return true;
 }
 

@@ -450,6 +450,7 @@ struct fac_batch {
 	struct fac_job *jobs[FAC_BATCH_MAX];
 	size_t len;
 	uint64_t gas_limit;
+	bool full; /* more payments would have been there */
 };
 /* False: better to wait for company; *ret_wait_ms says how long. */
 bool fac_batch_choose(struct fac_line *line, const struct x402_u256 *max_fee,

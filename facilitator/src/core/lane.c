@@ -44,6 +44,8 @@
  * devnet those of two blocks differed by 12.
  */
 #define USED_SPARE_PERMILLE 25
+/* Blocks that full batches are sent for. */
+#define FULL_BLOCKS 2
 /* What used so much of a block says something; one small one does not. */
 #define SAMPLE_PART 8
 
@@ -270,14 +272,17 @@ static uint64_t used_permille(const struct fac_line *line)
 }
 
 /*
- * How much gas may one more ask for, to stand in a block beside what is in
- * flight already? What a block has no room for waits in any case, and a node
- * may forget it: geth promises room for 16 transactions of an account, anvil
- * was seen to drop all that a full block left over. A node takes a transaction
- * into a block while its limit fits into what the others have not used. With
- * nothing in flight anything may try.
+ * How much gas may one more ask for, to stand in the next blocks beside what is
+ * in flight already? What they have no room for waits in the journal, where no
+ * mempool forgets it. With nothing in flight anything may try.
+ *
+ * A node takes a transaction into a block while its limit fits into what the
+ * others have not used. Full batches are sent for the block after the next one,
+ * too: it may come before we have heard of the next. What is smaller is sent
+ * for the next one only, since anvil, filling a block, drops what would fit by
+ * its size and not by its nonce.
  */
-static uint64_t room_of(const struct fac_lane *lane)
+static uint64_t room_of(const struct fac_lane *lane, bool full)
 {
 	const struct fac_line *line = lane->line;
 	uint64_t block = line->head_known ? line->head.gas_limit : 0;
@@ -285,6 +290,8 @@ static uint64_t room_of(const struct fac_lane *lane)
 
 	if (!block || !lane->in_flight)
 		return UINT64_MAX;
+	if (full)
+		block *= FULL_BLOCKS;
 	return used < block ? block - used : 0;
 }
 
@@ -324,7 +331,7 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 		return NULL;
 	for (size_t i = 0; i < line->config.signers_len; i++) {
 		struct fac_lane *lane = &line->lanes[i];
-		uint64_t its_room = room_of(lane);
+		uint64_t its_room = room_of(lane, batch->full);
 
 		if ((is_bound &&
 			    !x402_address_equal(&lane->address, &sender)) ||
@@ -332,6 +339,7 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 			continue;
 		if (its_room < batch->gas_limit) {
 			crowded = true;
+			its_room = room_of(lane, false);
 			*room = its_room > *room ? its_room : *room;
 			continue;
 		}
