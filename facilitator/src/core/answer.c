@@ -90,15 +90,6 @@ void fac_answer_anew(struct fac_engine *engine, struct fac_waiter **list)
 
 /* ---- One answer. ---- */
 
-static void set_payer(
-	const struct fac_payment *payment, struct fac_settle_result *result)
-{
-	struct x402_settle_parties parties = x402_settle_proof_parties(
-		&payment->proof);
-
-	memcpy(result->payer, parties.payer, sizeof(result->payer));
-}
-
 void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
 	enum x402_reason reason, const char *message,
 	const struct fac_payment *payment)
@@ -110,10 +101,11 @@ void fac_answer(struct fac_waiter *waiter, enum fac_settle_outcome outcome,
 	snprintf(result->message, sizeof(result->message), "%s", message);
 	memcpy(result->wire_network, waiter->asked.wire_network,
 		sizeof(result->wire_network));
-	if (waiter->has_plan)
-		set_payer(&waiter->asked, result);
+	if (payment || waiter->has_plan)
+		x402_settle_proof_payer(
+			payment ? &payment->proof : &waiter->asked.proof,
+			result->payer);
 	if (payment) {
-		set_payer(payment, result);
 		memcpy(result->payment_id, payment->id,
 			sizeof(result->payment_id));
 		fac_payment_transaction_text(payment, result->transaction);
@@ -199,17 +191,17 @@ void fac_answer_unfinished(struct fac_waiter *waiter, const char *why)
 
 char *fac_answer_body(const struct fac_payment *payment)
 {
-	struct x402_settle_parties parties = x402_settle_proof_parties(
-		&payment->proof);
+	char payer[X402_ACCOUNT_TEXT_SIZE];
 	char transaction[FAC_TRANSACTION_TEXT_SIZE];
 	char amount[X402_U256_DEC_SIZE];
 	struct x402_settle_response response = {.success = true,
-		.payer = parties.payer,
+		.payer = payer,
 		.transaction = transaction,
 		.network = payment->wire_network};
 	struct x402_json *json;
 	char *body;
 
+	x402_settle_proof_payer(&payment->proof, payer);
 	fac_payment_transaction_text(payment, transaction);
 	x402_u256_to_dec(&payment->proof.value, amount);
 	/* F-079: only there it is not what was offered. */

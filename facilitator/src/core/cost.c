@@ -56,15 +56,18 @@ static bool is_gift(const struct fac_payment *payment)
 static bool is_known_token(
 	const struct fac_line *line, const struct fac_payment *payment)
 {
-	struct x402_settle_parties parties;
+	char asset[X402_ACCOUNT_TEXT_SIZE];
 
 	for (size_t i = 0; i < line->config.tokens_len && !fac_svm_is(line);
 		i++)
 		if (x402_address_equal(
 			    &line->config.tokens[i], &payment->proof.asset))
 			return true;
-	parties = x402_settle_proof_parties(&payment->proof);
-	return x402_known_asset(line->config.network.caip2, parties.asset);
+	if (fac_svm_is(line))
+		x402_pubkey_format(&payment->proof.svm_asset, asset);
+	else
+		x402_address_format(&payment->proof.asset, asset);
+	return x402_known_asset(line->config.network.caip2, asset);
 }
 
 static bool is_of_others(const struct fac_payment *payment)

@@ -383,6 +383,9 @@ struct x402_settle_parties {
 };
 X402_API struct x402_settle_parties x402_settle_proof_parties(
 	const struct x402_settle_proof *proof);
+/* The payer alone: a checksum takes a hash, and most answers name only him. */
+X402_API void x402_settle_proof_payer(const struct x402_settle_proof *proof,
+	char ret_text[X402_ACCOUNT_TEXT_SIZE]);
 X402_API struct x402_settle_proof x402_settle_plan_proof(
 	const struct x402_settle_plan *plan);
 /*

@@ -90,20 +90,30 @@ struct x402_settle_proof x402_settle_plan_proof(
 	return proof;
 }
 
+static void format(const struct x402_settle_proof *proof,
+	const struct x402_address *address, const struct x402_pubkey *account,
+	char ret_text[X402_ACCOUNT_TEXT_SIZE])
+{
+	if (proof->family == X402_FAMILY_SVM)
+		x402_pubkey_format(account, ret_text);
+	else
+		x402_address_format(address, ret_text);
+}
+
+void x402_settle_proof_payer(const struct x402_settle_proof *proof,
+	char ret_text[X402_ACCOUNT_TEXT_SIZE])
+{
+	format(proof, &proof->from, &proof->svm_from, ret_text);
+}
+
 struct x402_settle_parties x402_settle_proof_parties(
 	const struct x402_settle_proof *proof)
 {
 	struct x402_settle_parties parties;
 
-	if (proof->family == X402_FAMILY_SVM) {
-		x402_pubkey_format(&proof->svm_asset, parties.asset);
-		x402_pubkey_format(&proof->svm_from, parties.payer);
-		x402_pubkey_format(&proof->svm_to, parties.pay_to);
-	} else {
-		x402_address_format(&proof->asset, parties.asset);
-		x402_address_format(&proof->from, parties.payer);
-		x402_address_format(&proof->to, parties.pay_to);
-	}
+	format(proof, &proof->asset, &proof->svm_asset, parties.asset);
+	format(proof, &proof->from, &proof->svm_from, parties.payer);
+	format(proof, &proof->to, &proof->svm_to, parties.pay_to);
 	return parties;
 }
 
