@@ -18,6 +18,9 @@
 #define ENDPOINTS_MAX 4
 #define HELD_MAX      16
 #define PAYER         "0x00000000000000000000000000000000000000aa"
+#define ASSET         "0x00000000000000000000000000000000000000cc"
+/* An error of the node's. */
+#define SAYS(message) "\"error\":{\"code\":-32000,\"message\":\"" message "\"}"
 
 struct bench;
 
@@ -387,5 +390,69 @@ static inline struct bench *balance_bench(
 	open_chain(bench, options);
 	return bench;
 }
+
+/* ---- Reads. ---- */
+
+struct read_seen {
+	struct bench *bench;
+	enum x402_err err;
+	size_t len;
+	enum x402_answer_status status[X402_PLAN_READS_MAX];
+	uint8_t last_byte[X402_PLAN_READS_MAX];
+	size_t data_len[X402_PLAN_READS_MAX];
+};
+
+static inline void on_read(void *user, enum x402_err err,
+	const struct x402_chain_answer *answers, size_t answers_len)
+{
+	struct read_seen *seen = user;
+
+	seen->err = err;
+	seen->len = answers_len;
+	for (size_t i = 0; i < answers_len; i++) {
+		seen->status[i] = answers[i].status;
+		seen->data_len[i] = answers[i].data.len;
+		seen->last_byte[i] = answers[i].data.len
+			? answers[i].data.ptr[answers[i].data.len - 1]
+			: 0;
+	}
+	came(seen->bench);
+}
+
+static inline struct x402_chain_read code_of(const char *address)
+{
+	struct x402_chain_read read = {.kind = X402_READ_CODE};
+
+	hex_fixed(address, read.to.bytes, 20);
+	return read;
+}
+
+static inline struct x402_chain_read call_to(
+	const char *address, const uint8_t *data)
+{
+	struct x402_chain_read read = {.kind = X402_READ_CALL};
+
+	hex_fixed(address, read.to.bytes, 20);
+	read.data = x402_span(data, 4);
+	return read;
+}
+
+static inline void ask_reads(
+	struct read_seen *seen, const struct x402_chain_read *reads, size_t len)
+{
+	struct fac_chain_read_options options = FAC_CHAIN_READ_INIT;
+	struct x402_address asset;
+
+	hex_fixed(ASSET, asset.bytes, 20);
+	options.reads = reads;
+	options.reads_len = len;
+	options.cacheable = &asset;
+	fac_chain_read(seen->bench->chain, &options, on_read, seen);
+}
+
+static const uint8_t name_data[]
+	__attribute__((unused)) = {0x06, 0xfd, 0xde, 0x03};
+static const uint8_t one_data[] __attribute__((unused)) = {1, 1, 1, 1};
+static const uint8_t two_data[] __attribute__((unused)) = {2, 2, 2, 2};
 
 #endif

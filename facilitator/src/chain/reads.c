@@ -2,12 +2,13 @@
  * The reads of one loop turn, brought together.
  *
  * 1. fac_reads_ask looks into the caches, then for the same question in this
- *    turn, and otherwise makes a question (struct ask): one that needs a
- *    sender or speaks of code goes to the batch at once, a plain one waits.
- * 2. on_turn, at the end of the turn: plain questions travel as one call of
- *    Multicall3 where the chain has it (send_multi), else one by one.
- * 3. on_multi: what the multicall did not answer is asked again alone, so
- *    that a hostile contract cannot spoil its neighbours' answers.
+ *    turn, and otherwise makes a question (struct ask): one that speaks of code
+ *    or cannot share a call goes to the batch at once, the others wait.
+ * 2. on_turn, at the end of the turn: those travel as calls of Multicall3 where
+ *    the chain has it (send_multi), else one by one. Plain questions and
+ *    simulated transfers never share one: transfers change what others see.
+ * 3. on_multi: what the multicall did not answer, or refused, is asked again
+ *    alone, so that nobody can spoil a neighbour's answer.
  * 4. settle_ask tells all who wait, end_group answers a caller whose last
  *    answer came.
  *
@@ -31,6 +32,12 @@
 #define DOMAIN_BYTES_MAX 160
 /* Calls in one multicall: their answers stay far below what nodes cut. */
 #define MULTI_MAX 50
+/*
+ * What each simulation in a multicall may take beside its own ceiling: its
+ * calldata, and its part of the call. So a payer's contract that burns all it
+ * gets takes no more of the node than its neighbours would.
+ */
+#define SHARE_GAS UINT64_C(50000)
 /* After this a chain without Multicall3 is asked for it again. */
 #define MULTI_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
 #define BUCKETS           256
@@ -62,7 +69,7 @@ enum fact { FACT_NONE, FACT_CODE, FACT_NAME, FACT_VERSION };
 struct ask {
 	struct ask *next_in_bucket;
 	struct ask *next_in_turn;
-	struct ask *next_plain;
+	struct ask *next_waiting; /* for the end of the turn */
 	uint8_t key[crypto_shorthash_siphashx24_BYTES];
 	unsigned refs; /* the turn, the answer to come, each read */
 	struct fac_reads *reads;
@@ -70,7 +77,14 @@ struct ask {
 	enum x402_read_kind kind;
 	enum fact fact; /* to remember */
 	struct x402_address to;
-	struct x402_buf data; /* plain ones: the calldata */
+	/* Those that wait for the turn's end: the calldata... */
+	struct x402_buf data;
+	/* ...and of a simulation its sender, its gas and whose money moves. */
+	bool is_transfer;
+	struct x402_address sender;
+	uint64_t gas;
+	struct x402_address transfer_from;
+	struct x402_address transfer_to;
 	struct read *waiting;
 	bool answered;
 	enum x402_answer_status status;
@@ -90,6 +104,13 @@ struct multi {
 	struct ask *asks[MULTI_MAX];
 };
 
+/* Those of a turn that may travel together. */
+struct queue {
+	struct ask *first;
+	struct ask **last;
+	size_t len;
+};
+
 struct fac_reads {
 	struct fac_loop *loop;
 	struct fac_rpc *rpc;
@@ -97,9 +118,8 @@ struct fac_reads {
 	struct group *cached; /* answered by caches: told in the next turn */
 	struct ask *buckets[BUCKETS];
 	struct ask *asks; /* of this turn */
-	struct ask *plain;
-	struct ask **plain_last;
-	size_t plain_len;
+	struct queue plain;
+	struct queue transfers;
 	uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
 	struct x402_buf params;
 	struct asset assets[ASSETS_MAX];
@@ -334,7 +354,7 @@ static void send_ask(struct ask *ask, uint32_t timeout_ms)
 	fac_rpc_call(ask->reads->rpc, &question);
 }
 
-static void send_plain(struct ask *ask)
+static void send_alone(struct ask *ask)
 {
 	struct x402_buf *params = &ask->reads->params;
 	uint32_t left_ms = left_ms_of(ask);
@@ -343,7 +363,8 @@ static void send_plain(struct ask *ask)
 		settle_ask(ask, X402_ANSWER_FAULT, false);
 		return;
 	}
-	call_params(params, &ask->to, x402_buf_span(&ask->data), 0, NULL);
+	call_params(params, &ask->to, x402_buf_span(&ask->data), ask->gas,
+		ask->is_transfer ? &ask->sender : NULL);
 	x402_buf_add_str(params, "\"latest\"]");
 	if (params->failed)
 		abort();
@@ -413,35 +434,59 @@ static void on_multi(void *user, const struct fac_rpc_answer *answer)
 				abort();
 			settle_ask(ask, X402_ANSWER_OK, false);
 		} else {
-			send_plain(ask);
+			send_alone(ask);
 		}
 	}
 	x402_buf_clear(&bytes);
 	free(multi);
 }
 
-/* Takes up to MULTI_MAX plain asks; the list goes on with what it returns. */
-static struct ask *send_multi(struct fac_reads *reads, struct ask *ask)
+/*
+ * May it stand beside those of the multicall? Who is paid there could pay with
+ * that here, and would have passed without a coin of its own.
+ */
+static bool may_join(const struct multi *multi, const struct ask *ask)
 {
-	struct multi *multi = must_calloc(sizeof(*multi));
+	if (!ask->is_transfer)
+		return true;
+	if (x402_address_equal(&ask->transfer_from, &ask->transfer_to))
+		return false;
+	for (size_t i = 0; i < multi->len; i++) {
+		const struct ask *other = multi->asks[i];
+
+		if (!x402_address_equal(&ask->sender, &other->sender) ||
+			x402_address_equal(
+				&ask->transfer_from, &other->transfer_to) ||
+			x402_address_equal(
+				&ask->transfer_to, &other->transfer_from))
+			return false;
+	}
+	return true;
+}
+
+static void post_multi(struct fac_reads *reads, struct multi *multi)
+{
 	struct x402_multicall_call calls[MULTI_MAX];
 	struct x402_buf calldata = {0};
 	struct fac_rpc_question question = {
 		.method = "eth_call", .done = on_multi, .user = multi};
+	const struct ask *first = multi->asks[0];
 	uint32_t left_ms = UINT32_MAX;
+	uint64_t gas = 0;
 
-	multi->reads = reads;
-	for (; ask && multi->len < MULTI_MAX; ask = ask->next_plain) {
+	for (size_t i = 0; i < multi->len; i++) {
+		const struct ask *ask = multi->asks[i];
 		uint32_t its_ms = left_ms_of(ask);
 
-		calls[multi->len] = (struct x402_multicall_call){
+		calls[i] = (struct x402_multicall_call){
 			ask->to, x402_buf_span(&ask->data), true};
-		multi->asks[multi->len++] = ask;
 		left_ms = its_ms < left_ms ? its_ms : left_ms;
+		if (ask->is_transfer)
+			gas += ask->gas + SHARE_GAS;
 	}
 	x402_multicall_aggregate3_calldata(calls, multi->len, &calldata);
 	call_params(&reads->params, x402_multicall3(), x402_buf_span(&calldata),
-		0, NULL);
+		gas, first->is_transfer ? &first->sender : NULL);
 	x402_buf_add_str(&reads->params, "\"latest\"]");
 	if (calldata.failed || reads->params.failed)
 		abort();
@@ -450,29 +495,61 @@ static struct ask *send_multi(struct fac_reads *reads, struct ask *ask)
 	question.timeout_ms = left_ms / 2 + 1;
 	fac_rpc_call(reads->rpc, &question);
 	x402_buf_clear(&calldata);
+}
+
+/*
+ * Takes up to MULTI_MAX of those that wait; the list goes on with what it
+ * returns. What may not stand beside the others goes alone.
+ */
+static struct ask *send_multi(struct fac_reads *reads, struct ask *ask)
+{
+	struct multi *multi = must_calloc(sizeof(*multi));
+
+	multi->reads = reads;
+	while (ask && multi->len < MULTI_MAX) {
+		struct ask *next = ask->next_waiting;
+
+		if (may_join(multi, ask))
+			multi->asks[multi->len++] = ask;
+		else
+			send_alone(ask);
+		ask = next;
+	}
+	if (multi->len > 1) {
+		post_multi(reads, multi);
+		return ask;
+	}
+	if (multi->len)
+		send_alone(multi->asks[0]);
+	free(multi);
 	return ask;
 }
 
-static void send_all_plain(struct fac_reads *reads)
+static struct ask *take_all(struct queue *queue)
 {
-	struct ask *ask = reads->plain;
-	size_t len = reads->plain_len;
+	struct ask *first = queue->first;
 
-	reads->plain = NULL;
-	reads->plain_last = &reads->plain;
-	reads->plain_len = 0;
+	*queue = (struct queue){.last = &queue->first};
+	return first;
+}
+
+static void send_all(struct fac_reads *reads, struct queue *queue)
+{
+	size_t len = queue->len;
+	struct ask *ask = take_all(queue);
+
 	if (reads->multi == MULTI_NO &&
 		reads->multi_until_ms <= fac_loop_now_ms(reads->loop))
 		reads->multi = MULTI_UNKNOWN;
 	if (len > 1 && reads->multi == MULTI_UNKNOWN)
 		ask_for_multi(reads);
 	while (ask) {
-		struct ask *next = ask->next_plain;
+		struct ask *next = ask->next_waiting;
 
 		if (reads->multi == MULTI_YES && next)
 			next = send_multi(reads, ask);
 		else
-			send_plain(ask);
+			send_alone(ask);
 		ask = next;
 	}
 }
@@ -513,7 +590,8 @@ static void on_turn(void *arg)
 	struct fac_reads *reads = arg;
 
 	forget_turn(reads);
-	send_all_plain(reads);
+	send_all(reads, &reads->plain);
+	send_all(reads, &reads->transfers);
 	tell_cached(reads, false);
 }
 
@@ -534,14 +612,36 @@ static struct ask *new_ask(struct fac_reads *reads, struct ask **bucket,
 	return ask;
 }
 
-/* May it travel in a multicall? Only to what is known to be a contract. */
-static bool is_plain(struct fac_reads *reads,
+/* With whom may it travel in a multicall? NULL: it goes at once. */
+static struct queue *queue_of(struct fac_reads *reads,
 	const struct x402_chain_read *read,
 	const struct fac_chain_read_options *options)
 {
-	return read->kind == X402_READ_CALL && !read->needs_sender &&
-		!read->gas && options->block == FAC_CHAIN_LATEST &&
-		know(reads, &read->to, FACT_CODE);
+	if (read->kind != X402_READ_CALL || options->block != FAC_CHAIN_LATEST)
+		return NULL;
+	if (read->needs_sender)
+		return read->may_share && !read->has_sender ? &reads->transfers
+							    : NULL;
+	/* Only to what is known to be a contract. */
+	return !read->gas && know(reads, &read->to, FACT_CODE) ? &reads->plain
+							       : NULL;
+}
+
+static void enqueue(struct queue *queue, struct ask *ask,
+	const struct x402_chain_read *read,
+	const struct fac_chain_read_options *options)
+{
+	x402_buf_add(&ask->data, read->data);
+	if (ask->data.failed)
+		abort();
+	ask->is_transfer = read->needs_sender;
+	ask->sender = options->sender;
+	ask->gas = read->gas;
+	ask->transfer_from = read->transfer_from;
+	ask->transfer_to = read->transfer_to;
+	*queue->last = ask;
+	queue->last = &ask->next_waiting;
+	queue->len++;
 }
 
 /* The ask of this turn for reads->params, new or not. */
@@ -552,6 +652,7 @@ static struct ask *find_ask(struct fac_reads *reads,
 	uint8_t key[crypto_shorthash_siphashx24_BYTES];
 	struct ask **bucket;
 	struct ask *ask;
+	struct queue *queue;
 
 	/* Code, nonce and balance of an account have the same parameters. */
 	x402_buf_add_byte(&reads->params, (uint8_t)read->kind);
@@ -568,16 +669,11 @@ static struct ask *find_ask(struct fac_reads *reads,
 			return ask;
 	ask = new_ask(reads, bucket, read, deadline_ms);
 	memcpy(ask->key, key, sizeof(key));
-	if (is_plain(reads, read, options)) {
-		x402_buf_add(&ask->data, read->data);
-		if (ask->data.failed)
-			abort();
-		*reads->plain_last = ask;
-		reads->plain_last = &ask->next_plain;
-		reads->plain_len++;
-	} else {
+	queue = queue_of(reads, read, options);
+	if (queue)
+		enqueue(queue, ask, read, options);
+	else
 		send_ask(ask, left_ms_of(ask));
-	}
 	return ask;
 }
 
@@ -653,7 +749,8 @@ enum x402_err fac_reads_new(struct fac_loop *loop, struct fac_rpc *rpc,
 		return X402_ERR_NOMEM;
 	reads->loop = loop;
 	reads->rpc = rpc;
-	reads->plain_last = &reads->plain;
+	(void)take_all(&reads->plain);
+	(void)take_all(&reads->transfers);
 	randombytes_buf(reads->key, sizeof(reads->key));
 	if (fac_timer_new(loop, on_turn, reads, &reads->turn)) {
 		free(reads);
@@ -663,20 +760,26 @@ enum x402_err fac_reads_new(struct fac_loop *loop, struct fac_rpc *rpc,
 	return X402_OK;
 }
 
-void fac_reads_free(struct fac_reads *reads)
+static void cancel_all(struct queue *queue)
 {
-	struct ask *ask;
+	struct ask *ask = take_all(queue);
 
-	if (!reads)
-		return;
-	fac_timer_free(reads->turn);
-	forget_turn(reads);
-	for (ask = reads->plain; ask;) {
-		struct ask *next = ask->next_plain;
+	while (ask) {
+		struct ask *next = ask->next_waiting;
 
 		settle_ask(ask, X402_ANSWER_FAULT, true);
 		ask = next;
 	}
+}
+
+void fac_reads_free(struct fac_reads *reads)
+{
+	if (!reads)
+		return;
+	fac_timer_free(reads->turn);
+	forget_turn(reads);
+	cancel_all(&reads->plain);
+	cancel_all(&reads->transfers);
 	tell_cached(reads, true);
 	x402_buf_clear(&reads->params);
 	free(reads);

@@ -83,6 +83,16 @@ struct x402_chain_read {
 	uint64_t gas;          /* cap for the call; 0: the node's default */
 	struct x402_pubkey account; /* X402_READ_SVM_ACCOUNT */
 	bool finalized;             /* X402_READ_MINED */
+	/*
+	 * With needs_sender: all it does is to move a known token from
+	 * transfer_from to transfer_to, whoever sends it. So the caller may try
+	 * it beside others of its kind in one Multicall3 call, unless one of
+	 * those pays its payer: what passes there passes alone. What fails
+	 * there is to be tried alone.
+	 */
+	bool may_share;
+	struct x402_address transfer_from;
+	struct x402_address transfer_to;
 };
 
 enum x402_answer_status {

@@ -161,6 +161,10 @@ static void add_simulation(struct x402_verify_plan *plan)
 		plan, &state->evm.asset, x402__exact_evm_gas(state));
 
 	plan->reads[index].needs_sender = true;
+	plan->reads[index].may_share = !state->may_be_silent &&
+		!state->evm.contract;
+	plan->reads[index].transfer_from = state->payload.authorization.from;
+	plan->reads[index].transfer_to = state->payload.authorization.to;
 	x402__exact_evm_call(state, &plan->reads[index].to, calldata);
 	if (state->may_be_silent)
 		add_state(plan);
