@@ -27,7 +27,7 @@
  * a block are answered together, so a server that pipelines them on a few
  * connections should not wait for its own answers...
  */
-#define PIPELINE_MAX 128
+#define PIPELINE_MAX 256
 /*
  * ...or requests of so many bytes: the largest body a hundred times, on each of
  * thousands of connections, would be more than a machine has.
