@@ -285,6 +285,31 @@ static void test_unknown_token_is_asked_for_the_nonce(void **state)
 	assert_int_equal(run(&p, &chain).err, X402_ERR_CHAIN);
 }
 
+/* Only what is sure to move this money and nothing else. */
+static void test_simulation_shares_a_call_in_known_tokens_alone(void **state)
+{
+	struct payment p = good_payment();
+	struct chain chain = good_chain();
+	struct x402_chain_read tried;
+
+	(void)state;
+	chain.tried = &tried;
+	assert_reason(&p, &chain, "", 1);
+	assert_true(tried.may_share);
+	assert_true(x402_address_equal(&tried.transfer_from, &p.auth.from));
+	assert_true(x402_address_equal(&tried.transfer_to, &p.auth.to));
+	/* A wallet that is a contract does what it likes. */
+	chain.payer_has_code = true;
+	chain.wallet_answer = MAGIC;
+	assert_reason(&p, &chain, "", 2);
+	assert_false(tried.may_share);
+	chain.payer_has_code = false;
+	p.network = p.accepted_network = "eip155:31337";
+	p.chain_id = 31337;
+	assert_reason(&p, &chain, "", 1);
+	assert_false(tried.may_share);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +324,8 @@ int main(void)
 		cmocka_unit_test(test_simulation_failure_is_diagnosed_in_order),
 		cmocka_unit_test(test_chain_fault_is_never_a_verdict),
 		cmocka_unit_test(test_unknown_token_is_asked_for_the_nonce),
+		cmocka_unit_test(
+			test_simulation_shares_a_call_in_known_tokens_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
