@@ -9,8 +9,8 @@
 
 #include "operate_p.h"
 
-/* A status, a few words, an account of a mint; nobody has more to say. */
-#define ANSWER_MAX_BYTES ((size_t)256 * 1024)
+/* The receipt of a batch of a thousand payments is the most there is to say. */
+#define ANSWER_MAX_BYTES ((size_t)4 * 1024 * 1024)
 #define ASK_TIMEOUT_MS   10000L
 
 /* A resume asks about many purchases: ten seconds for each is too long. */
@@ -83,6 +83,8 @@ enum x402_err x402__ask_begin(struct x402__breaker *breaker, const char *url,
 enum x402_err x402__ask_end(
 	struct x402__ask *ask, CURLcode code, struct x402_json **ret_json)
 {
+	static const struct x402_json_limits limits = {
+		.max_bytes = ANSWER_MAX_BYTES};
 	long status = 0;
 	enum x402_err err = X402_ERR_NETWORK;
 	curl_easy_getinfo(ask->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -90,7 +92,7 @@ enum x402_err x402__ask_end(
 		err = X402_ERR_NOT_FOUND;
 	else if (code == CURLE_OK && status == 200 &&
 		!x402_json_parse(
-			x402_buf_span(&ask->answer), NULL, NULL, ret_json))
+			x402_buf_span(&ask->answer), &limits, NULL, ret_json))
 		err = X402_OK;
 	(void)x402__breaker_note(ask->breaker, ask->origin,
 		err != X402_ERR_NETWORK, &ask_rule, x402__now_ms());
@@ -155,4 +157,23 @@ const struct x402_json *x402__ask_result(
 			return x402_json_get(answer, "result");
 	}
 	return NULL;
+}
+
+bool x402__ask_quantity(const char *text, uint64_t *ret_value)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t value = 0;
+	if (!text || strncmp(text, "0x", 2) != 0 || !text[2] ||
+		strlen(text) > 18)
+		return false;
+	for (text += 2; *text; text++) {
+		char lower = (char)(*text >= 'A' && *text <= 'F' ? *text | 0x20
+								 : *text);
+		const char *at = strchr(digits, lower);
+		if (!at)
+			return false;
+		value = value << 4 | (uint64_t)(at - digits);
+	}
+	*ret_value = value;
+	return true;
 }

@@ -52,5 +52,7 @@ X402_MUST_USE enum x402_err x402__ask(struct x402__asker *asker,
 /* The result with this id in a batch, whatever its order; NULL: none. */
 const struct x402_json *x402__ask_result(
 	const struct x402_json *answers, int64_t id);
+/* "0x..." to 64 bits; block numbers, times and places fit. NULL: false. */
+X402_MUST_USE bool x402__ask_quantity(const char *text, uint64_t *ret_value);
 
 #endif

@@ -467,6 +467,24 @@ static bool make_headers(struct x402__exchange *exchange)
 	return ok;
 }
 
+bool x402__exchange_list_unpaid(
+	const struct x402__exchange *exchange, struct curl_slist **list)
+{
+	const struct curl_slist *line = exchange->list;
+	curl_slist_free_all(*list);
+	*list = NULL;
+	for (; line; line = line->next) {
+		if (strncasecmp(line->data, X402_HEADER_PAYMENT_SIGNATURE ":",
+			    strlen(X402_HEADER_PAYMENT_SIGNATURE) + 1) == 0 ||
+			strncasecmp(line->data, X402_HEADER_X_PAYMENT ":",
+				strlen(X402_HEADER_X_PAYMENT) + 1) == 0)
+			continue;
+		if (!append_text(list, line->data))
+			return false;
+	}
+	return true;
+}
+
 static void set_body(CURL *curl, struct x402_span body)
 {
 	curl_easy_setopt(

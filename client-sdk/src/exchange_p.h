@@ -57,6 +57,12 @@ X402_MUST_USE enum x402_err x402__exchange_begin(
 void x402__exchange_end(struct x402__exchange *exchange, CURLcode code);
 /* May a client that is for public addresses only connect there? */
 bool x402__address_is_public(const struct sockaddr *address);
+/*
+ * For dress(): every header line but the payment's, which travels in the body
+ * instead. Replaces *list, which the caller frees. False: no memory.
+ */
+X402_MUST_USE bool x402__exchange_list_unpaid(
+	const struct x402__exchange *exchange, struct curl_slist **list);
 /* What was held back and is final after all goes to the caller. */
 void x402__exchange_deliver(struct x402__exchange *exchange);
 /* Give the handle back as it was. */

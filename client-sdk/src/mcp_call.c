@@ -362,27 +362,6 @@ static struct x402_json *payment_of(const struct call *call)
 	return payment;
 }
 
-/* Every header line but the payment's: it travels in the body. */
-static bool drop_payment_header(
-	struct call *call, const struct curl_slist *line)
-{
-	curl_slist_free_all(call->list);
-	call->list = NULL;
-	for (; line; line = line->next) {
-		if (strncasecmp(line->data, X402_HEADER_PAYMENT_SIGNATURE ":",
-			    strlen(X402_HEADER_PAYMENT_SIGNATURE) + 1) == 0 ||
-			strncasecmp(line->data, X402_HEADER_X_PAYMENT ":",
-				strlen(X402_HEADER_X_PAYMENT) + 1) == 0)
-			continue;
-		struct curl_slist *more = curl_slist_append(
-			call->list, line->data);
-		if (!more)
-			return false;
-		call->list = more;
-	}
-	return true;
-}
-
 static enum x402_err open_stream(
 	struct x402_client *client, struct call *call, int64_t deadline_ms)
 {
@@ -427,7 +406,8 @@ static enum x402_err dress(void *user, struct x402__exchange *exchange)
 		return X402_ERR_NOMEM;
 	free(call->paid_body);
 	call->paid_body = call_body(call->asked, payment);
-	if (!call->paid_body || !drop_payment_header(call, exchange->list))
+	if (!call->paid_body ||
+		!x402__exchange_list_unpaid(exchange, &call->list))
 		return X402_ERR_NOMEM;
 	curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDSIZE_LARGE,
 		(curl_off_t)strlen(call->paid_body));

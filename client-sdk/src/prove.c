@@ -80,24 +80,6 @@ enum x402_client_proof x402__prove_by_facilitator(struct x402__asker *asker,
 
 /* ---- The chain. ---- */
 
-/* "0x..." to 64 bits; block numbers and times fit. */
-static bool read_quantity(const char *text, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-	if (!text || strncmp(text, "0x", 2) != 0 || !text[2] ||
-		strlen(text) > 18)
-		return false;
-	for (text += 2; *text; text++) {
-		const char *digits = "0123456789abcdef";
-		const char *at = strchr(digits, *text | 0x20);
-		if (!at)
-			return false;
-		value = value << 4 | (uint64_t)(at - digits);
-	}
-	*ret_value = value;
-	return true;
-}
-
 /* A bool as the ABI has it: 31 zero bytes and 0 or 1. */
 static bool read_bool(const char *text, bool *ret_value)
 {
@@ -134,8 +116,9 @@ enum x402_client_proof x402__prove_judge(
 	/* We never cancel an authorization: used is charged. */
 	if (used)
 		return X402_CLIENT_PROOF_PAID;
-	if (!read_quantity(x402_json_get_string(
-				   x402__ask_result(answers, 2), "timestamp"),
+	if (!x402__ask_quantity(
+		    x402_json_get_string(
+			    x402__ask_result(answers, 2), "timestamp"),
 		    &time_unix_s))
 		return X402_CLIENT_PROOF_NONE;
 	/* EIP-3009 takes it while block.timestamp < validBefore, Permit2 as
@@ -231,7 +214,7 @@ static bool find_block(struct x402__asker *asker, const char *url,
 		    tag) >= (int)sizeof(body) ||
 		x402__ask(asker, url, body, &json))
 		return false;
-	bool ok = read_quantity(
+	bool ok = x402__ask_quantity(
 		x402_json_get_string(x402_json_get(json, "result"), "number"),
 		&number);
 	x402_json_unref(json);

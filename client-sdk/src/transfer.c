@@ -85,6 +85,7 @@ void x402__transfer_init(struct x402__transfer *transfer,
 	transfer->asked = false;
 	transfer->sponsor.kind = X402__SPONSOR_NONE;
 	transfer->send = (struct x402__send_facts){0};
+	transfer->nonce32 = NULL;
 	transfer->broadcast = false;
 	transfer->whole = false;
 	if (easy)
@@ -237,6 +238,9 @@ static void sign_one(struct x402__transfer *transfer)
 	inputs.svm = transfer->svm;
 	inputs.sponsor = transfer->sponsor;
 	inputs.send = transfer->send;
+	if (transfer->nonce32)
+		memcpy(inputs.nonce32, transfer->nonce32,
+			sizeof(inputs.nonce32));
 	transfer->signed_now = true;
 	x402__flow_sign(&transfer->flow, &inputs);
 	if (transfer->flow.step == X402__FLOW_COMMIT) {

@@ -31,8 +31,9 @@ struct x402__transfer {
 	struct x402__svm_facts svm;         /* asked before RESERVE */
 	struct x402__sponsor_facts sponsor; /* as well */
 	struct x402__send_facts send;       /* as well */
-	bool broadcast;                     /* by this call */
-	bool whole; /* the last answer came to its end */
+	const uint8_t *nonce32; /* NULL: random. A refund's says what for. */
+	bool broadcast;         /* by this call */
+	bool whole;             /* the last answer came to its end */
 };
 
 /*
