@@ -354,7 +354,10 @@ enum cli_key {
 	CLI_KEY_PUBLIC_ONLY,
 	CLI_KEY_SEND_TRANSFERS,
 	CLI_KEY_SIGN_IN,
-	CLI_KEY_METRICS
+	CLI_KEY_METRICS,
+	CLI_KEY_AMOUNT,
+	CLI_KEY_PAYER,
+	CLI_KEY_NTH
 };
 
 int cli_get_run(const struct cli_command *command, int argc, char **argv);
@@ -374,6 +377,7 @@ int cli_session_revoke(
 	const struct cli_args *args, struct x402_json **ret_answer);
 int cli_history(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_resume(const struct cli_args *args, struct x402_json **ret_answer);
+int cli_refund(const struct cli_args *args, struct x402_json **ret_answer);
 int cli_doctor_run(const struct cli_command *command, int argc, char **argv);
 int cli_dev_run(const struct cli_command *command, int argc, char **argv);
 int cli_crawl_run(const struct cli_command *command, int argc, char **argv);

@@ -122,6 +122,7 @@ static bool names_wallet(const struct cli_command *command, int key)
 	case CLI_KEY_PASSWORD_FILE:
 	case CLI_KEY_FROM:
 	case CLI_KEY_PAYEE:
+	case CLI_KEY_PAYER:
 		return true;
 	case 0: /* an operand */
 		return strncmp(command->name, "wallet ", 7) == 0 ||

@@ -122,7 +122,7 @@ static void print_take(struct x402_json *line)
 
 int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 {
-	char text[512];
+	char text[1024]; /* a list of transfers is the longest */
 	va_list args;
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);

@@ -264,6 +264,36 @@ static const struct cli_option resume_options[] = {
 	HELP,
 };
 
+static const struct cli_option refund_options[] = {
+	{CLI_KEY_AMOUNT, "amount", "AMOUNT",
+		"how much: 0.05usd or 50000atomic; default all that came"},
+	{CLI_KEY_PAYER, "payer", "ADDRESS",
+		"whose payment, where the transaction has several"},
+	{CLI_KEY_NTH, "nth", "N",
+		"the N-th of its transfers to this wallet, from 1"},
+	{CLI_KEY_DRY_RUN, "dry-run", NULL,
+		"say what would be given back; sign nothing"},
+	{CLI_KEY_FACILITATOR, "facilitator", "URL",
+		"who sends it; else FACILITATOR_URL"},
+	{CLI_KEY_RPC, "rpc-url", "URL",
+		"a node of the payment's chain; else EVM_RPC_URL"},
+	{CLI_KEY_BLOCK, "block", "TAG",
+		"how deep the payment must lie; default finalized"},
+	{'H', "header", "LINE", "add a header, such as Authorization",
+		CLI_SEVERAL},
+	{'m', "max-time", "SECONDS", "deadline for all of it"},
+	{CLI_KEY_MAX_AMOUNT, "max-amount", "AMOUNT",
+		"cap for the refund: 0.05usd, '$0.05', or 50000atomic, which "
+		"allows any token; default 1usd"},
+	{CLI_KEY_MAX_SPEND, "max-spend", "AMOUNT",
+		"cap for all payments of this session (X402_SESSION_ID, else "
+		"this process); default 1usd"},
+	{CLI_KEY_ALLOW_HTTP, "allow-http", NULL,
+		"a facilitator over plain HTTP, not only on loopback"},
+	PAYER_OPTIONS,
+	HELP,
+};
+
 static const struct cli_option crawl_options[] = {
 	{'o', "output", "DIRECTORY", "where the bodies go, by hash of the URL"},
 	{CLI_KEY_CONCURRENCY, "concurrency", "N",
@@ -396,6 +426,9 @@ const struct cli_command cli_commands[] = {
 		"id", &status_tool},
 	{"resume", NULL, "", "find out what became of open payments",
 		resume_options, NULL, cli_resume},
+	{"refund", NULL, "TRANSACTION",
+		"give a payment back that this wallet was paid", refund_options,
+		NULL, cli_refund},
 	{"session new", NULL, "", "issue a session key to an agent",
 		session_new_options, NULL, cli_session_new},
 	{"session show", NULL, "FILE", "what a session may do, and has done",

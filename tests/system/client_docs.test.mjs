@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { USDC, environment, makeHome, startCommand, x402 } from './cli.lib.mjs';
+import { PAYEE, USDC, environment, makeHome, startCommand, x402 } from './cli.lib.mjs';
 
 const top = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../..');
 
@@ -63,19 +63,43 @@ function shell(t, line) {
   });
 }
 
-/** A dollar for the wallet that the page has made: an account of anvil's sends it. */
+async function call(method, params) {
+  const response = await fetch(sandbox.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) });
+  return (await response.json()).result;
+}
+
+/** A transfer of the token by an account of anvil's; its transaction, in a block. */
+async function transfer(from, to, amount) {
+  const word = (hex) => hex.padStart(64, '0');
+  const hash = await call('eth_sendTransaction', [{ from, to: USDC,
+    data: `0xa9059cbb${word(to.slice(2).toLowerCase())}${word(amount.toString(16))}` }]);
+  assert.match(hash, /^0x/);
+  const end = Date.now() + 30000;
+  for (;;) {
+    const receipt = await call('eth_getTransactionReceipt', [hash]);
+    if (receipt) {
+      assert.equal(receipt.status, '0x1');
+      return hash;
+    }
+    assert.ok(Date.now() < end, `no block has ${hash}`);
+    await new Promise((done) => { setTimeout(done, 20); });
+  }
+}
+
+/** Whoever pays without a flag. */
+const ownAddress = async (t) => JSON.parse((await shell(t, 'x402 balance')).out).address;
+
+/** A dollar for the wallet that the page has made. */
 async function fund(t) {
   const address = (await shell(t, 'x402 wallet address default')).out;
-  const to = /0x[0-9a-fA-F]{40}/.exec(address)[0];
-  const call = async (method, params) => {
-    const response = await fetch(sandbox.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) });
-    return (await response.json()).result;
-  };
-  const payer = JSON.parse((await shell(t, 'x402 balance')).out).address;
-  const word = (hex) => hex.padStart(64, '0');
-  assert.match(await call('eth_sendTransaction', [{ from: payer, to: USDC,
-    data: `0xa9059cbb${word(to.slice(2).toLowerCase())}${word((1000000).toString(16))}` }]), /^0x/);
+  await transfer(await ownAddress(t), /0x[0-9a-fA-F]{40}/.exec(address)[0], 1000000);
+}
+
+/** A payment to our wallet, by whom the shop has made rich; where blocks stay. */
+async function bePaid(t, command) {
+  const hash = await transfer(PAYEE, await ownAddress(t), 1000);
+  return command.replace(/0x[0-9a-f]{64}/, `--block latest ${hash}`);
 }
 
 // What stays until it is ended, or talks to whoever started it: elsewhere.
@@ -91,7 +115,8 @@ for (const page of ['client.md', 'mcp.md']) {
     assert.ok(commands.length > (page === 'client.md' ? 25 : 2), commands.join('\n'));
     for (const command of commands) {
       if (others.has(command)) continue;
-      const line = command.replaceAll('https://shop.example/article', `${article}?doc=${encodeURIComponent(command).length}`)
+      const asked = command.startsWith('x402 refund ') ? await bePaid(t, command) : command;
+      const line = asked.replaceAll('https://shop.example/article', `${article}?doc=${encodeURIComponent(command).length}`)
         .replaceAll(/--host '?(\*\.)?shop\.example'?/g, '--host 127.0.0.1');
       const result = await shell(t, line);
       assert.equal(result.code, 0, `${command}\n${result.out}${result.err}`);
