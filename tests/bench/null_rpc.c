@@ -5,8 +5,9 @@
  *   bench-null-rpc --asset 0x... [--chain-id N]
  *
  * Says "url=http://127.0.0.1:PORT" and serves until standard input ends.
- * Every asset call succeeds with the word true, the asset has code and nobody
- * else has, the signer is rich and its nonce is 0. Nothing can be sent.
+ * Every asset call succeeds with the word true, in a multicall with nothing;
+ * the asset and Multicall3 have code and nobody else has, the signer is rich
+ * and its nonce is 0. Nothing can be sent.
  *
  * It reads only what our daemon and viem write: "id" before "method" before
  * "params", no escapes. Scanning for these three keeps it out of the way of
@@ -35,6 +36,9 @@
 #define ANSWER_MAX_BYTES 1024
 #define HEAD_MAX_BYTES   96
 #define EVENTS_MAX       64
+#define MULTICALL3       "0xca11bde05977b3631167028862be2a173976ca11"
+/* More calls than this in one of it are none of our daemon's. */
+#define CALLS_MAX 64
 
 struct client {
 	int fd;
@@ -94,13 +98,70 @@ static void add_chain_id(void)
 	add_text(text);
 }
 
+static bool is_address(const char *text, const char *address)
+{
+	return strncasecmp(text, address, 42) == 0;
+}
+
 /* params as text: [ and the quoted address come first. */
 static void add_code(const char *params)
 {
-	bool asset = strncasecmp(params, "[\"", 2) == 0 &&
-		strncasecmp(params + 2, rpc.asset, 42) == 0;
+	bool has_code = strncasecmp(params, "[\"", 2) == 0 &&
+		(is_address(params + 2, rpc.asset) ||
+			is_address(params + 2, MULTICALL3));
 
-	add_text(asset ? "\"0x6001\"" : "\"0x\"");
+	add_text(has_code ? "\"0x6001\"" : "\"0x\"");
+}
+
+static void add_word(unsigned value)
+{
+	char text[65];
+
+	add(text, (size_t)snprintf(text, sizeof(text), "%064x", value));
+}
+
+/*
+ * aggregate3's results: for each call true and no bytes. How many there were
+ * stands in the calldata behind the selector and an offset.
+ */
+static void add_multicall(const char *params)
+{
+	static const char data_key[] = "\"data\":\"0x";
+	const char *data = strstr(params, data_key);
+	char count[9] = "";
+	unsigned calls;
+
+	if (!data || strlen(data) < sizeof(data_key) + 8 + 2 * 64)
+		die("aggregate3", "no calldata");
+	memcpy(count, data + sizeof(data_key) - 1 + 8 + 2 * 64 - 8, 8);
+	calls = (unsigned)strtoul(count, NULL, 16);
+	if (!calls || calls > CALLS_MAX)
+		die("aggregate3", count);
+	add_text("\"0x");
+	add_word(32);
+	add_word(calls);
+	for (unsigned i = 0; i < calls; i++)
+		add_word(32 * calls + 96 * i);
+	for (unsigned i = 0; i < calls; i++) {
+		add_word(1);
+		add_word(64);
+		add_word(0);
+	}
+	add_text("\"");
+}
+
+/* params as text: [{"to": and the quoted address come first. */
+static void add_call(const char *params)
+{
+	static const char word_true[] = "\"0x00000000000000000000000000000000"
+					"00000000000000000000000000000001\"";
+	static const char to_key[] = "[{\"to\":\"";
+
+	if (strncmp(params, to_key, sizeof(to_key) - 1) == 0 &&
+		is_address(params + sizeof(to_key) - 1, MULTICALL3))
+		add_multicall(params);
+	else
+		add(word_true, sizeof(word_true) - 1);
 }
 
 static bool is(const char *method, size_t len, const char *name)
@@ -110,13 +171,11 @@ static bool is(const char *method, size_t len, const char *name)
 
 static void add_result(const char *method, size_t len, const char *params)
 {
-	static const char word_true[] = "\"0x00000000000000000000000000000000"
-					"00000000000000000000000000000001\"";
 	static const char rich[] = "\"0x56bc75e2d63100000\"";
 
 	add_text(",\"result\":");
 	if (is(method, len, "eth_call"))
-		add(word_true, sizeof(word_true) - 1);
+		add_call(params);
 	else if (is(method, len, "eth_getCode"))
 		add_code(params);
 	else if (is(method, len, "eth_chainId"))
