@@ -91,7 +91,9 @@ static void test_reads_of_an_asset_are_remembered(void **state)
 /* A chain with Multicall3, whose answer the test makes. */
 struct multi_says {
 	bool whole_fails;
+	bool is_silent; /* it answers what nobody can read */
 	bool second_fails;
+	bool payers_have_code;
 	unsigned multicalls;
 	unsigned alone;
 	/* Of the last of each. */
@@ -131,6 +133,16 @@ static unsigned calls_in(const struct x402_json *call)
 	return (unsigned)strtoul(word, NULL, 16);
 }
 
+/* Of the few that the tests of transfers know by their last byte. */
+static bool is_payer(const struct x402_json *address)
+{
+	const char *text = x402_json_string(address);
+
+	return strncmp(text, "0x00000000000000000000000000000000000000", 40) ==
+		0 &&
+		text[40] == '0';
+}
+
 static bool say_multi(struct endpoint *endpoint, const char *method,
 	const struct x402_json *params, struct x402_buf *ret_says)
 {
@@ -139,6 +151,12 @@ static bool say_multi(struct endpoint *endpoint, const char *method,
 	unsigned len;
 
 	(void)endpoint;
+	if (strcmp(method, "eth_getCode") == 0 && is_payer(call)) {
+		x402_buf_add_str(ret_says,
+			multi.payers_have_code ? "\"result\":\"0xef01\""
+					       : "\"result\":\"0x\"");
+		return true;
+	}
 	if (strcmp(method, "eth_call") != 0)
 		return false;
 	if (strcmp(x402_json_get_string(call, "to"), MULTI) != 0) {
@@ -154,8 +172,10 @@ static bool say_multi(struct endpoint *endpoint, const char *method,
 	multi.in_multicall = len = calls_in(call);
 	keep_text(call, "from", multi.multi_from, sizeof(multi.multi_from));
 	keep_text(call, "gas", multi.multi_gas, sizeof(multi.multi_gas));
-	if (multi.whole_fails) {
-		x402_buf_add_str(ret_says, SAYS("out of gas"));
+	if (multi.whole_fails || multi.is_silent) {
+		x402_buf_add_str(ret_says,
+			multi.is_silent ? "\"result\":\"0x01\""
+					: SAYS("out of gas"));
 		return true;
 	}
 	/* Results of one byte each. */
@@ -328,12 +348,34 @@ static void ask_transfers(
 	wait_for(seen->bench, 1);
 }
 
+static void ask_code_of_payers(struct read_seen *seen)
+{
+	struct x402_chain_read reads[3];
+
+	for (uint8_t i = 0; i < 3; i++) {
+		reads[i] = code_of(ASSET);
+		memset(reads[i].to.bytes, 0, 20);
+		reads[i].to.bytes[19] = (uint8_t)(ALICE + i);
+	}
+	ask_reads(seen, reads, 3);
+	wait_for(seen->bench, 1);
+}
+
+/* The payers have been seen, and none has code. */
+static struct bench *transfer_bench(struct read_seen *seen, const char *code)
+{
+	struct bench *bench = multi_bench(seen, code);
+
+	ask_code_of_payers(seen);
+	return bench;
+}
+
 #define SENDER "0x0000000000000000000000000000000000000077"
 
 static void test_reads_transfers_travel_in_one_multicall(void **state)
 {
 	struct read_seen seen;
-	struct bench *bench = multi_bench(&seen, "\"result\":\"0x01\"");
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x01\"");
 	struct x402_chain_read reads[3] = {transfer(ALICE, SHOP),
 		transfer(BOB, SHOP), transfer(ALICE, OTHER_SHOP)};
 
@@ -344,7 +386,7 @@ static void test_reads_transfers_travel_in_one_multicall(void **state)
 	assert_int_equal(multi.in_multicall, 3);
 	assert_int_equal(multi.alone, 0);
 	assert_string_equal(multi.multi_from, SENDER);
-	/* What each may take alone, and 50,000 for its part of the call. */
+	/* 120,000 for each of them. */
 	assert_string_equal(multi.multi_gas, "0x57e40");
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(seen.status[i], X402_ANSWER_OK);
@@ -356,7 +398,7 @@ static void test_reads_transfers_travel_in_one_multicall(void **state)
 static void test_reads_transfer_alone_needs_no_multicall(void **state)
 {
 	struct read_seen seen;
-	struct bench *bench = multi_bench(&seen, "\"result\":\"0x01\"");
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x01\"");
 	struct x402_chain_read read = transfer(ALICE, SHOP);
 
 	(void)state;
@@ -372,7 +414,7 @@ static void test_reads_transfer_alone_needs_no_multicall(void **state)
 static void test_reads_transfer_by_who_is_paid_there_goes_alone(void **state)
 {
 	struct read_seen seen;
-	struct bench *bench = multi_bench(&seen, "\"result\":\"0x01\"");
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x01\"");
 	struct x402_chain_read after[3] = {transfer(ALICE, BOB),
 		transfer(BOB, SHOP), transfer(CAROL, SHOP)};
 	struct x402_chain_read before[3] = {transfer(BOB, SHOP),
@@ -403,7 +445,7 @@ static void test_reads_transfer_that_fails_in_company_is_tried_alone(
 	void **state)
 {
 	struct read_seen seen;
-	struct bench *bench = multi_bench(&seen, "\"result\":\"0x01\"");
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x01\"");
 	struct x402_chain_read reads[2] = {
 		transfer(ALICE, SHOP), transfer(BOB, SHOP)};
 
@@ -422,7 +464,7 @@ static void test_reads_transfer_that_fails_in_company_is_tried_alone(
 static void test_reads_transfers_share_with_nothing_else(void **state)
 {
 	struct read_seen seen;
-	struct bench *bench = multi_bench(&seen, "\"result\":\"0x01\"");
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x01\"");
 	struct x402_chain_read reads[5] = {transfer(ALICE, SHOP),
 		transfer(BOB, SHOP), transfer(CAROL, SHOP),
 		transfer(CAROL, OTHER_SHOP), transfer(CAROL, SHOP)};
@@ -441,7 +483,7 @@ static void test_reads_transfers_share_with_nothing_else(void **state)
 static void test_reads_transfers_without_multicall3_go_one_by_one(void **state)
 {
 	struct read_seen seen;
-	struct bench *bench = multi_bench(&seen, "\"result\":\"0x\"");
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x\"");
 	struct x402_chain_read reads[2] = {
 		transfer(ALICE, SHOP), transfer(BOB, SHOP)};
 
@@ -451,6 +493,80 @@ static void test_reads_transfers_without_multicall3_go_one_by_one(void **state)
 	assert_int_equal(multi.alone, 2);
 	assert_string_equal(multi.alone_from, SENDER);
 	close_bench(bench);
+}
+
+/* Its wallet could burn what the others need. */
+static void test_reads_transfer_of_who_may_have_code_goes_alone(void **state)
+{
+	struct read_seen seen;
+	struct bench *bench = multi_bench(&seen, "\"result\":\"0x01\"");
+	struct x402_chain_read reads[2] = {
+		transfer(ALICE, SHOP), transfer(BOB, SHOP)};
+
+	(void)state;
+	/* Nobody has looked yet. */
+	ask_transfers(&seen, reads, 2);
+	assert_int_equal(multi.multicalls, 0);
+	ask_code_of_payers(&seen);
+	ask_transfers(&seen, reads, 2);
+	assert_int_equal(multi.multicalls, 1);
+	/* A delegation, made since. */
+	multi.payers_have_code = true;
+	ask_code_of_payers(&seen);
+	ask_transfers(&seen, reads, 2);
+	assert_int_equal(multi.multicalls, 1);
+	close_bench(bench);
+}
+
+static void test_reads_transfer_that_failed_in_company_has_none_again(
+	void **state)
+{
+	struct read_seen seen;
+	struct bench *bench = transfer_bench(&seen, "\"result\":\"0x01\"");
+	struct x402_chain_read reads[3] = {transfer(ALICE, SHOP),
+		transfer(BOB, SHOP), transfer(CAROL, SHOP)};
+
+	(void)state;
+	multi.second_fails = true;
+	ask_transfers(&seen, reads, 3);
+	assert_int_equal(multi.in_multicall, 3);
+	multi.second_fails = false;
+	multi.alone = 0;
+	ask_transfers(&seen, reads, 3);
+	assert_int_equal(multi.in_multicall, 2);
+	assert_int_equal(multi.alone, 1);
+	close_bench(bench);
+}
+
+/* Some nodes allow a call less gas than so many need. */
+static void test_reads_transfers_that_a_node_refuses_go_alone(void **state)
+{
+	struct x402_chain_read plain[2] = {
+		call_to(ASSET, one_data), call_to(ASSET, two_data)};
+	struct x402_chain_read reads[2] = {
+		transfer(ALICE, SHOP), transfer(BOB, SHOP)};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct read_seen seen;
+		struct bench *bench = transfer_bench(
+			&seen, "\"result\":\"0x01\"");
+
+		multi.whole_fails = i == 0;
+		multi.is_silent = i == 1;
+		for (unsigned k = 0; k < 3; k++) {
+			ask_transfers(&seen, reads, 2);
+			assert_int_equal(seen.err, X402_OK);
+		}
+		assert_int_equal(multi.multicalls, 1);
+		assert_int_equal(multi.alone, 6);
+		/* What needs little gas goes on as before. */
+		multi.whole_fails = multi.is_silent = false;
+		ask_reads(&seen, plain, 2);
+		wait_for(bench, 1);
+		assert_int_equal(multi.multicalls, 2);
+		close_bench(bench);
+	}
 }
 
 /* ---- What a node says. ---- */
@@ -505,6 +621,12 @@ int main(void)
 		cmocka_unit_test(
 			test_reads_transfer_that_fails_in_company_is_tried_alone),
 		cmocka_unit_test(test_reads_transfers_share_with_nothing_else),
+		cmocka_unit_test(
+			test_reads_transfer_of_who_may_have_code_goes_alone),
+		cmocka_unit_test(
+			test_reads_transfer_that_failed_in_company_has_none_again),
+		cmocka_unit_test(
+			test_reads_transfers_that_a_node_refuses_go_alone),
 		cmocka_unit_test(
 			test_reads_transfers_without_multicall3_go_one_by_one),
 	};

@@ -13,7 +13,8 @@
  *    answer came.
  *
  * Cached are only facts of an asset: that it has code, what its name() and
- * version() are. Nothing about a payer, whose code decides who may sign.
+ * version() are. Nothing about a payer, whose code decides who may sign: that
+ * it had none of late decides only whether it may travel with others.
  */
 #include "chain/reads_p.h"
 #include "chain/decode_p.h"
@@ -33,11 +34,20 @@
 /* Calls in one multicall: their answers stay far below what nodes cut. */
 #define MULTI_MAX 50
 /*
- * What each simulation in a multicall may take beside its own ceiling: its
- * calldata, and its part of the call. So a payer's contract that burns all it
- * gets takes no more of the node than its neighbours would.
+ * What each simulated transfer brings to a multicall, about twice what one
+ * takes with its calldata. They have it in common: a payer that burns it all
+ * costs the node no more than that, and its neighbours a second question.
  */
-#define SHARE_GAS UINT64_C(50000)
+#define SHARE_GAS UINT64_C(120000)
+/*
+ * So only payers go with others that had no code of late and did not fail
+ * beside others; of so many each worker knows that, in as many places.
+ */
+#define ACCOUNTS            2048
+#define ACCOUNT_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
+/* A node that would not answer such a multicall is left alone with it. */
+#define REFUSED_REST_MS    ((uint64_t)10 * 60 * 1000)
+#define UNANSWERED_REST_MS ((uint64_t)60 * 1000)
 /* After this a chain without Multicall3 is asked for it again. */
 #define MULTI_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
 #define BUCKETS           256
@@ -98,6 +108,12 @@ struct asset {
 	uint8_t bytes[FACT_VERSION + 1][DOMAIN_BYTES_MAX];
 };
 
+/* A payer that had no code of late; until_ms 0: nobody. */
+struct account {
+	struct x402_address address;
+	uint64_t until_ms;
+};
+
 struct multi {
 	struct fac_reads *reads;
 	size_t len;
@@ -124,6 +140,8 @@ struct fac_reads {
 	struct x402_buf params;
 	struct asset assets[ASSETS_MAX];
 	size_t assets_len; /* counts on; the ring holds the last */
+	struct account accounts[ACCOUNTS];
+	uint64_t transfers_rest_ms; /* until then they go alone */
 	enum { MULTI_UNKNOWN, MULTI_ASKED, MULTI_YES, MULTI_NO } multi;
 	uint64_t multi_until_ms; /* of MULTI_NO */
 };
@@ -181,6 +199,38 @@ static void remember(struct fac_reads *reads, const struct ask *ask)
 	asset->len[ask->fact] = bytes.len;
 	asset->until_ms[ask->fact] = fac_loop_now_ms(reads->loop) +
 		ASSET_LIFETIME_MS;
+}
+
+/* Its place, which may be another's now. */
+static struct account *account_of(
+	struct fac_reads *reads, const struct x402_address *address)
+{
+	uint8_t hash[crypto_shorthash_siphashx24_BYTES];
+
+	(void)crypto_shorthash_siphashx24(
+		hash, address->bytes, sizeof(address->bytes), reads->key);
+	return &reads->accounts[(hash[0] | (size_t)hash[1] << 8) % ACCOUNTS];
+}
+
+static bool has_no_code(
+	struct fac_reads *reads, const struct x402_address *address)
+{
+	const struct account *account = account_of(reads, address);
+
+	return account->until_ms > fac_loop_now_ms(reads->loop) &&
+		x402_address_equal(&account->address, address);
+}
+
+static void note_code(struct fac_reads *reads,
+	const struct x402_address *address, bool has_code)
+{
+	struct account *account = account_of(reads, address);
+
+	if (!has_code)
+		*account = (struct account){*address,
+			fac_loop_now_ms(reads->loop) + ACCOUNT_LIFETIME_MS};
+	else if (x402_address_equal(&account->address, address))
+		account->until_ms = 0;
 }
 
 /* Which fact of the asset the read asks for, if any. */
@@ -243,6 +293,8 @@ static void settle_ask(
 	ask->waiting = NULL;
 	if (ask->fact != FACT_NONE)
 		remember(ask->reads, ask);
+	else if (ask->kind == X402_READ_CODE && status == X402_ANSWER_OK)
+		note_code(ask->reads, &ask->to, ask->bytes.len > 0);
 	while (read) {
 		struct read *next = read->next;
 		struct group *group = read->group;
@@ -405,6 +457,23 @@ static void ask_for_multi(struct fac_reads *reads)
 	fac_rpc_call(reads->rpc, &question);
 }
 
+/* What the whole call's failing says of the next ones. */
+static void note_failure(struct fac_reads *reads, const struct multi *multi,
+	enum fac_rpc_status status)
+{
+	uint64_t now_ms = fac_loop_now_ms(reads->loop);
+
+	if (multi->asks[0]->is_transfer)
+		reads->transfers_rest_ms = now_ms +
+			(status == FAC_RPC_FAULT ? UNANSWERED_REST_MS
+						 : REFUSED_REST_MS);
+	/* The chain's word that it cannot: leave it for a while. */
+	else if (status == FAC_RPC_RESULT) {
+		reads->multi = MULTI_NO;
+		reads->multi_until_ms = now_ms + MULTI_LIFETIME_MS;
+	}
+}
+
 static void on_multi(void *user, const struct fac_rpc_answer *answer)
 {
 	struct multi *multi = user;
@@ -417,12 +486,8 @@ static void on_multi(void *user, const struct fac_rpc_answer *answer)
 		x402_multicall_aggregate3_read(
 			x402_buf_span(&bytes), results, multi->len) == X402_OK;
 
-	/* The chain's word that it cannot: leave it for a while. */
-	if (!whole && answer->status == FAC_RPC_RESULT) {
-		reads->multi = MULTI_NO;
-		reads->multi_until_ms = fac_loop_now_ms(reads->loop) +
-			MULTI_LIFETIME_MS;
-	}
+	if (!whole && !cancelled)
+		note_failure(reads, multi, answer->status);
 	for (size_t i = 0; i < multi->len; i++) {
 		struct ask *ask = multi->asks[i];
 
@@ -434,6 +499,8 @@ static void on_multi(void *user, const struct fac_rpc_answer *answer)
 				abort();
 			settle_ask(ask, X402_ANSWER_OK, false);
 		} else {
+			if (whole && ask->is_transfer)
+				note_code(reads, &ask->transfer_from, true);
 			send_alone(ask);
 		}
 	}
@@ -482,7 +549,7 @@ static void post_multi(struct fac_reads *reads, struct multi *multi)
 			ask->to, x402_buf_span(&ask->data), true};
 		left_ms = its_ms < left_ms ? its_ms : left_ms;
 		if (ask->is_transfer)
-			gas += ask->gas + SHARE_GAS;
+			gas += SHARE_GAS;
 	}
 	x402_multicall_aggregate3_calldata(calls, multi->len, &calldata);
 	call_params(&reads->params, x402_multicall3(), x402_buf_span(&calldata),
@@ -620,8 +687,12 @@ static struct queue *queue_of(struct fac_reads *reads,
 	if (read->kind != X402_READ_CALL || options->block != FAC_CHAIN_LATEST)
 		return NULL;
 	if (read->needs_sender)
-		return read->may_share && !read->has_sender ? &reads->transfers
-							    : NULL;
+		return read->may_share && !read->has_sender &&
+				reads->transfers_rest_ms <=
+					fac_loop_now_ms(reads->loop) &&
+				has_no_code(reads, &read->transfer_from)
+			? &reads->transfers
+			: NULL;
 	/* Only to what is known to be a contract. */
 	return !read->gas && know(reads, &read->to, FACT_CODE) ? &reads->plain
 							       : NULL;
