@@ -319,6 +319,17 @@ static void test_room_of_two_signers_is_filled_on_both(void **state)
 	world_free(w);
 }
 
+/* How soon blocks come is known, and none is made any more. */
+static struct world *begin_with_blocks(uint64_t batch_gas, uint64_t block_gas)
+{
+	struct world *w = begin_batches(batch_gas, block_gas, NULL, 0);
+
+	w->mining = true;
+	world_run(w, 5000);
+	w->mining = false;
+	return w;
+}
+
 /*
  * Of a limit of 420,000 a batch uses 170,000, and 25 thousandths more are
  * reckoned with. By their limits four would leave nothing of a block.
@@ -326,7 +337,7 @@ static void test_room_of_two_signers_is_filled_on_both(void **state)
 static void test_room_is_by_gas_and_not_by_limit(void **state)
 {
 	struct told told[40];
-	struct world *w = begin_batches(420000, 1100000, told, 0);
+	struct world *w = begin_with_blocks(420000, 1100000);
 
 	(void)state;
 	w->gas_each = 34000;
@@ -350,17 +361,17 @@ static void test_room_of_the_block_after_the_next_is_for_full_batches(
 	void **state)
 {
 	struct told told[40];
-	struct world *w = begin_batches(420000, 1100000, told, 40);
+	struct world *w = begin_with_blocks(420000, 1100000);
 
 	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 1000);
 	/* Five ask for no more than two blocks have; the rest waits. */
 	assert_int_equal(w->txs_len, 5);
 	for (size_t i = 0; i < 5; i++)
 		assert_int_equal(w->txs[i].payments_len, 4);
-	world_mine(w);
-	world_mine(w);
-	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(w->payments[i].transfers, 1);
 	w->mining = true;
 	world_run(w, 6000);
 	for (unsigned i = 0; i < 40; i++) {
@@ -369,6 +380,66 @@ static void test_room_of_the_block_after_the_next_is_for_full_batches(
 		assert_int_equal(w->payments[i].transfers, 1);
 	}
 	assert_true(fac_engine_is_idle(w->engine));
+	world_free(w);
+}
+
+/* There it would be late, and look stuck: its fee would be raised for it. */
+static void test_room_of_the_block_after_the_next_is_none_where_blocks_are_slow(
+	void **state)
+{
+	struct told told[40];
+	struct world *w = begin_batches(420000, 1100000, NULL, 0);
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		world_mine(w);
+		world_run(w, 12000);
+	}
+	for (unsigned i = 0; i < 40; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 1000);
+	/* Two, and a part. */
+	assert_int_equal(w->txs_len, 3);
+	world_free(w);
+}
+
+static bool is_dry(const struct world *w)
+{
+	struct fac_engine_stats stats;
+
+	fac_engine_stats(w->engine, &stats);
+	return stats.lines[0].lanes[0].dry;
+}
+
+/* Who can pay for a block's worth at a time is not called dry for more. */
+static void test_room_that_cannot_be_paid_for_yet_is_not_missed(void **state)
+{
+	struct told told[40];
+	struct world *w = begin_with_blocks(420000, 1100000);
+
+	(void)state;
+	w->mining = true;
+	world_settle(w, (struct asking){.payment = 0, .wait_ms = 60000}, told);
+	world_run(w, 2000);
+	assert_int_equal(w->txs_len, 1);
+	w->mining = false;
+	w->balance = 1700000 * w->txs[0].max_fee;
+	world_run(w, 60000);
+	for (unsigned i = 1; i < 40; i++)
+		world_settle(w, (struct asking){.payment = i, .wait_ms = 60000},
+			&told[i]);
+	world_run(w, 1000);
+	/* Four batches could be paid for, and five have room. */
+	assert_int_equal(w->txs_len, 1 + 4);
+	assert_false(is_dry(w));
+	w->mining = true;
+	for (unsigned i = 0; i < 100; i++) {
+		world_run(w, 100);
+		assert_false(is_dry(w));
+	}
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(w->payments[i].transfers, 1);
 	world_free(w);
 }
 
@@ -396,6 +467,10 @@ int main(void)
 		cmocka_unit_test(test_room_is_by_gas_and_not_by_limit),
 		cmocka_unit_test(
 			test_room_of_the_block_after_the_next_is_for_full_batches),
+		cmocka_unit_test(
+			test_room_of_the_block_after_the_next_is_none_where_blocks_are_slow),
+		cmocka_unit_test(
+			test_room_that_cannot_be_paid_for_yet_is_not_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,9 +278,9 @@ static uint64_t used_permille(const struct fac_line *line)
  *
  * A node takes a transaction into a block while its limit fits into what the
  * others have not used. Full batches are sent for the block after the next one,
- * too: it may come before we have heard of the next. What is smaller is sent
- * for the next one only, since anvil, filling a block, drops what would fit by
- * its size and not by its nonce.
+ * too: where blocks are quick it may come before we have heard of the next.
+ * What is smaller is sent for the next one only, since anvil, filling a block,
+ * drops what would fit by its size and not by its nonce.
  */
 static uint64_t room_of(const struct fac_lane *lane, bool full)
 {
@@ -290,7 +290,9 @@ static uint64_t room_of(const struct fac_lane *lane, bool full)
 
 	if (!block || !lane->in_flight)
 		return UINT64_MAX;
-	if (full)
+	/* Else it would be late there, or look stuck. */
+	if (full && line->block_ms &&
+		line->block_ms * FULL_BLOCKS <= FAC_LATE_S * UINT64_C(1000))
 		block *= FULL_BLOCKS;
 	return used < block ? block - used : 0;
 }
@@ -333,9 +335,13 @@ static struct fac_lane *choose_lane(struct fac_line *line,
 		struct fac_lane *lane = &line->lanes[i];
 		uint64_t its_room = room_of(lane, batch->full);
 
-		if ((is_bound &&
-			    !x402_address_equal(&lane->address, &sender)) ||
-			!fac_lane_is_fit(lane, &cost, &why))
+		if (is_bound && !x402_address_equal(&lane->address, &sender))
+			continue;
+		/* What it cannot pay for before a block, it need not. */
+		if (room_of(lane, false) < batch->gas_limit &&
+			!can_pay(lane, &cost))
+			its_room = 0;
+		else if (!fac_lane_is_fit(lane, &cost, &why))
 			continue;
 		if (its_room < batch->gas_limit) {
 			crowded = true;
