@@ -148,6 +148,13 @@ static void test_queue_counts_the_payments_that_a_verb_writes(void **state)
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(take(&queue, &browsing), 2);
 	assert_int_equal(take(&queue, &browsing), 1);
+	/* Those that name no payments step all of a transaction's. */
+	for (size_t i = 0; i <= FAC_QUEUE_GROUP_MAX / FAC_QUEUE_STEP_WEIGHT;
+		i++)
+		add(&queue, FAC_VERB_MARK_BROADCAST, false);
+	assert_int_equal(take(&queue, &browsing),
+		FAC_QUEUE_GROUP_MAX / FAC_QUEUE_STEP_WEIGHT);
+	assert_int_equal(take(&queue, &browsing), 1);
 	/* One that is too large by itself goes all the same. */
 	for (size_t i = 0; i < 2; i++) {
 		struct fac_verb *verb = verb_of(FAC_VERB_JOURNAL_SIGNED, false);

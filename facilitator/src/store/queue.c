@@ -65,6 +65,15 @@ uint64_t fac_verb_queue_since_ms(const struct fac_verb_queue *queue)
 						    : money->queued_ms;
 }
 
+static bool steps_a_transaction(const struct fac_verb *verb)
+{
+	return verb->kind == FAC_VERB_JOURNAL_ATTEMPT ||
+		verb->kind == FAC_VERB_MARK_BROADCAST ||
+		verb->kind == FAC_VERB_MARK_REPLACED ||
+		verb->kind == FAC_VERB_MARK_DROPPED ||
+		verb->kind == FAC_VERB_MARK_FINAL;
+}
+
 /* Payments that it writes; a verb without any is one, too. */
 static size_t weight_of(const struct fac_verb *verb)
 {
@@ -72,6 +81,8 @@ static size_t weight_of(const struct fac_verb *verb)
 		? verb->ends_len
 		: verb->transaction.keys_len;
 
+	if (steps_a_transaction(verb))
+		return FAC_QUEUE_STEP_WEIGHT;
 	return payments ? payments : 1;
 }
 

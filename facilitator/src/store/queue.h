@@ -24,6 +24,8 @@
  * payments count for each: bounds the wait of the first, and of what is urgent.
  */
 #define FAC_QUEUE_GROUP_MAX 512
+/* What steps all payments of a transaction at once, without naming them. */
+#define FAC_QUEUE_STEP_WEIGHT 32
 /*
  * What strangers may cost one group, and what each costs. A page of the
  * catalogue is 100 rows of 32 KiB, a payment's transaction has 220 of them.

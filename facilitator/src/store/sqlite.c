@@ -125,6 +125,8 @@ static enum x402_err open_file(
 		return X402_ERR_STORE;
 	(void)sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
 	(void)sqlite3_extended_result_codes(db->sqlite, 1);
+	/* Some systems' SQLite would not let a migration change a CHECK. */
+	(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	err = fac_sqlite_script(db,
 		"PRAGMA mmap_size = 4294967296;"
 		"PRAGMA cache_size = -8192;"
@@ -132,7 +134,7 @@ static enum x402_err open_file(
 		"PRAGMA temp_store = MEMORY;"
 		"PRAGMA journal_mode = WAL;"
 		/* Pages that every payment writes go home once for many. */
-		"PRAGMA wal_autocheckpoint = 8000;"
+		"PRAGMA wal_autocheckpoint = 4000;"
 		"PRAGMA synchronous = FULL;"
 		"PRAGMA foreign_keys = ON;"
 		"PRAGMA trusted_schema = OFF;");

@@ -177,10 +177,10 @@ bool fac_store_is_shared(const struct fac_store *store)
 /* Strangers wait as long as they make each other wait. */
 static uint64_t lag_locked(const struct fac_store *store)
 {
-	uint64_t since_ms = store->running_ms;
+	uint64_t since_ms = fac_verb_queue_since_ms(&store->queue);
 
-	if (!since_ms)
-		since_ms = fac_verb_queue_since_ms(&store->queue);
+	if (!since_ms || (store->running_ms && store->running_ms < since_ms))
+		since_ms = store->running_ms;
 	return since_ms ? monotonic_ms() - since_ms : 0;
 }
 
