@@ -133,8 +133,6 @@ static enum x402_err open_file(
 		/* Savepoints need no file: a crash undoes them all. */
 		"PRAGMA temp_store = MEMORY;"
 		"PRAGMA journal_mode = WAL;"
-		/* Pages that every payment writes go home once for many. */
-		"PRAGMA wal_autocheckpoint = 4000;"
 		"PRAGMA synchronous = FULL;"
 		"PRAGMA foreign_keys = ON;"
 		"PRAGMA trusted_schema = OFF;");
