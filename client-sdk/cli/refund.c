@@ -86,6 +86,8 @@ static int read_flags(struct refund *refund, const struct cli_args *args)
 	options->rpc_url = or_environment(options->rpc_url, "EVM_RPC_URL");
 	options->headers = refund->call.request.headers;
 	options->headers_len = refund->call.request.headers_len;
+	if (refund->call.limit.has_atomic)
+		options->max_unpriced = &refund->call.limit.units;
 	if (!options->facilitator_url)
 		return cli_error(CLI_CONFIG, "facilitator",
 			"expected --facilitator URL or FACILITATOR_URL: who "

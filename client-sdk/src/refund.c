@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "ask_p.h"
 #include "client_p.h"
@@ -293,8 +294,8 @@ static enum x402_err ask_token(struct refund *refund)
 	struct x402_buf calldata = {0};
 	struct x402_buf body = {0};
 	struct x402_json *answers = NULL;
-	enum x402_err err = x402__refund_nonce(refund->chain_id,
-		&refund->transfer, refund->ask.hash32, refund->nonce32);
+	enum x402_err err = x402__refund_nonce(refund->chain_id, &refund->ask,
+		&refund->transfer, refund->nonce32);
 	if (err)
 		return fail(refund, err, "out of memory");
 	x402_eip3009_state_calldata(
@@ -475,8 +476,18 @@ static void translate(void *user, struct x402__message *message)
 
 /* ---- 4. Out. ---- */
 
+/* An open authorization of the journal's is this refund, or not presented. */
+static bool is_ours(const struct refund *refund,
+	const struct x402_payment_requirements *accepted)
+{
+	return accepted->pay_to && accepted->asset && accepted->network &&
+		strcasecmp(accepted->pay_to, refund->refunded->payer) == 0 &&
+		strcasecmp(accepted->asset, refund->refunded->asset) == 0 &&
+		strcmp(accepted->network, refund->refunded->network) == 0;
+}
+
 /* {"x402Version":2,"paymentPayload":...,"paymentRequirements":...} (L-007) */
-static char *settle_body(const char *header_text)
+static char *settle_body(const struct refund *refund, const char *header_text)
 {
 	struct x402_facilitator_request request = {.x402_version = X402_V2};
 	struct x402_json *json = NULL;
@@ -486,7 +497,8 @@ static char *settle_body(const char *header_text)
 		return NULL;
 	/* What was signed for, also by an earlier call. */
 	request.requirements = request.payload.accepted;
-	if (!x402_facilitator_request_to_json(&request, &json))
+	if (is_ours(refund, &request.requirements) &&
+		!x402_facilitator_request_to_json(&request, &json))
 		text = x402_json_dump(json);
 	x402_json_unref(json);
 	x402_payment_payload_clear(&request.payload);
@@ -504,7 +516,7 @@ static enum x402_err dress(void *user, struct x402__exchange *exchange)
 		return X402_OK;
 	}
 	free(refund->body);
-	refund->body = settle_body(exchange->flow->payment.header_text);
+	refund->body = settle_body(refund, exchange->flow->payment.header_text);
 	if (!refund->body ||
 		!x402__exchange_list_unpaid(exchange, &refund->list))
 		return X402_ERR_NOMEM;
@@ -557,11 +569,17 @@ static enum x402_err run_flow(struct refund *refund,
 	struct x402__transfer transfer;
 	struct x402_client_header headers[1 + HEADERS_MAX] = {
 		{"Content-Type", "application/json"}};
-	char terms[256];
-	/* What the journal knows the purchase by, beside its name. */
-	int len = snprintf(terms, sizeof(terms), "refund %s of %s on %s",
-		refund->refunded->amount, refund->refunded->asset,
-		refund->refunded->network);
+	char terms[512];
+	/*
+	 * What the journal knows the purchase by, beside its name. With all of
+	 * it, no two refunds are the same request to the loop detector, and
+	 * none is presented for another.
+	 */
+	int len = snprintf(terms, sizeof(terms), "%s: %s of %s on %s to %s",
+		refund->tag, refund->refunded->amount, refund->refunded->asset,
+		refund->refunded->network, refund->refunded->payer);
+	if (len < 0 || (size_t)len >= sizeof(terms))
+		return fail(refund, X402_ERR_TOO_LARGE, "too long a name");
 	struct x402_client_request request = {.url = refund->settle_url,
 		.method = "POST",
 		.headers = headers,
@@ -586,30 +604,44 @@ static enum x402_err run_flow(struct refund *refund,
 	return err;
 }
 
+/* The payment, to be seen in a history, and of its nonce enough to be one. */
+static bool name_purchase(struct refund *refund)
+{
+	struct x402_buf hex = {0};
+	x402_hex_encode_0x(x402_span(refund->nonce32, 16), &hex);
+	char *text = x402_buf_take_str(&hex);
+	x402_buf_clear(&hex);
+	if (text)
+		snprintf(refund->tag, sizeof(refund->tag), "refund %s/%s",
+			refund->refunded->of, text);
+	bool ok = text != NULL;
+	free(text);
+	return ok;
+}
+
 static enum x402_err give_back(
 	struct refund *refund, struct x402_client_response *response)
 {
 	struct x402_client_options options = refund->client->options;
 	struct x402_client_refunded *refunded = refund->refunded;
-	struct x402_asset_id asset;
-	struct x402_amount cap;
-	snprintf(refund->tag, sizeof(refund->tag), "refund %s/%" PRIu64,
-		refunded->of, refund->transfer.ordinal);
+	struct x402_amount *allowed = NULL;
+	if (!name_purchase(refund))
+		return fail(refund, X402_ERR_NOMEM, "out of memory");
 	/* Who settles the same authorization twice has settled it once. */
 	options.represent_any_method = true;
 	/* Signed by us alone, and for nobody whom a facilitator names. */
 	options.sign_in = false;
 	options.delegate = NULL;
 	options.max_redirects = -1;
-	/* C-031: which asset it is, the payment has said. */
-	if (options.max_atomic &&
-		!x402_asset_id_init(
-			refunded->network, refunded->asset, &asset)) {
-		cap = x402_amount_init(options.max_atomic, &asset);
-		options.allowed_assets = &cap;
-		options.allowed_assets_len = 1;
-	}
-	return run_flow(refund, &options, response);
+	enum x402_err err = x402__refund_allow(&options,
+		refund->options->max_unpriced, refunded->network,
+		refunded->asset, &allowed);
+	if (err)
+		return fail(refund, err, "out of memory");
+	refunded->judged = true;
+	err = run_flow(refund, &options, response);
+	free(allowed);
+	return err;
 }
 
 enum x402_err x402_client_refund(struct x402_client *client,
@@ -639,7 +671,6 @@ enum x402_err x402_client_refund(struct x402_client *client,
 	x402__asker_clear(&refund.asker);
 	if (!err && !refunded->already) {
 		x402_u256_to_dec(&refund.amount, refunded->amount);
-		refunded->judged = true;
 		err = give_back(&refund, response);
 	}
 	x402__headers_clear(&refund.told);

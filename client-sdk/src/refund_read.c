@@ -1,8 +1,12 @@
 /*
  * refund_read.c: a receipt is a stranger's JSON, and what is found in it says
- * where money goes. So every log must be whole and in its place before any of
- * them counts, and a doubt about which transfer is meant is the caller's to
- * settle: nothing is guessed.
+ * where money goes. So every log must be readable and follow the one before it
+ * until any of them counts, and a doubt about which transfer is meant is the
+ * caller's to settle: nothing is guessed.
+ *
+ * Logs that are missing at either end nobody can see, and nodes differ in what
+ * they show there (synthetic logs). So nothing that a refund is known by may
+ * depend on other logs than the transfers that are like it in every part.
  */
 #include "ask_p.h"
 #include "refund_p.h"
@@ -76,9 +80,8 @@ static bool is_transfer_to(const struct x402_json *log,
 }
 
 /*
- * A log that is whole, and follows the one before it: its place is a part of
- * the nonce, so a node that leaves one out would make another nonce, and with
- * it a second refund.
+ * A log of this transaction that follows the one before it: none is missing
+ * between two, and none is there twice.
  */
 static bool is_in_place(const struct x402_json *log, uint64_t *first,
 	uint64_t ordinal, const uint8_t hash32[32])
@@ -108,8 +111,9 @@ static bool is_in_place(const struct x402_json *log, uint64_t *first,
 struct search {
 	const struct x402__refund_ask *ask;
 	struct x402__refund_transfer found;
-	size_t to_us;   /* transfers to us so far */
-	size_t matches; /* those that were meant */
+	size_t found_at; /* its place among the logs */
+	size_t to_us;    /* transfers to us so far */
+	size_t matches;  /* those that were meant */
 	size_t named;
 	struct x402_buf list;
 };
@@ -132,8 +136,8 @@ static void name_transfer(
 		x402_buf_printf(&search->list, " (of %s)", asset);
 }
 
-static void look_at(
-	struct search *search, const struct x402__refund_transfer *transfer)
+static void look_at(struct search *search,
+	const struct x402__refund_transfer *transfer, size_t place)
 {
 	const struct x402__refund_ask *ask = search->ask;
 	search->to_us++;
@@ -144,6 +148,7 @@ static void look_at(
 		return;
 	search->matches++;
 	search->found = *transfer;
+	search->found_at = place;
 }
 
 static enum x402_err walk(
@@ -157,7 +162,7 @@ static enum x402_err walk(
 	for (size_t i = 0; i < len; i++) {
 		const struct x402_json *log = x402_json_at(logs, i);
 		const char *address = x402_json_get_string(log, "address");
-		struct x402__refund_transfer transfer = {.ordinal = i};
+		struct x402__refund_transfer transfer = {.twin = 0};
 		if (!is_in_place(log, &first, i, search->ask->hash32) ||
 			!address ||
 			x402_address_parse(address, &transfer.asset))
@@ -165,9 +170,26 @@ static enum x402_err walk(
 				"the receipt's logs are not whole, or not in "
 				"their order");
 		if (is_transfer_to(log, &search->ask->us, &transfer))
-			look_at(search, &transfer);
+			look_at(search, &transfer, i);
 	}
 	return X402_OK;
+}
+
+/* The found one's number among those before it that are its like. */
+static void count_twins(const struct x402_json *logs, struct search *search)
+{
+	struct x402__refund_transfer *found = &search->found;
+	for (size_t i = 0; i < search->found_at; i++) {
+		const struct x402_json *log = x402_json_at(logs, i);
+		const char *address = x402_json_get_string(log, "address");
+		struct x402__refund_transfer other = {.twin = 0};
+		if (address && !x402_address_parse(address, &other.asset) &&
+			is_transfer_to(log, &search->ask->us, &other) &&
+			x402_address_equal(&other.asset, &found->asset) &&
+			x402_address_equal(&other.from, &found->from) &&
+			x402_u256_cmp(&other.value, &found->value) == 0)
+			found->twin++;
+	}
 }
 
 static enum x402_err judge(
@@ -238,8 +260,10 @@ enum x402_err x402__refund_choose(const struct x402_json *receipt,
 	if (status != 1)
 		return fail(ret_text, X402_ERR_POLICY,
 			"that transaction failed: nothing was paid by it");
-	enum x402_err err = walk(
-		x402_json_get(receipt, "logs"), &search, ret_text);
+	const struct x402_json *logs = x402_json_get(receipt, "logs");
+	enum x402_err err = walk(logs, &search, ret_text);
+	if (!err && search.matches == 1)
+		count_twins(logs, &search);
 	if (!err)
 		err = judge(&search, ret_text, ret_transfer);
 	x402_buf_clear(&search.list);
@@ -251,18 +275,24 @@ enum x402_err x402__refund_choose(const struct x402_json *receipt,
 /* ---- What it is given back under, and how much of it. ---- */
 
 enum x402_err x402__refund_nonce(uint64_t chain_id,
-	const struct x402__refund_transfer *transfer, const uint8_t hash32[32],
-	uint8_t ret_nonce32[32])
+	const struct x402__refund_ask *ask,
+	const struct x402__refund_transfer *transfer, uint8_t ret_nonce32[32])
 {
 	struct x402_buf buf = {0};
+	uint8_t value32[32];
+	x402_u256_to_be32(&transfer->value, value32);
 	/* Every part has its one length: no two transfers are one text. */
 	x402_buf_add_str(&buf, "x402 refund 1");
 	x402_abi_add_u64(&buf, chain_id);
 	x402_buf_add(&buf,
 		x402_span(
 			transfer->asset.bytes, sizeof(transfer->asset.bytes)));
-	x402_abi_add_word(&buf, hash32);
-	x402_abi_add_u64(&buf, transfer->ordinal);
+	x402_abi_add_word(&buf, ask->hash32);
+	x402_buf_add(&buf,
+		x402_span(transfer->from.bytes, sizeof(transfer->from.bytes)));
+	x402_buf_add(&buf, x402_span(ask->us.bytes, sizeof(ask->us.bytes)));
+	x402_abi_add_word(&buf, value32);
+	x402_abi_add_u64(&buf, transfer->twin);
 	bool ok = !buf.failed;
 	if (ok)
 		x402_keccak256(x402_buf_span(&buf), ret_nonce32);
@@ -336,5 +366,36 @@ enum x402_err x402__refund_amount(const char *network,
 		return X402_ERR_INVALID_ARGUMENT;
 	}
 	*ret_amount = amount;
+	return X402_OK;
+}
+
+/* ---- What may be spent on it. ---- */
+
+enum x402_err x402__refund_allow(struct x402_client_options *options,
+	const struct x402_u256 *max_unpriced, const char *network,
+	const char *asset, struct x402_amount **ret_list)
+{
+	const struct x402_default_asset *known = x402_known_asset(
+		network, asset);
+	size_t len = options->allowed_assets_len;
+	struct x402_asset_id id;
+	*ret_list = NULL;
+	if (!max_unpriced || (known && known->official && known->usd) ||
+		x402_asset_id_init(network, asset, &id))
+		return X402_OK;
+	for (size_t i = 0; i < len; i++)
+		if (x402_asset_id_equal(
+			    x402_amount_asset(&options->allowed_assets[i]),
+			    &id))
+			return X402_OK; /* the caller's own cap stands */
+	struct x402_amount *list = calloc(len + 1, sizeof(*list));
+	if (!list)
+		return X402_ERR_NOMEM;
+	for (size_t i = 0; i < len; i++)
+		list[i] = options->allowed_assets[i];
+	list[len] = x402_amount_init(max_unpriced, &id);
+	options->allowed_assets = list;
+	options->allowed_assets_len = len + 1;
+	*ret_list = list;
 	return X402_OK;
 }

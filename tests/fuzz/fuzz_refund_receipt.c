@@ -8,7 +8,7 @@
 
 static void choose(const struct x402_json *receipt, size_t nth)
 {
-	struct x402__refund_transfer transfer = {.ordinal = UINT64_MAX};
+	struct x402__refund_transfer transfer = {.twin = UINT64_MAX};
 	struct x402__refund_ask ask = {.nth = nth};
 	char text[X402_CLIENT_REFUND_TEXT_SIZE] = "";
 	uint8_t nonce32[32];
@@ -19,11 +19,11 @@ static void choose(const struct x402_json *receipt, size_t nth)
 		must(text[0] && memchr(text, '\0', sizeof(text)));
 		return;
 	}
-	must(transfer.ordinal < x402_json_size(x402_json_get(receipt, "logs")));
+	must(transfer.twin < x402_json_size(x402_json_get(receipt, "logs")));
 	must(!x402_address_equal(&transfer.from, &ask.us));
 	must(!x402_address_is_zero(&transfer.from));
 	must(!x402_u256_is_zero(&transfer.value));
-	(void)!x402__refund_nonce(1, &transfer, ask.hash32, nonce32);
+	(void)!x402__refund_nonce(1, &ask, &transfer, nonce32);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

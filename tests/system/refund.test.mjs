@@ -136,9 +136,10 @@ test('refund_nonce_is_made_of_the_transfer_as_anybody_can_compute', async () => 
   assert.equal(result.code, 0, result.stderr);
   const { logs } = await devnet.rpc('eth_getTransactionReceipt', [paid.hash]);
   const event = keccak256(toHex('Transfer(address,address,uint256)'));
-  const place = logs.findIndex((log) => log.topics[0] === event && log.topics[2] === pad(payee.address).toLowerCase());
-  const nonce = keccak256(encodePacked(['string', 'uint256', 'address', 'bytes32', 'uint256'],
-    ['x402 refund 1', BigInt(info.chainId), info.token, paid.hash, BigInt(place)]));
+  const to = logs.filter((log) => log.topics[0] === event && log.topics[2] === pad(payee.address).toLowerCase());
+  assert.equal(to.length, 1);
+  const nonce = keccak256(encodePacked(['string', 'uint256', 'address', 'bytes32', 'address', 'address', 'uint256', 'uint256'],
+    ['x402 refund 1', BigInt(info.chainId), info.token, paid.hash, payer.address, payee.address, BigInt(to[0].data), 0n]));
   assert.equal(door.settled.length, 1);
   const [{ paymentPayload, paymentRequirements }] = door.settled;
   assert.equal(paymentPayload.payload.authorization.nonce, nonce);
@@ -279,6 +280,87 @@ test('refund_of_one_in_a_batch_wants_to_be_told_which', async () => {
   assert.equal(await devnet.balanceOf(payer2.address), had + 200n);
   const wrong = await refund(hash, ['--payer', payer.address, '--nth', '3']);
   assert.equal(wrong.code, 9, wrong.stdout);
+});
+
+/** A node that answers as the chain's, but for what change() makes of an answer. */
+async function startNode(change) {
+  const server = http.createServer((req, res) => {
+    const chunks = [];
+    req.on('data', (chunk) => chunks.push(chunk));
+    req.on('end', async () => {
+      const asked = JSON.parse(Buffer.concat(chunks).toString());
+      const { body } = await post(info.rpcUrl, Buffer.concat(chunks).toString());
+      for (const one of body) change(asked.find((question) => question.id === one.id), one);
+      res.end(JSON.stringify(body));
+    });
+  });
+  await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
+  return { env: { EVM_RPC_URL: `http://127.0.0.1:${server.address().port}` }, stop: () => {
+    server.closeAllConnections();
+    server.close();
+  } };
+}
+
+test('refund_by_a_node_that_shows_other_logs_is_the_same_one', async () => {
+  // As nodes of one chain do whose versions differ: a log more, or one less.
+  const paid = await pay();
+  const shift = (by) => (question, one) => {
+    if (question.method !== 'eth_getTransactionReceipt') return;
+    const { logs } = one.result;
+    const event = keccak256(toHex('Transfer(address,address,uint256)'));
+    const at = logs.findIndex((log) => log.topics[0] === event);
+    one.result.logs = by > 0 ? [{ ...logs[0], topics: [], data: '0x' }, ...logs] : logs.slice(at);
+    one.result.logs.forEach((log, i) => { log.logIndex = toHex(i); });
+  };
+  const nodes = await Promise.all([1, -1].map((by) => startNode(shift(by))));
+  try {
+    const first = await movedBy(() => refund(paid.hash, [], nodes[0]));
+    assert.equal(first.result.code, 0, first.result.stderr);
+    assert.equal(first.moved, paid.amount);
+    for (const again of [nodes[1], {}]) {
+      const { result, moved } = await movedBy(() => refund(paid.hash, [], { env: again.env }));
+      assert.equal(result.code, 0, result.stderr);
+      assert.equal(result.answer.alreadyRefunded, true);
+      assert.equal(moved, 0n);
+    }
+  } finally {
+    nodes.forEach((node) => node.stop());
+  }
+});
+
+test('refund_names_whom_it_was_paid_to_whoever_a_node_says_paid', async () => {
+  const paid = await pay();
+  const { payer2 } = info.accounts;
+  const env = newJournal();
+  door.mode = 'deaf';
+  const lost = await refund(paid.hash, [], { env, url: door.url });
+  door.mode = 'open';
+  assert.equal(lost.code, 11, lost.stderr);
+  const node = await startNode((question, one) => {
+    if (question.method === 'eth_getTransactionReceipt')
+      for (const log of one.result.logs)
+        if (log.topics[2] === pad(payee.address).toLowerCase()) log.topics[1] = pad(payer2.address).toLowerCase();
+  });
+  const had = await devnet.balanceOf(payer2.address);
+  const other = await refund(paid.hash, [], { env: { ...env, ...node.env }, url: door.url });
+  node.stop();
+  assert.equal(await devnet.balanceOf(payer2.address) - had,
+    other.answer?.payer === payer2.address ? paid.amount : 0n, other.stdout + other.stderr);
+});
+
+test('refund_of_twelve_equal_payments_gives_each_back', async () => {
+  const hash = await batch(Array(12).fill({ account: payer, value: 10 }));
+  const env = newJournal();
+  const { moved } = await movedBy(async () => {
+    for (let nth = 1; nth <= 12; nth++) {
+      const result = await refund(hash, ['--nth', String(nth)], { env });
+      assert.equal(result.code, 0, `${nth}: ${result.stdout}${result.stderr}`);
+      assert.equal(result.answer.alreadyRefunded, false);
+    }
+  });
+  assert.equal(moved, 120n);
+  const again = await refund(hash, ['--nth', '7'], { env });
+  assert.equal(again.answer.alreadyRefunded, true, again.stderr);
 });
 
 test('refund_signs_nothing_for_what_is_not_in_order', async () => {

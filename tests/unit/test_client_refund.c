@@ -30,15 +30,19 @@
 	"0x0000000000000000000000000000000000000000000000000000000000000000"
 #define THOUSAND \
 	"0x00000000000000000000000000000000000000000000000000000000000003e8"
+#define TWO "0x0000000000000000000000000000000000000000000000000000000000000002"
 
-#define LOG(index, topics, data)                          \
-	"{\"address\":\"" USDC "\",\"logIndex\":\"" index \
-	"\",\"topics\":[" topics "],\"data\":\"" data     \
-	"\",\"transactionHash\":\"" HASH                  \
+#define LOG(index, topics, data) LOG_OF(USDC, index, topics, data)
+#define LOG_OF(token, index, topics, data)                 \
+	"{\"address\":\"" token "\",\"logIndex\":\"" index \
+	"\",\"topics\":[" topics "],\"data\":\"" data      \
+	"\",\"transactionHash\":\"" HASH                   \
 	"\",\"removed\":false,\"blockNumber\":\"0x5\"}"
 #define TOPICS(from, to) "\"" EVENT "\",\"" from "\",\"" to "\""
 #define PAID(index)      LOG(index, TOPICS(WORD_PAYER, WORD_US), THOUSAND)
-#define FOREIGN(index)   LOG(index, TOPICS(WORD_PAYER, WORD_THIRD), THOUSAND)
+#define OTHER_TOKEN(index) \
+	LOG_OF(US, index, TOPICS(WORD_PAYER, WORD_US), THOUSAND)
+#define FOREIGN(index) LOG(index, TOPICS(WORD_PAYER, WORD_THIRD), THOUSAND)
 #define RECEIPT_OF(hash, status, block, logs)                    \
 	"{\"transactionHash\":\"" hash "\",\"status\":\"" status \
 	"\",\"blockNumber\":\"" block "\",\"logs\":[" logs "]}"
@@ -83,7 +87,7 @@ static void assert_is(const char *expected, const struct x402_address *address)
 
 /* ---- Which one. ---- */
 
-static void test_choose_takes_the_one_transfer_to_us_by_its_place(void **state)
+static void test_choose_takes_the_one_transfer_to_us(void **state)
 {
 	struct chosen chosen = choose(
 		RECEIPT(FOREIGN("0x7") "," PAID("0x8") "," FOREIGN("0x9")),
@@ -92,7 +96,7 @@ static void test_choose_takes_the_one_transfer_to_us_by_its_place(void **state)
 
 	(void)state;
 	assert_int_equal(chosen.err, X402_OK);
-	assert_int_equal(chosen.transfer.ordinal, 1);
+	assert_int_equal(chosen.transfer.twin, 0);
 	assert_int_equal(chosen.transfer.block, 5);
 	assert_true(x402_u256_to_u64(&chosen.transfer.value, &value));
 	assert_int_equal(value, 1000);
@@ -112,9 +116,12 @@ static void test_choose_of_several_wants_payer_or_number(void **state)
 	assert_int_equal(chosen.err, X402_ERR_INVALID_ARGUMENT);
 	assert_non_null(strstr(chosen.text, "1: 1000 from " PAYER));
 	assert_non_null(strstr(chosen.text, "2: 1000 from "));
-	assert_int_equal(choose(both, PAYER, 0).transfer.ordinal, 0);
-	assert_int_equal(choose(both, third, 0).transfer.ordinal, 1);
-	assert_int_equal(choose(both, NULL, 2).transfer.ordinal, 1);
+	chosen = choose(both, PAYER, 0);
+	assert_is(PAYER, &chosen.transfer.from);
+	chosen = choose(both, third, 0);
+	assert_is(third, &chosen.transfer.from);
+	chosen = choose(both, NULL, 2);
+	assert_is(third, &chosen.transfer.from);
 	assert_int_equal(choose(both, third, 2).err, X402_OK);
 	assert_int_equal(choose(both, PAYER, 2).err, X402_ERR_NOT_FOUND);
 	assert_int_equal(choose(both, NULL, 3).err, X402_ERR_NOT_FOUND);
@@ -128,7 +135,37 @@ static void test_choose_same_payer_twice_wants_a_number(void **state)
 	(void)state;
 	assert_int_equal(
 		choose(twice, PAYER, 0).err, X402_ERR_INVALID_ARGUMENT);
-	assert_int_equal(choose(twice, PAYER, 2).transfer.ordinal, 1);
+	assert_int_equal(choose(twice, PAYER, 2).transfer.twin, 1);
+}
+
+/* Nodes differ in what else a receipt shows: no nonce may hang on that. */
+static void test_choose_twins_are_counted_whatever_else_is_there(void **state)
+{
+	static const char other[] = RECEIPT(
+		LOG("0x0", TOPICS(WORD_THIRD, WORD_US), THOUSAND) "," PAID(
+			"0x1") "," LOG("0x2", TOPICS(WORD_PAYER, WORD_US),
+			TWO) "," FOREIGN("0x3") "," PAID("0x4"));
+	static const struct {
+		const char *receipt;
+		size_t nth;
+		uint64_t twin;
+	} rows[] = {{RECEIPT(PAID("0x3")), 0, 0},
+		{RECEIPT(FOREIGN("0x2") "," PAID("0x3")), 0, 0},
+		{RECEIPT(PAID("0x3") "," FOREIGN("0x4")), 0, 0},
+		{RECEIPT(OTHER_TOKEN("0x2") "," PAID("0x3")), 2, 0},
+		{RECEIPT(PAID("0x0") "," PAID("0x1")), 1, 0},
+		{RECEIPT(PAID("0x0") "," PAID("0x1")), 2, 1},
+		{RECEIPT(PAID("0x0") "," FOREIGN("0x1") "," PAID("0x2")), 2, 1},
+		{other, 1, 0}, {other, 2, 0}, {other, 3, 0}, {other, 4, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct chosen chosen = choose(
+			rows[i].receipt, NULL, rows[i].nth);
+
+		assert_int_equal(chosen.err, X402_OK);
+		assert_int_equal(chosen.transfer.twin, rows[i].twin);
+	}
 }
 
 /* Their names are the same; what they say is not. */
@@ -215,7 +252,6 @@ static void test_choose_unreadable_receipts_are_refused(void **state)
 		assert_int_equal(choose(texts[i], NULL, 0).err, X402_ERR_CHAIN);
 }
 
-/* One log that is left out would make another nonce, and a second refund. */
 static void test_choose_logs_that_are_not_whole_are_refused(void **state)
 {
 	static const char *const texts[] = {RECEIPT(PAID("1")),
@@ -268,41 +304,100 @@ static void test_choose_names_the_first_of_many_and_counts_the_rest(
 	assert_int_equal(strncmp(chosen.text, "100 transfers", 13), 0);
 	assert_true(strlen(chosen.text) < sizeof(chosen.text) - 1);
 	assert_non_null(strstr(chosen.text, "and 94 more"));
-	assert_int_equal(choose(text, NULL, 100).transfer.ordinal, 99);
+	assert_int_equal(choose(text, NULL, 100).transfer.twin, 99);
 	free(text);
 }
 
 /* ---- The nonce. ---- */
 
 static void assert_nonce(
-	uint64_t chain_id, uint64_t ordinal, const char *expected)
+	uint64_t chain_id, uint64_t value, uint64_t twin, const char *expected)
 {
-	struct x402__refund_transfer transfer = {.ordinal = ordinal};
-	uint8_t hash32[32];
+	struct x402__refund_transfer transfer = {
+		.value = x402_u256_from_u64(value), .twin = twin};
+	struct x402__refund_ask ask = {.nth = 7};
 	uint8_t nonce32[32];
 
-	hex_fixed(HASH, hash32, sizeof(hash32));
+	hex_fixed(HASH, ask.hash32, sizeof(ask.hash32));
+	hex_fixed(US, ask.us.bytes, sizeof(ask.us.bytes));
+	hex_fixed(PAYER, transfer.from.bytes, sizeof(transfer.from.bytes));
 	hex_fixed(USDC, transfer.asset.bytes, sizeof(transfer.asset.bytes));
-	assert_int_equal(
-		x402__refund_nonce(chain_id, &transfer, hash32, nonce32),
+	assert_int_equal(x402__refund_nonce(chain_id, &ask, &transfer, nonce32),
 		X402_OK);
 	assert_hex(nonce32, sizeof(nonce32), expected);
 }
 
 /* By viem: keccak256(encodePacked(["string", "uint256", "address", "bytes32",
- * "uint256"], ["x402 refund 1", chain, USDC, HASH, place])). */
-static void test_nonce_is_that_of_its_chain_transfer_and_place(void **state)
+ * "address", "address", "uint256", "uint256"], ["x402 refund 1", chain, USDC,
+ * HASH, PAYER, US, value, twin])). */
+static void test_nonce_is_that_of_its_chain_and_transfer(void **state)
 {
 	(void)state;
-	assert_nonce(84532, 0,
-		"0xf9f37e7d73d24ac7da72a8a39a0afbacae186904e8f20bd06f034617eeba"
-		"0e8d");
-	assert_nonce(84532, 1,
-		"0xfb9405ac683b11652c6fa35c04a92b46accbd8c60089abde00f4e7130788"
-		"3394");
-	assert_nonce(8453, 1,
-		"0x95945a2ac1103cece9bbda95b77d955df0b68e0a2a0a65eb59e4f30e8d8e"
-		"03dd");
+	assert_nonce(84532, 1000, 0,
+		"0xe622e1823d1dac756806ee4e5dd3d6c060e958d4e6b2cf1e8be55963e2b9"
+		"f785");
+	assert_nonce(84532, 1000, 1,
+		"0xffbfb64700059892e8a14d06ccf7f1442c4ec68087e668d0ba3f50cbff20"
+		"af74");
+	assert_nonce(8453, 1000, 1,
+		"0x7226f3b2b1e0238847d12209e00b2db53deed7f7de2d5661eab5e86cd95f"
+		"10ce");
+	assert_nonce(84532, 1001, 0,
+		"0x36dba8d6707cf889d0072f44ba959484f9850c03df4f63913c6f791f81e4"
+		"b248");
+}
+
+/* ---- What may be spent. ---- */
+
+static size_t allowed_by(struct x402_client_options options,
+	const struct x402_u256 *max_unpriced, const char *asset,
+	uint64_t *ret_cap)
+{
+	struct x402_amount *list = NULL;
+	struct x402_u256 cap;
+
+	assert_int_equal(x402__refund_allow(&options, max_unpriced,
+				 "eip155:84532", asset, &list),
+		X402_OK);
+	*ret_cap = 0;
+	if (options.allowed_assets_len) {
+		cap = x402_amount_value(
+			&options.allowed_assets[options.allowed_assets_len -
+				1]);
+		assert_true(x402_u256_to_u64(&cap, ret_cap));
+	}
+	free(list);
+	return options.allowed_assets_len;
+}
+
+static void test_allow_widens_nothing_but_an_unpriced_token(void **state)
+{
+	struct x402_u256 units = x402_u256_from_u64(5);
+	struct x402_u256 more = x402_u256_from_u64(900);
+	struct x402_client_options options = X402_CLIENT_OPTIONS_INIT;
+	struct x402_asset_id id;
+	uint64_t cap = 0;
+
+	(void)state;
+	/* A further limit of the caller's is no leave to pay. */
+	options.max_atomic = &more;
+	assert_int_equal(allowed_by(options, NULL, USDC, &cap), 0);
+	assert_int_equal(allowed_by(options, NULL, US, &cap), 0);
+	assert_int_equal(allowed_by(options, &more, USDC, &cap), 0);
+	assert_int_equal(allowed_by(options, &more, US, &cap), 1);
+	assert_int_equal(cap, 900);
+	/* Nor is the caller's own cap for the token taken away. */
+	assert_int_equal(x402_asset_id_init("eip155:84532", US, &id), X402_OK);
+	struct x402_amount own = x402_amount_init(&units, &id);
+
+	options.allowed_assets = &own;
+	options.allowed_assets_len = 1;
+	assert_int_equal(allowed_by(options, &more, US, &cap), 1);
+	assert_int_equal(cap, 5);
+	assert_int_equal(allowed_by(options, &more, USDC, &cap), 1);
+	assert_int_equal(cap, 5);
+	assert_int_equal(allowed_by(options, &more, PAYER, &cap), 2);
+	assert_int_equal(cap, 900);
 }
 
 /* ---- How much. ---- */
@@ -431,10 +526,13 @@ static void test_name_is_a_short_printable_string_or_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			test_choose_takes_the_one_transfer_to_us_by_its_place),
+		cmocka_unit_test(test_choose_takes_the_one_transfer_to_us),
 		cmocka_unit_test(test_choose_of_several_wants_payer_or_number),
 		cmocka_unit_test(test_choose_same_payer_twice_wants_a_number),
+		cmocka_unit_test(
+			test_choose_twins_are_counted_whatever_else_is_there),
+		cmocka_unit_test(
+			test_allow_widens_nothing_but_an_unpriced_token),
 		cmocka_unit_test(
 			test_choose_overlooks_what_is_no_transfer_to_us),
 		cmocka_unit_test(
@@ -446,8 +544,7 @@ int main(void)
 			test_choose_logs_that_are_not_whole_are_refused),
 		cmocka_unit_test(
 			test_choose_names_the_first_of_many_and_counts_the_rest),
-		cmocka_unit_test(
-			test_nonce_is_that_of_its_chain_transfer_and_place),
+		cmocka_unit_test(test_nonce_is_that_of_its_chain_and_transfer),
 		cmocka_unit_test(
 			test_amount_is_all_of_it_or_what_was_asked_for),
 		cmocka_unit_test(

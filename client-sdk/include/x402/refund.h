@@ -6,10 +6,11 @@
  * whoever paid, sent through a facilitator's POST /settle as an exact payment
  * of x402 v2, so our wallet needs no gas.
  *
- * Its nonce is made of the transfer that it gives back, so the token's own
- * contract lets each payment be given back once at most: from whatever
- * machine, with or without a journal. So a part of it given back is the one
- * refund.
+ * Its nonce is made of the transfer that it gives back (chain, token,
+ * transaction, payer, our wallet, value, and its number among the transfers
+ * that are alike in all of these), so the token's own contract lets each
+ * payment be given back once at most: from whatever machine, by whatever node,
+ * with or without a journal. So a part of it given back is the one refund.
  *
  * It is a payment like any other: the limits, budgets, journal, signer and
  * session of the client hold. Not for Solana, where a transfer has no number
@@ -55,6 +56,12 @@ struct x402_client_refund_options {
 	/* Optional: for the facilitator, such as Authorization. */
 	const struct x402_client_header *headers;
 	size_t headers_len;
+	/*
+	 * Optional: a token without a known value in dollars is given back too,
+	 * up to this many atomic units. Otherwise it takes an entry of its own
+	 * in the client's allowed_assets. The client's limits hold beside it.
+	 */
+	const struct x402_u256 *max_unpriced;
 	/* Say what would be given back; sign nothing. */
 	bool dry_run;
 };
@@ -95,10 +102,9 @@ struct x402_client_refunded {
  * answer that cannot be), UNSUPPORTED (Solana, or a token without EIP-3009).
  * Afterwards the error of the response's cause.
  *
- * The purchase's name in the journal is "refund HASH/N", with the transfer's
- * place among the logs: a second call while an authorization is open presents
- * that one. A cap in atomic units (options.max_atomic) allows the token of the
- * payment, whichever it is. Start with an empty response, and clear it always.
+ * The purchase's name in the journal is "refund HASH/N", with the half of its
+ * nonce: a second call while an authorization is open presents that one. Start
+ * with an empty response, and clear it always.
  */
 X402_API X402_MUST_USE enum x402_err x402_client_refund(
 	struct x402_client *client,
