@@ -148,6 +148,8 @@ bool cli_wants_json(int fd);
 /* An error that is not about a response. Returns exit for `return`. */
 int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 	X402_PRINTF(3, 4);
+/* The same, where the same command may simply be given again later. */
+int cli_error_retryable(enum cli_exit exit, const char *code, const char *text);
 void cli_warn(const char *fmt, ...) X402_PRINTF(1, 2);
 /* What may be a stranger's text, without what a terminal would obey. */
 void cli_show(FILE *out, const char *text);

@@ -114,10 +114,13 @@ static int report_unjudged(enum x402_err err, const char *text)
 		{X402_ERR_NETWORK, CLI_NETWORK, "network_error"},
 		{X402_ERR_CHAIN, CLI_NETWORK, "chain_error"},
 		{X402_ERR_NOT_FOUND, CLI_NOT_FOUND, "not_found"},
-		{X402_ERR_TIMEOUT, CLI_UNKNOWN, "payment_not_final"},
 		{X402_ERR_POLICY, CLI_REFUSED, "payment_failed"},
 		{X402_ERR_UNSUPPORTED, CLI_REFUSED, "not_refundable"},
 	};
+	/* Nothing was signed, and time alone mends it. */
+	if (err == X402_ERR_TIMEOUT)
+		return cli_error_retryable(
+			CLI_NOT_FOUND, "payment_not_final", text);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].err == err)
 			return cli_error(

@@ -120,13 +120,9 @@ static void print_take(struct x402_json *line)
 	x402_json_unref(line);
 }
 
-int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
+static int report_error(
+	enum cli_exit exit, const char *code, const char *text, bool retryable)
 {
-	char text[1024]; /* a list of transfers is the longest */
-	va_list args;
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	if (!keeping && !cli_wants_json(STDERR_FILENO)) {
 		fputs("x402: ", stderr);
 		cli_show(stderr, text);
@@ -136,10 +132,25 @@ int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
 	struct x402_json *line = x402_json_new_object();
 	cli_put(line, "code", code);
 	cli_put(line, "message", text);
-	cli_put_bool(line, "retryable", false);
+	cli_put_bool(line, "retryable", retryable);
 	cli_put(line, "charged", "no");
 	print_take(line);
 	return (int)exit;
+}
+
+int cli_error(enum cli_exit exit, const char *code, const char *fmt, ...)
+{
+	char text[1024]; /* a list of transfers is the longest */
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return report_error(exit, code, text, false);
+}
+
+int cli_error_retryable(enum cli_exit exit, const char *code, const char *text)
+{
+	return report_error(exit, code, text, true);
 }
 
 void cli_warn(const char *fmt, ...)

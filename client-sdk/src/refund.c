@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "ask_p.h"
 #include "client_p.h"
@@ -35,6 +36,8 @@
 /* A base URL, and the longest path of ours. */
 #define URL_MAX_BYTES 2048
 #define PATH_ROOM     32
+/* A node may be a block behind the one that the facilitator asks. */
+#define SHOWN_TRIES 3
 /* A facilitator asks for one or two. */
 #define HEADERS_MAX 32
 
@@ -52,10 +55,12 @@ struct refund {
 	char version[X402__REFUND_NAME_SIZE];
 	char settle_url[URL_MAX_BYTES];
 	char supported_url[URL_MAX_BYTES];
-	char tag[112]; /* the purchase's name */
+	struct x402__http_url shown; /* settle_url, without its userinfo */
+	char tag[112];               /* the purchase's name */
 	/* ---- The flow. ---- */
 	struct x402__transfer *sending;
-	bool serves; /* the facilitator does this network */
+	bool serves;  /* the facilitator does this network */
+	bool unshown; /* it says settled, and the chain does not */
 	struct x402_client_headers told;
 	struct curl_slist *list;
 	char *body;
@@ -94,6 +99,24 @@ static enum x402_err read_hash(struct refund *refund)
 	return X402_OK;
 }
 
+/* It decides whom the money goes to: nobody in the middle may answer for it. */
+static enum x402_err judge_rpc(struct refund *refund)
+{
+	struct x402__http_url url = {0};
+	if (!refund->options->rpc_url ||
+		x402__http_url_parse(refund->options->rpc_url, &url))
+		return fail(refund, X402_ERR_INVALID_ARGUMENT,
+			"expected the URL of a node of the payment's chain");
+	bool ok = refund->client->options.allow_http || url.secure ||
+		x402__http_url_is_loopback(&url);
+	x402__http_url_clear(&url);
+	return ok
+		? X402_OK
+		: fail(refund, X402_ERR_INVALID_ARGUMENT,
+			  "the node says whom the money goes to, and is "
+			  "asked over plain HTTP: use https, or --allow-http");
+}
+
 static enum x402_err read_options(struct refund *refund)
 {
 	const struct x402_client_refund_options *options = refund->options;
@@ -102,9 +125,9 @@ static enum x402_err read_options(struct refund *refund)
 	enum x402_err err = read_hash(refund);
 	if (err)
 		return err;
-	if (!options->rpc_url)
-		return fail(refund, X402_ERR_INVALID_ARGUMENT,
-			"expected the URL of a node of the payment's chain");
+	err = judge_rpc(refund);
+	if (err)
+		return err;
 	while (len && base[len - 1] == '/')
 		len--;
 	if (!len || len > URL_MAX_BYTES - PATH_ROOM)
@@ -114,6 +137,9 @@ static enum x402_err read_options(struct refund *refund)
 		base);
 	snprintf(refund->supported_url, URL_MAX_BYTES, "%.*s/supported",
 		(int)len, base);
+	if (x402__http_url_parse(refund->settle_url, &refund->shown))
+		return fail(refund, X402_ERR_INVALID_ARGUMENT,
+			"expected the URL of a facilitator");
 	if (options->payer &&
 		x402_address_parse_checked(options->payer, &refund->ask.payer))
 		return fail(refund, X402_ERR_INVALID_ARGUMENT,
@@ -288,22 +314,27 @@ static enum x402_err read_token(
 		"signed for under");
 }
 
+static void add_state_call(const struct refund *refund, struct x402_buf *body)
+{
+	struct x402_buf calldata = {0};
+	x402_eip3009_state_calldata(
+		&refund->ask.us, refund->nonce32, &calldata);
+	if (calldata.failed)
+		body->failed = true;
+	add_call(body, 1, refund->refunded->asset, x402_buf_span(&calldata));
+	x402_buf_clear(&calldata);
+}
+
 static enum x402_err ask_token(struct refund *refund)
 {
 	const char *asset = refund->refunded->asset;
-	struct x402_buf calldata = {0};
 	struct x402_buf body = {0};
 	struct x402_json *answers = NULL;
 	enum x402_err err = x402__refund_nonce(refund->chain_id, &refund->ask,
 		&refund->transfer, refund->nonce32);
 	if (err)
 		return fail(refund, err, "out of memory");
-	x402_eip3009_state_calldata(
-		&refund->ask.us, refund->nonce32, &calldata);
-	if (calldata.failed)
-		body.failed = true;
-	add_call(&body, 1, asset, x402_buf_span(&calldata));
-	x402_buf_clear(&calldata);
+	add_state_call(refund, &body);
 	add_getter(&body, 2, asset, "name()");
 	add_getter(&body, 3, asset, "version()");
 	x402_buf_add_str(&body, "]");
@@ -350,7 +381,7 @@ static struct x402_json *make_challenge(const struct refund *refund)
 		refund->refunded->of);
 	bool ok = json && resource && accepts &&
 		!x402_json_set_int(json, "x402Version", X402_V2) &&
-		!x402_json_set_string(resource, "url", refund->settle_url) &&
+		!x402_json_set_string(resource, "url", refund->shown.shown) &&
 		!x402_json_set_string(resource, "description", description) &&
 		!x402_json_append_take(accepts, make_offer(refund));
 	ok = ok &&
@@ -431,6 +462,50 @@ static bool is_said(const struct x402_settle_response *settle, long status)
 			x402_reason_from_wire(settle->error_reason, &reason));
 }
 
+static bool is_used(struct refund *refund)
+{
+	struct x402_buf body = {0};
+	struct x402_json *answers = NULL;
+	uint8_t word[32];
+	bool used = false;
+	add_state_call(refund, &body);
+	x402_buf_add_str(&body, "]");
+	char *text = x402_buf_take_str(&body);
+	x402_buf_clear(&body);
+	if (!text ||
+		x402__ask(&refund->asker, refund->options->rpc_url, text,
+			&answers))
+		answers = NULL;
+	free(text);
+	const char *hex = x402_json_string(x402__ask_result(answers, 1));
+	if (!hex || x402_hex_decode_fixed(hex, word, sizeof(word)) ||
+		x402_abi_read_bool(x402_span(word, sizeof(word)), 0, &used))
+		used = false;
+	x402_json_unref(answers);
+	return used;
+}
+
+/*
+ * A facilitator's word alone is no refund: the token has to have taken the
+ * nonce, and not in the payment itself. Otherwise its reply is as good as lost.
+ */
+static bool is_shown(
+	struct refund *refund, const struct x402_settle_response *settle)
+{
+	static const struct timespec pause = {.tv_sec = 1};
+	bool shown = false;
+	if (settle->transaction &&
+		strcasecmp(settle->transaction, refund->refunded->of) != 0) {
+		shown = is_used(refund);
+		for (unsigned i = 1; !shown && i < SHOWN_TRIES; i++) {
+			(void)nanosleep(&pause, NULL);
+			shown = is_used(refund);
+		}
+	}
+	refund->unshown = !shown;
+	return shown;
+}
+
 /* When to ask again is the one thing that the head of an answer may add. */
 static bool keep_retry_after(
 	struct refund *refund, const struct x402__message *message)
@@ -452,11 +527,13 @@ static void translate_settled(
 		!x402_json_parse(message->body, NULL, NULL, &json) &&
 		!x402_settle_response_read(json, NULL, &settle) &&
 		is_said(&settle, message->status) &&
+		(!settle.success || is_shown(refund, &settle)) &&
 		!x402_settle_response_encode(&settle, &text) &&
 		tell(refund, X402_HEADER_PAYMENT_RESPONSE, text);
 	if (ok)
 		message->status = settle.success ? 200 : 402;
-	else if (message->status == 402 || message->status == 412)
+	else if (message->status == 402 || message->status == 412 ||
+		refund->unshown)
 		message->status = 502; /* no settle response: it says nothing */
 	x402_settle_response_clear(&settle);
 	x402_json_unref(json);
@@ -539,8 +616,15 @@ static void explain(
 			"the same again, or x402 resume");
 	else if (response->cause == X402_CLIENT_CAUSE_ALREADY_PAID)
 		x402_errinfo_set(error, "journal",
-			"this refund was settled, as a facilitator said, and "
-			"the node does not show it: wait, or ask another node");
+			"this refund was settled before, and the node does "
+			"not show it: wait, or ask another node; if the chain "
+			"has dropped it, another journal (X402_JOURNAL) makes "
+			"it again, with the nonce that the token takes once");
+	else if (refund->unshown &&
+		response->payment.outcome == X402_CLIENT_OUTCOME_UNKNOWN)
+		x402_errinfo_set(error, "transaction",
+			"the facilitator says that it was settled, and the "
+			"node does not show it");
 	else if (response->cause == X402_CLIENT_CAUSE_NONE &&
 		!response->payment.attempted && !refund->serves)
 		x402_errinfo_set(error, "supported",
@@ -668,11 +752,12 @@ enum x402_err x402_client_refund(struct x402_client *client,
 			options, refunded->text, &refund.amount);
 	if (!err)
 		err = ask_token(&refund);
-	x402__asker_clear(&refund.asker);
 	if (!err && !refunded->already) {
 		x402_u256_to_dec(&refund.amount, refunded->amount);
 		err = give_back(&refund, response);
 	}
+	x402__asker_clear(&refund.asker);
+	x402__http_url_clear(&refund.shown);
 	x402__headers_clear(&refund.told);
 	curl_slist_free_all(refund.list);
 	free(refund.body);

@@ -5,9 +5,10 @@
 //   node --test tests/system/refund.test.mjs
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { nowSeconds, post, programs, randomNonce, run, scratchDir, signAuthorization, start, startDevnet,
   startFacilitator } from '../devnet/lib.mjs';
@@ -40,8 +41,8 @@ after(async () => {
 
 /**
  * In front of the facilitator. open: everything passes. deaf: what is settled
- * never arrives; mute: it is settled, and the answer does not come back. held
- * resolves when an answer has been kept back.
+ * never arrives; lie: neither, and it is said to be; mute: it is settled, and the
+ * answer does not come back. held resolves when an answer has been kept back.
  */
 async function startDoor() {
   const it = { mode: 'open', settled: [] };
@@ -53,6 +54,7 @@ async function startDoor() {
       const settling = req.url === '/settle';
       if (settling) it.settled.push(JSON.parse(body));
       if (settling && it.mode === 'deaf') return req.socket.destroy();
+      if (settling && it.mode === 'lie') return res.end(JSON.stringify(it.says));
       const answer = await fetch(facilitator.url + req.url, { method: req.method, body: body || undefined,
         headers: { 'content-type': 'application/json' } });
       const text = await answer.text();
@@ -386,7 +388,8 @@ test('refund_signs_nothing_for_what_is_not_in_order', async () => {
     ['no node', paid.hash, [], { env: { EVM_RPC_URL: closed } }, 4, /node/],
     ['no wallet', paid.hash, [], { key: '', env: { HOME: scratchDir() } }, 3, /wallet/],
     ['a token without EIP-3009', plain, ['--max-amount', '5atomic'], {}, 5, /EIP-3009/],
-    ['not as deep as was asked for', paid.hash, ['--block', '0x1'], {}, 11, /not final/],
+    ['not as deep as was asked for', paid.hash, ['--block', '0x1'], {}, 9, /not final/],
+    ['a node that anybody may answer for', paid.hash, ['--rpc-url', 'http://node.invalid'], {}, 2, /--allow-http/],
   ];
   door.settled = [];
   const was = await balances();
@@ -397,6 +400,7 @@ test('refund_signs_nothing_for_what_is_not_in_order', async () => {
     assert.match(error.message, word, name);
     assert.equal(error.charged, 'no', name);
     assert.equal(stdout, '', name);
+    if (error.code === 'payment_not_final') assert.equal(error.retryable, true);
   });
   assert.deepEqual(await balances(), was);
 });
@@ -497,20 +501,46 @@ test('refund_made_elsewhere_while_we_ask_is_not_paid_twice', async () => {
   const paid = await pay();
   const first = await refund(paid.hash);
   assert.equal(first.code, 0, first.stderr);
-  const liar = http.createServer((req, res) => {
-    const chunks = [];
-    req.on('data', (chunk) => chunks.push(chunk));
-    req.on('end', async () => {
-      const { body } = await post(info.rpcUrl, Buffer.concat(chunks).toString());
-      const state = JSON.parse(Buffer.concat(chunks).toString())[0].method === 'eth_call';
-      res.end(JSON.stringify(body.map((one) => (state && one.id === 1 ? { ...one, result: `0x${'0'.repeat(64)}` } : one))));
-    });
+  const liar = await startNode((question, one) => {
+    if (question.method === 'eth_call' && question.id === 1) one.result = `0x${'0'.repeat(64)}`;
   });
-  await new Promise((done) => { liar.listen(0, '127.0.0.1', done); });
-  const { result, moved } = await movedBy(() => refund(paid.hash, [], { env: { EVM_RPC_URL: `http://127.0.0.1:${liar.address().port}` } }));
-  liar.closeAllConnections();
-  liar.close();
+  const { result, moved } = await movedBy(() => refund(paid.hash, [], { env: liar.env }));
+  liar.stop();
   assert.equal(moved, 0n);
-  assert.ok([0, 5, 11].includes(result.code), result.stdout + result.stderr);
-  if (result.code === 0) assert.equal(result.answer.transaction, first.answer.transaction, 'the first, told again');
+  assert.ok([5, 11].includes(result.code), result.stdout + result.stderr);
+});
+
+test('refund_that_a_facilitator_only_says_it_made_is_unknown', async () => {
+  for (const transaction of [(hash) => hash, () => `0x${'77'.repeat(32)}`]) {
+    const paid = await pay();
+    const env = newJournal();
+    door.says = { success: true, payer: payee.address, network: info.network, transaction: transaction(paid.hash) };
+    door.mode = 'lie';
+    const { result, moved } = await movedBy(() => refund(paid.hash, [], { env, url: door.url }));
+    door.mode = 'open';
+    assert.equal(moved, 0n);
+    assert.equal(result.code, 11, result.stdout + result.stderr);
+    assert.equal(result.error.charged, 'unknown');
+    assert.match(result.error.message, /node does not show it/);
+    const again = await movedBy(() => refund(paid.hash, [], { env, url: door.url }));
+    assert.equal(again.result.code, 0, again.result.stderr);
+    assert.equal(again.moved, paid.amount);
+  }
+});
+
+test('refund_tells_nobody_the_password_of_the_facilitator', async () => {
+  const url = door.url.replace('//', '//user:secretword@');
+  const env = newJournal();
+  door.settled = [];
+  door.mode = 'deaf';
+  const paid = await pay();
+  const lost = await refund(paid.hash, [], { env, url });
+  door.mode = 'open';
+  assert.equal(lost.code, 11, lost.stderr);
+  assert.doesNotMatch(lost.stdout + lost.stderr, /secretword/);
+  const again = await refund(paid.hash, [], { env, url });
+  assert.equal(again.code, 0, again.stderr);
+  assert.doesNotMatch(JSON.stringify(door.settled.map((asked) => asked.paymentPayload)), /secretword/);
+  const dir = dirname(env.X402_JOURNAL);
+  for (const file of readdirSync(dir)) assert.ok(!readFileSync(join(dir, file)).includes('secretword'), file);
 });

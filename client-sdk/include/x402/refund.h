@@ -31,7 +31,10 @@ extern "C" {
 struct x402_client_refund_options {
 	/* Required: the hash of the transaction that paid us. */
 	const char *transaction;
-	/* Required: JSON-RPC of its chain. Who answers there is believed. */
+	/*
+	 * Required: JSON-RPC of its chain. Who answers there is believed, so
+	 * plain HTTP takes a loopback host, or the client's allow_http.
+	 */
 	const char *rpc_url;
 	/* Required: who sends the refund; /settle is added. */
 	const char *facilitator_url;
@@ -100,7 +103,8 @@ struct x402_client_refunded {
  * does not answer), NOT_FOUND (no such transaction, or no transfer to us in
  * it), POLICY (it failed), TIMEOUT (not as deep as block_tag yet), CHAIN (an
  * answer that cannot be), UNSUPPORTED (Solana, or a token without EIP-3009).
- * Afterwards the error of the response's cause.
+ * Afterwards the error of the response's cause. A facilitator's word that it
+ * was settled, which the node does not show, is outcome UNKNOWN.
  *
  * The purchase's name in the journal is "refund HASH/N", with the half of its
  * nonce: a second call while an authorization is open presents that one. Start
