@@ -37,6 +37,7 @@
 #define HEAD_MAX_BYTES   96
 #define EVENTS_MAX       64
 #define MULTICALL3       "0xca11bde05977b3631167028862be2a173976ca11"
+#define AGGREGATE3       "82ad56cb"
 /* More calls than this in one of it are none of our daemon's. */
 #define CALLS_MAX 64
 
@@ -124,16 +125,14 @@ static void add_word(unsigned value)
  * aggregate3's results: for each call true and no bytes. How many there were
  * stands in the calldata behind the selector and an offset.
  */
-static void add_multicall(const char *params)
+static void add_multicall(const char *data)
 {
-	static const char data_key[] = "\"data\":\"0x";
-	const char *data = strstr(params, data_key);
 	char count[9] = "";
 	unsigned calls;
 
-	if (!data || strlen(data) < sizeof(data_key) + 8 + 2 * 64)
+	if (strlen(data) < 8 + 2 * 64)
 		die("aggregate3", "no calldata");
-	memcpy(count, data + sizeof(data_key) - 1 + 8 + 2 * 64 - 8, 8);
+	memcpy(count, data + 8 + 2 * 64 - 8, 8);
 	calls = (unsigned)strtoul(count, NULL, 16);
 	if (!calls || calls > CALLS_MAX)
 		die("aggregate3", count);
@@ -156,10 +155,13 @@ static void add_call(const char *params)
 	static const char word_true[] = "\"0x00000000000000000000000000000000"
 					"00000000000000000000000000000001\"";
 	static const char to_key[] = "[{\"to\":\"";
+	static const char data_key[] = "\"data\":\"0x";
+	const char *data = strstr(params, data_key);
 
-	if (strncmp(params, to_key, sizeof(to_key) - 1) == 0 &&
-		is_address(params + sizeof(to_key) - 1, MULTICALL3))
-		add_multicall(params);
+	if (data && strncmp(params, to_key, sizeof(to_key) - 1) == 0 &&
+		is_address(params + sizeof(to_key) - 1, MULTICALL3) &&
+		strncmp(data + sizeof(data_key) - 1, AGGREGATE3, 8) == 0)
+		add_multicall(data + sizeof(data_key) - 1);
 	else
 		add(word_true, sizeof(word_true) - 1);
 }
