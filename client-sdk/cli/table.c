@@ -289,7 +289,7 @@ static const struct cli_option refund_options[] = {
 		"cap for all payments of this session (X402_SESSION_ID, else "
 		"this process); default 1usd"},
 	{CLI_KEY_ALLOW_HTTP, "allow-http", NULL,
-		"a facilitator over plain HTTP, not only on loopback"},
+		"facilitator and node over plain HTTP, not only on loopback"},
 	PAYER_OPTIONS,
 	HELP,
 };
