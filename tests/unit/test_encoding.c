@@ -4,6 +4,8 @@
  */
 #include "cmocka_house.h"
 
+#include <ctype.h>
+
 static void test_base64_rfc_vectors(void **state)
 {
 	static const struct {
@@ -124,6 +126,11 @@ static void test_hex_decode_refuses(void **state)
 	}
 }
 
+static int value_of(int c)
+{
+	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
 static void test_hex_decode_fixed_wants_exact_length(void **state)
 {
 	uint8_t out[2] = {7, 7};
@@ -147,6 +154,40 @@ static void test_hex_decode_fixed_wants_exact_length(void **state)
 	assert_int_equal(out[1], 2);
 }
 
+/* Of every length that has a way of its own, each byte at each place. */
+static void test_hex_decode_looks_at_every_digit(void **state)
+{
+	static const size_t lens[] = {1, 7, 8, 9, 15, 16, 20, 32, 65, 66, 100};
+	char text[2 + 2 * 100 + 1] = "0x";
+	uint8_t out[100];
+
+	(void)state;
+	for (size_t l = 0; l < sizeof(lens) / sizeof(lens[0]); l++) {
+		size_t len = lens[l];
+
+		memset(text + 2, '5', 2 * len);
+		text[2 + 2 * len] = '\0';
+		for (size_t at = 0; at < 2 * len; at++) {
+			for (int c = 1; c < 256; c++) {
+				enum x402_err err;
+
+				text[2 + at] = (char)c;
+				memset(out, 0xee, sizeof(out));
+				err = x402_hex_decode_fixed(text, out, len);
+				assert_int_equal(err,
+					isxdigit(c) ? X402_OK
+						    : X402_ERR_SYNTAX);
+				assert_int_equal(out[at / 2],
+					err ? 0xee
+						: at % 2
+						? 0x50 | value_of(c)
+						: value_of(c) << 4 | 5);
+			}
+			text[2 + at] = '5';
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_hex_encode_is_lower_case),
 		cmocka_unit_test(test_hex_decode_refuses),
 		cmocka_unit_test(test_hex_decode_fixed_wants_exact_length),
+		cmocka_unit_test(test_hex_decode_looks_at_every_digit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,11 @@ X402_API void x402_buf_add_byte(struct x402_buf *buf, uint8_t byte);
 X402_API void x402_buf_add_str(struct x402_buf *buf, const char *text);
 X402_API void x402_buf_printf(struct x402_buf *buf, const char *fmt, ...)
 	X402_PRINTF(2, 3);
+/*
+ * Make room for n more bytes, so that appending them grows it once. What is not
+ * asked for beforehand grows by doubling.
+ */
+X402_API void x402_buf_reserve(struct x402_buf *buf, size_t n);
 /* Append n zero bytes and return where they start, or NULL when failed. */
 X402_API uint8_t *x402_buf_add_zeros(struct x402_buf *buf, size_t n);
 

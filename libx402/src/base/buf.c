@@ -9,11 +9,13 @@
 
 #include "x402/base.h"
 
+/* A word of calldata, a balance, a short text. */
+#define FIRST_BYTES 64
+
 /* Room for n more bytes and a NUL after them. */
 static bool reserve(struct x402_buf *buf, size_t n)
 {
-	/* Calldata, a call's parameters, a short answer: in two or three. */
-	size_t cap = buf->cap ? buf->cap : 256;
+	size_t cap;
 	uint8_t *ptr;
 
 	if (buf->failed)
@@ -24,8 +26,10 @@ static bool reserve(struct x402_buf *buf, size_t n)
 	}
 	if (buf->len + n + 1 <= buf->cap)
 		return true;
-	while (cap < buf->len + n + 1)
-		cap *= 2;
+	/* What comes first is often all that comes: no more than that. */
+	cap = buf->cap ? 2 * buf->cap : FIRST_BYTES;
+	if (cap < buf->len + n + 1)
+		cap = buf->len + n + 1;
 	ptr = realloc(buf->ptr, cap);
 	if (!ptr) {
 		buf->failed = true;
@@ -34,6 +38,11 @@ static bool reserve(struct x402_buf *buf, size_t n)
 	buf->ptr = ptr;
 	buf->cap = cap;
 	return true;
+}
+
+void x402_buf_reserve(struct x402_buf *buf, size_t n)
+{
+	(void)reserve(buf, n); /* the buffer remembers */
 }
 
 void x402_buf_add(struct x402_buf *buf, struct x402_span bytes)

@@ -17,10 +17,13 @@ static uint8_t hex_digit(uint8_t value)
 static void add_hex(struct x402_span bytes, struct x402_buf *buf)
 {
 	const uint8_t *restrict from = bytes.ptr;
-	uint8_t *restrict to = x402_buf_add_zeros(buf, 2 * bytes.len);
+	uint8_t *restrict to;
 
-	if (!to)
+	x402_buf_reserve(buf, 2 * bytes.len);
+	if (buf->failed)
 		return;
+	to = buf->ptr + buf->len;
+	buf->len += 2 * bytes.len;
 	for (size_t i = 0; i < bytes.len; i++) {
 		to[2 * i] = hex_digit(from[i] >> 4);
 		to[2 * i + 1] = hex_digit(from[i] & 15);
@@ -38,43 +41,91 @@ void x402_hex_encode_0x(struct x402_span bytes, struct x402_buf *buf)
 	add_hex(bytes, buf);
 }
 
-/* A digit's value plus one; what is no digit is 0. */
-static const uint8_t hex_digits[256] = {['0'] = 1,
-	['1'] = 2,
-	['2'] = 3,
-	['3'] = 4,
-	['4'] = 5,
-	['5'] = 6,
-	['6'] = 7,
-	['7'] = 8,
-	['8'] = 9,
-	['9'] = 10,
-	['a'] = 11,
-	['b'] = 12,
-	['c'] = 13,
-	['d'] = 14,
-	['e'] = 15,
-	['f'] = 16,
-	['A'] = 11,
-	['B'] = 12,
-	['C'] = 13,
-	['D'] = 14,
-	['E'] = 15,
-	['F'] = 16};
+/* A vector of digits, and what they say. */
+#define DIGITS 16
+#define BYTES  (DIGITS / 2)
+typedef uint8_t digits __attribute__((vector_size(DIGITS)));
+typedef uint16_t pairs16 __attribute__((vector_size(DIGITS)));
+typedef uint8_t bytes8 __attribute__((vector_size(BYTES)));
 
-/* Exactly 2 * len digits; false when one is none. */
+/*
+ * Digits to bytes, also by arithmetic: c is a digit if it lies within ten of
+ * '0', or in either case within six of 'a'. Returns bytes that are not zero
+ * where one is none.
+ */
+static inline digits decode_vector(const char *text, uint8_t ret_bytes[BYTES])
+{
+	digits c;
+	digits number;
+	digits letter;
+	digits is_number;
+	digits values;
+	pairs16 joined;
+	bytes8 said;
+
+	memcpy(&c, text, sizeof(c));
+	number = c - '0';
+	letter = (c | 0x20) - 'a';
+	is_number = (digits)(number < 10);
+	values = (number & is_number) | ((letter + 10) & ~is_number);
+	memcpy(&joined, &values, sizeof(joined));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	joined = (joined << 4 | joined >> 8) & 0xff;
+#else
+	joined = (joined >> 4 | joined) & 0xff;
+#endif
+	said = __builtin_convertvector(joined, bytes8);
+	memcpy(ret_bytes, &said, BYTES);
+	return ~is_number & (digits)(letter >= 6);
+}
+
+static bool any(digits v)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, &v, sizeof(halves));
+	return halves[0] | halves[1];
+}
+
+/* Fewer than a vector. */
+static bool decode_few(const char *text, uint8_t *bytes, size_t len)
+{
+	char padded[DIGITS + 1] = "0000000000000000";
+	uint8_t all[BYTES];
+
+	memcpy(padded, text, 2 * len);
+	if (any(decode_vector(padded, all)))
+		return false;
+	memcpy(bytes, all, len);
+	return true;
+}
+
+/* Exactly 2 * len digits, a vector or more; false when one is none. */
+static bool are_digits(const char *text, size_t len)
+{
+	uint8_t ignored[BYTES];
+	digits bad = decode_vector(text + 2 * (len - BYTES), ignored);
+
+	for (size_t i = 0; i + BYTES <= len; i += BYTES)
+		bad |= decode_vector(text + 2 * i, ignored);
+	return !any(bad);
+}
+
+/* The same of any number, with what they say. */
 static bool decode_digits(const char *text, uint8_t *bytes, size_t len)
 {
-	bool good = true;
+	digits bad = {0};
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned high = hex_digits[(uint8_t)text[2 * i]];
-		unsigned low = hex_digits[(uint8_t)text[2 * i + 1]];
-
-		good &= high && low;
-		bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
-	}
-	return good;
+	if (len < BYTES)
+		return decode_few(text, bytes, len);
+	for (; i + BYTES <= len; i += BYTES)
+		bad |= decode_vector(text + 2 * i, bytes + i);
+	/* The last vector's worth, some of them once more. */
+	if (i < len)
+		bad |= decode_vector(
+			text + 2 * (len - BYTES), bytes + len - BYTES);
+	return !any(bad);
 }
 
 enum x402_err x402_hex_decode(const char *text, struct x402_buf *ret_buf)
@@ -106,27 +157,22 @@ enum x402_err x402_hex_decode_fixed(
 	const char *text, uint8_t *ret_bytes, size_t len)
 {
 	uint8_t small[SMALL_BYTES];
-	const char *digits;
-	bool good = true;
 
 	if (!text || text[0] != '0' || text[1] != 'x')
 		return X402_ERR_SYNTAX;
-	digits = text + 2;
-	if (strlen(digits) != 2 * len)
+	text += 2;
+	if (strlen(text) != 2 * len)
 		return X402_ERR_SYNTAX;
-	/* Addresses and hashes, at every step: digits are read once. */
+	/* Outputs are set on success only. */
 	if (len <= sizeof(small)) {
-		if (!decode_digits(digits, small, len))
+		if (!decode_digits(text, small, len))
 			return X402_ERR_SYNTAX;
 		memcpy(ret_bytes, small, len);
 		return X402_OK;
 	}
-	/* Outputs are set on success only, so look before writing. */
-	for (size_t i = 0; i < 2 * len; i++)
-		good &= hex_digits[(uint8_t)digits[i]] != 0;
-	if (!good)
+	if (!are_digits(text, len))
 		return X402_ERR_SYNTAX;
-	(void)decode_digits(digits, ret_bytes, len); /* seen to be good */
+	(void)decode_digits(text, ret_bytes, len); /* seen to be good */
 	return X402_OK;
 }
 

@@ -202,8 +202,7 @@ static char *dump(const struct x402_json *json, bool sorted)
 
 	/* A payment is about this long: grown once and not four times. */
 	if (x402_json_type(json) == X402_JSON_OBJECT)
-		(void)x402_buf_add_zeros(&buf, FIRST_BYTES);
-	buf.len = 0;
+		x402_buf_reserve(&buf, FIRST_BYTES);
 	write_value(&buf, json, sorted);
 	return x402_buf_take_str(&buf);
 }

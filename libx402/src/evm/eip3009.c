@@ -162,6 +162,8 @@ void x402_eip3009_transfer_calldata(
 {
 	bool vrs = signature.len == 65; /* F-040 */
 
+	/* Selector, nine words or eight, and the signature's tail. */
+	x402_buf_reserve(buf, 4 + 9 * 32 + (vrs ? 0 : signature.len + 31));
 	x402_abi_add_selector(
 		buf, vrs ? selector_transfer_vrs : selector_transfer_bytes);
 	x402_abi_add_address(buf, &authorization->from);
@@ -183,6 +185,7 @@ void x402_eip3009_transfer_calldata(
 void x402_eip3009_state_calldata(const struct x402_address *authorizer,
 	const uint8_t nonce32[32], struct x402_buf *buf)
 {
+	x402_buf_reserve(buf, 4 + 2 * 32);
 	x402_abi_add_selector(buf, selector_state);
 	x402_abi_add_address(buf, authorizer);
 	x402_abi_add_word(buf, nonce32);

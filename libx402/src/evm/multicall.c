@@ -30,7 +30,11 @@ void x402_multicall_aggregate3_calldata(const struct x402_multicall_call *calls,
 	size_t calls_len, struct x402_buf *buf)
 {
 	size_t offset = 32 * calls_len;
+	size_t size = 4 + 2 * 32 + offset;
 
+	for (size_t i = 0; i < calls_len; i++)
+		size += call_size(&calls[i]);
+	x402_buf_reserve(buf, size);
 	x402_abi_add_selector(buf, selector_aggregate3);
 	x402_abi_add_u64(buf, 32);
 	x402_abi_add_u64(buf, calls_len);

@@ -23,10 +23,17 @@ struct x402_u256 x402_u256_from_u64(uint64_t value)
 
 struct x402_u256 x402_u256_from_be32(const uint8_t be[32])
 {
-	struct x402_u256 result = {{0}};
+	struct x402_u256 result;
 
-	for (int i = 0; i < 32; i++)
-		result.limb[i / 8] |= (uint64_t)be[31 - i] << 8 * (i % 8);
+	for (int i = 0; i < 4; i++) {
+		uint64_t limb;
+
+		memcpy(&limb, be + 8 * i, 8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		limb = __builtin_bswap64(limb);
+#endif
+		result.limb[3 - i] = limb;
+	}
 	return result;
 }
 
