@@ -120,8 +120,6 @@ struct x402_verify_plan {
 	 * before.
 	 */
 	const struct x402_approval *approval;
-	struct x402_chain_read reads[X402_PLAN_READS_MAX];
-	size_t reads_len;
 	/*
 	 * Valid means that it was paid before it was shown (proof): whether it
 	 * was shown before is the caller's to know, by x402_verify_plan_key.
@@ -133,10 +131,14 @@ struct x402_verify_plan {
 	 * was is the caller's to know, by x402_verify_plan_key.
 	 */
 	bool may_repeat;
-	/* Private to the scheme from here on. */
+	/* Private to the scheme. */
 	const struct x402_scheme *scheme;
 	unsigned round;
 	void *state;
+	/* What to ask next. Large, so last: only the first reads_len are set.
+	 */
+	size_t reads_len;
+	struct x402_chain_read reads[X402_PLAN_READS_MAX];
 };
 
 /*

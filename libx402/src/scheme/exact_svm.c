@@ -441,7 +441,7 @@ static void ask(struct x402_verify_plan *plan)
 {
 	const struct x402__exact_svm *state = state_of(plan);
 
-	memset(plan->reads, 0, sizeof(plan->reads));
+	memset(plan->reads, 0, 2 * sizeof(plan->reads[0]));
 	plan->reads[0].kind = X402_READ_SVM_SIMULATE;
 	plan->reads[0].data = x402_buf_span(&state->wire);
 	plan->reads_len = 1;

@@ -144,13 +144,19 @@ static const struct x402_scheme *choose_scheme(
 	return NULL;
 }
 
+/* Reads are set one by one, as far as reads_len. */
+static void empty_plan(struct x402_verify_plan *plan)
+{
+	memset(plan, 0, offsetof(struct x402_verify_plan, reads));
+}
+
 enum x402_err x402_verify_plan(const struct x402_facilitator_request *request,
 	const struct x402_verify_options *options,
 	struct x402_verify_plan *ret_plan)
 {
 	enum x402_err err;
 
-	memset(ret_plan, 0, sizeof(*ret_plan));
+	empty_plan(ret_plan);
 	ret_plan->scheme = choose_scheme(request, ret_plan);
 	if (!ret_plan->scheme)
 		return X402_OK;
@@ -174,7 +180,7 @@ void x402_verify_plan_clear(struct x402_verify_plan *plan)
 		return;
 	if (plan->scheme && plan->state)
 		plan->scheme->verify_clear(plan);
-	memset(plan, 0, sizeof(*plan));
+	empty_plan(plan);
 }
 
 enum x402_err x402_settle_plan(const struct x402_verify_plan *verified,
