@@ -82,6 +82,12 @@ const struct http_request *http_exchange_request(const struct http_exchange *ex)
 	return &world.http;
 }
 
+void http_exchange_drop_body(struct http_exchange *ignored)
+{
+	(void)ignored;
+	world.http.body = NULL; /* whoever reads it now is wrong */
+}
+
 void http_exchange_on_cancelled(
 	struct http_exchange *ex, void (*on_cancelled)(void *user), void *user)
 {

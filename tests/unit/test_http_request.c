@@ -383,6 +383,35 @@ static void test_request_has_its_parts(void **state)
 	}
 }
 
+/* It may not point into what the next read overwrites. */
+static void test_body_is_its_own(void **state)
+{
+	static const char text[] = "POST / HTTP/1.1\r\n" H
+				   "Content-Length: 5\r\n\r\nhello";
+	size_t len = sizeof(text) - 1;
+
+	(void)state;
+	for (size_t piece = 1; piece <= len; piece++) {
+		struct http_parser *parser = http_parser_new(64);
+		struct http_request request;
+		char *copy = malloc(len);
+
+		memcpy(copy, text, len);
+		assert_int_equal(feed(parser, copy, len, piece, &request),
+			HTTP_PARSE_REQUEST);
+		memset(copy, 'x', len);
+		free(copy);
+		http_parser_free(parser);
+		assert_int_equal(request.body_len, 5);
+		assert_memory_equal(request.body, "hello", 5);
+		http_request_drop_body(&request);
+		assert_int_equal(request.body_len, 0);
+		assert_null(request.body);
+		assert_string_equal(request.path, "/");
+		http_request_clear(&request);
+	}
+}
+
 static void test_absolute_target_gives_its_path(void **state)
 {
 	static const struct {
@@ -505,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_nul_in_header_is_refused),
 		cmocka_unit_test(test_upgrade_is_an_ordinary_request),
 		cmocka_unit_test(test_request_has_its_parts),
+		cmocka_unit_test(test_body_is_its_own),
 		cmocka_unit_test(test_absolute_target_gives_its_path),
 		cmocka_unit_test(test_limits_are_held),
 		cmocka_unit_test(test_response_refuses_header_injection),

@@ -114,6 +114,8 @@ bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,
 	/* net/ has held the body to the configured size already. */
 	limits.max_bytes = body.len;
 	enum x402_err err = x402_json_parse(body, &limits, &info, &json);
+	bool empty = !body.len;
+	http_exchange_drop_body(request->exchange);
 	if (!err && x402_json_type(json) != X402_JSON_OBJECT) {
 		x402_json_unref(json);
 		*ret_step = fac_fail(request, 400,
@@ -130,7 +132,7 @@ bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,
 	else
 		*ret_step = fac_fail(request, x402_err_http_status(err),
 			"expected a JSON object: %s",
-			!body.len              ? "the body is empty"
+			empty                  ? "the body is empty"
 				: info.text[0] ? info.text
 					       : x402_err_text(err));
 	return false;

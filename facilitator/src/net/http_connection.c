@@ -685,6 +685,11 @@ const struct http_request *http_exchange_request(
 	return &exchange->request;
 }
 
+void http_exchange_drop_body(struct http_exchange *exchange)
+{
+	http_request_drop_body(&exchange->request);
+}
+
 const char *http_exchange_peer(const struct http_exchange *exchange)
 {
 	return exchange->connection ? exchange->connection->peer : "";

@@ -38,7 +38,9 @@ struct http_parser {
 	size_t target;
 	struct slot slots[HTTP_HEADERS_MAX];
 	size_t slots_len;
+	/* What came of the body: kept, or all of it where it was read. */
 	uint8_t *body;
+	const uint8_t *borrowed; /* within one feed; body is NULL */
 	size_t body_len;
 	size_t body_cap;
 	struct http_room *room; /* NULL: without a limit */
@@ -185,7 +187,10 @@ static size_t count_header(const struct http_parser *parser, const char *name,
 	size_t n = 0;
 
 	for (size_t i = 0; i < parser->slots_len; i++) {
-		if (strcasecmp(parser->text + parser->slots[i].name, name))
+		const char *its = parser->text + parser->slots[i].name;
+
+		/* The first letter tells most of them apart. */
+		if (((*its ^ *name) & ~0x20) || strcasecmp(its, name))
 			continue;
 		*ret_value = value_of(parser, i);
 		n++;
@@ -269,8 +274,25 @@ static void free_body(struct http_parser *parser)
 	if (parser->room)
 		parser->room->used -= parser->body_cap;
 	parser->body = NULL;
+	parser->borrowed = NULL;
 	parser->body_len = 0;
 	parser->body_cap = 0;
+}
+
+/* The request's from here on; NULL where memory is out, or nothing came. */
+static void *claim_body(struct http_parser *parser, size_t *ret_memory_len)
+{
+	void *body = parser->body;
+
+	*ret_memory_len = body ? parser->body_cap : parser->body_len;
+	if (!parser->borrowed) {
+		parser->body = NULL;
+		return body;
+	}
+	body = malloc(parser->body_len);
+	if (body)
+		memcpy(body, parser->borrowed, parser->body_len);
+	return body;
 }
 
 static bool has_room(const struct http_parser *parser, size_t cap)
@@ -281,16 +303,8 @@ static bool has_room(const struct http_parser *parser, size_t cap)
 		room->used + (cap - parser->body_cap) <= room->max;
 }
 
-static int on_body(llhttp_t *llhttp, const char *at, size_t len)
+static int keep_body(struct http_parser *parser, const void *at, size_t len)
 {
-	struct http_parser *parser = parser_of(llhttp);
-
-	if (len > parser->max_body_bytes - parser->body_len)
-		return refuse(parser, 413,
-			"expected a body of at most %zu bytes",
-			parser->max_body_bytes);
-	if (parser->take_body)
-		return pass_body(parser, at, len);
 	if (parser->body_len + len > parser->body_cap) {
 		size_t cap = parser->body_cap ? parser->body_cap : 2048;
 		uint8_t *body;
@@ -310,6 +324,37 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 	memcpy(parser->body + parser->body_len, at, len);
 	parser->body_len += len;
 	return 0;
+}
+
+static int on_body(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct http_parser *parser = parser_of(llhttp);
+
+	if (len > parser->max_body_bytes - parser->body_len)
+		return refuse(parser, 413,
+			"expected a body of at most %zu bytes",
+			parser->max_body_bytes);
+	if (parser->take_body)
+		return pass_body(parser, at, len);
+	if (len != parser->announced || !has_room(parser, len))
+		return keep_body(parser, at, len);
+	/* The request is complete with it, and takes it from where it is. */
+	parser->borrowed = (const uint8_t *)at;
+	parser->body_len = len;
+	return 0;
+}
+
+/* The feed ends, and the request did not. */
+static bool own_body(struct http_parser *parser)
+{
+	const uint8_t *borrowed = parser->borrowed;
+	size_t len = parser->body_len;
+
+	if (!borrowed)
+		return true;
+	parser->borrowed = NULL;
+	parser->body_len = 0;
+	return !keep_body(parser, borrowed, len);
 }
 
 /*
@@ -358,6 +403,7 @@ static int guard_line_end(struct http_parser *parser)
 	return 0;
 }
 
+/* One that is not plain. */
 static int guard_byte(struct http_parser *parser, char c)
 {
 	if (c == '\n')
@@ -370,16 +416,28 @@ static int guard_byte(struct http_parser *parser, char c)
 		parser->guard_cr = true;
 		return 0;
 	}
-	if (c == '\0')
-		return refuse(parser, 400, "NUL in the header block");
+	return refuse(parser, 400, "NUL in the header block");
+}
+
+static bool is_plain(char c)
+{
+	return c != '\n' && c != '\r' && c != '\0';
+}
+
+/* Bytes of one line, of which none ends it. */
+static int guard_text(struct http_parser *parser, const char *text, size_t len)
+{
+	if (parser->guard_cr)
+		return refuse(parser, 400, "expected LF after CR");
 	/*
 	 * A line that begins with white space continues the one before it for
 	 * some parsers and not for others: the classic way to hide a length.
 	 */
-	if (parser->guard_line_bytes == 0 && (c == ' ' || c == '\t'))
+	if (parser->guard_line_bytes == 0 && (*text == ' ' || *text == '\t'))
 		return refuse(parser, 400, "folded headers are not accepted");
-	parser->guard_line_bytes++;
-	if (++parser->guard_bytes > HTTP_HEADER_MAX_BYTES)
+	parser->guard_line_bytes += len;
+	parser->guard_bytes += len;
+	if (parser->guard_bytes > HTTP_HEADER_MAX_BYTES)
 		return refuse(parser, parser->guard_lines ? 431 : 414,
 			"expected at most %zu bytes of headers",
 			HTTP_HEADER_MAX_BYTES);
@@ -389,12 +447,22 @@ static int guard_byte(struct http_parser *parser, char c)
 /* Look at bytes until the header block ends; nonzero when refused. */
 static int guard(struct http_parser *parser, const char *data, size_t len)
 {
-	for (size_t i = 0; i < len && parser->guard_started; i++) {
-		bool empty_line = parser->guard_lines > 0 &&
+	size_t i = 0;
+
+	while (i < len && parser->guard_started) {
+		size_t start = i;
+		bool empty_line;
+
+		while (i < len && is_plain(data[i]))
+			i++;
+		if (i > start && guard_text(parser, data + start, i - start))
+			return -1;
+		if (i == len)
+			return 0;
+		empty_line = parser->guard_lines > 0 &&
 			parser->guard_line_bytes == 0 && parser->guard_cr &&
 			data[i] == '\n';
-
-		if (guard_byte(parser, data[i]))
+		if (guard_byte(parser, data[i++]))
 			return -1;
 		if (empty_line)
 			parser->guard_started = false;
@@ -502,28 +570,29 @@ static void next_body(struct http_parser *parser)
 	llhttp_resume(&parser->llhttp);
 }
 
-/* One block: header array, text, a second copy of the target, body. */
+/* One block: header array, text, a second copy of the target. */
 static enum http_parse take_request(
 	struct http_parser *parser, struct http_request *ret_request)
 {
 	size_t array = parser->slots_len * sizeof(struct http_header);
 	size_t target_len = strlen(parser->text + parser->target) + 1;
-	size_t block_len = array + parser->text_len + target_len +
-		parser->body_len + 1;
+	size_t block_len = array + parser->text_len + target_len;
+	size_t body_memory_len;
+	void *body = claim_body(parser, &body_memory_len);
 	char *block = malloc(block_len);
 	struct http_header *headers = (struct http_header *)(void *)block;
 	char *text = block + array;
 	char *copy = text + parser->text_len;
 	const char *value = NULL;
 
-	if (!block) {
+	if (!block || (parser->body_len && !body)) {
+		free(block);
+		free(body);
 		(void)refuse(parser, 503, "out of memory");
 		return HTTP_PARSE_REFUSED;
 	}
 	memcpy(text, parser->text, parser->text_len);
 	memcpy(copy, text + parser->target, target_len);
-	if (parser->body_len > 0)
-		memcpy(copy + target_len, parser->body, parser->body_len);
 	for (size_t i = 0; i < parser->slots_len; i++) {
 		headers[i].name = text + parser->slots[i].name;
 		headers[i].value = text + parser->slots[i].value;
@@ -533,12 +602,13 @@ static enum http_parse take_request(
 	split_target(text + parser->target, copy, ret_request);
 	ret_request->headers = headers;
 	ret_request->headers_len = parser->slots_len;
-	ret_request->body = (uint8_t *)copy + target_len;
-	ret_request->body_len = parser->body_len;
+	ret_request->body = body;
+	ret_request->body_len = body ? parser->body_len : 0;
 	ret_request->keep_alive = parser->keep_alive;
 	ret_request->http_1_0 = llhttp_get_http_minor(&parser->llhttp) == 0;
 	ret_request->memory = block;
-	ret_request->memory_len = block_len;
+	ret_request->body_memory = body;
+	ret_request->memory_len = block_len + body_memory_len;
 	ret_request->chunked = count_header(
 				       parser, "Transfer-Encoding", &value) > 0;
 	if (!ret_request->chunked)
@@ -644,6 +714,8 @@ enum http_parse http_parser_feed(struct http_parser *parser, const char *data,
 	}
 	if (code != HPE_OK)
 		return refuse_grammar(parser, code);
+	if (!own_body(parser))
+		return HTTP_PARSE_REFUSED;
 	if (overhead_exceeded(parser, len)) {
 		(void)refuse(parser, 413, "too many bytes around the body");
 		return HTTP_PARSE_REFUSED;
@@ -690,10 +762,19 @@ const char *http_request_header(
 	return value;
 }
 
+void http_request_drop_body(struct http_request *request)
+{
+	free(request->body_memory);
+	request->body_memory = NULL;
+	request->body = NULL;
+	request->body_len = 0;
+}
+
 void http_request_clear(struct http_request *request)
 {
 	if (!request)
 		return;
 	free(request->memory);
+	free(request->body_memory);
 	memset(request, 0, sizeof(*request));
 }

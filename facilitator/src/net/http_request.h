@@ -41,8 +41,10 @@ struct http_request {
 	/* How the body was announced; body_len is what is here of it. */
 	bool chunked;
 	uint64_t content_length; /* 0 with chunked */
-	void *memory;            /* private: the one block behind all of it */
-	size_t memory_len;
+	/* Private: the block behind all but the body, and the body's own. */
+	void *memory;
+	void *body_memory;
+	size_t memory_len; /* of both as they came */
 };
 
 /*
@@ -52,6 +54,8 @@ struct http_request {
  */
 const char *http_request_header(const struct http_request *request,
 	const char *name, bool *ret_doubled);
+/* The body is not needed any more; what is left says that it had none. */
+void http_request_drop_body(struct http_request *request);
 void http_request_clear(struct http_request *request);
 
 enum http_parse {

@@ -49,15 +49,16 @@ void http_response_init(struct http_response *response, int status)
 /* RFC 9110 token. */
 static bool is_token(const char *name)
 {
-	static const char others[] = "!#$%&'*+-.^_`|~";
+	static const char others[] = "!#$%&'*+.^_`|~";
 
 	if (!*name)
 		return false;
 	for (; *name; name++) {
 		char c = *name;
+		char lower = (char)(c | 0x20);
 
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') &&
-			!(c >= 'A' && c <= 'Z') && !strchr(others, c))
+		if (!(lower >= 'a' && lower <= 'z') && c != '-' &&
+			!(c >= '0' && c <= '9') && !strchr(others, c))
 			return false;
 	}
 	return true;

@@ -85,6 +85,11 @@ void http_server_free(struct http_server *server);
 /* Valid until the reply, or the end of a stream. */
 const struct http_request *http_exchange_request(
 	const struct http_exchange *exchange);
+/*
+ * Its body has been read and is not needed any more. It still counts among what
+ * is unanswered, because what was made of it is there.
+ */
+void http_exchange_drop_body(struct http_exchange *exchange);
 /* The client's address as text, or "unix"; "" when it is gone. */
 const char *http_exchange_peer(const struct http_exchange *exchange);
 /*
