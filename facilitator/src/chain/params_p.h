@@ -1,30 +1,29 @@
 /*
- * params_p.h: pieces of JSON-RPC parameters. Private to chain/.
+ * params_p.h: the JSON of calls and their parameters. Private to chain/.
+ *
+ * Each appends; a failure stays in the buffer (struct x402_buf).
  */
 #ifndef FAC_CHAIN_PARAMS_P_H
 #define FAC_CHAIN_PARAMS_P_H
 
 #include "chain/chain.h"
-#include "x402/encoding.h"
 
-static inline void fac_params_hex(struct x402_buf *buf, struct x402_span bytes)
-{
-	x402_buf_add_byte(buf, '"');
-	x402_hex_encode_0x(bytes, buf);
-	x402_buf_add_byte(buf, '"');
-}
-
+/* 0x and digits, quoted. */
+void fac_params_hex(struct x402_buf *buf, struct x402_span bytes);
+/* The same of a number, as a node wants it: without leading zeros. */
+void fac_params_quantity(struct x402_buf *buf, uint64_t value);
+/* In decimal, unquoted. */
+void fac_params_number(struct x402_buf *buf, uint64_t value);
 /* A number, or one of the names of chain.h. */
-static inline void fac_params_block(struct x402_buf *buf, uint64_t block)
-{
-	if (block == FAC_CHAIN_LATEST)
-		x402_buf_add_str(buf, "\"latest\"");
-	else if (block == FAC_CHAIN_SAFE)
-		x402_buf_add_str(buf, "\"safe\"");
-	else if (block == FAC_CHAIN_FINALIZED)
-		x402_buf_add_str(buf, "\"finalized\"");
-	else
-		x402_buf_printf(buf, "\"0x%llx\"", (unsigned long long)block);
-}
+void fac_params_block(struct x402_buf *buf, uint64_t block);
+/*
+ * The first parameter of eth_call, open for the block: "[{...},". gas 0 and
+ * sender NULL: the node's own.
+ */
+void fac_params_call(struct x402_buf *buf, const struct x402_address *to,
+	struct x402_span data, uint64_t gas, const struct x402_address *sender);
+/* All parameters of a read; sender as in fac_params_call. */
+void fac_params_read(struct x402_buf *buf, const struct x402_chain_read *read,
+	const struct x402_address *sender, uint64_t block);
 
 #endif

@@ -12,39 +12,29 @@
  * 4. settle_ask tells all who wait, end_group answers a caller whose last
  *    answer came.
  *
- * Cached are only facts of an asset: that it has code, what its name() and
- * version() are. Nothing about a payer, whose code decides who may sign: that
- * it had none of late decides only whether it may travel with others.
+ * What is cached, and why nothing else, is said in facts_p.h.
  */
 #include "chain/reads_p.h"
 #include "chain/decode_p.h"
+#include "chain/facts_p.h"
 #include "chain/params_p.h"
 #include "run/loop.h"
 #include "x402/abi.h"
 
+#include <assert.h>
 #include <sodium.h>
+#include <stdalign.h>
 #include <stdlib.h>
 
-/* How long facts of an asset are believed. */
-#define ASSET_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
-/* Assets that one chain's payments use; the oldest makes room. */
-#define ASSETS_MAX 64
-/* An ABI string of up to 96 bytes; a longer name is asked every time. */
-#define DOMAIN_BYTES_MAX 160
 /* Calls in one multicall: their answers stay far below what nodes cut. */
 #define MULTI_MAX 50
 /*
  * What each simulated transfer brings to a multicall, about twice what one
  * takes with its calldata. They have it in common: a payer that burns it all
- * costs the node no more than that, and its neighbours a second question.
+ * costs the node no more than that, and its neighbours a second question. So
+ * only payers go with others that had no code of late and did not fail there.
  */
 #define SHARE_GAS UINT64_C(120000)
-/*
- * So only payers go with others that had no code of late and did not fail
- * beside others; of so many each worker knows that, in as many places.
- */
-#define ACCOUNTS            2048
-#define ACCOUNT_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
 /* A node that would not answer such a multicall is left alone with it. */
 #define REFUSED_REST_MS    ((uint64_t)10 * 60 * 1000)
 #define UNANSWERED_REST_MS ((uint64_t)60 * 1000)
@@ -58,24 +48,26 @@ struct group;
 struct read {
 	struct read *next; /* of those that wait for the same ask */
 	struct group *group;
-	struct ask *ask; /* NULL: answered by a cache */
+	struct ask *ask; /* NULL: answered by a cache, for all time */
 };
 
+/* Those of one caller; in one block with its answers. */
 struct group {
 	struct group *next; /* of the cached */
 	size_t len;
 	size_t left;
-	struct read each[X402_PLAN_READS_MAX];
-	struct x402_chain_answer answers[X402_PLAN_READS_MAX];
+	struct x402_chain_answer *answers;
 	bool cancelled;
 	void (*done)(void *user, enum x402_err err,
 		const struct x402_chain_answer *answers, size_t answers_len);
 	void *user;
+	struct read each[]; /* len */
 };
 
-enum fact { FACT_NONE, FACT_CODE, FACT_NAME, FACT_VERSION };
-
-/* One question to the chain. */
+/*
+ * One question to the chain. In one block with its calldata: many thousands
+ * are open at times, and each block more is one more place in memory.
+ */
 struct ask {
 	struct ask *next_in_bucket;
 	struct ask *next_in_turn;
@@ -85,11 +77,9 @@ struct ask {
 	struct fac_reads *reads;
 	uint64_t deadline_ms;
 	enum x402_read_kind kind;
-	enum fact fact; /* to remember */
+	enum fac_fact fact; /* to remember */
 	struct x402_address to;
-	/* Those that wait for the turn's end: the calldata... */
-	struct x402_buf data;
-	/* ...and of a simulation its sender, its gas and whose money moves. */
+	/* Of a simulation that waits: its sender, gas and whose money moves. */
 	bool is_transfer;
 	struct x402_address sender;
 	uint64_t gas;
@@ -97,21 +87,9 @@ struct ask {
 	struct x402_address transfer_to;
 	struct read *waiting;
 	bool answered;
-	enum x402_answer_status status;
 	struct x402_buf bytes;
-};
-
-struct asset {
-	struct x402_address address;
-	uint64_t until_ms[FACT_VERSION + 1];
-	size_t len[FACT_VERSION + 1];
-	uint8_t bytes[FACT_VERSION + 1][DOMAIN_BYTES_MAX];
-};
-
-/* A payer that had no code of late; until_ms 0: nobody. */
-struct account {
-	struct x402_address address;
-	uint64_t until_ms;
+	size_t data_len; /* 0 where it went at once */
+	uint8_t data[];
 };
 
 struct multi {
@@ -138,9 +116,7 @@ struct fac_reads {
 	struct queue transfers;
 	uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
 	struct x402_buf params;
-	struct asset assets[ASSETS_MAX];
-	size_t assets_len; /* counts on; the ring holds the last */
-	struct account accounts[ACCOUNTS];
+	struct fac_facts *facts;
 	uint64_t transfers_rest_ms; /* until then they go alone */
 	enum { MULTI_UNKNOWN, MULTI_ASKED, MULTI_YES, MULTI_NO } multi;
 	uint64_t multi_until_ms; /* of MULTI_NO */
@@ -155,102 +131,9 @@ static void *must_calloc(size_t size)
 	return memory;
 }
 
-/* ---- Caches. ---- */
-
-static struct asset *find_asset(
-	struct fac_reads *reads, const struct x402_address *address)
+static uint64_t now_of(const struct fac_reads *reads)
 {
-	size_t len = reads->assets_len < ASSETS_MAX ? reads->assets_len
-						    : ASSETS_MAX;
-
-	for (size_t i = 0; i < len; i++)
-		if (x402_address_equal(&reads->assets[i].address, address))
-			return &reads->assets[i];
-	return NULL;
-}
-
-static const struct asset *know(struct fac_reads *reads,
-	const struct x402_address *address, enum fact fact)
-{
-	const struct asset *asset = find_asset(reads, address);
-
-	return asset && asset->until_ms[fact] > fac_loop_now_ms(reads->loop)
-		? asset
-		: NULL;
-}
-
-static void remember(struct fac_reads *reads, const struct ask *ask)
-{
-	struct asset *asset = find_asset(reads, &ask->to);
-	struct x402_span bytes = x402_buf_span(&ask->bytes);
-
-	/* No code is no fact: it may come with the next block. */
-	if (ask->status != X402_ANSWER_OK || !bytes.len)
-		return;
-	if (ask->fact == FACT_CODE)
-		bytes = x402_span("", 1);
-	if (bytes.len > DOMAIN_BYTES_MAX)
-		return;
-	if (!asset) {
-		asset = &reads->assets[reads->assets_len++ % ASSETS_MAX];
-		*asset = (struct asset){.address = ask->to};
-	}
-	memcpy(asset->bytes[ask->fact], bytes.ptr, bytes.len);
-	asset->len[ask->fact] = bytes.len;
-	asset->until_ms[ask->fact] = fac_loop_now_ms(reads->loop) +
-		ASSET_LIFETIME_MS;
-}
-
-/* Its place, which may be another's now. */
-static struct account *account_of(
-	struct fac_reads *reads, const struct x402_address *address)
-{
-	uint8_t hash[crypto_shorthash_siphashx24_BYTES];
-
-	(void)crypto_shorthash_siphashx24(
-		hash, address->bytes, sizeof(address->bytes), reads->key);
-	return &reads->accounts[(hash[0] | (size_t)hash[1] << 8) % ACCOUNTS];
-}
-
-static bool has_no_code(
-	struct fac_reads *reads, const struct x402_address *address)
-{
-	const struct account *account = account_of(reads, address);
-
-	return account->until_ms > fac_loop_now_ms(reads->loop) &&
-		x402_address_equal(&account->address, address);
-}
-
-static void note_code(struct fac_reads *reads,
-	const struct x402_address *address, bool has_code)
-{
-	struct account *account = account_of(reads, address);
-
-	if (!has_code)
-		*account = (struct account){*address,
-			fac_loop_now_ms(reads->loop) + ACCOUNT_LIFETIME_MS};
-	else if (x402_address_equal(&account->address, address))
-		account->until_ms = 0;
-}
-
-/* Which fact of the asset the read asks for, if any. */
-static enum fact fact_of(const struct x402_chain_read *read,
-	const struct fac_chain_read_options *options)
-{
-	static const uint8_t name[4] = {0x06, 0xfd, 0xde, 0x03};
-	static const uint8_t version[4] = {0x54, 0xfd, 0x4d, 0x50};
-
-	if (!options->cacheable || options->block != FAC_CHAIN_LATEST ||
-		!x402_address_equal(options->cacheable, &read->to))
-		return FACT_NONE;
-	if (read->kind == X402_READ_CODE)
-		return FACT_CODE;
-	if (read->needs_sender || read->data.len != 4)
-		return FACT_NONE;
-	if (memcmp(read->data.ptr, name, 4) == 0)
-		return FACT_NAME;
-	return memcmp(read->data.ptr, version, 4) == 0 ? FACT_VERSION
-						       : FACT_NONE;
+	return fac_loop_now_ms(reads->loop);
 }
 
 /* ---- Answers. ---- */
@@ -259,7 +142,6 @@ static void unref_ask(struct ask *ask)
 {
 	if (!ask || --ask->refs)
 		return;
-	x402_buf_clear(&ask->data);
 	x402_buf_clear(&ask->bytes);
 	free(ask);
 }
@@ -283,18 +165,20 @@ static void end_group(struct group *group)
 static void settle_ask(
 	struct ask *ask, enum x402_answer_status status, bool cancelled)
 {
+	struct fac_facts *facts = ask->reads->facts;
 	struct read *read = ask->waiting;
 
 	/* Only a call can revert. */
 	if (ask->kind != X402_READ_CALL && status == X402_ANSWER_REVERTED)
 		status = X402_ANSWER_FAULT;
 	ask->answered = true;
-	ask->status = status;
 	ask->waiting = NULL;
-	if (ask->fact != FACT_NONE)
-		remember(ask->reads, ask);
-	else if (ask->kind == X402_READ_CODE && status == X402_ANSWER_OK)
-		note_code(ask->reads, &ask->to, ask->bytes.len > 0);
+	if (status == X402_ANSWER_OK && ask->fact != FAC_FACT_NONE)
+		fac_facts_put(facts, &ask->to, ask->fact,
+			x402_buf_span(&ask->bytes), now_of(ask->reads));
+	else if (status == X402_ANSWER_OK && ask->kind == X402_READ_CODE)
+		fac_facts_put_code(facts, &ask->to, ask->bytes.len > 0,
+			now_of(ask->reads));
 	while (read) {
 		struct read *next = read->next;
 		struct group *group = read->group;
@@ -327,53 +211,19 @@ static void on_ask(void *user, const struct fac_rpc_answer *answer)
 
 static uint32_t left_ms_of(const struct ask *ask)
 {
-	uint64_t now_ms = fac_loop_now_ms(ask->reads->loop);
+	uint64_t now_ms = now_of(ask->reads);
 
 	return ask->deadline_ms > now_ms ? (uint32_t)(ask->deadline_ms - now_ms)
 					 : 0;
 }
 
-static void call_params(struct x402_buf *params, const struct x402_address *to,
-	struct x402_span data, uint64_t gas, const struct x402_address *sender)
-{
-	params->len = 0;
-	x402_buf_add_str(params, "[{\"to\":");
-	fac_params_hex(params, x402_span(to->bytes, 20));
-	if (sender) {
-		x402_buf_add_str(params, ",\"from\":");
-		fac_params_hex(params, x402_span(sender->bytes, 20));
-	}
-	if (gas)
-		x402_buf_printf(
-			params, ",\"gas\":\"0x%llx\"", (unsigned long long)gas);
-	x402_buf_add_str(params, ",\"data\":");
-	fac_params_hex(params, data);
-	x402_buf_add_str(params, "},");
-}
-
-/* Writes reads->params. */
-static void read_params(struct fac_reads *reads,
-	const struct x402_chain_read *read,
+/* NULL: whose call it is does not matter. */
+static const struct x402_address *sender_of(const struct x402_chain_read *read,
 	const struct fac_chain_read_options *options)
 {
-	struct x402_buf *params = &reads->params;
-
-	params->len = 0;
-	if (read->kind != X402_READ_CALL) {
-		x402_buf_add_byte(params, '[');
-		fac_params_hex(params, x402_span(read->to.bytes, 20));
-		x402_buf_add_byte(params, ',');
-	} else {
-		const struct x402_address *sender =
-			read->has_sender ? &read->sender : &options->sender;
-
-		call_params(params, &read->to, read->data, read->gas,
-			read->needs_sender ? sender : NULL);
-	}
-	fac_params_block(params, options->block);
-	x402_buf_add_byte(params, ']');
-	if (params->failed)
-		abort();
+	if (!read->needs_sender)
+		return NULL;
+	return read->has_sender ? &read->sender : &options->sender;
 }
 
 static const char *method_of(enum x402_read_kind kind)
@@ -415,8 +265,9 @@ static void send_alone(struct ask *ask)
 		settle_ask(ask, X402_ANSWER_FAULT, false);
 		return;
 	}
-	call_params(params, &ask->to, x402_buf_span(&ask->data), ask->gas,
-		ask->is_transfer ? &ask->sender : NULL);
+	params->len = 0;
+	fac_params_call(params, &ask->to, x402_span(ask->data, ask->data_len),
+		ask->gas, ask->is_transfer ? &ask->sender : NULL);
 	x402_buf_add_str(params, "\"latest\"]");
 	if (params->failed)
 		abort();
@@ -434,8 +285,7 @@ static void on_has_multi(void *user, const struct fac_rpc_answer *answer)
 	reads->multi = MULTI_UNKNOWN;
 	if (fac_decode_read(answer, &code) == X402_ANSWER_OK) {
 		reads->multi = code.len ? MULTI_YES : MULTI_NO;
-		reads->multi_until_ms = fac_loop_now_ms(reads->loop) +
-			MULTI_LIFETIME_MS;
+		reads->multi_until_ms = now_of(reads) + MULTI_LIFETIME_MS;
 	}
 	x402_buf_clear(&code);
 }
@@ -461,7 +311,7 @@ static void ask_for_multi(struct fac_reads *reads)
 static void note_failure(struct fac_reads *reads, const struct multi *multi,
 	enum fac_rpc_status status)
 {
-	uint64_t now_ms = fac_loop_now_ms(reads->loop);
+	uint64_t now_ms = now_of(reads);
 
 	if (multi->asks[0]->is_transfer)
 		reads->transfers_rest_ms = now_ms +
@@ -500,7 +350,9 @@ static void on_multi(void *user, const struct fac_rpc_answer *answer)
 			settle_ask(ask, X402_ANSWER_OK, false);
 		} else {
 			if (whole && ask->is_transfer)
-				note_code(reads, &ask->transfer_from, true);
+				fac_facts_put_code(reads->facts,
+					&ask->transfer_from, true,
+					now_of(reads));
 			send_alone(ask);
 		}
 	}
@@ -546,14 +398,16 @@ static void post_multi(struct fac_reads *reads, struct multi *multi)
 		uint32_t its_ms = left_ms_of(ask);
 
 		calls[i] = (struct x402_multicall_call){
-			ask->to, x402_buf_span(&ask->data), true};
+			ask->to, x402_span(ask->data, ask->data_len), true};
 		left_ms = its_ms < left_ms ? its_ms : left_ms;
 		if (ask->is_transfer)
 			gas += SHARE_GAS;
 	}
 	x402_multicall_aggregate3_calldata(calls, multi->len, &calldata);
-	call_params(&reads->params, x402_multicall3(), x402_buf_span(&calldata),
-		gas, first->is_transfer ? &first->sender : NULL);
+	reads->params.len = 0;
+	fac_params_call(&reads->params, x402_multicall3(),
+		x402_buf_span(&calldata), gas,
+		first->is_transfer ? &first->sender : NULL);
 	x402_buf_add_str(&reads->params, "\"latest\"]");
 	if (calldata.failed || reads->params.failed)
 		abort();
@@ -605,8 +459,7 @@ static void send_all(struct fac_reads *reads, struct queue *queue)
 	size_t len = queue->len;
 	struct ask *ask = take_all(queue);
 
-	if (reads->multi == MULTI_NO &&
-		reads->multi_until_ms <= fac_loop_now_ms(reads->loop))
+	if (reads->multi == MULTI_NO && reads->multi_until_ms <= now_of(reads))
 		reads->multi = MULTI_UNKNOWN;
 	if (len > 1 && reads->multi == MULTI_UNKNOWN)
 		ask_for_multi(reads);
@@ -663,9 +516,10 @@ static void on_turn(void *arg)
 }
 
 static struct ask *new_ask(struct fac_reads *reads, struct ask **bucket,
-	const struct x402_chain_read *read, uint64_t deadline_ms)
+	const struct x402_chain_read *read, size_t data_len,
+	uint64_t deadline_ms)
 {
-	struct ask *ask = must_calloc(sizeof(*ask));
+	struct ask *ask = must_calloc(sizeof(*ask) + data_len);
 
 	ask->refs = 2;
 	ask->reads = reads;
@@ -684,27 +538,32 @@ static struct queue *queue_of(struct fac_reads *reads,
 	const struct x402_chain_read *read,
 	const struct fac_chain_read_options *options)
 {
+	struct x402_span code;
+
 	if (read->kind != X402_READ_CALL || options->block != FAC_CHAIN_LATEST)
 		return NULL;
 	if (read->needs_sender)
 		return read->may_share && !read->has_sender &&
-				reads->transfers_rest_ms <=
-					fac_loop_now_ms(reads->loop) &&
-				has_no_code(reads, &read->transfer_from)
+				reads->transfers_rest_ms <= now_of(reads) &&
+				fac_facts_has_no_code(reads->facts,
+					&read->transfer_from, now_of(reads))
 			? &reads->transfers
 			: NULL;
 	/* Only to what is known to be a contract. */
-	return !read->gas && know(reads, &read->to, FACT_CODE) ? &reads->plain
-							       : NULL;
+	return !read->gas &&
+			fac_facts_get(reads->facts, &read->to, FAC_FACT_CODE,
+				now_of(reads), &code)
+		? &reads->plain
+		: NULL;
 }
 
 static void enqueue(struct queue *queue, struct ask *ask,
 	const struct x402_chain_read *read,
 	const struct fac_chain_read_options *options)
 {
-	x402_buf_add(&ask->data, read->data);
-	if (ask->data.failed)
-		abort();
+	if (read->data.len)
+		memcpy(ask->data, read->data.ptr, read->data.len);
+	ask->data_len = read->data.len;
 	ask->is_transfer = read->needs_sender;
 	ask->sender = options->sender;
 	ask->gas = read->gas;
@@ -715,7 +574,39 @@ static void enqueue(struct queue *queue, struct ask *ask,
 	queue->len++;
 }
 
-/* The ask of this turn for reads->params, new or not. */
+/* All that two questions of a turn may differ by. */
+static void make_key(struct fac_reads *reads,
+	const struct x402_chain_read *read,
+	const struct fac_chain_read_options *options,
+	uint8_t ret_key[crypto_shorthash_siphashx24_BYTES])
+{
+	struct {
+		uint64_t kind;
+		uint64_t block;
+		uint64_t gas;
+		uint64_t needs_sender;
+		uint8_t to[24];
+		uint8_t sender[24];
+	} head = {.kind = read->kind,
+		.block = options->block,
+		.gas = read->gas,
+		.needs_sender = read->needs_sender};
+	const struct x402_address *sender = sender_of(read, options);
+	struct x402_buf *text = &reads->params;
+
+	memcpy(head.to, read->to.bytes, 20);
+	if (sender)
+		memcpy(head.sender, sender->bytes, 20);
+	text->len = 0;
+	x402_buf_add(text, x402_span(&head, sizeof(head)));
+	x402_buf_add(text, read->data);
+	if (text->failed)
+		abort();
+	(void)crypto_shorthash_siphashx24(
+		ret_key, text->ptr, text->len, reads->key);
+}
+
+/* The ask of this turn for the read, new or not. */
 static struct ask *find_ask(struct fac_reads *reads,
 	const struct x402_chain_read *read,
 	const struct fac_chain_read_options *options, uint64_t deadline_ms)
@@ -725,27 +616,55 @@ static struct ask *find_ask(struct fac_reads *reads,
 	struct ask *ask;
 	struct queue *queue;
 
-	/* Code, nonce and balance of an account have the same parameters. */
-	x402_buf_add_byte(&reads->params, (uint8_t)read->kind);
-	if (reads->params.failed)
-		abort();
-	(void)crypto_shorthash_siphashx24(
-		key, reads->params.ptr, reads->params.len, reads->key);
-	reads->params.len--;
+	make_key(reads, read, options, key);
 	bucket = &reads->buckets[key[0] % BUCKETS];
 	for (ask = *bucket; ask; ask = ask->next_in_bucket)
 		/* Who has less time cannot wait for a slower question. */
 		if (memcmp(ask->key, key, sizeof(key)) == 0 && !ask->answered &&
 			ask->deadline_ms <= deadline_ms)
 			return ask;
-	ask = new_ask(reads, bucket, read, deadline_ms);
-	memcpy(ask->key, key, sizeof(key));
 	queue = queue_of(reads, read, options);
-	if (queue)
+	ask = new_ask(
+		reads, bucket, read, queue ? read->data.len : 0, deadline_ms);
+	memcpy(ask->key, key, sizeof(key));
+	if (queue) {
 		enqueue(queue, ask, read, options);
-	else
-		send_ask(ask, left_ms_of(ask));
+		return ask;
+	}
+	reads->params.len = 0;
+	fac_params_read(
+		&reads->params, read, sender_of(read, options), options->block);
+	if (reads->params.failed)
+		abort();
+	send_ask(ask, left_ms_of(ask));
 	return ask;
+}
+
+/* True: what is known answers it. */
+static bool answer_by_fact(struct fac_reads *reads, struct group *group,
+	size_t index, enum fac_fact fact, const struct x402_address *asset)
+{
+	struct x402_span bytes;
+	struct ask *ask;
+
+	if (fact == FAC_FACT_NONE ||
+		!fac_facts_get(
+			reads->facts, asset, fact, now_of(reads), &bytes))
+		return false;
+	group->left--;
+	if (fact == FAC_FACT_CODE) {
+		group->answers[index].data = x402_span("", 1);
+		return true;
+	}
+	/* Of its own: the entry may make room before it is told. */
+	ask = must_calloc(sizeof(*ask));
+	ask->refs = 1;
+	x402_buf_add(&ask->bytes, bytes);
+	if (ask->bytes.failed)
+		abort();
+	group->each[index].ask = ask;
+	group->answers[index].data = x402_buf_span(&ask->bytes);
+	return true;
 }
 
 static void start_read(struct fac_reads *reads, struct group *group,
@@ -754,26 +673,12 @@ static void start_read(struct fac_reads *reads, struct group *group,
 {
 	const struct x402_chain_read *question = &options->reads[index];
 	struct read *read = &group->each[index];
-	enum fact fact = fact_of(question, options);
-	const struct asset *asset = fact ? know(reads, &question->to, fact)
-					 : NULL;
+	enum fac_fact fact = fac_fact_of(question, options);
 	struct ask *ask;
 
 	read->group = group;
-	if (asset) {
-		/* Of its own: the entry may make room before it is told. */
-		ask = must_calloc(sizeof(*ask));
-		ask->refs = 1;
-		x402_buf_add(&ask->bytes,
-			x402_span(asset->bytes[fact], asset->len[fact]));
-		if (ask->bytes.failed)
-			abort();
-		read->ask = ask;
-		group->answers[index].data = x402_buf_span(&ask->bytes);
-		group->left--;
+	if (answer_by_fact(reads, group, index, fact, &question->to))
 		return;
-	}
-	read_params(reads, question, options);
 	ask = find_ask(reads, question, options, deadline_ms);
 	if (fact)
 		ask->fact = fact;
@@ -783,20 +688,36 @@ static void start_read(struct fac_reads *reads, struct group *group,
 	ask->waiting = read;
 }
 
+static struct group *new_group(size_t len)
+{
+	size_t answers = sizeof(struct group) + len * sizeof(struct read);
+	struct group *group = must_calloc(
+		answers + len * sizeof(struct x402_chain_answer));
+
+	static_assert(
+		sizeof(struct group) % alignof(struct x402_chain_answer) == 0 &&
+			sizeof(struct read) %
+					alignof(struct x402_chain_answer) ==
+				0,
+		"the answers stand behind the reads");
+	group->answers = (void *)((char *)group + answers);
+	group->len = len;
+	group->left = len;
+	return group;
+}
+
 void fac_reads_ask(struct fac_reads *reads,
 	const struct fac_chain_read_options *options,
 	void (*done)(void *user, enum x402_err err,
 		const struct x402_chain_answer *answers, size_t answers_len),
 	void *user)
 {
-	struct group *group = must_calloc(sizeof(*group));
-	uint64_t deadline_ms = fac_loop_now_ms(reads->loop) +
+	struct group *group = new_group(options->reads_len < X402_PLAN_READS_MAX
+			? options->reads_len
+			: X402_PLAN_READS_MAX);
+	uint64_t deadline_ms = now_of(reads) +
 		fac_rpc_timeout_ms(reads->rpc, options->timeout_ms);
 
-	group->len = options->reads_len < X402_PLAN_READS_MAX
-		? options->reads_len
-		: X402_PLAN_READS_MAX;
-	group->left = group->len;
 	group->done = done;
 	group->user = user;
 	/* Before the batch's own timer, so that all goes in one batch. */
@@ -823,7 +744,10 @@ enum x402_err fac_reads_new(struct fac_loop *loop, struct fac_rpc *rpc,
 	(void)take_all(&reads->plain);
 	(void)take_all(&reads->transfers);
 	randombytes_buf(reads->key, sizeof(reads->key));
-	if (fac_timer_new(loop, on_turn, reads, &reads->turn)) {
+	reads->facts = fac_facts_new();
+	if (!reads->facts ||
+		fac_timer_new(loop, on_turn, reads, &reads->turn)) {
+		fac_facts_free(reads->facts);
 		free(reads);
 		return X402_ERR_NOMEM;
 	}
@@ -853,5 +777,6 @@ void fac_reads_free(struct fac_reads *reads)
 	cancel_all(&reads->transfers);
 	tell_cached(reads, true);
 	x402_buf_clear(&reads->params);
+	fac_facts_free(reads->facts);
 	free(reads);
 }

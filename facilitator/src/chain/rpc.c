@@ -25,6 +25,7 @@
 #include "chain/rpc_p.h"
 #include "chain/decode_p.h"
 #include "chain/http_p.h"
+#include "chain/params_p.h"
 #include "chain/pool_p.h"
 #include "chain/svm_p.h"
 #include "run/loop.h"
@@ -661,11 +662,11 @@ static void add_call(
 	*call = (struct call){.at = batch->body.len,
 		.done = question->done,
 		.user = question->user};
-	x402_buf_printf(&batch->body,
-		"{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\","
-		"\"params\":",
-		(unsigned long long)(batch->first_id + batch->calls_len),
-		question->method);
+	x402_buf_add_str(&batch->body, "{\"jsonrpc\":\"2.0\",\"id\":");
+	fac_params_number(&batch->body, batch->first_id + batch->calls_len);
+	x402_buf_add_str(&batch->body, ",\"method\":\"");
+	x402_buf_add_str(&batch->body, question->method);
+	x402_buf_add_str(&batch->body, "\",\"params\":");
 	x402_buf_add(&batch->body, question->params);
 	x402_buf_add_byte(&batch->body, '}');
 	call->len = batch->body.len - call->at;
