@@ -163,6 +163,31 @@ uint64_t fac_loop_now_ms(const struct fac_loop *loop)
 	return world.now_ms;
 }
 
+/* What the loop runs before its turn ends. */
+static struct fac_stage *first_stage;
+
+void fac_loop_stage(struct fac_loop *loop, struct fac_stage *stage,
+	void (*fn)(void *arg), void *arg)
+{
+	struct fac_stage **last = &first_stage;
+
+	(void)loop;
+	*stage = (struct fac_stage){NULL, fn, arg};
+	while (*last)
+		last = &(*last)->next;
+	*last = stage;
+}
+
+static inline void end_turn(void)
+{
+	struct fac_stage *stage;
+
+	while ((stage = first_stage)) {
+		first_stage = stage->next;
+		stage->fn(stage->arg);
+	}
+}
+
 uint64_t fac_steady_unix_ms(void)
 {
 	return fac_unix_ms();
@@ -321,6 +346,7 @@ static inline void ask(const char *method, const char *path, const char *body)
 	world.status = 0;
 	world.body[0] = '\0';
 	fac_api_dispatch(&app, &exchange);
+	end_turn();
 }
 
 static inline void header(const char *name, const char *value)

@@ -84,6 +84,7 @@ static void answer_reads_well(void)
 	assert_int_equal(world.read_len, 3);
 	answers[1].data = x402_span(code, 1);
 	world.read_done(world.read_user, X402_OK, answers, world.read_len);
+	end_turn();
 }
 
 static void answer_reads_by_fault(enum x402_err err)
@@ -93,6 +94,7 @@ static void answer_reads_by_fault(enum x402_err err)
 	for (size_t i = 0; i < world.read_len; i++)
 		answers[i].status = X402_ANSWER_FAULT;
 	world.read_done(world.read_user, err, answers, world.read_len);
+	end_turn();
 }
 
 /* ---- /verify ---- */
@@ -221,6 +223,7 @@ static void settle_refused_asks_the_memory_first(void **state)
 	/* The signature no longer fits, so the payer's code is asked. */
 	struct x402_chain_answer none[3] = {{.status = X402_ANSWER_OK}};
 	world.read_done(world.read_user, X402_OK, none, 3);
+	end_turn();
 	assert_int_equal(world.settles, 0);
 	assert_int_equal(world.recalls, 1);
 	world.settle_done(world.settle_user, &unknown);

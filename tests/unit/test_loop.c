@@ -152,6 +152,107 @@ static void test_loop_free_drops_what_was_not_delivered(void **state)
 	fac_loop_free(NULL);
 }
 
+/* Three that each take two steps: all the first ones, then all the second. */
+struct walker {
+	struct record *record;
+	struct fac_stage stage;
+	unsigned number;
+};
+
+static void take_second_step(void *arg)
+{
+	struct walker *walker = arg;
+
+	walker->record->numbers[walker->record->len++] = 10 + walker->number;
+}
+
+static void take_first_step(void *arg)
+{
+	struct walker *walker = arg;
+	struct record *record = walker->record;
+
+	record->numbers[record->len++] = walker->number;
+	/* Its own stage is free again. */
+	fac_loop_stage(record->loop, &walker->stage, take_second_step, walker);
+}
+
+static void begin_walks(void *arg)
+{
+	struct walker *walkers = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		fac_loop_stage(walkers[i].record->loop, &walkers[i].stage,
+			take_first_step, &walkers[i]);
+	assert_int_equal(walkers->record->len, 0);
+}
+
+static void assert_walked(const struct record *record)
+{
+	static const unsigned expected[] = {0, 1, 2, 10, 11, 12};
+
+	assert_int_equal(record->len, ARRAY_LEN(expected));
+	assert_memory_equal(record->numbers, expected, sizeof(expected));
+}
+
+static void test_loop_stages_are_taken_by_all_before_the_next(void **state)
+{
+	struct record record = {.loop = new_loop()};
+	struct walker walkers[3] = {{&record, .number = 0},
+		{&record, .number = 1}, {&record, .number = 2}};
+
+	(void)state;
+	fac_loop_post(record.loop, begin_walks, walkers);
+	/* Also of the turn that ends it. */
+	fac_loop_stop(record.loop);
+	fac_loop_run(record.loop);
+	assert_walked(&record);
+	fac_loop_free(record.loop);
+}
+
+struct from_timer {
+	struct fac_timer *timer;
+	struct fac_timer *late;
+	struct walker walkers[3];
+};
+
+static void begin_by_timer(void *arg)
+{
+	struct from_timer *from = arg;
+
+	begin_walks(from->walkers);
+}
+
+static void end_by_timer(void *arg)
+{
+	struct from_timer *from = arg;
+
+	/* Long before this one: the loop did not wait for an event first. */
+	assert_walked(from->walkers[0].record);
+	fac_loop_stop(from->walkers[0].record->loop);
+}
+
+static void test_loop_does_not_wait_before_a_stage(void **state)
+{
+	struct record record = {.loop = new_loop()};
+	struct from_timer from = {
+		.walkers = {{&record, .number = 0}, {&record, .number = 1},
+			{&record, .number = 2}}};
+
+	(void)state;
+	assert_int_equal(
+		fac_timer_new(record.loop, begin_by_timer, &from, &from.timer),
+		X402_OK);
+	assert_int_equal(
+		fac_timer_new(record.loop, end_by_timer, &from, &from.late),
+		X402_OK);
+	fac_timer_start(from.timer, 0, 0);
+	fac_timer_start(from.late, 200, 0);
+	fac_loop_run(record.loop);
+	fac_timer_free(from.timer);
+	fac_timer_free(from.late);
+	fac_loop_free(record.loop);
+}
+
 struct ticking {
 	struct fac_loop *loop;
 	struct fac_timer *timer;
@@ -221,6 +322,9 @@ int main(void)
 		cmocka_unit_test(test_loop_takes_mail_of_many_threads),
 		cmocka_unit_test(test_loop_stop_before_run_returns),
 		cmocka_unit_test(test_loop_free_drops_what_was_not_delivered),
+		cmocka_unit_test(
+			test_loop_stages_are_taken_by_all_before_the_next),
+		cmocka_unit_test(test_loop_does_not_wait_before_a_stage),
 		cmocka_unit_test(
 			test_loop_timer_repeats_and_a_freed_one_does_not_run),
 		cmocka_unit_test(test_loop_stopped_timer_does_not_run),

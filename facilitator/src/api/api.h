@@ -142,6 +142,10 @@ struct fac_request {
 		char *value;
 	} headers[FAC_REQUEST_HEADERS_MAX];
 	size_t headers_len;
+	/* fac_go_on's. */
+	struct fac_stage stage;
+	struct fac_step (*next)(void *user);
+	void *next_user;
 };
 
 /* An endpoint. At least one of get and post. */
@@ -184,6 +188,12 @@ bool fac_stream_write(struct fac_request *request, struct x402_span bytes);
 struct fac_step fac_stream_end(struct fac_request *request);
 /* Something is under way; its callback will answer. */
 struct fac_step fac_wait(struct fac_request *request);
+/*
+ * Go on with a step in this turn of the loop, once its other requests have come
+ * as far (fac_loop_stage). user lives as long as the request, or longer.
+ */
+struct fac_step fac_go_on(struct fac_request *request,
+	struct fac_step (*step)(void *user), void *user);
 /* The end of a callback. */
 static inline void fac_end(struct fac_step step)
 {

@@ -20,7 +20,7 @@
 /* No scheme asks more often; more would be a loop. */
 #define ROUNDS_MAX 8
 
-static struct fac_step ask(struct fac_judging *judging);
+static struct fac_step ask(void *user);
 
 static struct fac_step finish(struct fac_judging *judging)
 {
@@ -136,8 +136,9 @@ static bool is_unserved(struct fac_judging *judging, const char **ret_network)
 	return !judging->chain && x402_scheme_find(requirements->scheme, caip2);
 }
 
-static struct fac_step start_plan(struct fac_judging *judging)
+static struct fac_step start_plan(void *user)
 {
+	struct fac_judging *judging = user;
 	const char *network = NULL;
 
 	if (is_unserved(judging, &network) &&
@@ -185,7 +186,7 @@ static struct fac_step start_plan(struct fac_judging *judging)
 	judging->has_plan = true;
 	if (!judging->plan.verdict.payer[0])
 		note_payer(judging);
-	return ask(judging);
+	return fac_go_on(judging->request, ask, judging);
 }
 
 static void on_answers(void *user, enum x402_err err,
@@ -206,11 +207,12 @@ static void on_answers(void *user, enum x402_err err,
 			"the chain gave no usable answer; nothing is known "
 			"about the payment"));
 	else
-		fac_end(ask(judging));
+		fac_end(fac_go_on(judging->request, ask, judging));
 }
 
-static struct fac_step ask(struct fac_judging *judging)
+static struct fac_step ask(void *user)
 {
+	struct fac_judging *judging = user;
 	struct fac_app *app = judging->request->app;
 	struct x402_verify_plan *plan = &judging->plan;
 	struct x402_address asset;
@@ -251,7 +253,7 @@ static struct fac_step read_question(struct fac_judging *judging)
 
 	if (!err) {
 		judging->has_question = true;
-		return start_plan(judging);
+		return fac_go_on(judging->request, start_plan, judging);
 	}
 	if (err == X402_ERR_NOMEM)
 		return fac_fail(judging->request, 500, "out of memory");

@@ -358,6 +358,22 @@ struct fac_step fac_busy(struct fac_request *request, const char *text)
 	return reply_error(request, 503, text);
 }
 
+static void go_on(void *arg)
+{
+	struct fac_request *request = arg;
+
+	fac_end(request->next(request->next_user));
+}
+
+struct fac_step fac_go_on(struct fac_request *request,
+	struct fac_step (*step)(void *user), void *user)
+{
+	request->next = step;
+	request->next_user = user;
+	fac_loop_stage(request->app->loop, &request->stage, go_on, request);
+	return fac_wait(request);
+}
+
 /* ---- Routes. ---- */
 
 static const struct fac_route public_routes[] = {

@@ -2,6 +2,9 @@
  * One libuv loop, a locked list of mail, and one async handle that wakes the
  * loop when the list was empty. The list is taken whole and run without the
  * lock, so posting never waits for a callback and a callback may post.
+ *
+ * Stages run behind the poll for events (uv_check). An idle handle keeps the
+ * loop from waiting there when they were put in before it.
  */
 #include "run/loop.h"
 
@@ -22,7 +25,12 @@ struct fac_loop {
 	pthread_mutex_t lock; /* guards first and last */
 	struct mail *first;
 	struct mail **last;
-	bool stopping; /* the loop's thread only */
+	/* The loop's thread only. */
+	bool stopping;
+	uv_check_t events_seen;
+	uv_idle_t no_waiting;
+	struct fac_stage *first_stage;
+	struct fac_stage **last_stage;
 };
 
 struct fac_timer {
@@ -74,6 +82,11 @@ enum x402_err fac_loop_new(struct fac_loop **ret_loop)
 	}
 	loop->wake.data = loop;
 	loop->last = &loop->first;
+	/* These two cannot fail. */
+	(void)uv_check_init(&loop->uv, &loop->events_seen);
+	(void)uv_idle_init(&loop->uv, &loop->no_waiting);
+	loop->events_seen.data = loop;
+	loop->last_stage = &loop->first_stage;
 	pthread_mutex_init(&loop->lock, NULL);
 	*ret_loop = loop;
 	return X402_OK;
@@ -143,6 +156,40 @@ void fac_loop_post(struct fac_loop *loop, void (*fn)(void *arg), void *arg)
 	if (was_empty)
 		(void)uv_async_send(&loop->wake); /* fails only on misuse */
 	pthread_mutex_unlock(&loop->lock);
+}
+
+/* What is put in meanwhile is run as well. */
+static void run_stages(uv_check_t *events_seen)
+{
+	struct fac_loop *loop = events_seen->data;
+	struct fac_stage *stage;
+
+	while ((stage = loop->first_stage)) {
+		loop->first_stage = stage->next;
+		if (!loop->first_stage)
+			loop->last_stage = &loop->first_stage;
+		stage->fn(stage->arg);
+	}
+	(void)uv_check_stop(&loop->events_seen);
+	(void)uv_idle_stop(&loop->no_waiting);
+}
+
+static void on_idle(uv_idle_t *no_waiting)
+{
+	(void)no_waiting;
+}
+
+void fac_loop_stage(struct fac_loop *loop, struct fac_stage *stage,
+	void (*fn)(void *arg), void *arg)
+{
+	*stage = (struct fac_stage){NULL, fn, arg};
+	/* Both fail only without a callback, and do nothing when started. */
+	if (!loop->first_stage) {
+		(void)uv_check_start(&loop->events_seen, run_stages);
+		(void)uv_idle_start(&loop->no_waiting, on_idle);
+	}
+	*loop->last_stage = stage;
+	loop->last_stage = &stage->next;
 }
 
 static uint64_t clock_ms(clockid_t clock)

@@ -1,5 +1,5 @@
 /*
- * loop.h: one thread's event loop, its mailbox and its timers.
+ * loop.h: one thread's event loop, its mailbox, its stages and its timers.
  *
  * Every thread of the daemon owns one struct fac_loop. Another thread talks
  * to it by posting mail; nothing else crosses a thread, so nothing else needs
@@ -44,6 +44,26 @@ void fac_loop_stop(struct fac_loop *loop);
  * truth is in the database, and restart is the tested recovery).
  */
 void fac_loop_post(struct fac_loop *loop, void (*fn)(void *arg), void *arg);
+
+/*
+ * Something to go on with in this turn of the loop, behind what was put here
+ * before it. Where many take the same steps, each step put here is taken by
+ * all of them before the next: its code is then in the processor's cache for
+ * all but the first, which for a /verify is worth a tenth of its time.
+ */
+struct fac_stage {
+	struct fac_stage *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+/*
+ * Run fn(arg) when the turn's events have been seen, never inside this call
+ * and before the loop waits. stage stays the caller's, and untouched until fn
+ * begins; from then on it may be put here again.
+ */
+void fac_loop_stage(struct fac_loop *loop, struct fac_stage *stage,
+	void (*fn)(void *arg), void *arg);
 
 /* The loop's clock in ms, monotonic, cached for one turn. */
 uint64_t fac_loop_now_ms(const struct fac_loop *loop);
