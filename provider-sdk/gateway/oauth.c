@@ -151,17 +151,6 @@ static void add_form(struct x402_buf *buf, const char *text)
 	}
 }
 
-/* Room beforehand: a buffer that grows leaves its old bytes behind. */
-static bool reserve(struct x402_buf *buf, size_t len)
-{
-	size_t was = buf->len;
-
-	if (!x402_buf_add_zeros(buf, len))
-		return false;
-	buf->len = was;
-	return true;
-}
-
 static void add_member(
 	struct x402_buf *body, const char *name, const char *value)
 {
@@ -178,8 +167,12 @@ static bool add_basic(const struct gw_oauth *oauth, struct x402_buf *text)
 {
 	struct x402_buf both = {0};
 	size_t len = 3 * (strlen(oauth->id) + strlen(oauth->secret)) + 1;
-	bool good = reserve(&both, len) && reserve(text, 2 * len + 16);
+	bool good;
 
+	/* Room beforehand: a buffer that grows leaves its old bytes behind. */
+	x402_buf_reserve(&both, len);
+	x402_buf_reserve(text, 2 * len + 16);
+	good = !both.failed && !text->failed;
 	if (good) {
 		add_form(&both, oauth->id);
 		x402_buf_add_byte(&both, ':');
@@ -197,7 +190,8 @@ bool gw_oauth_request(const struct gw_oauth *oauth,
 	size_t len = strlen(oauth->id) + strlen(oauth->secret) +
 		strlen(oauth->scope) + strlen(oauth->audience);
 
-	if (!reserve(body, 3 * len + 128))
+	x402_buf_reserve(body, 3 * len + 128);
+	if (body->failed)
 		return false;
 	x402_buf_add_str(body, "grant_type=client_credentials");
 	add_member(body, "scope", oauth->scope);

@@ -170,10 +170,15 @@ static bool begin_fetch(struct gw_origin *origin)
 	bool good;
 
 	errand->easy = curl_easy_init();
-	good = errand->easy &&
+	/* The token comes in pieces: the same. */
+	x402_buf_reserve(&errand->body, GW_OAUTH_ANSWER_MAX);
+	good = errand->easy && !errand->body.failed &&
 		gw_oauth_request(
 			origin->oauth, &authorization, &errand->secret);
 	if (good && authorization.len) {
+		/* Beforehand: one that grows leaves the secret behind. */
+		x402_buf_reserve(&errand->line,
+			sizeof("Authorization: ") + authorization.len);
 		x402_buf_add_str(&errand->line, "Authorization: ");
 		x402_buf_add(&errand->line, x402_buf_span(&authorization));
 		x402_buf_add_byte(&errand->line, 0);

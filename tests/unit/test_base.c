@@ -28,6 +28,32 @@ static void test_buf_grows_and_keeps_bytes(void **state)
 	assert_null(buf.ptr);
 }
 
+/* Who asked for room beforehand is not moved: bytes may be secret. */
+static void test_buf_stays_where_there_is_room(void **state)
+{
+	(void)state;
+	for (size_t len = 1; len < 1000; len++) {
+		struct x402_buf asked = {0};
+		struct x402_buf first = {0};
+		const uint8_t *at;
+
+		x402_buf_reserve(&asked, len);
+		at = asked.ptr;
+		assert_non_null(at);
+		for (size_t i = 0; i < len; i++)
+			x402_buf_add_byte(&asked, 'x');
+		assert_ptr_equal(asked.ptr, at);
+		assert_false(asked.failed);
+		/* And a text takes the NUL that its caller adds. */
+		x402_buf_add_zeros(&first, len);
+		at = first.ptr;
+		x402_buf_add_byte(&first, 0);
+		assert_ptr_equal(first.ptr, at);
+		x402_buf_clear(&asked);
+		x402_buf_clear(&first);
+	}
+}
+
 static void test_buf_printf_formats_long_text(void **state)
 {
 	struct x402_buf buf = {0};
@@ -118,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buf_starts_empty),
 		cmocka_unit_test(test_buf_grows_and_keeps_bytes),
+		cmocka_unit_test(test_buf_stays_where_there_is_room),
 		cmocka_unit_test(test_buf_printf_formats_long_text),
 		cmocka_unit_test(test_buf_take_str_of_nothing_is_empty),
 		cmocka_unit_test(test_buf_add_zeros_gives_their_place),

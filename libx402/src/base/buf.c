@@ -11,6 +11,8 @@
 
 /* A word of calldata, a balance, a short text. */
 #define FIRST_BYTES 64
+/* For the NUL behind a text, and a caller's own. */
+#define SPARE_BYTES 8
 
 /* Room for n more bytes and a NUL after them. */
 static bool reserve(struct x402_buf *buf, size_t n)
@@ -20,16 +22,16 @@ static bool reserve(struct x402_buf *buf, size_t n)
 
 	if (buf->failed)
 		return false;
-	if (n >= SIZE_MAX / 2 - buf->len - 1) {
+	if (n >= SIZE_MAX / 2 - buf->len - SPARE_BYTES) {
 		buf->failed = true;
 		return false;
 	}
 	if (buf->len + n + 1 <= buf->cap)
 		return true;
-	/* What comes first is often all that comes: no more than that. */
+	/* What comes first is often all that comes, but for a byte or two. */
 	cap = buf->cap ? 2 * buf->cap : FIRST_BYTES;
-	if (cap < buf->len + n + 1)
-		cap = buf->len + n + 1;
+	if (cap < buf->len + n + SPARE_BYTES)
+		cap = buf->len + n + SPARE_BYTES;
 	ptr = realloc(buf->ptr, cap);
 	if (!ptr) {
 		buf->failed = true;
