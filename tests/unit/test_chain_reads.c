@@ -56,6 +56,43 @@ static void test_reads_that_differ_are_not_taken_for_one(void **state)
 	close_bench(bench);
 }
 
+/* What they ask is all the same but for the kind, the sender or the block. */
+static void test_reads_by_kind_sender_and_block_are_not_taken_for_one(
+	void **state)
+{
+	struct bench *bench = open_bench(1);
+	struct read_seen seen = {.bench = bench};
+	struct read_seen other = {.bench = bench};
+	struct x402_chain_read reads[5] = {code_of(PAYER), code_of(PAYER),
+		code_of(PAYER), call_to(PAYER, one_data),
+		call_to(PAYER, one_data)};
+	struct fac_chain_read_options options = FAC_CHAIN_READ_INIT;
+
+	(void)state;
+	reads[1].kind = X402_READ_NONCE;
+	reads[2].kind = X402_READ_BALANCE;
+	reads[3].needs_sender = reads[4].needs_sender = true;
+	reads[3].has_sender = reads[4].has_sender = true;
+	reads[4].sender.bytes[19] = 1;
+	rule(&bench->endpoints[0], "eth_getCode", "\"result\":\"0x01\"");
+	rule(&bench->endpoints[0], "eth_getTransactionCount",
+		"\"result\":\"0x2\"");
+	rule(&bench->endpoints[0], "eth_getBalance", "\"result\":\"0x3\"");
+	rule(&bench->endpoints[0], "eth_call", "\"result\":\"0x04\"");
+	ask_reads(&seen, reads, 5);
+	options.reads = reads;
+	options.reads_len = 1;
+	options.block = 7;
+	fac_chain_read(bench->chain, &options, on_read, &other);
+	wait_for(bench, 2);
+	assert_int_equal(bench->endpoints[0].calls, 6);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(seen.last_byte[i], i + 1);
+	assert_int_equal(seen.last_byte[4], 4);
+	assert_int_equal(other.last_byte[0], 1);
+	close_bench(bench);
+}
+
 static void test_reads_of_an_asset_are_remembered(void **state)
 {
 	struct bench *bench = open_bench(1);
@@ -605,6 +642,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_of_a_turn_are_asked_once),
 		cmocka_unit_test(test_reads_that_differ_are_not_taken_for_one),
+		cmocka_unit_test(
+			test_reads_by_kind_sender_and_block_are_not_taken_for_one),
 		cmocka_unit_test(test_reads_of_an_asset_are_remembered),
 		cmocka_unit_test(test_reads_plain_ones_travel_in_one_multicall),
 		cmocka_unit_test(test_reads_that_need_more_stay_out_of_it),
