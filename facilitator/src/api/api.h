@@ -211,7 +211,10 @@ const char *fac_request_header(
  */
 void fac_request_caller(
 	const struct fac_request *request, char ret_caller[FAC_CALLER_SIZE]);
-/* The body, as JSON object. False: an answer was sent (ret_step). */
+/*
+ * The body, as JSON object; its text is gone afterwards, so ask once. False: an
+ * answer was sent (ret_step).
+ */
 bool fac_request_body(struct fac_request *request, struct x402_json **ret_json,
 	struct fac_step *ret_step);
 /*

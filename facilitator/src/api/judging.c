@@ -8,6 +8,9 @@
  *   5. on_answers        judge; more reads, or the verdict
  *   6. finish            done() answers /verify or goes on with /settle
  *
+ * Steps 3 and 4, and 4 again or 6 after answers, are stages of a loop turn
+ * (fac_go_on): all payments of the turn take one before any takes the next.
+ *
  * A chain fault is never a verdict about the payment (design.md, /verify 4):
  * it ends as unexpected_verify_error with fault set.
  */

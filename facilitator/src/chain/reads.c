@@ -48,7 +48,7 @@ struct group;
 struct read {
 	struct read *next; /* of those that wait for the same ask */
 	struct group *group;
-	struct ask *ask; /* NULL: answered by a cache, for all time */
+	struct ask *ask; /* NULL: what answers it needs no memory */
 };
 
 /* Those of one caller; in one block with its answers. */

@@ -82,7 +82,9 @@ void http_server_stop(struct http_server *server);
  */
 void http_server_free(struct http_server *server);
 
-/* Valid until the reply, or the end of a stream. */
+/*
+ * Valid until the reply, or the end of a stream; the body until it is dropped.
+ */
 const struct http_request *http_exchange_request(
 	const struct http_exchange *exchange);
 /*

@@ -131,11 +131,12 @@ struct x402_verify_plan {
 	 * was is the caller's to know, by x402_verify_plan_key.
 	 */
 	bool may_repeat;
-	/* Private to the scheme. */
+	/* These three are private to the scheme. */
 	const struct x402_scheme *scheme;
 	unsigned round;
 	void *state;
-	/* What to ask next. Large, so last: only the first reads_len are set.
+	/* What to ask next, for the caller to read. Large, so last: only the
+	 * first reads_len are set.
 	 */
 	size_t reads_len;
 	struct x402_chain_read reads[X402_PLAN_READS_MAX];
