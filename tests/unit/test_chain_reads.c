@@ -4,6 +4,7 @@
  */
 #include "chain_house.h"
 
+#include "chain/facts_p.h"
 #include "x402/abi.h"
 
 #define MULTI "0xca11bde05977b3631167028862be2a173976ca11"
@@ -608,6 +609,31 @@ static void test_reads_transfers_that_a_node_refuses_go_alone(void **state)
 
 /* ---- What a node says. ---- */
 
+/* Wherever chance puts them: four never make room for one another. */
+static void test_facts_accounts_do_not_displace_each_other(void **state)
+{
+	(void)state;
+	for (uint64_t round = 0; round < 2000; round++) {
+		struct fac_facts *facts = fac_facts_new();
+		struct x402_address accounts[4] = {{{0}}};
+
+		assert_non_null(facts);
+		for (uint8_t i = 0; i < 4; i++) {
+			accounts[i].bytes[0] = i;
+			fac_facts_put_code(facts, &accounts[i], false, 1000);
+		}
+		for (uint8_t i = 0; i < 4; i++)
+			assert_true(fac_facts_has_no_code(
+				facts, &accounts[i], 1001));
+		fac_facts_put_code(facts, &accounts[2], true, 1002);
+		assert_false(fac_facts_has_no_code(facts, &accounts[2], 1002));
+		assert_true(fac_facts_has_no_code(facts, &accounts[3], 1002));
+		assert_false(fac_facts_has_no_code(
+			facts, &accounts[3], 1000 + 600000));
+		fac_facts_free(facts);
+	}
+}
+
 static void test_reads_revert_is_final_and_a_quota_is_a_fault(void **state)
 {
 	struct bench *bench = open_bench(2);
@@ -659,6 +685,8 @@ int main(void)
 			test_reads_transfer_by_who_is_paid_there_goes_alone),
 		cmocka_unit_test(
 			test_reads_transfer_that_fails_in_company_is_tried_alone),
+		cmocka_unit_test(
+			test_facts_accounts_do_not_displace_each_other),
 		cmocka_unit_test(test_reads_transfers_share_with_nothing_else),
 		cmocka_unit_test(
 			test_reads_transfer_of_who_may_have_code_goes_alone),

@@ -1,6 +1,6 @@
 /*
  * Facts of assets in a ring, and accounts without code in a table where each
- * has one place, by a hash that strangers cannot foresee.
+ * has a few places, by a hash that strangers cannot foresee.
  */
 #include "chain/facts_p.h"
 
@@ -15,6 +15,7 @@
 #define FACT_BYTES_MAX 160
 /* Of so many accounts each worker knows that they had no code of late. */
 #define ACCOUNTS            2048
+#define PLACES              4 /* that one may have */
 #define ACCOUNT_LIFETIME_MS ((uint64_t)10 * 60 * 1000)
 
 struct asset {
@@ -121,35 +122,65 @@ void fac_facts_put(struct fac_facts *facts, const struct x402_address *asset,
 
 /* ---- Accounts. ---- */
 
-/* Its place, which may be another's now. */
-static size_t place_of(
+/* The first of its places. */
+static size_t places_of(
 	const struct fac_facts *facts, const struct x402_address *account)
 {
 	uint8_t hash[crypto_shorthash_siphashx24_BYTES];
 
 	(void)crypto_shorthash_siphashx24(
 		hash, account->bytes, sizeof(account->bytes), facts->key);
-	return (hash[0] | (size_t)hash[1] << 8) % ACCOUNTS;
+	return PLACES *
+		((hash[0] | (size_t)hash[1] << 8) % (ACCOUNTS / PLACES));
+}
+
+/* Where it stands, or ACCOUNTS. */
+static size_t find_account(
+	const struct fac_facts *facts, const struct x402_address *account)
+{
+	size_t first = places_of(facts, account);
+
+	for (size_t i = first; i < first + PLACES; i++)
+		if (facts->accounts[i].until_ms &&
+			x402_address_equal(
+				&facts->accounts[i].address, account))
+			return i;
+	return ACCOUNTS;
+}
+
+/* Of its places the one that is free, or was filled first. */
+static size_t make_room(
+	const struct fac_facts *facts, const struct x402_address *account)
+{
+	size_t first = places_of(facts, account);
+	size_t oldest = first;
+
+	for (size_t i = first; i < first + PLACES; i++)
+		if (facts->accounts[i].until_ms <
+			facts->accounts[oldest].until_ms)
+			oldest = i;
+	return oldest;
 }
 
 bool fac_facts_has_no_code(const struct fac_facts *facts,
 	const struct x402_address *account, uint64_t now_ms)
 {
-	const struct account *known =
-		&facts->accounts[place_of(facts, account)];
+	size_t at = find_account(facts, account);
 
-	return known->until_ms > now_ms &&
-		x402_address_equal(&known->address, account);
+	return at < ACCOUNTS && facts->accounts[at].until_ms > now_ms;
 }
 
 void fac_facts_put_code(struct fac_facts *facts,
 	const struct x402_address *account, bool has_code, uint64_t now_ms)
 {
-	struct account *known = &facts->accounts[place_of(facts, account)];
+	size_t at = find_account(facts, account);
 
-	if (!has_code)
-		*known = (struct account){
-			*account, now_ms + ACCOUNT_LIFETIME_MS};
-	else if (x402_address_equal(&known->address, account))
-		known->until_ms = 0;
+	if (has_code && at < ACCOUNTS)
+		facts->accounts[at].until_ms = 0;
+	if (has_code)
+		return;
+	if (at == ACCOUNTS)
+		at = make_room(facts, account);
+	facts->accounts[at] = (struct account){
+		*account, now_ms + ACCOUNT_LIFETIME_MS};
 }
