@@ -40,13 +40,12 @@
 
 static void take_input(
 	struct http_connection *connection, const char *data, size_t len);
-static void flush(struct http_connection *connection);
 static void gather_answers(struct http_connection *connection);
 static int write_out(struct http_connection *connection);
 
 /* ---- What is due at the end of the turn. ---- */
 
-static void flush_soon(struct http_connection *connection)
+void http__connection_flush_soon(struct http_connection *connection)
 {
 	struct http_server *server = connection->server;
 
@@ -91,7 +90,7 @@ void http__connection_flush_due(struct http_server *server)
 
 	while ((connection = server->first_due)) {
 		forget_due(connection);
-		flush(connection);
+		http__connection_flush(connection);
 	}
 }
 
@@ -129,7 +128,7 @@ static void forget_request(struct http_exchange *exchange)
 	http_request_clear(&exchange->request);
 }
 
-static void free_exchange(struct http_exchange *exchange)
+void http__exchange_free(struct http_exchange *exchange)
 {
 	forget_request(exchange);
 	http_bytes_clear(&exchange->answer);
@@ -145,7 +144,7 @@ static void release_bytes(struct http_exchange *exchange)
 	exchange->held_bytes = 0;
 }
 
-static void tell_cancelled(struct http_exchange *exchange)
+void http__exchange_tell_cancelled(struct http_exchange *exchange)
 {
 	void (*tell)(void *user) = exchange->on_cancelled;
 
@@ -168,9 +167,9 @@ static void abandon_exchanges(struct http_connection *connection)
 		exchange->connection = NULL;
 		exchange->next = NULL;
 		if (exchange->held)
-			tell_cancelled(exchange);
+			http__exchange_tell_cancelled(exchange);
 		else
-			free_exchange(exchange);
+			http__exchange_free(exchange);
 		exchange = next;
 	}
 }
@@ -276,15 +275,13 @@ static void set_deadline(struct http_connection *connection)
 static void refuse(
 	struct http_connection *connection, int status, const char *text);
 
-static bool end_streams(struct http_connection *connection);
-
 void http__connection_sweep(struct http_connection *connection, uint64_t now)
 {
 	if (connection->doomed) {
 		http__connection_close(connection);
 		return;
 	}
-	if (connection->server->stopping && end_streams(connection))
+	if (connection->server->stopping && http__streams_end(connection))
 		return;
 	if (!connection->deadline || now < connection->deadline)
 		return;
@@ -315,7 +312,7 @@ static void on_written(uv_write_t *write, int status)
 		return;
 	}
 	connection->deadline = 0;
-	flush(connection);
+	http__connection_flush(connection);
 }
 
 /* What the kernel takes at once needs no request; the rest waits in one. */
@@ -373,7 +370,7 @@ static void gather_answers(struct http_connection *connection)
 		release_bytes(exchange);
 		exchange->connection = NULL;
 		if (!exchange->held)
-			free_exchange(exchange);
+			http__exchange_free(exchange);
 		if (last) {
 			connection->closing = true;
 			/* Pipelined behind a close: never answered. */
@@ -426,7 +423,7 @@ static void resume_input(struct http_connection *connection)
 	}
 }
 
-static void flush(struct http_connection *connection)
+void http__connection_flush(struct http_connection *connection)
 {
 	/*
 	 * An answer may be given from anywhere, so nobody is told of a broken
@@ -580,7 +577,7 @@ static void take_input(
 	if (!outermost)
 		return;
 	connection->corked = false;
-	flush(connection);
+	http__connection_flush(connection);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -667,11 +664,11 @@ void http__connection_accept(struct http_server *server)
 
 void http__connection_drain(struct http_connection *connection)
 {
-	if (end_streams(connection))
+	if (http__streams_end(connection))
 		return;
 	/* Answered before the drain began: its answer does not end it. */
 	if (connection->due)
-		flush(connection);
+		http__connection_flush(connection);
 	if (!connection->first && !connection->write_under_way &&
 		connection->out.len == 0)
 		http__connection_close(connection);
@@ -714,7 +711,7 @@ void http_exchange_reply(
 	exchange->held = false;
 	exchange->on_cancelled = NULL;
 	if (!connection) {
-		free_exchange(exchange);
+		http__exchange_free(exchange);
 		return;
 	}
 	if (connection->server->stopping)
@@ -726,119 +723,5 @@ void http_exchange_reply(
 	/* The request is done with; only its answer may have to wait. */
 	release_bytes(exchange);
 	forget_request(exchange);
-	flush_soon(connection);
-}
-
-/* ---- Streams. ---- */
-
-/* The answer is complete. Its exchange may be gone afterwards. */
-static void finish_stream(struct http_exchange *exchange)
-{
-	size_t before = exchange->answer.len;
-
-	exchange->replied = true;
-	if (exchange->chunked && !exchange->head)
-		http_response_chunks_end(&exchange->answer);
-	http__budget_add(exchange->connection, exchange->answer.len - before);
-	flush_soon(exchange->connection);
-}
-
-/*
- * Draining: a stream has no end of its own, so it is given one and its user
- * told. True when there was any: the connection may be closed then.
- */
-static bool end_streams(struct http_connection *connection)
-{
-	bool ended = false;
-	struct http_exchange *exchange = connection->first;
-
-	while (exchange && !connection->closed) {
-		if (!exchange->streaming || exchange->replied) {
-			exchange = exchange->next;
-			continue;
-		}
-		/* Held by its user still, so it outlives finish_stream. */
-		exchange->keep_alive = false;
-		ended = true;
-		finish_stream(exchange);
-		tell_cancelled(exchange);
-		exchange = connection->closed ? NULL : connection->first;
-	}
-	return ended;
-}
-
-bool http_exchange_stream_start(
-	struct http_exchange *exchange, const struct http_response *head)
-{
-	struct http_connection *connection = exchange->connection;
-	struct http_response_framing framing = {
-		.head = exchange->head, .stream = true};
-
-	assert(exchange->held && !exchange->replied && !exchange->streaming);
-	exchange->streaming = true;
-	if (!connection)
-		return false;
-	exchange->chunked = !exchange->request.http_1_0;
-	if (connection->server->stopping || !exchange->chunked)
-		exchange->keep_alive = false;
-	framing.chunked = exchange->chunked;
-	framing.keep_alive = exchange->keep_alive;
-	framing.date = http__server_date(exchange->server);
-	http_response_write(head, &framing, &exchange->answer);
-	http__budget_add(connection, exchange->answer.len);
-	/* A whole 500 went out in its place: nothing may follow. */
-	if (head->spoiled || head->headers.failed) {
-		exchange->chunked = false;
-		exchange->replied = true;
-	}
-	flush_soon(connection);
-	return !exchange->replied && !exchange->head && exchange->connection &&
-		!exchange->server->stopping;
-}
-
-/* How much of a stream its reader has left with us. */
-static size_t unread(const struct http_exchange *exchange)
-{
-	const struct http_connection *connection = exchange->connection;
-
-	return exchange->answer.len + connection->out.len +
-		connection->writing.len;
-}
-
-bool http_exchange_stream_write(
-	struct http_exchange *exchange, const void *data, size_t len)
-{
-	struct http_connection *connection = exchange->connection;
-	size_t before;
-
-	assert(exchange->held && exchange->streaming);
-	if (!connection || exchange->replied || exchange->head ||
-		connection->doomed)
-		return false;
-	if (unread(exchange) + len > HTTP_STREAM_UNSENT_MAX_BYTES)
-		flush(connection); /* it may be this turn's own */
-	if (unread(exchange) + len > HTTP_STREAM_UNSENT_MAX_BYTES) {
-		/* The sweep closes it: nothing calls back in here. */
-		connection->doomed = true;
-		return false;
-	}
-	before = exchange->answer.len;
-	if (exchange->chunked)
-		http_response_chunk(data, len, &exchange->answer);
-	else
-		http_bytes_add(&exchange->answer, data, len);
-	http__budget_add(connection, exchange->answer.len - before);
-	flush_soon(connection);
-	return true;
-}
-
-void http_exchange_stream_end(struct http_exchange *exchange)
-{
-	assert(exchange->held && exchange->streaming);
-	exchange->held = false;
-	exchange->on_cancelled = NULL;
-	if (!exchange->connection)
-		free_exchange(exchange);
-	else if (!exchange->replied)
-		finish_stream(exchange);
+	http__connection_flush_soon(connection);
 }

@@ -2,6 +2,7 @@
  * http_connection_p.h: a connection and its exchanges, as the files know them
  * that work on one. Private to net/:
  *   http_connection.c  its bytes, its requests and their answers
+ *   http_stream.c      answers that come in pieces
  *   http_idle.c        who idles makes room
  *   http_budget.c      what readers leave unread is bounded
  *
@@ -63,6 +64,24 @@ struct http_connection {
 	uint64_t deadline; /* loop ms; 0: none */
 	char peer[HTTP_PEER_SIZE];
 };
+
+/* ---- http_connection.c ---- */
+
+/* Send what is due, or do so at the end of the turn. */
+void http__connection_flush(struct http_connection *connection);
+void http__connection_flush_soon(struct http_connection *connection);
+/* Its user learns that nobody reads on; at most once. */
+void http__exchange_tell_cancelled(struct http_exchange *exchange);
+/* When queue and user have both let go. */
+void http__exchange_free(struct http_exchange *exchange);
+
+/* ---- http_stream.c ---- */
+
+/*
+ * Draining: a stream has no end of its own, so it is given one and its user
+ * told. True when there was any: the connection may be closed then.
+ */
+bool http__streams_end(struct http_connection *connection);
 
 /* ---- http_idle.c ---- */
 
