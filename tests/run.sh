@@ -156,7 +156,7 @@ form_built() { # FORM: its exit code, once it is over
 wanted unit && meson_tests "$asan"
 wanted devnet && node_tests devnet tests/devnet/*.test.mjs
 # Mostly waiting for blocks; each file has a chain and daemons of its own.
-wanted system && jobs=2 node_tests system tests/system/*.test.mjs
+wanted system && jobs=3 node_tests system tests/system/*.test.mjs
 wanted interop && jobs=2 node_tests interop tests/interop/*.test.mjs
 wanted svm && jobs=2 node_tests svm tests/svm/*.test.mjs
 # One file at a time: up to four chains with their daemons are in each.
