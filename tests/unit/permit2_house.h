@@ -175,6 +175,7 @@ struct chain {
 	uint64_t payer_wei;
 	const char *approve_answer; /* hex; NULL reverts */
 	bool approval_lands;        /* before the nonce is read */
+	bool cause_goes;            /* of the revert: before it is looked for */
 	/* Noted: the simulation as it was asked for. */
 	struct x402_chain_read simulated;
 	uint8_t simulated_selector[4];
@@ -264,6 +265,8 @@ static struct x402_chain_answer answer_read(struct chain *chain,
 	} else if (begins_with(read->data, "0x70a08231")) {
 		x402_abi_add_u64(buf, chain->balance);
 	} else if (begins_with(read->data, "0xdd62ed3e")) {
+		if (chain->cause_goes)
+			chain->simulation = X402_ANSWER_OK;
 		x402_abi_add_u64(buf, chain->allowance);
 	} else {
 		note_simulation(chain, read);

@@ -209,18 +209,20 @@ static void test_reverted_simulation_is_explained(void **state)
 	static const struct {
 		const char *revert;
 		const char *reason;
+		int rounds;
 	} cases[] = {
-		{NULL, "permit2_simulation_failed"},
-		{"0xdeadbeef", "permit2_simulation_failed"},
-		{"0x050cda49", "permit2_2612_amount_mismatch"},
-		{"0x2c5211c6", "permit2_invalid_amount"},
-		{"0xac6b05f5", "permit2_invalid_destination"},
-		{"0x49e27cff", "permit2_invalid_owner"},
-		{"0xa65539fa", "permit2_payment_too_early"},
-		{"0x815e1d64", "invalid_permit2_signature"},
-		{"0x756688fe", "permit2_invalid_nonce"},
-		{"0xfe64b4c7", "upto_amount_exceeds_permitted"},
-		{"0x0f6fae87", "upto_unauthorized_facilitator"},
+		/* Nothing explains it: it is tried once more. */
+		{NULL, "permit2_simulation_failed", 4},
+		{"0xdeadbeef", "permit2_simulation_failed", 4},
+		{"0x050cda49", "permit2_2612_amount_mismatch", 2},
+		{"0x2c5211c6", "permit2_invalid_amount", 2},
+		{"0xac6b05f5", "permit2_invalid_destination", 2},
+		{"0x49e27cff", "permit2_invalid_owner", 2},
+		{"0xa65539fa", "permit2_payment_too_early", 2},
+		{"0x815e1d64", "invalid_permit2_signature", 2},
+		{"0x756688fe", "permit2_invalid_nonce", 2},
+		{"0xfe64b4c7", "upto_amount_exceeds_permitted", 2},
+		{"0x0f6fae87", "upto_unauthorized_facilitator", 2},
 	};
 	struct payment p = good(X402_PERMIT2_EXACT);
 	struct chain chain = good_chain();
@@ -229,12 +231,35 @@ static void test_reverted_simulation_is_explained(void **state)
 	chain.simulation = X402_ANSWER_REVERTED;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		chain.revert = cases[i].revert;
-		assert_reason(&p, &chain, cases[i].reason, 2);
+		assert_reason(&p, &chain, cases[i].reason, cases[i].rounds);
 	}
 	chain.allowance = 999;
 	assert_reason(&p, &chain, "permit2_allowance_required", 2);
 	chain.balance = 999;
 	assert_reason(&p, &chain, "permit2_insufficient_balance", 2);
+}
+
+/* An allowance or a balance that came between simulation and diagnosis. */
+static void test_revert_whose_cause_is_gone_is_none(void **state)
+{
+	struct payment p = good(X402_PERMIT2_EXACT);
+	struct chain chain = good_chain();
+
+	(void)state;
+	chain.simulation = X402_ANSWER_REVERTED;
+	chain.cause_goes = true;
+	assert_reason(&p, &chain, "", 3);
+	/* What Permit2 itself says does not go away. */
+	chain.simulation = X402_ANSWER_REVERTED;
+	chain.revert = "0x756688fe";
+	assert_reason(&p, &chain, "permit2_invalid_nonce", 2);
+	/* The same of a wallet's. */
+	chain = good_chain();
+	chain.simulation = X402_ANSWER_REVERTED;
+	chain.cause_goes = true;
+	chain.payer_has_code = true;
+	chain.wallet_answer = "0x" MAGIC ZEROS28;
+	assert_reason(&p, &chain, "", 4);
 }
 
 static void test_fault_is_no_verdict(void **state)
@@ -277,7 +302,7 @@ static void test_undeployed_wallet_needs_an_allowed_factory(void **state)
 	assert_reason(&p, &chain, "eip6492_factory_not_allowed", 1);
 	p.factory_allowed = true;
 	/* An address without code says yes, in no words. */
-	assert_reason(&p, &chain, "permit2_simulation_failed", 3);
+	assert_reason(&p, &chain, "permit2_simulation_failed", 5);
 	chain.answer = answer;
 	assert_reason(&p, &chain, "", 2);
 	assert_memory_equal(chain.simulated_selector, "\x82\xad\x56\xcb", 4);
@@ -357,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_signature_is_the_payers_or_its_contracts),
 		cmocka_unit_test(test_missing_contracts_are_not_believed),
 		cmocka_unit_test(test_reverted_simulation_is_explained),
+		cmocka_unit_test(test_revert_whose_cause_is_gone_is_none),
 		cmocka_unit_test(test_fault_is_no_verdict),
 		cmocka_unit_test(
 			test_undeployed_wallet_needs_an_allowed_factory),

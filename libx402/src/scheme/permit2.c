@@ -475,6 +475,31 @@ static bool may_approve(
 			reason == X402_REASON_PERMIT2_ALLOWANCE_REQUIRED);
 }
 
+/*
+ * Balance and allowance are looked at a block or more after what reverted for
+ * want of them, perhaps: of two who ask for one payment, one may have had its
+ * approval sent meanwhile. Told to pay afresh, the other would pay twice.
+ */
+static bool may_be_gone(
+	const struct x402__permit2 *state, enum x402_reason reason)
+{
+	return !state->tried_again &&
+		(reason == X402_REASON_NONE ||
+			reason == X402_REASON_PERMIT2_ALLOWANCE_REQUIRED ||
+			reason == X402_REASON_PERMIT2_INSUFFICIENT_BALANCE);
+}
+
+static enum x402_err try_again(struct x402_verify_plan *plan)
+{
+	struct x402__permit2 *state = state_of(plan);
+
+	state->tried_again = true;
+	if (state->evm.deploy)
+		return ask_with_deployment(plan);
+	return state->evm.contract ? ask_as_contract(plan)
+				   : x402__permit2_ask_as_eoa(plan);
+}
+
 /* F-072; where it knows nothing better, the revert's own name (2.5). */
 static enum x402_err judge_diagnosis(
 	struct x402_verify_plan *plan, const struct x402_chain_answer *answers)
@@ -512,6 +537,8 @@ static enum x402_err judge_diagnosis(
 			&value);
 		return X402_OK;
 	}
+	if (may_be_gone(state, reason))
+		return try_again(plan);
 	x402_errinfo_set(&info, "", "the settlement would revert: %s",
 		state->evm.revert_text[0] ? state->evm.revert_text
 					  : "no reason given");

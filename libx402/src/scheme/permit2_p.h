@@ -64,6 +64,7 @@ struct x402__permit2 {
 	bool has_approval;
 	struct x402_approval approval;
 	bool began_again;          /* its nonce was found used */
+	bool tried_again;          /* nothing explained a revert */
 	struct x402_u256 gift_wei; /* the most that is given for it */
 	/* F-078: who may send; or what the offer said. */
 	const struct x402_address *signers; /* borrowed while planning */
