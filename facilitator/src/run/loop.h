@@ -48,8 +48,8 @@ void fac_loop_post(struct fac_loop *loop, void (*fn)(void *arg), void *arg);
 /*
  * Something to go on with in this turn of the loop, behind what was put here
  * before it. Where many take the same steps, each step put here is taken by
- * all of them before the next: its code is then in the processor's cache for
- * all but the first, which for a /verify is worth a tenth of its time.
+ * all of them before the next, so that its code stays in the processor's
+ * nearest cache meanwhile.
  */
 struct fac_stage {
 	struct fac_stage *next;

@@ -63,8 +63,9 @@ X402_API void x402_buf_add_str(struct x402_buf *buf, const char *text);
 X402_API void x402_buf_printf(struct x402_buf *buf, const char *fmt, ...)
 	X402_PRINTF(2, 3);
 /*
- * Make room for n more bytes, so that appending them grows it once. What is not
- * asked for beforehand grows by doubling.
+ * Make room for n more bytes: appending them will not move the ones before, and
+ * cannot fail. On exhausted memory sets buf->failed. Ask before a secret goes
+ * in: a buffer that grows may leave its old bytes in freed memory.
  */
 X402_API void x402_buf_reserve(struct x402_buf *buf, size_t n);
 /* Append n zero bytes and return where they start, or NULL when failed. */

@@ -135,7 +135,8 @@ struct x402_verify_plan {
 	const struct x402_scheme *scheme;
 	unsigned round;
 	void *state;
-	/* What to ask next, for the caller to read. Large, so last: only the
+	/*
+	 * What to ask next, for the caller to read. Large, so last: only the
 	 * first reads_len are set.
 	 */
 	size_t reads_len;
